@@ -1,0 +1,31 @@
+/* From graph to graph: derivatives made explicit, expressions made cheap and stable. Every pass takes effects and returns new effects that give the
+   same numbers; none touches a node. */
+#ifndef TRANSFORM_H
+#define TRANSFORM_H
+
+#include "compiler/graph/graph.h"
+
+/* Products of three or more factors over different index sets become pairwise sums, cheapest first. Before differentiate. */
+EffectList transform_normalise(Graph *graph, EffectList effects);
+/* Replaces every NODE_GRAD, innermost first, then drops marks and constants. Reports a grad without a path (no_path code of the caller's diagnostics). */
+EffectList transform_differentiate(Graph *graph, EffectList effects);
+/* Rewrites to a fixed point; merges what has become equal; closes nothing (0). */
+EffectList transform_simplify(Graph *graph, EffectList effects);
+
+/* The adjoints of `of` ([] or [batch], seeded with 1) at each of `at`; NULL where no path leads from it. Used by differentiate and by tests. */
+void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints);
+/* d(value)/d(argument k) of one operation as an expression of its arguments, or nothing. */
+const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument);
+/* Is the value of `node` possibly dependent on `on` along a differentiable path? (constants do not count) */
+bool transform_reaches(Graph *graph, Node *on, Node *node);
+/* Does a path from v to e cross a sum over samples? Returns the node that couples, or NULL. */
+Node *transform_couples(Graph *graph, Node *e, Node *v);
+
+/* For diagnose: every comparison, floor and maximum in the effects replaced by a read of an input that holds its decision at the base point. */
+typedef struct Frozen { EffectList effects; EffectList decisions; } Frozen;    /* decisions: what computes those inputs */
+Frozen transform_freeze(Graph *graph, EffectList effects);
+
+/* Tests only: the derivative of this operation is made wrong (OP_COUNT: none). */
+void transform_break_derivative(Graph *graph, Operation op);
+
+#endif
