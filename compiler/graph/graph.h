@@ -164,7 +164,21 @@ void interpreter_set(Interpreter *interpreter, Node *input, const double *values
 void interpreter_draws(Interpreter *interpreter, DrawCounters counters);
 const double *interpreter_value(Interpreter *interpreter, Node *node);                  /* computes what is missing */
 void interpreter_apply(Interpreter *interpreter, const EffectList *effects);            /* computes all, then moves all targets; forgets all else */
-/* Philox 4x32-10 as language.md counts it: element `element` of sample `sample`; uniform with 24 bits, normal by Box-Muller. Shared with the tests. */
+/* ---- draws.c: random numbers, exactly. The runtime and every back end reproduce this block, in float32 and in float64 ---------- */
+
+/* Philox 4x32-10. Its two key words are the low and the high half of
+       draw_key = stream xor (seed * 0x9E3779B97F4A7C15 mod 2^64)
+   so that under one seed different streams, and in one stream different seeds, never share a key. Its four counter words, each modulo 2^32, are
+       word 0 = element / 4, word 1 = sample, word 2 = ordinal, word 3 = round
+   where `element` counts in row-major order within one sample (the batch axis is not counted), and `sample` is first_sample + the place along the batch axis; a tensor
+   without a batch axis has sample 0. An element owns output word element % 4.
+   uniform: (word >> 8) * 2^-24, in [0,1), exact in both precisions.
+   normal: Box-Muller over the pair of elements 2k, 2k + 1, which share a block. u is the uniform of the pair's even word, v that of its odd word;
+       r = sqrt(-2 * log(1 - u)), element 2k is r * cos(2 pi v), element 2k + 1 is r * sin(2 pi v)
+   1 - u lies in (0,1] and is exact, so the logarithm is finite. Float32 evaluates the same formulas in float32 (equal to rounding, not in bits). A tensor with an odd
+   number of elements leaves the last sine unused.
+   The stream of a node already tells places, calls and `fresh` apart: `draw` of a node is not part of the number. */
+uint64_t draw_key(uint64_t seed, uint64_t stream);
 double draw_uniform(DrawCounters counters, uint64_t stream, int64_t sample, int64_t element);
 double draw_normal(DrawCounters counters, uint64_t stream, int64_t sample, int64_t element);
 
