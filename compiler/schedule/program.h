@@ -92,6 +92,11 @@ typedef struct Program {
   double flops, bytes;
 } Program;
 
+/* What a kind of statement holds: how many arguments (-1: as many as its operation), a result, an address. */
+typedef struct StatementShape { const char *name; int arity; bool has_result, has_address; } StatementShape;
+extern const StatementShape statement_shapes[STATEMENT_TRANSPOSE + 1];
+int statement_arity(const Statement *statement);
+
 void program_print(const Program *program, FILE *out);     /* --emit kernels: pseudo-code */
 bool program_verify(Session *session, const Program *program);
 /* Equal up to names and places: one compiled kernel serves both. */
