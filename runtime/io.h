@@ -80,7 +80,7 @@ const Json *json_find(const Json *object, const char *key);               /* NUL
 
 /* Builds one value. key: NULL inside arrays and at the top. Failure of memory is remembered, json_writer_text then returns NULL. */
 typedef struct JsonWriter JsonWriter;
-JsonWriter *json_writer_new(bool indented);                               /* false: one line, for .jsonl */
+JsonWriter *json_writer_new(bool indented);                               /* false: one line, for .jsonl; NULL without memory */
 void json_open_object(JsonWriter *writer, const char *key);
 void json_open_array(JsonWriter *writer, const char *key);
 void json_close(JsonWriter *writer);
