@@ -1,0 +1,268 @@
+/* The passes: for each row of passes.def how it runs, what is verified after it and how it is printed; and the one loop over them.
+   Takes a compilation with options; returns a status and what the passes made. Never knows how a pass works. */
+#include "compiler/compiler.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- read: the model and the standard library -------------------------------------------------------------------------- */
+
+static bool standard_read(Compilation *compilation) {
+  Session *session = compilation->session;
+  int count = 0;
+  for (const EmbeddedFile *file = embedded_files; file->name; file++) count++;
+  compilation->standard = session_allocate(session, (size_t)(count + 1) * sizeof *compilation->standard);
+  for (const EmbeddedFile *file = embedded_files; file->name; file++) {
+    if (strncmp(file->name, "stdlib/", 7) != 0) continue;
+    const Source *source = source_from_text(session, file->name, file->bytes, file->size);
+    if (!source) return false;
+    Source *marked = session_allocate(session, sizeof *marked);
+    *marked = *source;
+    marked->standard = true;
+    Syntax *tree = syntax_parse(session, marked);
+    if (!tree) return false;
+    compilation->standard[compilation->standard_count++] = tree;
+  }
+  if (!compilation->standard_count) diagnostic_report(session, E5017, (Span){ 0 }, NULL);
+  return compilation->standard_count > 0;
+}
+
+bool compilation_read(Compilation *compilation) {
+  if (!compilation->source) compilation->source = source_read(compilation->session, compilation->options->inputs[0]);
+  return compilation->source != NULL;
+}
+
+static bool read_run(Compilation *compilation) {
+  if (!compilation_read(compilation)) return false;
+  compilation->file = syntax_parse(compilation->session, compilation->source);
+  return compilation->file && standard_read(compilation);
+}
+
+static bool read_verify(Compilation *compilation) { return compilation->file != NULL; }
+static void read_dump(const Compilation *compilation, FILE *out) { syntax_print(out, compilation->file); }
+
+/* ---- expand, and what happens to graphs ----------------------------------------------------------------------------------- */
+
+static bool expand_run(Compilation *compilation) {
+  const Options *options = compilation->options;
+  ExpandOptions expand = { options->feeds, options->real == REGISTER_F64, options->setting_count, options->settings };
+  compilation->model = expand_model(compilation->session, compilation->file, compilation->standard_count, compilation->standard, &expand);
+  return compilation->model != NULL;
+}
+
+static bool graphs_verify(Compilation *compilation, const char *pass) {
+  const Model *model = compilation->model;
+  for (int at = 0; at < model->routine_count; at++) {
+    if (!graph_verify(model->graph, &model->routines[at].effects, pass)) return false;
+  }
+  return true;
+}
+
+static void graphs_dump(const Compilation *compilation, FILE *out) {
+  const Model *model = compilation->model;
+  for (int at = 0; at < model->routine_count; at++) {
+    fprintf(out, "%s%s:\n", at ? "\n" : "", model->routines[at].name);
+    graph_print(model->graph, &model->routines[at].effects, out);
+  }
+}
+
+static bool graphs_run(Compilation *compilation, EffectList (*transform)(Graph *graph, EffectList effects)) {
+  Model *model = compilation->model;
+  for (int at = 0; at < model->routine_count; at++) model->routines[at].effects = transform(model->graph, model->routines[at].effects);
+  return diagnostic_error_count(compilation->session) == 0;
+}
+
+static bool expand_verify(Compilation *compilation) { return graphs_verify(compilation, "expand"); }
+static void expand_dump(const Compilation *compilation, FILE *out) { model_print(compilation->model, out); }
+
+static bool normalise_run(Compilation *compilation) { return graphs_run(compilation, transform_normalise); }
+static bool normalise_verify(Compilation *compilation) { return graphs_verify(compilation, "normalise"); }
+static void normalise_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
+
+static bool differentiate_run(Compilation *compilation) { return graphs_run(compilation, transform_differentiate); }
+static bool differentiate_verify(Compilation *compilation) { return graphs_verify(compilation, "differentiate"); }
+static void differentiate_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
+
+static bool simplify_run(Compilation *compilation) { return graphs_run(compilation, transform_simplify); }
+static bool simplify_verify(Compilation *compilation) { return graphs_verify(compilation, "simplify"); }
+static void simplify_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
+
+/* ---- fuse and schedule: each routine by itself ------------------------------------------------------------------------------- */
+
+bool compilation_target(Compilation *compilation) {
+  if (!compilation->target) compilation->target = target_new(compilation->session, compilation->options->march);
+  return compilation->target != NULL;
+}
+
+static bool fuse_run(Compilation *compilation) {
+  Model *model = compilation->model;
+  ScheduleOptions options = { target_machine(compilation->target), compilation->options->real, compilation->options->fuse_limit };
+  compilation->fusions = session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
+  for (int at = 0; at < model->routine_count; at++) {
+    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, &options);
+    if (!compilation->fusions[at]) return false;
+  }
+  return true;
+}
+
+static bool fuse_verify(Compilation *compilation) { return graphs_verify(compilation, "fuse"); }
+
+static void fuse_dump(const Compilation *compilation, FILE *out) {
+  for (int at = 0; at < compilation->model->routine_count; at++) {
+    fprintf(out, "%s%s:\n", at ? "\n" : "", compilation->model->routines[at].name);
+    fusion_print(compilation->fusions[at], out);
+  }
+}
+
+static bool schedule_run(Compilation *compilation) {
+  int count = compilation->model->routine_count;
+  compilation->schedules = session_allocate(compilation->session, (size_t)(count + 1) * sizeof *compilation->schedules);
+  for (int at = 0; at < count; at++) {
+    compilation->schedules[at] = schedule_programs(compilation->fusions[at]);
+    if (!compilation->schedules[at]) return false;
+  }
+  return true;
+}
+
+static bool schedule_verify(Compilation *compilation) {
+  for (int at = 0; at < compilation->model->routine_count; at++) {
+    const Schedule *schedule = compilation->schedules[at];
+    for (int step = 0; step < schedule->step_count; step++) {
+      if (!program_verify(compilation->session, schedule->steps[step].program)) return false;
+    }
+  }
+  return true;
+}
+
+static void schedule_dump(const Compilation *compilation, FILE *out) {
+  for (int at = 0; at < compilation->model->routine_count; at++) {
+    const Schedule *schedule = compilation->schedules[at];
+    fprintf(out, "%s%s: %d tiles, %d nests\n", at ? "\n" : "", compilation->model->routines[at].name, schedule->tile_count, schedule->nest_count);
+    for (int step = 0; step < schedule->step_count; step++) program_print(schedule->steps[step].program, out);
+  }
+}
+
+/* ---- plan, emit, link: the whole model ------------------------------------------------------------------------------------------ */
+
+static uint64_t text_hash(const char *text, size_t length) {                /* FNV-1a */
+  uint64_t hash = 14695981039346656037u;
+  for (size_t at = 0; at < length; at++) hash = (hash ^ (unsigned char)text[at]) * 1099511628211u;
+  return hash;
+}
+
+static bool plan_run(Compilation *compilation) {
+  Session *session = compilation->session;
+  PlanOptions options = {
+    .machine = target_machine(compilation->target), .real = compilation->options->real, .feeds = compilation->options->feeds,
+    .build = build_version(), .file = compilation->source->path,
+    .source_hash = session_format(session, "%016llx", (unsigned long long)text_hash(compilation->source->text, compilation->source->length)),
+  };
+  compilation->plan = plan_model(session, compilation->model, compilation->schedules, &options);
+  return compilation->plan != NULL;
+}
+
+static bool plan_verify(Compilation *compilation) { return compilation->plan->descriptor_size > 0; }
+static void plan_dump(const Compilation *compilation, FILE *out) { plan_print(compilation->plan, out); }
+
+/* The form and path that --emit asks for; else an object in memory, for the linker. */
+static bool emit_run(Compilation *compilation) {
+  Session *session = compilation->session;
+  const Plan *plan = compilation->plan;
+  const EmitForm *form = compilation->options->emit;
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  EmitKind kind = form && form->last == PASS_emit ? form->kind : EMIT_OBJECT;
+  const char *path = compilation->output, *aside = NULL;
+  if (!form || form->last != PASS_emit) {
+    compilation->object = file_anonymous(session, "model.o");
+    if (compilation->object < 0) return false;
+    path = file_descriptor_path(session, compilation->object);
+  } else if (strcmp(path, "-") != 0) {
+    path = aside = output_aside(session, compilation->output);
+  }
+  bool fine = llvm_emit(session, compilation->target, plan->program_count, plan->programs, plan->descriptor, plan->descriptor_size, kind, path,
+                        processors > 0 ? (int)processors : 1);
+  if (!fine && aside) unlink(aside);
+  return fine && (!aside || output_rename(session, aside, compilation->output));
+}
+
+static bool emit_verify(Compilation *compilation) { return (void)compilation, true; }
+static void emit_dump(const Compilation *compilation, FILE *out) {
+  llvm_emit(compilation->session, compilation->target, compilation->plan->program_count, compilation->plan->programs, compilation->plan->descriptor,
+            compilation->plan->descriptor_size, EMIT_LLVM, "-", 1);
+  fflush(out);
+}
+
+static bool link_run(Compilation *compilation) { return link_trainer(compilation->session, compilation->object, compilation->output); }
+static bool link_verify(Compilation *compilation) { return access(compilation->output, X_OK) == 0; }
+static void link_dump(const Compilation *compilation, FILE *out) { fprintf(out, "%s\n", compilation->output); }
+
+/* ---- the loop -------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Pass {
+  const char *name;
+  int status;                                              /* when it fails */
+  bool (*run)(Compilation *compilation);
+  bool (*verify)(Compilation *compilation);
+  void (*dump)(const Compilation *compilation, FILE *out);
+} Pass;
+
+static const Pass passes[] = {
+#define PASS(name, status, title) { #name, status, name##_run, name##_verify, name##_dump },
+#include "compiler/passes.def"
+#undef PASS
+};
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* A pass that fails says why; if it does not, or what it made does not hold, that is a mistake of the compiler. */
+static int pass_run(Compilation *compilation, const Pass *pass) {
+  Session *session = compilation->session;
+  int before = diagnostic_error_count(session);
+  bool fine = pass->run(compilation);
+  if (fine && diagnostic_error_count(session) == before) {
+    if (pass->verify(compilation)) return STATUS_FINE;
+  } else if (diagnostic_error_count(session) > before) {
+    return pass->status;
+  }
+  if (diagnostic_error_count(session) == before) {
+    diagnostic_title(diagnostic_report(session, E5014, (Span){ 0 }, NULL), "the compiler found a mistake of its own after `%s`", pass->name);
+  }
+  return STATUS_INTERNAL;
+}
+
+static bool pass_print(Compilation *compilation, PassNumber number) {
+  const Options *options = compilation->options;
+  if (options->dump_after >> number & 1) passes[number].dump(compilation, stdout);
+  if (!options->emit || options->emit->last != number || number == PASS_emit) return true;
+  OutputFile file;
+  if (!output_open(compilation->session, options->output ? options->output : "-", &file)) return false;
+  passes[number].dump(compilation, file.stream);
+  return output_close(compilation->session, &file, true);
+}
+
+int compilation_run(Compilation *compilation) {
+  PassNumber last = compilation->options->stop_after;
+  double start = seconds_now(), times[PASS_COUNT];
+  compilation->object = -1;
+  if (last >= PASS_fuse && !compilation_target(compilation)) return STATUS_USAGE;
+  double target_time = seconds_now() - start;
+  int status = STATUS_FINE, count = 0;
+  while (count <= (int)last && status == STATUS_FINE) {
+    double before = seconds_now();
+    status = pass_run(compilation, &passes[count]);
+    times[count] = seconds_now() - before;
+    if (status == STATUS_FINE && !pass_print(compilation, (PassNumber)count)) status = STATUS_MODEL;
+    count++;
+  }
+  if (compilation->object >= 0) close(compilation->object);
+  if (!compilation->options->time_passes) return status;
+  if (last >= PASS_fuse) fprintf(stderr, "  %-14s%9.2f ms\n", "(target)", 1e3 * target_time);
+  for (int at = 0; at < count; at++) fprintf(stderr, "  %-14s%9.2f ms\n", passes[at].name, 1e3 * times[at]);
+  fprintf(stderr, "  %-14s%9.2f ms\n", "all", 1e3 * (seconds_now() - start));
+  return status;
+}
