@@ -38,6 +38,7 @@ static void gan_error(const Span *span, Reader *reader, void *scanner, const cha
 %token AND "and" OR "or" NOT "not" FRESH "fresh" AFTER "after"
 %token PIPE "|>" ARROW "->" MOVES "<-" ADDS "+=" SPREAD "..." RANGE ".." FLOOR_DIVIDE "//"
 %token EQUAL "==" NOT_EQUAL "!=" LESS_EQUAL "<=" GREATER_EQUAL ">="
+%token GAN_EOF 0 "the end of the file"
 %token END "the end of the statement" NEWLINE SEMICOLON COMMENT        /* the last three never leave layout.c and format.c */
 
 %nterm <list> statements statement_list names field_list parameters parameter_list items arguments argument_list turns

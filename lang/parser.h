@@ -87,7 +87,7 @@ void slip_unclosed(Reader *reader, Bracket bracket, Span where);         /* `whe
 void slip_unopened(Reader *reader, Span span);
 void slip_semicolon(Reader *reader, Span span);
 void slip_depth(Reader *reader, Span span);                              /* and nothing more is read */
-void slip_syntax(Reader *reader, const char *const *expected, int count);
+void slip_syntax(Reader *reader, const char **expected, int count);
 
 /* ---- syntax.c -------------------------------------------------------------------------------------------------------------- */
 

@@ -164,6 +164,11 @@ static bool expression_done(Expected expected) { return expects(expected, "+") &
 
 enum { PHRASES = 6 };
 
+static const char *phrase_of(Session *session, const char *name) {
+  if (strncmp(name, "a ", 2) == 0 || strncmp(name, "the ", 4) == 0) return name;
+  return session_format(session, "`%s`", name);
+}
+
 /* The expected tokens in few words: an expression and an operator stand for all that begins or continues one. */
 static int phrases_find(Session *session, Expected expected, const char *phrases[PHRASES]) {
   int count = 0;
@@ -175,8 +180,7 @@ static int phrases_find(Session *session, Expected expected, const char *phrases
     if (expression && IS_ONE_OF(begins_expression, name)) continue;
     if (statement && IS_ONE_OF(begins_statement, name)) continue;
     if (done && IS_ONE_OF(carries_expression, name)) continue;
-    bool word = strncmp(name, "a ", 2) == 0 || strncmp(name, "the ", 4) == 0;
-    phrases[count++] = word ? name : session_format(session, "`%s`", name);
+    phrases[count++] = phrase_of(session, name);
   }
   if (done && count < PHRASES) phrases[count++] = "an operator";
   return count;
@@ -295,7 +299,10 @@ static bool slip_two_statements(Reader *reader, Expected expected) {
   return true;
 }
 
-void slip_syntax(Reader *reader, const char *const *names, int count) {
+void slip_syntax(Reader *reader, const char **names, int count) {
+  for (int at = 0; at < count; at++) {                     /* bison names a character in quotes: ',' */
+    if (names[at][0] == '\'') names[at] = session_intern(reader->session, names[at] + 1, strlen(names[at]) - 2);
+  }
   Expected expected = { names, count };
   if (reader->stopped) return;
   if (slip_end(reader, expected) || slip_condition(reader, expected) || slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;

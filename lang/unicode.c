@@ -83,7 +83,7 @@ int character_width(uint32_t character) {
 }
 
 bool character_starts_name(uint32_t character) {
-  if (character < 0x80) return (character | 0x20) >= 'a' ? (character | 0x20) <= 'z' : character == '_';
+  if (character < 0x80) return character == '_' || ((character | 0x20) >= 'a' && (character | 0x20) <= 'z');
   return !IS_IN(not_a_letter, character) && !IS_IN(zero_width, character) && !(character >= 0x2080 && character <= 0x2089);
 }
 
