@@ -63,6 +63,7 @@ struct Scalar {
   const Access *access;                                    /* READ, WITHIN */
   const Scalar *argument[3];
   uint32_t variables;                                      /* the set of box variables it depends on */
+  bool holds_nothing;                                      /* `nothing` occurs in it */
 };
 
 typedef struct OperationRow { const char *name; int arity; int cost; double low, high; double (*evaluate)(double a, double b, double c); } OperationRow;
@@ -111,6 +112,8 @@ struct Node {
   const Access *write;
   const Scalar *value;
   Node *operand[2];                                        /* RESHAPE, CONSTANT, MARK, GRAD */
+  int read_count;                                          /* nodes that it reads (value, computed coordinates) or has as operands, each once */
+  Node **reads;
   uint64_t stream;                                         /* RANDOM: hash of its path; key of Philox with the seed */
   int draw;                                                /* RANDOM: the fresh place it belongs to, 0 for none */
   Distribution distribution;                               /* RANDOM */

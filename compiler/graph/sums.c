@@ -1,0 +1,214 @@
+/* What is known about a sum before it is made. Takes a sum in canonical form that is not interned yet; returns an equivalent node, or NULL where the sum is
+   best as it is. Sees factors through maps, because a map between a product and its sum would hide them. Promises values to rounding, as every sum does. */
+#include "storage.h"
+
+#include <math.h>
+
+enum { EVERY_FACTOR = 1 << BOX_LIMIT };                     /* a variable that every factor is taken to have */
+
+/* A product taken apart: constants * numerators / denominators. */
+typedef struct Product { double above, below; List numerators, denominators; } Product;
+
+static uint32_t summed_variables(const Node *sum) {
+  uint32_t variables = 0;
+  for (int v = 0; v < sum->box_rank; v++)
+    if (sum->box[v] > 1) variables |= 1u << v;
+  for (int d = 0; d < sum->rank; d++)
+    if (coordinate_is_bare(&sum->write->coordinates[d])) variables &= ~(1u << sum->write->coordinates[d].terms[0].variable);
+  return variables;
+}
+
+/* Is the write the identity over the whole output, up to summed variables? Then outside factors may speak of variable d as axis d. */
+static bool sum_covers(const Node *sum) {
+  for (int d = 0; d < sum->rank; d++) {
+    const Coordinate *c = &sum->write->coordinates[d];
+    if (sum->box[d] != sum->shape[d]) return false;
+    if (sum->shape[d] == 1 ? !coordinate_is_constant(c) || c->constant != 0 : !coordinate_is_bare(c) || c->terms[0].variable != d) return false;
+  }
+  return true;
+}
+
+static bool is_product(Operation op) { return op == OP_MULTIPLY || op == OP_DIVIDE || op == OP_NEGATE; }
+
+static void product_free(Product *product) {
+  list_free(&product->numerators);
+  list_free(&product->denominators);
+}
+
+static bool list_has_free_of(const List *factors, uint32_t summed) {
+  for (int i = 0; i < factors->count; i++)
+    if ((((const Scalar *)factors->items[i])->variables & summed) == 0) return true;
+  return false;
+}
+
+/* Multiplies the factors of `scalar` into the product. A read of a map that is a product is opened if that frees something from the sum. */
+static void product_collect(Graph *graph, const Node *sum, uint32_t summed, const Scalar *scalar, bool inverse, Product *product) {
+  if (scalar->op == OP_CONSTANT) *(inverse ? &product->below : &product->above) *= scalar->value;
+  else if (scalar->op == OP_NEGATE) {
+    product->above = -product->above;
+    product_collect(graph, sum, summed, scalar->argument[0], inverse, product);
+  } else if (scalar->op == OP_MULTIPLY || scalar->op == OP_DIVIDE) {
+    product_collect(graph, sum, summed, scalar->argument[0], inverse, product);
+    product_collect(graph, sum, summed, scalar->argument[1], inverse != (scalar->op == OP_DIVIDE), product);
+  } else {
+    Product opened = {1, 1, {0}, {0}};
+    const Scalar *behind = NULL;
+    if (scalar->op == OP_READ && (scalar->variables & summed) != 0 && is_product(scalar_look_operation(scalar))) behind = scalar_look(graph, sum->box, scalar);
+    if (behind != NULL) product_collect(graph, sum, summed, behind, false, &opened);
+    bool opens = behind != NULL && (opened.above != 1 || opened.below != 1 || list_has_free_of(&opened.numerators, summed) ||
+                                    list_has_free_of(&opened.denominators, summed));
+    if (opens) {
+      product->above *= inverse ? opened.below : opened.above;
+      product->below *= inverse ? opened.above : opened.below;
+      for (int i = 0; i < opened.numerators.count; i++) list_add(inverse ? &product->denominators : &product->numerators, opened.numerators.items[i]);
+      for (int i = 0; i < opened.denominators.count; i++) list_add(inverse ? &product->numerators : &product->denominators, opened.denominators.items[i]);
+    } else list_add(inverse ? &product->denominators : &product->numerators, scalar);
+    product_free(&opened);
+  }
+}
+
+/* The product of the factors that stay (inside) or leave, in the order of their ids, so that equal products are equal pointers; NULL for none. */
+static const Scalar *multiply_all(Graph *graph, List *factors, uint32_t staying, bool inside) {
+  const Scalar *product = NULL;
+  for (int i = 1; i < factors->count; i++)
+    for (int j = i; j > 0 && ((const Scalar *)factors->items[j])->id < ((const Scalar *)factors->items[j - 1])->id; j--) {
+      const void *swap = factors->items[j];
+      factors->items[j] = factors->items[j - 1];
+      factors->items[j - 1] = swap;
+    }
+  for (int i = 0; i < factors->count; i++) {
+    const Scalar *factor = factors->items[i];
+    if ((((factor->variables | EVERY_FACTOR) & staying) != 0) != inside) continue;
+    product = product == NULL ? factor : scalar_apply(graph, OP_MULTIPLY, product, factor, NULL);
+  }
+  return product;
+}
+
+static const Scalar *quotient(Graph *graph, const Scalar *above, const Scalar *below) {
+  if (above == NULL && below == NULL) return NULL;
+  if (above == NULL) above = scalar_constant(graph, 1);
+  return below == NULL ? above : scalar_apply(graph, OP_DIVIDE, above, below, NULL);
+}
+
+/* Factors without summed variables leave the sum. Where the write leaves elements alone only constants do: their 0 must not meet an infinite factor. */
+static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
+  Product product = {1, 1, {0}, {0}};
+  uint32_t staying = sum_covers(sum) ? summed : EVERY_FACTOR;
+  product_collect(graph, sum, summed, sum->value, false, &product);
+  const Scalar *inside = quotient(graph, multiply_all(graph, &product.numerators, staying, true), multiply_all(graph, &product.denominators, staying, true));
+  const Scalar *outside = quotient(graph, multiply_all(graph, &product.numerators, staying, false), multiply_all(graph, &product.denominators, staying, false));
+  product_free(&product);
+  if (inside == NULL || (outside == NULL && product.above == 1 && product.below == 1)) return NULL;
+  Node *rest = graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, inside, sum->name, sum->span);
+  const Scalar *value = scalar_read(graph, rest, access_identity(graph, rest->rank));
+  if (outside != NULL) value = scalar_apply(graph, OP_MULTIPLY, outside, value, NULL);
+  if (product.above != 1) value = scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, product.above), value, NULL);
+  if (product.below != 1) value = scalar_apply(graph, OP_DIVIDE, value, scalar_constant(graph, product.below), NULL);
+  return graph_map(graph, sum->rank, sum->shape, sum->batch, value, sum->span);
+}
+
+/* Do two factors of the value range over different variables? Such a sum is worth keeping for itself. */
+static bool is_contraction(Graph *graph, const Node *sum) {
+  Product product = {1, 1, {0}, {0}};
+  uint32_t variables = 0;
+  bool different = false;
+  product_collect(graph, sum, 0, sum->value, false, &product);
+  for (int i = 0; i < product.numerators.count; i++) {
+    uint32_t own = ((const Scalar *)product.numerators.items[i])->variables;
+    different |= i > 0 && own != variables;
+    variables = own;
+  }
+  product_free(&product);
+  return different;
+}
+
+/* A sum of bare reads of a sum is one sum, unless the inner one is a contraction. */
+static Node *sum_flatten(Graph *graph, const Node *sum) {
+  const Scalar *read = sum->value;
+  if (read->op != OP_READ || read->node->kind != NODE_COMPUTE || read->node->combine != COMBINE_SUM) return NULL;
+  const Node *inner = read->node;
+  if (access_may_leave(read->access, sum->box, inner->shape) || !sum_covers(inner) || is_contraction(graph, inner)) return NULL;
+  Node flat = *sum;
+  Coordinate by[BOX_LIMIT];
+  uint32_t seen = 0;
+  for (int d = 0; d < inner->rank; d++) {
+    const Coordinate *c = &read->access->coordinates[d];
+    by[d] = *c;
+    if (coordinate_is_constant(c)) continue;
+    if (!coordinate_is_bare(c) || (seen >> c->terms[0].variable & 1) != 0) return NULL;
+    seen |= 1u << c->terms[0].variable;
+  }
+  for (int v = inner->rank; v < inner->box_rank; v++) {
+    if (flat.box_rank == BOX_LIMIT) return NULL;
+    by[v] = coordinate_variable(flat.box_rank);
+    if ((inner->batch_variables >> v & 1) != 0) flat.batch_variables |= 1u << flat.box_rank;
+    flat.box[flat.box_rank++] = inner->box[v];
+  }
+  return graph_compute(graph, COMBINE_SUM, flat.box_rank, flat.box, flat.batch_variables, sum->write, sum->rank, sum->shape, sum->batch,
+                       scalar_substitute(graph, inner->value, by), sum->name, sum->span);
+}
+
+/* ---- deviations from a mean ------------------------------------------------------------------------------------------------- */
+
+/* Pairs the summed variables of `inner` from v on with free ones of `sum` of equal extent, in every possible way, until its value is `wanted`. */
+static bool value_matches(Graph *graph, const Node *sum, const Node *inner, int v, uint32_t free, Coordinate *by, const Scalar *wanted) {
+  while (v < inner->box_rank && inner->box[v] == 1) by[v++] = coordinate_constant(0);
+  if (v == inner->box_rank) return free == 0 && scalar_substitute(graph, inner->value, by) == wanted;
+  for (int w = 0; w < sum->box_rank; w++) {
+    if ((free >> w & 1) == 0 || sum->box[w] != inner->box[v]) continue;
+    by[v] = coordinate_variable(w);
+    if (value_matches(graph, sum, inner, v + 1, free & ~(1u << w), by, wanted)) return true;
+  }
+  return false;
+}
+
+/* Takes constants off, through maps: scalar = *factor * the result. */
+static const Scalar *single_factor(Graph *graph, const Node *sum, const Scalar *scalar, double *factor) {
+  *factor = 1;
+  for (;;) {
+    if (scalar->op == OP_NEGATE) *factor = -*factor, scalar = scalar->argument[0];
+    else if (scalar->op == OP_MULTIPLY && scalar->argument[0]->op == OP_CONSTANT) *factor *= scalar->argument[0]->value, scalar = scalar->argument[1];
+    else if (scalar->op == OP_DIVIDE && scalar->argument[1]->op == OP_CONSTANT) *factor /= scalar->argument[1]->value, scalar = scalar->argument[0];
+    else if (scalar->op == OP_READ && is_product(scalar_look_operation(scalar))) {
+      const Scalar *behind = scalar_look(graph, sum->box, scalar);
+      if (behind == NULL) return scalar;
+      scalar = behind;
+    } else return scalar;
+  }
+}
+
+/* Is the sum of `value` over the box that of (value - mean value) with that very mean? */
+static bool is_centred(Graph *graph, const Node *sum, uint32_t summed, const Scalar *value, const Scalar *mean) {
+  double scale, weight;
+  const Scalar *read = single_factor(graph, sum, mean, &weight);
+  if (read->op != OP_READ || (read->variables & summed) != 0 || read->node->kind != NODE_COMPUTE || read->node->combine != COMBINE_SUM) return false;
+  const Node *inner = read->node;
+  if (!sum_covers(inner)) return false;
+  const Scalar *wanted = single_factor(graph, sum, value, &scale);
+  Coordinate by[BOX_LIMIT];
+  double count = 1;
+  for (int d = 0; d < inner->rank; d++) by[d] = read->access->coordinates[d];
+  for (int v = 0; v < sum->box_rank; v++)
+    if ((summed >> v & 1) != 0) count *= (double)sum->box[v];
+  return fabs(count * weight + scale) <= 1e-12 * fabs(scale) && value_matches(graph, sum, inner, inner->rank, summed, by, wanted);
+}
+
+/* The sum of (x - m) over the box of m = mean x is nothing. */
+static bool sum_vanishes(Graph *graph, const Node *sum, uint32_t summed) {
+  const Scalar *value = sum->value;
+  while (value->op == OP_READ && scalar_look_operation(value) == OP_ADD) {
+    const Scalar *behind = scalar_look(graph, sum->box, value);
+    if (behind == NULL) return false;
+    value = behind;
+  }
+  if (value->op != OP_ADD || !sum_covers(sum)) return false;
+  return is_centred(graph, sum, summed, value->argument[0], value->argument[1]) || is_centred(graph, sum, summed, value->argument[1], value->argument[0]);
+}
+
+Node *sum_reduce(Graph *graph, const Node *sum) {
+  uint32_t summed = summed_variables(sum);
+  Node *node = sum_split(graph, sum, summed);
+  if (node == NULL) node = sum_flatten(graph, sum);
+  if (node == NULL && sum_vanishes(graph, sum, summed)) node = graph_map(graph, sum->rank, sum->shape, sum->batch, scalar_nothing(graph), sum->span);
+  return node;
+}
