@@ -1,0 +1,87 @@
+#!/bin/sh
+# The command line: statuses, help, suggestions, where output goes.
+. tests/run/common
+model=tests/fixtures/gan.gan
+
+status 0 "$GANC" --help && says "$work/out" 'ganc build'
+status 0 "$GANC" && says "$work/out" 'ganc build'
+status 0 "$GANC" --version && says "$work/out" 'ganc '
+for command in build check run fmt explain; do
+  status 0 "$GANC" "$command" --help && says "$work/out" "ganc $command"
+done
+
+# wrong command lines: 2, with a caret and a hint
+status 2 "$GANC" biuld $model && says "$work/err" '[E5001]' && says "$work/err" 'did you mean `build`?'
+status 2 "$GANC" build --rael f64 $model && says "$work/err" '[E5002]' && says "$work/err" 'did you mean `--real`?'
+status 2 "$GANC" check --emit graph $model && says "$work/err" '[E5002]' && says "$work/err" 'ganc build'
+status 2 "$GANC" build $model -o && says "$work/err" '[E5003]'
+status 2 "$GANC" build - && says "$work/err" '[E5003]'
+status 2 "$GANC" build --real f16 $model && says "$work/err" '[E5004]' && says "$work/err" 'f32 or f64'
+status 2 "$GANC" build --emit grpah $model && says "$work/err" '[E5004]' && says "$work/err" 'did you mean `graph`?'
+status 2 "$GANC" build --feeds=yes $model && says "$work/err" '[E5004]'
+status 2 "$GANC" build --set lr $model && says "$work/err" '[E5004]'
+status 2 "$GANC" build --fuse-limit=-1 $model && says "$work/err" '[E5004]'
+status 2 "$GANC" build && says "$work/err" '[E5005]'
+status 2 "$GANC" build --stop-after=simplfy $model && says "$work/err" '[E5011]' && says "$work/err" 'did you mean `simplify`?'
+status 2 "$GANC" build --march pentium99 $model -o "$work/t" && says "$work/err" '[E5012]'
+status 2 "$GANC" explain E20004 && says "$work/err" '[E5013]'
+status 2 "$GANC" build $model $model && says "$work/err" '[E5018]'
+status 2 "$GANC" build --emit graph --stop-after=read $model && says "$work/err" '[E5019]'
+status 2 "$GANC" build --bad "$(printf 'a\nb')"
+status 2 "$GANC" build --bad "$(printf '\377\376')"
+
+# wrong models and files: 1
+status 1 "$GANC" check "$work/nothing.gan" && says "$work/err" '[E1001]'
+printf 'network G(\n' >"$work/wrong.gan"
+status 1 "$GANC" check "$work/wrong.gan"
+status 1 "$GANC" build "$work/wrong.gan" -o "$work/wrong"
+[ ! -e "$work/wrong" ] || fail 'a model with errors left a trainer'
+status 1 "$GANC" build $model -o "$work/no/such/folder/trainer"
+status 1 "$GANC" build --set nothing=1 $model -o "$work/t" && says "$work/err" '[E5008]'
+
+# right ones: 0; from standard input, too
+status 0 "$GANC" check $model
+status 0 "$GANC" check - <$model
+status 0 "$GANC" build - -o "$work/piped" <$model && [ -x "$work/piped" ] || fail 'no trainer from standard input'
+status 0 "$GANC" build $model -o "$work/-odd name" && [ -x "$work/-odd name" ] || fail 'no trainer under an odd name'
+status 0 "$GANC" build --output="$work/other" -- $model && [ -x "$work/other" ] || fail 'no trainer with --output='
+[ -z "$(ls "$work" | grep '\.new$')" ] || fail 'files written aside were left over'
+case $GANC in /*) ganc=$GANC ;; *) ganc=$PWD/$GANC ;; esac
+here=$PWD
+(cd "$work" && "$ganc" build "$here/$model" && [ -x gan ]) || fail 'no trainer under the name of the model'
+
+# a link over an existing trainer replaces it at once, also while it runs
+status 0 "$GANC" build $model -o "$work/other" || fail 'an existing trainer is not replaced'
+
+# passes stop where they are told to, and what they made can be printed
+for pass in read expand normalise differentiate simplify fuse schedule plan emit link; do
+  status 0 "$GANC" build $model --stop-after=$pass --dump-after=$pass -o "$work/t.$pass"
+  [ -s "$work/out" ] || fail "nothing was printed after $pass"
+done
+[ ! -e "$work/t.emit" ] || fail '--stop-after=emit made a trainer'
+for form in ast graph kernels llvm asm; do
+  status 0 "$GANC" build $model --emit $form && cp "$work/out" "$work/first"
+  [ -s "$work/first" ] || fail "--emit $form printed nothing"
+  status 0 "$GANC" build $model --emit $form -o "$work/second" && cmp -s "$work/first" "$work/second" || fail "--emit $form differs between two runs"
+done
+status 0 "$GANC" build $model --emit obj -o "$work/model.o"
+undefined=$(nm -u "$work/model.o" | awk '{ print $2 }' | grep -vxE 'memcpy|memset|_GLOBAL_OFFSET_TABLE_' || true)
+[ -z "$undefined" ] || fail "the object needs $undefined"
+status 0 "$GANC" build $model --time-passes -o "$work/t" && says "$work/err" differentiate
+
+# the cache: the second run builds nothing, another option builds again
+run() { "$GANC" run "$@"; }
+status 0 run $model info && status 0 run $model info
+[ "$(ls "$work/cache/ganc" | wc -l)" = 1 ] || fail "the cache holds $(ls "$work/cache/ganc")"
+status 0 run --real f64 $model info
+[ "$(ls "$work/cache/ganc" | wc -l)" = 2 ] || fail "the cache holds $(ls "$work/cache/ganc")"
+status 1 run "$work/wrong.gan"
+
+# explain: every code has a page
+"$GANC" explain >"$work/codes"
+[ "$(wc -l <"$work/codes")" -gt 100 ] || fail 'explain lists too few codes'
+for code in $(cut -d' ' -f1 "$work/codes"); do
+  [ -f "lang/explain/$code.md" ] || { fail "no page for $code"; continue; }
+  "$GANC" explain "$code" | cmp -s - "lang/explain/$code.md" || fail "explain $code does not give its page"
+done
+finish

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Against PyTorch: the same weights, data and noise in; after ten rounds the same weights and optimizer states out (tests/fixtures/make.py).
+# float64: 1e-9 per tensor; float32: 1e-2 per tensor and 1e-3 per player, norm-wise against what moved.
+. tests/run/common
+
+compare() { # model, f32 or f64, limit per tensor, limit per player
+  folder=tests/fixtures/$1
+  status 0 "$GANC" build "$folder.gan" --real "$2" --feeds -o "$work/trainer" || return
+  set -- "$1" "$2" "$3" "$4" train --steps 10 --init "$folder/init.safetensors" --run "$work/$1-$2"
+  for feed in "$folder"/feeds/*.npy; do
+    name=$(basename "$feed" .npy)
+    set -- "$@" --feed "$name=$feed"
+  done
+  model=$1 real=$2 limit=$3 player_limit=$4
+  shift 4
+  status 0 "$work/trainer" "$@" || return
+  status 0 "$BUILD/tests/compare_weights" "$folder/init.safetensors" "$folder/expected.safetensors" "$(newest "$work/$model-$real")" "$limit" "$player_limit"
+  printf '%s %s: worst %s\n' "$model" "$real" "$(awk '{ print $(NF > 3 ? 2 : NF), $1 }' "$work/out" | sort -g | tail -n 1)"
+}
+
+for model in gan wgan wgan_gp; do
+  compare $model f64 1e-9 1e-9
+  compare $model f32 1e-2 1e-3
+done
+finish
