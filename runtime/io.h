@@ -127,6 +127,7 @@ size_t safetensors_count(const SafeTensors *file);
 const StoredTensor *safetensors_tensor(const SafeTensors *file, size_t index);        /* in the order of names */
 const StoredTensor *safetensors_find(const SafeTensors *file, const char *name);      /* or NULL */
 const char *safetensors_metadata(const SafeTensors *file, const char *key);           /* or NULL */
+const Json *safetensors_metadata_all(const SafeTensors *file);                        /* an object of texts, or NULL */
 /* The tensor's numbers, converted, into the view. The number of elements must agree. */
 bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const TensorView *view, Problem *problem);
 /* Written aside, synced, renamed. The key "checksum" is added to the metadata: crc32 of the whole file with its eight digits as 0. */
@@ -222,13 +223,14 @@ typedef struct Dataset {
 } Dataset;
 
 /* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5, sigma=0.01, count=65536)`, or a path to .npy, IDX, IDX .gz.
-   Only fashion-mnist and mixtures have labels and a held-out part; asked of another, that is a problem that says what to do. */
+   Only fashion-mnist and mixtures have a held-out part; asked of a file, that is a problem that says what to do (so open what `eval --data` names as DATA_TRAIN: it is
+   what somebody chose to compare with). A file is its own column of labels. */
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem);
 void dataset_close(Dataset *dataset);                                     /* NULL is fine */
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below record->classes. */
 bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *problem);
 /* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, scaled to record->low..high as the language says, by the record's strides and
-   type. `data`: the tensor's first element. A tensor without batch axis takes n = 1. */
+   type. `data`: the tensor's first element. A tensor without batch axis takes n = 1. Labels, and integers where low = high, are taken as they are. */
 void dataset_fill(const Dataset *dataset, const int64_t *indices, int64_t n, const TensorRecord *record, void *data);
 /* The same numbers, row-major float32 [n, size]: for metrics. */
 void dataset_rows(const Dataset *dataset, const int64_t *indices, int64_t n, double low, double high, float *rows);

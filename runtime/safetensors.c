@@ -188,8 +188,10 @@ const StoredTensor *safetensors_find(const SafeTensors *file, const char *name) 
   return bsearch(&key, file->tensors, file->count, sizeof key, compare_names);
 }
 
+const Json *safetensors_metadata_all(const SafeTensors *file) { return json_find(file->json, "__metadata__"); }
+
 const char *safetensors_metadata(const SafeTensors *file, const char *key) {
-  const Json *value = json_find(json_find(file->json, "__metadata__"), key);
+  const Json *value = json_find(safetensors_metadata_all(file), key);
   return value ? value->text : NULL;
 }
 

@@ -1,0 +1,202 @@
+/* Checkpoints: one safetensors file with every weight, state and optimizer state under its name, and in its metadata where the run stands.
+   Takes views of tensors; returns them filled, with a report of what did not match by name or shape. A file that says it is a checkpoint must carry a checksum, over all its
+   bytes, that holds. Never loads part of a damaged file. */
+#include "runtime/io.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char format_key[] = "ganc checkpoint", format_version[] = "1", count_prefix[] = "count/";
+
+struct Checkpoint {
+  SafeTensors *file;
+  bool has_state;
+  CheckpointState state;                                   /* texts lie in the file's header */
+  NamedCount *counts;
+};
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------------- */
+
+bool checkpoint_write(const char *path, const CheckpointState *state, const TensorView *views, size_t count, Problem *problem) {
+  enum { FIXED = 6 };
+  size_t pairs = FIXED + state->count_count, made = 0;
+  TextPair *metadata = system_allocate(pairs * sizeof *metadata);
+  char **texts = system_allocate((3 + 2 * state->count_count) * sizeof *texts);
+  bool fine = metadata && texts;
+  if (fine) {
+    texts[made++] = text_format("%" PRId64, state->step);
+    texts[made++] = text_format("%" PRId64, state->image);
+    texts[made++] = text_format("%" PRIu64, state->seed);
+    TextPair fixed[FIXED] = {
+      { format_key, format_version }, { "model", state->model }, { "source", state->source_hash }, { "step", texts[0] }, { "image", texts[1] }, { "seed", texts[2] },
+    };
+    memcpy(metadata, fixed, sizeof fixed);
+    for (size_t i = 0; i < state->count_count; i++) {
+      texts[made++] = text_format("%s%s", count_prefix, state->counts[i].name);
+      texts[made++] = text_format("%" PRId64, state->counts[i].value);
+      metadata[FIXED + i] = (TextPair){ texts[made - 2], texts[made - 1] };
+    }
+    for (size_t i = 0; i < made; i++) fine = fine && texts[i];
+  }
+  if (!fine) problem_out_of_memory(problem, path, pairs * sizeof *metadata);
+  fine = fine && safetensors_write(path, views, count, metadata, pairs, problem);
+  for (size_t i = 0; i < made; i++) free(texts[i]);
+  free(texts);
+  free(metadata);
+  return fine;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------------------- */
+
+/* A whole decimal number, in the file's metadata as text. */
+static bool read_number(const Checkpoint *checkpoint, const char *key, const char *text, bool negative, uint64_t *value, Problem *problem) {
+  char *end = NULL;
+  errno = 0;
+  if (text && (*text == '-' || (*text >= '0' && *text <= '9'))) *value = *text == '-' && negative ? (uint64_t)strtoll(text, &end, 10) : strtoull(text, &end, 10);
+  if (end && end != text && *end == 0 && errno == 0 && (negative || *text != '-')) return true;
+  return problem_set(problem, "%s: metadata \"%.100s\" is %s%.100s, expected a whole number", checkpoint_path(checkpoint), key, text ? "" : "missing", text ? text : "");
+}
+
+static bool read_state(Checkpoint *checkpoint, Problem *problem) {
+  const SafeTensors *file = checkpoint->file;
+  const char *version = safetensors_metadata(file, format_key);
+  if (!version) return true;                               /* weights from elsewhere */
+  if (strcmp(version, format_version) != 0)
+    return problem_set(problem, "%s is a checkpoint of format \"%.40s\", this trainer reads format %s; build it with the version of ganc that wrote the file", checkpoint_path(checkpoint), version, format_version);
+  if (!safetensors_metadata(file, "checksum")) return problem_set(problem, "%s is damaged: a checkpoint without a checksum", checkpoint_path(checkpoint));
+  static const char *const keys[3] = { "step", "image", "seed" };
+  uint64_t numbers[3];
+  for (int i = 0; i < 3; i++)
+    if (!read_number(checkpoint, keys[i], safetensors_metadata(file, keys[i]), i < 2, &numbers[i], problem)) return false;
+  const char *model = safetensors_metadata(file, "model"), *source = safetensors_metadata(file, "source");
+  checkpoint->state = (CheckpointState){ .step = (int64_t)numbers[0], .image = (int64_t)numbers[1], .seed = numbers[2], .model = model ? model : "", .source_hash = source ? source : "" };
+  const Json *all = safetensors_metadata_all(file);
+  checkpoint->counts = system_allocate(all->count * sizeof *checkpoint->counts);
+  if (!checkpoint->counts) return problem_out_of_memory(problem, checkpoint_path(checkpoint), all->count * sizeof *checkpoint->counts);
+  for (const Json *pair = all->first; pair; pair = pair->next) {
+    uint64_t value;
+    if (strncmp(pair->key, count_prefix, sizeof count_prefix - 1) != 0) continue;
+    if (!read_number(checkpoint, pair->key, pair->text, true, &value, problem)) return false;
+    checkpoint->counts[checkpoint->state.count_count++] = (NamedCount){ pair->key + sizeof count_prefix - 1, (int64_t)value };
+  }
+  checkpoint->state.counts = checkpoint->counts;
+  checkpoint->has_state = true;
+  return true;
+}
+
+Checkpoint *checkpoint_open(const char *path, Problem *problem) {
+  Checkpoint *checkpoint = system_allocate(sizeof *checkpoint);
+  if (!checkpoint) {
+    problem_out_of_memory(problem, path, sizeof *checkpoint);
+    return NULL;
+  }
+  *checkpoint = (Checkpoint){ .file = safetensors_open(path, problem) };
+  if (checkpoint->file && safetensors_verify(checkpoint->file, problem) && read_state(checkpoint, problem)) return checkpoint;
+  checkpoint_close(checkpoint);
+  return NULL;
+}
+
+void checkpoint_close(Checkpoint *checkpoint) {
+  if (!checkpoint) return;
+  safetensors_close(checkpoint->file);
+  free(checkpoint->counts);
+  free(checkpoint);
+}
+
+const char *checkpoint_path(const Checkpoint *checkpoint) { return safetensors_path(checkpoint->file); }
+
+const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem) {
+  if (checkpoint->has_state) return &checkpoint->state;
+  problem_set(problem, "%s holds weights, but no position of a run to go on from; start with --init instead", checkpoint_path(checkpoint));
+  return NULL;
+}
+
+/* ---- loading by name --------------------------------------------------------------------------------------------------------------- */
+
+/* A text that grows; `failed` once memory ran out. */
+typedef struct Lines { char *text; size_t length, capacity; bool failed; } Lines;
+
+static void lines_add(Lines *lines, char *line) {          /* frees the line */
+  size_t length = line ? strlen(line) : 0;
+  if (!line || lines->failed) lines->failed = true;
+  else if (lines->length + length + 1 > lines->capacity) {
+    size_t capacity = 2 * (lines->length + length) + 256;
+    char *text = system_resize(lines->text, capacity);
+    lines->failed = !text;
+    if (text) {
+      lines->text = text;
+      lines->capacity = capacity;
+    }
+  }
+  if (!lines->failed) {
+    memcpy(lines->text + lines->length, line, length + 1);
+    lines->length += length;
+  }
+  free(line);
+}
+
+static bool shapes_equal(const StoredTensor *stored, const TensorView *view) {
+  return stored->rank == view->rank && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0;
+}
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, size_t count, LoadReport *report, Problem *problem) {
+  const SafeTensors *file = checkpoint->file;
+  const char *path = checkpoint_path(checkpoint), **names = system_allocate((count + 1) * sizeof *names);
+  Lines lines = {0};
+  lines_add(&lines, text_format("%s", ""));
+  for (size_t i = 0; names && i < count; i++) {
+    const StoredTensor *stored = safetensors_find(file, views[i].name);
+    char here[160], there[160];
+    names[i] = views[i].name;
+    if (!stored) {
+      report->missing++;
+      lines_add(&lines, text_format("%s is not in %s\n", views[i].name, path));
+    } else if (!shapes_equal(stored, &views[i])) {
+      report->different++;
+      lines_add(&lines, text_format("%s is %s here and %s in %s\n", views[i].name, shape_text(views[i].rank, views[i].shape, here), shape_text(stored->rank, stored->shape, there), path));
+    }
+  }
+  if (names) qsort(names, count, sizeof *names, compare_names);
+  for (size_t i = 0; names && i < safetensors_count(file); i++) {
+    const char *name = safetensors_tensor(file, i)->name;
+    if (bsearch(&name, names, count, sizeof *names, compare_names)) continue;
+    report->left_over++;
+    lines_add(&lines, text_format("%s is in %s and not here\n", name, path));
+  }
+  bool fine = names && !lines.failed;
+  free(names);
+  if (fine) report->text = lines.text;
+  else free(lines.text);
+  return fine || problem_out_of_memory(problem, path, count * sizeof *names);
+}
+
+bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report, Problem *problem) {
+  LoadReport own;
+  if (!report) report = &own;
+  *report = (LoadReport){0};
+  bool fine = compare_all(checkpoint, views, count, report, problem);
+  if (fine && whole && report->missing + report->left_over + report->different > 0) {
+    int first_line = (int)strcspn(report->text, "\n");
+    size_t more = report->missing + report->left_over + report->different - 1;
+    if (more) fine = problem_set(problem, "%s does not fit this model: %.*s, and %zu more", checkpoint_path(checkpoint), first_line, report->text, more);
+    else fine = problem_set(problem, "%s does not fit this model: %.*s", checkpoint_path(checkpoint), first_line, report->text);
+  }
+  for (size_t i = 0; fine && i < count; i++) {
+    const StoredTensor *stored = safetensors_find(checkpoint->file, views[i].name);
+    if (!stored || !shapes_equal(stored, &views[i])) continue;
+    fine = safetensors_read(checkpoint->file, stored, &views[i], problem);
+    report->loaded += fine;
+  }
+  if (report == &own) load_report_release(&own);
+  return fine;
+}
+
+void load_report_release(LoadReport *report) {
+  free(report->text);
+  *report = (LoadReport){0};
+}
