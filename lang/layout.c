@@ -12,24 +12,26 @@ enum {
   AFTER_IT = 1,                                            /* the line goes on after it */
   BEFORE_IT = 2,                                           /* and before it */
   KEYWORD = 4,
-  DECLARES = 8,                                            /* a keyword that begins a statement: it cannot stand inside ( ) or [ ] */
+  BEGINS = 8,                                              /* a statement, never an expression */
+  OUTSIDE = 16,                                            /* it cannot stand inside ( ) and [ ] */
   OPERATOR = AFTER_IT | BEFORE_IT,
+  STATEMENT = KEYWORD | BEGINS | OUTSIDE,
 };
 
 static const unsigned char layout[] = {
   ['{'] = OPERATOR, ['('] = AFTER_IT, ['['] = AFTER_IT, ['}'] = BEFORE_IT, [')'] = BEFORE_IT, [']'] = BEFORE_IT, [','] = OPERATOR,
   ['='] = OPERATOR, ['+'] = OPERATOR, ['-'] = OPERATOR, ['*'] = OPERATOR, ['/'] = OPERATOR, ['%'] = OPERATOR, ['^'] = OPERATOR,
-  ['@'] = OPERATOR, ['.'] = OPERATOR, [':'] = OPERATOR, ['~'] = OPERATOR, ['<'] = OPERATOR, ['>'] = OPERATOR,
-  [PIPE] = OPERATOR, [ARROW] = OPERATOR, [MOVES] = OPERATOR, [ADDS] = OPERATOR, [SPREAD] = AFTER_IT, [RANGE] = OPERATOR,
+  ['@'] = OPERATOR, ['.'] = OPERATOR, [':'] = OPERATOR, ['~'] = OPERATOR | OUTSIDE, ['<'] = OPERATOR, ['>'] = OPERATOR,
+  [PIPE] = OPERATOR, [ARROW] = OPERATOR | OUTSIDE, [MOVES] = OPERATOR | OUTSIDE, [ADDS] = OPERATOR | OUTSIDE, [SPREAD] = AFTER_IT, [RANGE] = OPERATOR,
   [FLOOR_DIVIDE] = OPERATOR, [EQUAL] = OPERATOR, [NOT_EQUAL] = OPERATOR, [LESS_EQUAL] = OPERATOR, [GREATER_EQUAL] = OPERATOR,
   [AND] = KEYWORD | OPERATOR, [OR] = KEYWORD | OPERATOR, [IN] = KEYWORD | OPERATOR, [THEN] = KEYWORD | OPERATOR,
-  [ELSE] = KEYWORD | OPERATOR, [BY] = KEYWORD | OPERATOR, [FROM] = KEYWORD | OPERATOR, [AFTER] = KEYWORD | OPERATOR,
-  [MINIMIZES] = KEYWORD | OPERATOR, [MAXIMIZES] = KEYWORD | OPERATOR, [NOT] = KEYWORD | AFTER_IT, [FRESH] = KEYWORD | AFTER_IT,
-  [IF] = KEYWORD | AFTER_IT, [FOR] = KEYWORD, [USE] = KEYWORD | DECLARES, [DATA] = KEYWORD | DECLARES, [NOISE] = KEYWORD | DECLARES,
-  [WEIGHT] = KEYWORD | DECLARES, [STATE] = KEYWORD | DECLARES, [FN] = KEYWORD | DECLARES, [LAYER] = KEYWORD | DECLARES,
-  [NETWORK] = KEYWORD | DECLARES, [PHASE] = KEYWORD | DECLARES, [OUTPUT] = KEYWORD | DECLARES, [TRAIN] = KEYWORD | DECLARES,
-  [OPTIMIZE] = KEYWORD | DECLARES, [UPDATE] = KEYWORD | DECLARES, [DRAW] = KEYWORD | DECLARES, [REPEAT] = KEYWORD | DECLARES,
-  [EVERY] = KEYWORD | DECLARES, [COMMENT] = 0,
+  [ELSE] = KEYWORD | OPERATOR, [BY] = KEYWORD | OPERATOR | OUTSIDE, [FROM] = KEYWORD | OPERATOR | OUTSIDE, [AFTER] = KEYWORD | OPERATOR,
+  [MINIMIZES] = KEYWORD | OPERATOR | OUTSIDE, [MAXIMIZES] = KEYWORD | OPERATOR | OUTSIDE, [NOT] = KEYWORD | AFTER_IT, [FRESH] = KEYWORD | AFTER_IT,
+  [IF] = KEYWORD | AFTER_IT, [FOR] = KEYWORD, [USE] = STATEMENT, [DATA] = STATEMENT, [NOISE] = STATEMENT,
+  [WEIGHT] = STATEMENT, [STATE] = STATEMENT, [FN] = STATEMENT, [LAYER] = STATEMENT,
+  [NETWORK] = STATEMENT, [PHASE] = STATEMENT, [OUTPUT] = STATEMENT, [TRAIN] = STATEMENT,
+  [OPTIMIZE] = STATEMENT, [UPDATE] = STATEMENT, [DRAW] = STATEMENT, [REPEAT] = STATEMENT,
+  [EVERY] = STATEMENT, [COMMENT] = 0,
 };
 
 bool layout_wants_more(int token) { return layout[token] & AFTER_IT; }
@@ -88,10 +90,10 @@ static int bracket_check(Reader *reader, Token token) {
   } else if (opening) {
     slip_unopened(reader, token.span);
     return GAN_error;
-  } else if ((layout[token.kind] & DECLARES) && !lines_end(reader)) {
+  } else if ((layout[token.kind] & OUTSIDE) && !lines_end(reader)) {
     slip_unclosed(reader, reader->brackets[reader->bracket_count - 1], token.span);
     while (!lines_end(reader)) reader->bracket_count--;
-    return hold(reader, token, true);
+    return hold(reader, token, layout[token.kind] & BEGINS);
   } else if (token.kind == 0 && reader->bracket_count) {
     slip_unclosed(reader, reader->suspect.open ? reader->suspect : reader->brackets[reader->bracket_count - 1], (Span){ 0 });
     reader->bracket_count = 0;

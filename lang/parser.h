@@ -54,7 +54,7 @@ typedef struct Reader {
   bool end_first;                                          /* the statement ends before the waiting token */
   bool in_condition;                                       /* between `if` and its `then` or block */
   bool stopped;                                            /* nothing more is read */
-  bool too_deep;                                           /* said already */
+  bool too_deep, not_text;                                 /* said already */
 
   Syntax *file;
 } Reader;
@@ -80,6 +80,7 @@ bool layout_is_keyword(int token);
 /* ---- slips.c: what people write by mistake, and what they are told ----------------------------------------------------------- */
 
 int slip_character(Reader *reader, Span span, size_t *length);           /* the token that was meant, or 0: go on */
+void slip_byte(Reader *reader, uint32_t at);
 const char *slip_number(Reader *reader, Span span, size_t *length);
 const char *slip_string(Reader *reader, Span span);
 void slip_escape(Reader *reader, Span span);

@@ -25,6 +25,13 @@ Syntax *syntax_parse(Session *session, const Source *source) {
   return reader->file;
 }
 
+static void bytes_check(Reader *reader, uint32_t from, uint32_t to) {
+  const char *text = reader->source->text;
+  for (size_t at = from, length; at < to; at += length) {
+    if (!character_decode(text + at, to - at, &length) || !character_is_valid(text + at, to - at)) slip_byte(reader, (uint32_t)at);
+  }
+}
+
 /* ---- documentation ------------------------------------------------------------------------------------------------------- */
 
 static bool begins_line(const Source *source, uint32_t at) {
@@ -38,12 +45,7 @@ bool reader_comment(Reader *reader, Span span) {
     if (reader->pending.to == 0) reader->pending.from = span.from;
     reader->pending.to = span.to;
   }
-  for (size_t at = span.from, length; at < span.to; at += length) {
-    character_decode(text + at, span.to - at, &length);
-    if (character_is_valid(text + at, span.to - at)) continue;
-    diagnostic_report(reader->session, E1002, (Span){ reader->source, (uint32_t)at, (uint32_t)at + 1 }, "this byte is no character");
-    break;
-  }
+  bytes_check(reader, span.from, span.to);
   return reader->keep_comments;
 }
 
@@ -151,12 +153,6 @@ const char *reader_string(Reader *reader, Span span) {
     else if (*at == '"' || *at == '\\') clean[length++] = *at;
     else slip_escape(reader, (Span){ reader->source, from, from + 2 });
   }
-  for (size_t at = 0, bytes; at < (size_t)(end - text); at += bytes) {
-    uint32_t character = character_decode(text + at, (size_t)(end - text) - at, &bytes);
-    if (character && character_is_valid(text + at, (size_t)(end - text) - at)) continue;
-    uint32_t from = (uint32_t)(text + at - reader->source->text);
-    diagnostic_report(reader->session, E1002, (Span){ reader->source, from, from + 1 }, "this byte is no character");
-    break;
-  }
+  bytes_check(reader, span.from + 1, span.to - 1);
   return session_intern(reader->session, clean, length);
 }

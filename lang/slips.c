@@ -46,15 +46,19 @@ static const struct { const char *text; int token; const char *hint; } signs[] =
 
 static const char *text_of(const Reader *reader, Span span) { return reader->source->text + span.from; }
 
+/* Said once: where one byte is wrong, the file is in another encoding, and many are. */
+void slip_byte(Reader *reader, uint32_t at) {
+  if (reader->not_text) return;
+  reader->not_text = true;
+  diagnostic_report(reader->session, E1002, (Span){ reader->source, at, at + 1 }, "this byte is no character");
+}
+
 int slip_character(Reader *reader, Span span, size_t *length) {
   const char *text = text_of(reader, span);
   size_t available = reader->source->length - span.from;
   uint32_t character = character_decode(text, available, length);
   Span first = { span.source, span.from, span.from + (uint32_t)*length };
-  if (!character_is_valid(text, available)) {
-    diagnostic_report(reader->session, E1002, first, "this byte is no character");
-    return GAN_error;
-  }
+  if (!character || !character_is_valid(text, available)) return slip_byte(reader, span.from), GAN_error;
   if (character == 0xFEFF && span.from == 0) return SKIP;                  /* a mark of the byte order */
   for (size_t at = 0; at < sizeof signs / sizeof *signs; at++) {
     size_t bytes = strlen(signs[at].text);
@@ -82,7 +86,7 @@ static size_t number_length(const char *text) {
   return at;
 }
 
-/* `1e`, `3x`, `.5`. A number that a sign follows is none of these, and is cut where the sign begins. */
+/* `1e`, `3x`, `.5`, `2.`. A number that a sign follows is none of these, and is cut where the sign begins. */
 const char *slip_number(Reader *reader, Span span, size_t *length) {
   const char *text = text_of(reader, span);
   size_t digits = number_length(text);
@@ -93,6 +97,8 @@ const char *slip_number(Reader *reader, Span span, size_t *length) {
   if (text[0] == '.') {
     number = session_format(reader->session, "0%s", number);
     diagnostic_hint(diagnostic_report(reader->session, E1006, span, NULL), "write `%s`", number);
+  } else if (text[digits] == '.') {
+    diagnostic_hint(diagnostic_report(reader->session, E1006, span, NULL), "write `%s` or `%s.0`", number, number);
   } else if (letters == 0 && digits < *length) {
     *length = digits;
   } else if ((text[digits] | 0x20) == 'e' && letters <= 1) {
@@ -233,21 +239,15 @@ static const char *token_text(const Reader *reader, Token token) {
   return session_intern(reader->session, text_of(reader, token.span), token.span.to - token.span.from);
 }
 
-/* A hint if the word is one that other languages have here, or nearly a keyword. */
-static bool habit_hint(const Reader *reader, Diagnostic *diagnostic, Token token) {
-  if (token.kind != NAME) return false;
+/* What to say about a word that other languages have here, or that is nearly a keyword; or NULL. */
+static const char *habit_of(const Reader *reader, Token token) {
+  if (token.kind != NAME) return NULL;
   const char *word = token_text(reader, token);
   for (size_t at = 0; at < sizeof habits / sizeof *habits; at++) {
-    if (strcmp(habits[at].word, word) == 0) return diagnostic_hint(diagnostic, "%s", habits[at].hint), true;
+    if (strcmp(habits[at].word, word) == 0) return habits[at].hint;
   }
   const char *near = strlen(word) > 2 ? diagnostic_nearest(word, keywords, (int)(sizeof keywords / sizeof *keywords)) : NULL;
-  if (near) diagnostic_hint(diagnostic, "did you mean `%s`?", near);
-  return near != NULL;
-}
-
-static void habit_hints(const Reader *reader, Diagnostic *diagnostic) {
-  if (habit_hint(reader, diagnostic, reader->token) || habit_hint(reader, diagnostic, reader->before)) return;
-  if (reader->token.kind == FLOOR_DIVIDE || reader->before.kind == FLOOR_DIVIDE) diagnostic_hint(diagnostic, "a comment begins with `#`; `//` divides and rounds down");
+  return near ? session_format(reader->session, "did you mean `%s`?", near) : NULL;
 }
 
 /* ---- the grammar's errors, from the most particular to the plain one ------------------------------------------------------------- */
@@ -265,7 +265,16 @@ static bool slip_end(Reader *reader, Expected expected) {
   Span place = reader->before.span.source ? reader->before.span : reader->token.span;
   Diagnostic *diagnostic = diagnostic_report(reader->session, last ? E1012 : E1017, place, "after this, %s is expected", expected_text(reader->session, expected));
   if (next_line && !last && !line) diagnostic_also(diagnostic, reader->token.span, "this cannot follow");
-  habit_hint(reader, diagnostic, reader->before);
+  return true;
+}
+
+/* A new line, and a bracket is open: it was to be closed before, more likely than not. */
+static bool slip_bracket(Reader *reader) {
+  if (!reader->token.starts_line || reader->bracket_count == 0) return false;
+  Bracket bracket = reader->brackets[reader->bracket_count - 1];
+  if (bracket.open == '{') return false;
+  slip_unclosed(reader, bracket, reader->token.span);
+  while (reader->bracket_count && reader->brackets[reader->bracket_count - 1].open != '{') reader->bracket_count--;
   return true;
 }
 
@@ -293,9 +302,14 @@ static bool slip_two_statements(Reader *reader, Expected expected) {
   int token = reader->token.kind;
   bool begins = token == NAME || token == NUMBER || token == STRING || token == '(' || layout_is_keyword(token);
   if (!begins || !expects(expected, "the end of the statement") || reader->token.starts_line) return false;
-  Diagnostic *diagnostic = diagnostic_report(reader->session, E1018, reader->token.span, "here a second one begins");
-  habit_hints(reader, diagnostic);
-  diagnostic_hint(diagnostic, "a statement ends with its line, or at `;`");
+  const char *habit = habit_of(reader, reader->token), *habit_before = habit ? NULL : habit_of(reader, reader->before);
+  if (habit || habit_before) {
+    Span word = habit ? reader->token.span : reader->before.span;
+    diagnostic_hint(diagnostic_report(reader->session, E1008, word, NULL), "%s", habit ? habit : habit_before);
+  } else {
+    Diagnostic *diagnostic = diagnostic_report(reader->session, E1018, reader->token.span, "here a second one begins");
+    diagnostic_hint(diagnostic, "a statement ends with its line, or at `;`");
+  }
   return true;
 }
 
@@ -305,7 +319,11 @@ void slip_syntax(Reader *reader, const char **names, int count) {
   }
   Expected expected = { names, count };
   if (reader->stopped) return;
-  if (slip_end(reader, expected) || slip_condition(reader, expected) || slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
+  if (slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected) || slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, reader->token.span, "expected %s", expected_text(reader->session, expected));
-  habit_hints(reader, diagnostic);
+  const char *habit = habit_of(reader, reader->token);
+  if (habit) diagnostic_hint(diagnostic, "%s", habit);
+  else if (reader->token.kind == FLOOR_DIVIDE || reader->before.kind == FLOOR_DIVIDE) {
+    diagnostic_hint(diagnostic, "a comment begins with `#`; `//` divides and rounds down");
+  }
 }
