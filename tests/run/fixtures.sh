@@ -6,7 +6,7 @@
 compare() { # model, f32 or f64, limit per tensor, limit per player
   folder=tests/fixtures/$1
   status 0 "$GANC" build "$folder.gan" --real "$2" --feeds -o "$work/trainer" || return
-  set -- "$1" "$2" "$3" "$4" train --steps 10 --init "$folder/init.safetensors" --run "$work/$1-$2"
+  set -- "$1" "$2" "$3" "$4" train --steps 10 --sample-every 0 --init "$folder/init.safetensors" --run "$work/$1-$2"
   for feed in "$folder"/feeds/*.npy; do
     name=$(basename "$feed" .npy)
     set -- "$@" --feed "$name=$feed"
