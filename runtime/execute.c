@@ -1,0 +1,154 @@
+/* One routine: a single evaluation of what a model computes. Takes a model's tables, kernels and a supply of data; resolves every pointer once; then runs routines: fills the data
+   and noise that they mention and walks their steps. Never decides which routine runs when (schedule.c), nor what a kernel does. */
+#include "runtime/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void *tensor_data(const Execution *execution, int64_t tensor) {
+  const TensorRecord *record = &execution->model->tensors[tensor];
+  return memory_at(&execution->memory, record->place, record->offset);
+}
+
+static bool resolve_bindings(Execution *execution, Problem *problem) {
+  const Model *model = execution->model;
+  size_t bytes = (size_t)(model->binding_count + 1) * sizeof(void *);
+  execution->buffers = malloc(bytes);
+  if (!execution->buffers) return problem_out_of_memory(problem, "the table of buffers", bytes);
+  for (int64_t k = 0; k < model->binding_count; k++) execution->buffers[k] = memory_at(&execution->memory, model->bindings[k].place, model->bindings[k].offset);
+  return true;
+}
+
+/* Each routine's fills, those that the supply has in front. */
+static bool resolve_fills(Execution *execution, Problem *problem) {
+  const Model *model = execution->model;
+  size_t fills = (size_t)model->fill_count + 1;
+  execution->fill_tensors = malloc(fills * sizeof(int64_t));
+  execution->fill_buffers = malloc(fills * sizeof(void *));
+  execution->supplied = calloc((size_t)model->routine_count + 1, sizeof(int64_t));
+  if (!execution->fill_tensors || !execution->fill_buffers || !execution->supplied) return problem_out_of_memory(problem, "the table of fills", fills * 16);
+  for (int64_t r = 0; r < model->routine_count; r++) {
+    const RoutineRecord *routine = &model->routines[r];
+    int64_t at = routine->first_fill;
+    for (int drawn = 0; drawn < 2; drawn++) {
+      for (int64_t k = 0; k < routine->fill_count; k++) {
+        int64_t tensor = model->fills[routine->first_fill + k].tensor;
+        if (supply_has(execution->supply, tensor) == (drawn == 1)) continue;
+        execution->fill_tensors[at] = tensor;
+        execution->fill_buffers[at++] = tensor_data(execution, tensor);
+      }
+      if (!drawn) execution->supplied[r] = at - routine->first_fill;
+    }
+  }
+  return true;
+}
+
+bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem) {
+  *execution = (Execution){.model = model, .kernels = kernels, .supply = supply, .seed = seed};
+  execution->pool = pool_create(threads, !model_is_f64(model), problem);
+  if (execution->pool && memory_create(&execution->memory, model, threads, problem) && resolve_bindings(execution, problem) && resolve_fills(execution, problem)) return true;
+  execution_release(execution);
+  return false;
+}
+
+void execution_release(Execution *execution) {
+  pool_free(execution->pool);
+  memory_release(&execution->memory);
+  free(execution->buffers);
+  free(execution->fill_tensors);
+  free(execution->fill_buffers);
+  free(execution->supplied);
+  free(execution->seconds);
+  *execution = (Execution){0};
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------------ */
+
+static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
+  const Model *model = execution->model;
+  const RoutineRecord *routine = &model->routines[r];
+  int64_t first = routine->first_fill, supplied = execution->supplied[r];
+  if (supplied > 0 && !supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first, supplied, evaluation.apart, problem)) return false;
+  for (int64_t k = first + supplied; k < first + routine->fill_count; k++) {
+    const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
+    if (tensor->role == ROLE_DATA)
+      return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC", routine->name, tensor->name, tensor->name);
+    Draw draw = {.key = draw_key(execution->seed, (uint64_t)tensor->stream), .round = evaluation.round, .ordinal = evaluation.ordinal,
+                 .first_sample = evaluation.first_sample, .distribution = (DistributionKind)tensor->distribution, .spread = 1};
+    draw_fill(tensor, execution->fill_buffers[k], &draw, execution->pool);
+  }
+  return true;
+}
+
+typedef struct StepRun { Kernel kernel; const Call *call; const Memory *memory; } StepRun;
+
+static void run_chunk(void *context, int64_t chunk, int worker) {
+  const StepRun *run = context;
+  run->kernel(run->call, chunk, run->memory->workspaces[worker].data);
+}
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
+  const Model *model = execution->model;
+  const RoutineRecord *routine = &model->routines[r];
+  if (!fill_inputs(execution, r, evaluation, problem)) return false;
+  Call call = {.seed = execution->seed, .round = evaluation.round, .ordinal = evaluation.ordinal, .first_sample = evaluation.first_sample};
+  for (int64_t s = routine->first_step; s < routine->first_step + routine->step_count; s++) {
+    const StepRecord *step = &model->steps[s];
+    const ProgramRecord *program = &model->programs[step->program];
+    call.buffers = execution->buffers + step->first_binding;
+    StepRun run = {execution->kernels[program->entry], &call, &execution->memory};
+    double start = execution->seconds ? seconds_now() : 0;
+    pool_run(execution->pool, run_chunk, &run, program->chunks);
+    if (execution->seconds) execution->seconds[s] += seconds_now() - start;
+  }
+  return true;
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------------------------- */
+
+TensorView execution_view(const Execution *execution, int64_t tensor) {
+  const TensorRecord *record = &execution->model->tensors[tensor];
+  return tensor_view(record, memory_at(&execution->memory, record->place, 0));
+}
+
+static int64_t view_offset(const TensorView *view, int64_t element) {
+  int64_t offset = 0;
+  for (int axis = (int)view->rank - 1; axis >= 0; axis--) {
+    offset += element % view->shape[axis] * view->stride[axis];
+    element /= view->shape[axis];
+  }
+  return offset;
+}
+
+double view_get(const TensorView *view, int64_t element) {
+  int64_t at = view_offset(view, element);
+  return view->type == STORAGE_F64 ? ((const double *)view->data)[at] : (double)((const float *)view->data)[at];
+}
+
+void view_set(const TensorView *view, int64_t element, double value) {
+  int64_t at = view_offset(view, element);
+  if (view->type == STORAGE_F64) ((double *)view->data)[at] = value;
+  else ((float *)view->data)[at] = (float)value;
+}
+
+void view_rows(const TensorView *view, int64_t rows, float *out) {
+  int64_t size = tensor_view_size(view) / view->shape[0];
+  for (int64_t k = 0; k < rows * size; k++) out[k] = (float)view_get(view, k);
+}
+
+double execution_scalar(const Execution *execution, int64_t tensor) {
+  TensorView view = execution_view(execution, tensor);
+  return view_get(&view, 0);
+}
+
+void execution_set_scalar(Execution *execution, int64_t tensor, double value) {
+  TensorView view = execution_view(execution, tensor);
+  view_set(&view, 0, value);
+}

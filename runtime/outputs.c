@@ -1,0 +1,97 @@
+/* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic ones. Outputs change nothing: they walk through data and
+   count their draws apart from training. */
+#include "runtime/runtime.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t trainer_output(const Trainer *trainer, Problem *problem) {
+  const Model *model = &trainer->model;
+  const char *wanted = trainer->options.output;
+  for (int64_t k = 0; k < model->output_count; k++)
+    if (model->outputs[k].random && (!wanted || strcmp(model->outputs[k].name, wanted) == 0)) return k;
+  char names[400] = "";
+  for (int64_t k = 0; k < model->output_count; k++)
+    if (model->outputs[k].random) snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? ", " : "", model->outputs[k].name);
+  if (!names[0]) problem_set(problem, "the model has no random output; write one in %s, as in `output fakes = G(z)`", model->header->file);
+  else problem_set(problem, "the model has no random output %s, but: %s", wanted, names);
+  return -1;
+}
+
+static bool run_output(Session *session, int64_t output, int64_t first_sample, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  const OutputRecord *record = &model->outputs[output];
+  int64_t ordinal = model->routines[record->routine].ordinal;
+  clock_show(&session->clock, &session->execution);
+  return execution_run(&session->execution, record->routine, (Evaluation){.round = session->clock.step, .ordinal = ordinal < 0 ? 0 : ordinal, .first_sample = first_sample, .apart = record->name}, problem);
+}
+
+float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  int64_t tensor = model->outputs[output].tensor, batch = model->tensors[tensor].shape[0], size = tensor_sample_size(&model->tensors[tensor]);
+  float *samples = system_allocate((size_t)count * (size_t)size * sizeof *samples);
+  if (!samples) {
+    problem_out_of_memory(problem, "samples", (size_t)count * (size_t)size * sizeof *samples);
+    return NULL;
+  }
+  for (int64_t first = 0; first < count; first += batch) {
+    if (!run_output(session, output, first, problem)) {
+      free(samples);
+      return NULL;
+    }
+    TensorView view = execution_view(&session->execution, tensor);
+    view_rows(&view, count - first < batch ? count - first : batch, samples + first * size);
+  }
+  return samples;
+}
+
+bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  for (int64_t k = 0; k < model->output_count; k++) {
+    if (model->outputs[k].random) continue;
+    if (!run_output(session, k, 0, problem)) return false;
+    TensorView view = execution_view(&session->execution, model->outputs[k].tensor);
+    int64_t size = tensor_view_size(&view);
+    if (view.rank == 0) {
+      json_put_number(writer, model->outputs[k].name, view_get(&view, 0));
+      continue;
+    }
+    json_open_array(writer, model->outputs[k].name);
+    for (int64_t element = 0; element < size; element++) json_put_number(writer, NULL, view_get(&view, element));
+    json_close(writer);
+  }
+  return true;
+}
+
+/* Pictures span the range of data that look like them; else that of the samples. */
+static void find_range(const Model *model, const TensorRecord *tensor, const float *samples, int64_t numbers, double *low, double *high) {
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const TensorRecord *data = &model->tensors[k];
+    if (data->role != ROLE_DATA || data->classes > 0 || data->low >= data->high || data->rank != tensor->rank) continue;
+    if (memcmp(data->shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *data->shape) != 0) continue;
+    *low = data->low;
+    *high = data->high;
+    return;
+  }
+  *low = INFINITY, *high = -INFINITY;
+  for (int64_t k = 0; k < numbers; k++) {
+    *low = fmin(*low, samples[k]);
+    *high = fmax(*high, samples[k]);
+  }
+  if (!(*low < *high)) *high = *low + 1;
+}
+
+bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path, Problem *problem) {
+  const TensorRecord *tensor = &model->tensors[model->outputs[output].tensor];
+  size_t length = strlen(path);
+  if (length >= 4 && strcmp(path + length - 4, ".npy") == 0) {
+    int64_t shape[8] = {count};
+    memcpy(shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *shape);
+    return npy_write(path, ELEMENT_F32, tensor->rank, shape, samples, problem);
+  }
+  if (length < 4 || strcmp(path + length - 4, ".png") != 0) return problem_set(problem, "-o expects a file that ends in .png or .npy, found \"%s\"", path);
+  double low, high;
+  find_range(model, tensor, samples, count * tensor_sample_size(tensor), &low, &high);
+  return picture_write(path, samples, count, tensor->rank - 1, tensor->shape + 1, low, high, problem);
+}

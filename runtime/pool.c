@@ -1,0 +1,146 @@
+/* A pool of threads that live as long as it does. Takes a task and a number of chunks; runs every chunk once, on whichever worker claims it first from one counter, and
+   returns when all are done. A fork and join takes about a microsecond while workers still spin; then they park. Never decides how work is cut, so a
+   result depends on the chunks alone, never on how many threads there are. */
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <immintrin.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SPIN_TURNS = 4000, FLUSH_BITS = 0x8040 };           /* FLUSH_BITS: flush-to-zero and denormals-are-zero of MXCSR */
+
+/* `state`: the number of the job in the upper half, odd while it is open to workers; in the lower half, how many are inside. A worker that wakes late finds the
+   job closed and nobody waits for it. */
+struct Pool {
+  _Alignas(64) _Atomic uint64_t state;
+  _Alignas(64) _Atomic int64_t next_chunk;
+  _Alignas(64) Task task;
+  void *context;
+  int64_t chunks;
+  _Alignas(64) _Atomic uint32_t bell;                      /* changes with every job; what parked workers wait on */
+  _Atomic uint32_t parked;
+  _Atomic bool ending;
+  bool flush;
+  int spin_turns, vector_bytes;
+  int started;                                             /* workers besides the caller */
+  struct Worker { Pool *pool; int number; pthread_t thread; } workers[THREAD_LIMIT];
+};
+
+static void flush_denormals(bool flush) {
+  if (flush) _mm_setcsr(_mm_getcsr() | FLUSH_BITS);
+}
+
+static void claim_chunks(Pool *pool, int worker) {
+  for (;;) {
+    int64_t chunk = atomic_fetch_add_explicit(&pool->next_chunk, 1, memory_order_relaxed);
+    if (chunk >= pool->chunks) return;
+    pool->task(pool->context, chunk, worker);
+  }
+}
+
+static bool job_is_open(uint64_t state) { return (state >> 32) % 2 == 1; }
+
+/* Spins a little, then sleeps until the bell is no longer `heard`. */
+static void wait_for_bell(Pool *pool, uint32_t heard) {
+  for (int turn = 0; turn < pool->spin_turns; turn++) {
+    if (atomic_load_explicit(&pool->bell, memory_order_acquire) != heard) return;
+    _mm_pause();
+  }
+  atomic_fetch_add(&pool->parked, 1);
+  while (atomic_load(&pool->bell) == heard) syscall(SYS_futex, &pool->bell, FUTEX_WAIT_PRIVATE, heard, NULL, NULL, 0);
+  atomic_fetch_sub(&pool->parked, 1);
+}
+
+static void ring_bell(Pool *pool) {
+  atomic_fetch_add(&pool->bell, 1);
+  if (atomic_load(&pool->parked) > 0) syscall(SYS_futex, &pool->bell, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+static void *worker_main(void *argument) {
+  struct Worker *worker = argument;
+  Pool *pool = worker->pool;
+  flush_denormals(pool->flush);
+  uint32_t heard = 0;
+  while (!atomic_load(&pool->ending)) {
+    uint32_t bell = atomic_load(&pool->bell);
+    uint64_t state = atomic_load(&pool->state);
+    while (job_is_open(state))
+      if (atomic_compare_exchange_weak(&pool->state, &state, state + 1)) {
+        claim_chunks(pool, worker->number);
+        atomic_fetch_sub_explicit(&pool->state, 1, memory_order_release);
+        break;
+      }
+    heard = bell;
+    wait_for_bell(pool, heard);
+  }
+  return NULL;
+}
+
+void pool_run(Pool *pool, Task task, void *context, int64_t chunks) {
+  if (pool->started == 0 || chunks <= 1) {
+    for (int64_t chunk = 0; chunk < chunks; chunk++) task(context, chunk, 0);
+    return;
+  }
+  pool->task = task;
+  pool->context = context;
+  pool->chunks = chunks;
+  atomic_store_explicit(&pool->next_chunk, 0, memory_order_relaxed);
+  atomic_fetch_add(&pool->state, (uint64_t)1 << 32);       /* opens */
+  ring_bell(pool);
+  claim_chunks(pool, 0);
+  atomic_fetch_add(&pool->state, (uint64_t)1 << 32);       /* closes: nobody enters any more */
+  for (int turn = 0; (uint32_t)atomic_load_explicit(&pool->state, memory_order_acquire) != 0; turn++) {
+    if (turn < SPIN_TURNS) _mm_pause();
+    else sched_yield();
+  }
+}
+
+int processor_count(void) {
+  cpu_set_t set;
+  int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+  return count < 1 ? 1 : count > THREAD_LIMIT ? THREAD_LIMIT : count;
+}
+
+Pool *pool_create(int threads, bool flush, Problem *problem) {
+  Pool *pool = aligned_alloc(64, (sizeof(Pool) + 63) / 64 * 64);
+  if (!pool) {
+    problem_out_of_memory(problem, "threads", sizeof(Pool));
+    return NULL;
+  }
+  memset(pool, 0, sizeof *pool);
+  pool->flush = flush;
+  pool->spin_turns = threads <= processor_count() ? SPIN_TURNS : 0;    /* with more threads than processors, spinning keeps the others from working */
+  pool->vector_bytes = processor_vector_bytes();
+  flush_denormals(flush);
+  for (int k = 1; k < threads; k++) {
+    struct Worker *worker = &pool->workers[k];
+    *worker = (struct Worker){.pool = pool, .number = k};
+    int error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (error) {
+      problem_set_errno(problem, error, "thread %d of %d could not be started", k + 1, threads);
+      pool_free(pool);
+      return NULL;
+    }
+    pool->started = k;
+  }
+  return pool;
+}
+
+void pool_free(Pool *pool) {
+  if (!pool) return;
+  atomic_store(&pool->ending, true);
+  ring_bell(pool);
+  for (int k = 1; k <= pool->started; k++) pthread_join(pool->workers[k].thread, NULL);
+  free(pool);
+}
+
+int pool_threads(const Pool *pool) { return pool->started + 1; }
+
+int pool_vector_bytes(const Pool *pool) { return pool->vector_bytes; }

@@ -1,0 +1,67 @@
+/* Numbers and messages for people. Takes values, returns short texts or writes to stderr. Never decides anything. */
+#include "runtime/runtime.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+static Text text_scaled(double value, double base, const char *const *units, int count) {
+  Text text;
+  int unit = 0;
+  while (unit + 1 < count && value >= base) {
+    value /= base;
+    unit++;
+  }
+  int digits = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  snprintf(text.text, sizeof text.text, "%.*f %s", digits, value, units[unit]);
+  return text;
+}
+
+Text text_bytes(double bytes) { return text_scaled(bytes, 1000, (const char *const[]){"bytes", "kB", "MB", "GB", "TB"}, 5); }
+
+Text text_flops(double flops) { return text_scaled(flops, 1000, (const char *const[]){"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"}, 5); }
+
+Text text_count(int64_t count) {
+  char digits[32];
+  Text text;
+  size_t length = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)count), out = 0;
+  for (size_t k = 0; k < length; k++) {
+    text.text[out++] = digits[k];
+    size_t left = length - 1 - k;
+    if (left > 0 && left % 3 == 0 && digits[k] != '-') text.text[out++] = ',';
+  }
+  text.text[out] = 0;
+  return text;
+}
+
+Text text_shape(const TensorRecord *tensor, bool with_batch) {
+  Text text = {"["};
+  for (int axis = tensor->batch && !with_batch; axis < tensor->rank; axis++) {
+    size_t used = strlen(text.text);
+    snprintf(text.text + used, sizeof text.text - used, "%s%lld", used > 1 ? ", " : "", (long long)tensor->shape[axis]);
+  }
+  size_t used = strlen(text.text);
+  snprintf(text.text + used, sizeof text.text - used, "]");
+  return text;
+}
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+void report_error(const char *program, const Problem *problem) { fprintf(stderr, "%s: error: %s\n", base_name(program), problem->text); }
+
+void report_note(const char *program, const char *format, ...) {
+  va_list arguments;
+  fprintf(stderr, "%s: ", base_name(program));
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+}
+
+void objective_name(const Model *model, int64_t objective, char *name, size_t size) {
+  const ObjectiveRecord *record = &model->objectives[objective];
+  snprintf(name, size, "%s%s%s", record->label, record->label[0] ? "." : "", record->players);
+}

@@ -1,0 +1,222 @@
+/* The core of a trainer: a model's records, memory, threads, random numbers, routines, rounds and the commands. Everything about files, pictures and
+   metrics is in io.h. Functions that can fail return false after a Problem; commands return the exit status. No mutable globals. */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+
+#include <stdio.h>
+
+#include "runtime/abi.h"
+#include "runtime/io.h"
+
+/* ---- descriptor.c: bytes to checked records ------------------------------------------------------------------------------ */
+
+typedef struct Model {
+  const ModelRecord *header;
+  const TensorRecord *tensors;
+  const ProgramRecord *programs;
+  const StepRecord *steps;
+  const BindingRecord *bindings;
+  const RoutineRecord *routines;
+  const FillRecord *fills;
+  const ScheduleRecord *schedules;
+  const ObjectiveRecord *objectives;
+  const DiagnosisRecord *diagnoses;
+  const PairRecord *pairs;
+  const OutputRecord *outputs;
+  const PlayerRecord *players;
+  const SettingRecord *settings;
+  int64_t header_count, tensor_count, program_count, step_count, binding_count, routine_count, fill_count, schedule_count, objective_count,
+          diagnosis_count, pair_count, output_count, player_count, setting_count;
+  void *storage;
+} Model;
+
+bool model_read(Model *model, const uint8_t *bytes, uint64_t size, Problem *problem);    /* texts stay in `bytes`, which must outlive the model */
+void model_free(Model *model);
+int64_t tensor_size(const TensorRecord *tensor);                          /* elements */
+int64_t tensor_sample_size(const TensorRecord *tensor);                   /* without the batch axis */
+bool tensor_is_kept(const TensorRecord *tensor);                          /* in checkpoints */
+int64_t model_find_tensor(const Model *model, const char *name);          /* -1: none */
+bool model_is_f64(const Model *model);
+
+/* ---- memory.c ----------------------------------------------------------------------------------------------------------------- */
+
+enum { THREAD_LIMIT = 256, ALIGNMENT = 64 };
+
+/* Zeroed memory with an inaccessible page right before its first and right after its last 64 bytes. */
+typedef struct Block { uint8_t *data; size_t bytes; void *mapping; size_t mapped; } Block;
+typedef struct Memory { Block persistent, arena; int workspace_count; Block workspaces[THREAD_LIMIT]; } Memory;
+
+bool memory_create(Memory *memory, const Model *model, int workers, Problem *problem);
+void memory_release(Memory *memory);                                      /* safe on zeroed ones */
+void *memory_at(const Memory *memory, int64_t place, int64_t offset);
+
+/* ---- pool.c ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Pool Pool;
+typedef void (*Task)(void *context, int64_t chunk, int worker);
+
+/* `threads` workers, the caller being number 0. flush: denormals are zero, in the caller too. */
+Pool *pool_create(int threads, bool flush, Problem *problem);
+void pool_free(Pool *pool);
+int pool_threads(const Pool *pool);
+int pool_vector_bytes(const Pool *pool);                                  /* what processor_vector_bytes said when it was made */
+void pool_run(Pool *pool, Task task, void *context, int64_t chunks);      /* every chunk once; returns when all are done */
+int processor_count(void);                                                /* that this process may use */
+
+/* ---- random.c: the numbers that compiler/graph/draws.c defines --------------------------------------------------------------------- */
+
+/* Values of a tensor's elements, in its own strides and type. `spread` and `center` make value = center + spread * standard draw. */
+typedef struct Draw { uint64_t key; int64_t round, ordinal, first_sample; DistributionKind distribution; double center, spread; } Draw;
+
+uint64_t draw_key(uint64_t seed, uint64_t stream);
+void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *pool);
+
+/* ---- execute.c: one routine --------------------------------------------------------------------------------------------------------- */
+
+typedef struct Evaluation {
+  int64_t round, ordinal, first_sample;
+  const char *apart;                                       /* "" in training; an output's name gives its data walks of their own */
+} Evaluation;
+
+typedef struct Execution {
+  const Model *model;
+  const Kernel *kernels;
+  Supply *supply;                                          /* data and feeds; the caller's */
+  Pool *pool;
+  Memory memory;
+  uint64_t seed;
+  void **buffers;                                          /* of all bindings */
+  int64_t *fill_tensors;                                   /* of every routine: what the supply has first, then what is drawn */
+  void **fill_buffers;
+  int64_t *supplied;                                       /* per routine: how many the supply has */
+  double *seconds;                                         /* per step, added up; NULL: not measured */
+} Execution;
+
+/* Feeds and data must have been added to the supply before. */
+bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem);
+void execution_release(Execution *execution);                             /* safe on zeroed ones */
+bool execution_run(Execution *execution, int64_t routine, Evaluation evaluation, Problem *problem);
+TensorView execution_view(const Execution *execution, int64_t tensor);
+double execution_scalar(const Execution *execution, int64_t tensor);
+void execution_set_scalar(Execution *execution, int64_t tensor, double value);
+double view_get(const TensorView *view, int64_t element);                 /* by row-major number */
+void view_set(const TensorView *view, int64_t element, double value);
+void view_rows(const TensorView *view, int64_t rows, float *out);         /* the first `rows` along axis 0, row-major */
+
+/* ---- initial.c ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Settings at their values, then every weight and state as the model says: a function of seed and name alone. */
+bool initial_values(Execution *execution, Problem *problem);
+
+/* ---- schedule.c: one round ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Clock {
+  int64_t step, image;                                     /* rounds done, samples they have seen */
+  int64_t steps;                                           /* where the run ends */
+  double length, first_data_samples;                       /* of `train for`; of `epoch` */
+  enum { UNIT_NONE, UNIT_STEPS, UNIT_IMAGES, UNIT_EPOCHS } unit;
+  int64_t counters[4];                                     /* tensors step, image, epoch, progress; -1: the model does not read it */
+} Clock;
+
+Clock clock_create(const Model *model, const Supply *supply);             /* steps: those of `train for`, or 0 */
+double clock_epoch(const Clock *clock);
+void clock_show(const Clock *clock, Execution *execution);                /* writes step, image, epoch and progress where the model reads them */
+bool round_run(Execution *execution, Clock *clock, Problem *problem);     /* the whole tree once; then the clock moves on */
+
+/* ---- processor.c, peak.c --------------------------------------------------------------------------------------------------------------------- */
+
+/* The first of the blank-separated features that this processor or system lacks, copied to `missing`; true if it has all. */
+bool processor_has(const char *features, char *missing, size_t size);
+int processor_vector_bytes(void);                                         /* 16, 32 or 64 */
+double peak_flops(Pool *pool, bool f64);                                  /* fused multiply-adds a second times 2, all workers, measured now */
+
+/* ---- options.c -------------------------------------------------------------------------------------------------------------------------------- */
+
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 70, ASSIGNMENT_LIMIT = 256 };
+typedef enum CommandKind { COMMAND_TRAIN, COMMAND_SAMPLE, COMMAND_EVAL, COMMAND_DIAGNOSE, COMMAND_INFO, COMMAND_BENCH, COMMAND_COUNT } CommandKind;
+
+typedef struct Assignment { const char *name; size_t name_length; const char *value; } Assignment;   /* name=value */
+typedef struct Assignments { int count; Assignment items[ASSIGNMENT_LIMIT]; } Assignments;
+
+typedef struct Options {
+  CommandKind command;
+  bool help, version, resume, dry_run, json;
+  bool has_steps, has_seed;
+  int64_t steps, threads, count, log_every, sample_every, checkpoint_every, keep, directions;
+  uint64_t seed;
+  const char *run, *init, *weights, *output, *file;
+  Assignments data, feeds, settings;
+} Options;
+
+/* False after a message on stderr that names the option, what was expected and what was found. */
+bool options_read(Options *options, int count, char **arguments, const char *program);
+void options_help(const Options *options, const char *program, const Model *model);   /* of its command, or all commands */
+const char *nearest_name(const char *wanted, size_t length, const char *const *names, size_t count);   /* NULL: none is near */
+
+/* ---- report.c: text for people ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Text { char text[64]; } Text;               /* small results by value */
+Text text_bytes(double bytes);                             /* 12.3 MB */
+Text text_flops(double flops);                             /* 2.04 GFLOP */
+Text text_count(int64_t count);                            /* 12,345 */
+Text text_shape(const TensorRecord *tensor, bool with_batch);
+void report_error(const char *program, const Problem *problem);
+void report_note(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- trainer.c, and a file per command ------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct Trainer {
+  const char *program;                                     /* argv[0] */
+  Model model;
+  const Kernel *kernels;
+  Options options;
+} Trainer;
+
+int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_t descriptor_size, const Kernel *kernels);
+
+/* ---- session.c: what the commands share --------------------------------------------------------------------------------------------------------------------- */
+
+/* Memory, threads and data of a model at its initial values, with --set, --data and --feed obeyed. */
+typedef struct Session { const Trainer *trainer; Supply *supply; Execution execution; Clock clock; } Session;
+
+enum { DATA_OF_ALL = -1, DATA_OF_NONE = -2 };              /* or a routine: only what it mentions */
+
+bool options_fit_model(const Options *options, const Model *model, Problem *problem);    /* do --data, --feed and --set name things that the model has? */
+/* What --data, a run's config or else the model says. */
+const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor);
+
+/* config: what run_config_read gave, for settings and data that the command line does not name; may be NULL. */
+bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed, Problem *problem);
+void session_close(Session *session);                                     /* safe on zeroed ones */
+TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem);    /* on the heap */
+/* Weights and states of a checkpoint by name; notes what the file lacks. A file that fits nothing is a problem. */
+bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, Problem *problem);
+/* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
+float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
+bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem);     /* the deterministic ones: a member each */
+int64_t trainer_output(const Trainer *trainer, Problem *problem);         /* --output, or the first random one; -1 after a problem */
+bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path, Problem *problem);    /* .png or .npy */
+
+char *run_directory(const Trainer *trainer, Problem *problem);            /* --run, or the latest run; on the heap */
+Json *run_config_read(const char *directory, Problem *problem);
+
+/* A session with trained weights: --weights, --run, or the latest run. */
+bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem);
+
+/* ---- interrupt.c: Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Interrupt Interrupt;
+Interrupt *interrupt_watch(Problem *problem);                             /* before any other thread starts */
+bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
+void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
+
+void objective_name(const Model *model, int64_t objective, char *name, size_t size);
+
+int command_train(Trainer *trainer);
+int command_sample(Trainer *trainer);
+int command_eval(Trainer *trainer);
+int command_diagnose(Trainer *trainer);
+int command_info(Trainer *trainer);
+int command_bench(Trainer *trainer);
+
+#endif

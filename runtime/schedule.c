@@ -1,0 +1,104 @@
+/* One round of `train`: the schedule's tree, walked once. Takes an execution and a clock; sets the counters that expressions read, runs routines in order and moves the clock on.
+   The ordinal of an evaluation is its number within the round among those that draw, so a routine inside `repeat` draws anew each time. Never writes
+   a file, never looks at a result beyond the counts, periods and conditions of the tree. */
+#include "runtime/runtime.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct Round { Execution *execution; const Clock *clock; int64_t ordinal; Problem *problem; } Round;
+
+Clock clock_create(const Model *model, const Supply *supply) {
+  static const char *const units[] = {[UNIT_NONE] = "", [UNIT_STEPS] = "steps", [UNIT_IMAGES] = "images", [UNIT_EPOCHS] = "epochs"};
+  static const char *const counters[] = {"step", "image", "epoch", "progress"};
+  Clock clock = {.length = model->header->length};
+  for (int k = 0; k < 4; k++) {
+    if (strcmp(model->header->length_unit, units[k]) == 0) clock.unit = k;
+    int64_t tensor = model_find_tensor(model, counters[k]);
+    clock.counters[k] = tensor >= 0 && model->tensors[tensor].role == ROLE_COUNTER ? tensor : -1;
+  }
+  if (model->header->first_data >= 0) clock.first_data_samples = (double)supply_sample_count(supply, model->header->first_data);
+  double batch = (double)model->header->batch;
+  double steps = clock.unit == UNIT_STEPS ? clock.length : clock.unit == UNIT_IMAGES ? clock.length / batch : clock.length * clock.first_data_samples / batch;
+  clock.steps = clock.unit == UNIT_NONE ? 0 : (int64_t)ceil(steps);
+  return clock;
+}
+
+double clock_epoch(const Clock *clock) { return clock->first_data_samples > 0 ? (double)clock->image / clock->first_data_samples : 0; }
+
+void clock_show(const Clock *clock, Execution *execution) {
+  double epoch = clock_epoch(clock), done[] = {[UNIT_NONE] = 0, [UNIT_STEPS] = (double)clock->step, [UNIT_IMAGES] = (double)clock->image, [UNIT_EPOCHS] = epoch};
+  double progress = clock->unit != UNIT_NONE && clock->length > 0 ? fmin(done[clock->unit] / clock->length, 1) : 0;
+  double values[] = {(double)clock->step, (double)clock->image, epoch, progress};
+  for (int k = 0; k < 4; k++)
+    if (clock->counters[k] >= 0) execution_set_scalar(execution, clock->counters[k], values[k]);
+}
+
+static bool run_routine(Round *round, int64_t routine) {
+  bool draws = round->execution->model->routines[routine].ordinal >= 0;
+  Evaluation evaluation = {.round = round->clock->step, .ordinal = draws ? round->ordinal++ : 0, .apart = ""};
+  return execution_run(round->execution, routine, evaluation, round->problem);
+}
+
+/* The count, period or condition of a node, computed where it stands. */
+static bool node_value(Round *round, const ScheduleRecord *node, double *value) {
+  if (node->routine >= 0 && !run_routine(round, node->routine)) return false;
+  *value = node->value >= 0 ? execution_scalar(round->execution, node->value) : node->constant;
+  if (isfinite(*value)) return true;
+  return problem_set(round->problem, "line %lld: the %s came out as %g at step %lld", (long long)node->line,
+                     node->kind == SCHEDULE_REPEAT ? "count of `repeat`" : node->kind == SCHEDULE_EVERY ? "period of `every`" : "condition of `if`", *value,
+                     (long long)round->clock->step);
+}
+
+static bool run_node(Round *round, int64_t index);
+
+static bool run_children(Round *round, int64_t child) {
+  for (; child >= 0; child = round->execution->model->schedules[child].next_sibling)
+    if (!run_node(round, child)) return false;
+  return true;
+}
+
+static bool run_repeat(Round *round, const ScheduleRecord *node) {
+  double count;
+  if (!node_value(round, node, &count)) return false;
+  for (int64_t turn = 0; turn < (int64_t)floor(count); turn++)
+    if (!run_children(round, node->first_child)) return false;
+  return true;
+}
+
+static bool run_every(Round *round, const ScheduleRecord *node) {
+  double period;
+  if (!node_value(round, node, &period)) return false;
+  if (period < 1) return problem_set(round->problem, "line %lld: the period of `every` must be at least 1, not %g", (long long)node->line, period);
+  return round->clock->step % (int64_t)period != 0 || run_children(round, node->first_child);
+}
+
+/* The first child is what `then` holds, the second, if there is one, `else`. */
+static bool run_choice(Round *round, const ScheduleRecord *node) {
+  double condition;
+  if (!node_value(round, node, &condition)) return false;
+  int64_t chosen = node->first_child;
+  if (condition == 0 && chosen >= 0) chosen = round->execution->model->schedules[chosen].next_sibling;
+  return chosen < 0 || run_node(round, chosen);
+}
+
+static bool run_node(Round *round, int64_t index) {
+  const ScheduleRecord *node = &round->execution->model->schedules[index];
+  switch ((ScheduleKind)node->kind) {
+    case SCHEDULE_SEQUENCE: return run_children(round, node->first_child);
+    case SCHEDULE_REPEAT: return run_repeat(round, node);
+    case SCHEDULE_EVERY: return run_every(round, node);
+    case SCHEDULE_CHOICE: return run_choice(round, node);
+    case SCHEDULE_RUN: return run_routine(round, node->routine);
+  }
+  return false;
+}
+
+bool round_run(Execution *execution, Clock *clock, Problem *problem) {
+  Round round = {execution, clock, 0, problem};
+  clock_show(clock, execution);
+  if (!run_node(&round, execution->model->header->schedule)) return false;
+  clock->step++;
+  clock->image += execution->model->header->batch;
+  return true;
+}

@@ -1,0 +1,208 @@
+/* What the commands share: a model in memory, with its data, settings and weights in place. Takes options and, for a run that exists, its config.json; returns a session that is
+   ready to run routines. Never trains and never prints more than notes. */
+#include "runtime/runtime.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- data and feeds ----------------------------------------------------------------------------------------------------------------- */
+
+static bool is_source(const TensorRecord *tensor) { return tensor->role == ROLE_DATA && tensor->origin < 0; }
+static bool is_feedable(const TensorRecord *tensor) { return tensor->role == ROLE_DATA || tensor->role == ROLE_NOISE; }
+
+static int64_t find_named(const Model *model, const Assignment *assignment, bool (*fits)(const TensorRecord *), const char *option, const char *what, Problem *problem) {
+  const char **names = calloc((size_t)model->tensor_count + 1, sizeof *names);
+  size_t count = 0;
+  int64_t found = -1;
+  for (int64_t k = 0; names && k < model->tensor_count; k++) {
+    const char *name = model->tensors[k].name;
+    if (!fits(&model->tensors[k])) continue;
+    names[count++] = name;
+    if (strlen(name) == assignment->name_length && memcmp(name, assignment->name, assignment->name_length) == 0) found = k;
+  }
+  const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, count) : NULL;
+  free(names);
+  if (found < 0)
+    problem_set(problem, "%s %.*s: the model has no %s of that name%s%s; `info` lists them%s", option, (int)assignment->name_length, assignment->name, what,
+                near ? ", did you mean " : "", near ? near : "", !model->header->feeds && fits == is_feedable ? ", and noise inside layers can be fed in a trainer built with --feeds" : "");
+  return found;
+}
+
+static const char *given(const Assignments *list, const char *name) {
+  for (int k = 0; k < list->count; k++)
+    if (strlen(name) == list->items[k].name_length && memcmp(name, list->items[k].name, list->items[k].name_length) == 0) return list->items[k].value;
+  return NULL;
+}
+
+static bool routine_mentions(const Model *model, int64_t routine, int64_t tensor) {
+  const RoutineRecord *record = &model->routines[routine];
+  for (int64_t k = record->first_fill; k < record->first_fill + record->fill_count; k++)
+    if (model->fills[k].tensor == tensor || model->tensors[model->fills[k].tensor].origin == tensor) return true;
+  return false;
+}
+
+const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor) {
+  const Json *stored = json_find(json_find(config, "data"), tensor->name);
+  const char *spec = given(&trainer->options.data, tensor->name);
+  return spec ? spec : stored && stored->kind == JSON_TEXT ? stored->text : tensor->source;
+}
+
+static bool add_sources(Session *session, const Json *config, int64_t data_of, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  const Options *options = &session->trainer->options;
+  for (int k = 0; k < options->feeds.count; k++) {
+    int64_t tensor = find_named(model, &options->feeds.items[k], is_feedable, "--feed", "data or noise", problem);
+    if (tensor < 0 || !supply_add_feed(session->supply, tensor, options->feeds.items[k].value, problem)) return false;
+  }
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const TensorRecord *tensor = &model->tensors[k];
+    if (!is_source(tensor) || supply_has(session->supply, k) || data_of == DATA_OF_NONE || (data_of >= 0 && !routine_mentions(model, data_of, k))) continue;
+    const char *spec = data_spec(session->trainer, config, tensor);
+    if (!spec[0]) return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC", tensor->name, text_shape(tensor, false).text, tensor->name);
+    if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem)) return false;
+  }
+  return data_of != DATA_OF_ALL || supply_check(session->supply, problem);
+}
+
+/* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
+
+/* The setting that an assignment names, if it can still be changed and the value is a number. */
+static const SettingRecord *find_setting(const Model *model, const Assignment *assignment, double *value, Problem *problem) {
+  const char **names = calloc((size_t)model->setting_count + 1, sizeof *names);
+  const SettingRecord *found = NULL;
+  for (int64_t k = 0; names && k < model->setting_count; k++) {
+    names[k] = model->settings[k].name;
+    if (strlen(names[k]) == assignment->name_length && memcmp(names[k], assignment->name, assignment->name_length) == 0) found = &model->settings[k];
+  }
+  const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, (size_t)model->setting_count) : NULL;
+  free(names);
+  char *end;
+  int length = (int)assignment->name_length;
+  *value = strtod(assignment->value, &end);
+  if (!found) problem_set(problem, "--set %.*s: the model has no setting of that name%s%s; `info` lists them", length, assignment->name, near ? ", did you mean " : "", near ? near : "");
+  else if (*end || end == assignment->value || !isfinite(*value)) problem_set(problem, "--set %.*s expects a number, found \"%s\"", length, assignment->name, assignment->value);
+  else if (found->tensor < 0)
+    problem_set(problem, "--set %.*s: this setting decided a shape, a branch or a bound when the model was compiled; build anew: ganc build %s --set %.*s=%s", length,
+                assignment->name, model->header->file, length, assignment->name, assignment->value);
+  else return found;
+  return NULL;
+}
+
+bool options_fit_model(const Options *options, const Model *model, Problem *problem) {
+  double value;
+  for (int k = 0; k < options->feeds.count; k++)
+    if (find_named(model, &options->feeds.items[k], is_feedable, "--feed", "data or noise", problem) < 0) return false;
+  for (int k = 0; k < options->data.count; k++)
+    if (find_named(model, &options->data.items[k], is_source, "--data", "data", problem) < 0) return false;
+  for (int k = 0; k < options->settings.count; k++)
+    if (!find_setting(model, &options->settings.items[k], &value, problem)) return false;
+  return true;
+}
+
+static bool apply_settings(Session *session, const Json *config, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  for (int64_t k = 0; k < model->setting_count; k++) {
+    const SettingRecord *setting = &model->settings[k];
+    const Json *stored = json_find(json_find(config, "settings"), setting->name);
+    if (setting->tensor >= 0) execution_set_scalar(&session->execution, setting->tensor, stored && stored->kind == JSON_NUMBER ? stored->number : setting->value);
+  }
+  for (int k = 0; k < session->trainer->options.settings.count; k++) {
+    double value;
+    const SettingRecord *setting = find_setting(model, &session->trainer->options.settings.items[k], &value, problem);
+    if (!setting) return false;
+    execution_set_scalar(&session->execution, setting->tensor, value);
+  }
+  return true;
+}
+
+/* ---- a session ----------------------------------------------------------------------------------------------------------------------------- */
+
+bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed, Problem *problem) {
+  *session = (Session){.trainer = trainer};
+  const Model *model = &trainer->model;
+  int threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count();
+  session->supply = supply_new(model->tensors, model->tensor_count, seed, problem);
+  bool fine = session->supply && add_sources(session, config, data_of, problem)
+           && execution_create(&session->execution, model, trainer->kernels, session->supply, threads, seed, problem)
+           && apply_settings(session, config, problem);
+  if (fine) {
+    session->clock = clock_create(model, session->supply);
+    clock_show(&session->clock, &session->execution);
+    fine = initial_values(&session->execution, problem);
+  }
+  if (!fine) session_close(session);
+  return fine;
+}
+
+void session_close(Session *session) {
+  execution_release(&session->execution);
+  supply_free(session->supply);
+  *session = (Session){0};
+}
+
+TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  TensorView *views = malloc(((size_t)model->tensor_count + 1) * sizeof *views);
+  *count = 0;
+  if (!views) problem_out_of_memory(problem, "the list of weights", (size_t)model->tensor_count * sizeof *views);
+  for (int64_t k = 0; views && k < model->tensor_count; k++)
+    if (tensor_is_kept(&model->tensors[k]) && (optimizer_states || model->tensors[k].role != ROLE_OPTIMIZER_STATE)) views[(*count)++] = execution_view(&session->execution, k);
+  return views;
+}
+
+bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, Problem *problem) {
+  size_t count;
+  LoadReport report = {0};
+  TensorView *views = session_kept_views(session, optimizer_states, &count, problem);
+  bool fine = views && checkpoint_load(checkpoint, views, count, false, &report, problem);
+  if (fine && report.loaded == 0 && count > 0) fine = problem_set(problem, "%s holds none of this model's weights", checkpoint_path(checkpoint));
+  if (fine && report.missing + report.different > 0)
+    report_note(session->trainer->program, "%s: %zu of %zu were loaded; the others keep their initial values\n%s", checkpoint_path(checkpoint), report.loaded, count, report.text ? report.text : "");
+  load_report_release(&report);
+  free(views);
+  return fine;
+}
+
+/* ---- runs --------------------------------------------------------------------------------------------------------------------------------------- */
+
+char *run_directory(const Trainer *trainer, Problem *problem) {
+  if (!trainer->options.run) return run_folder_find_latest(trainer->model.header->name, problem);
+  char *directory = text_format("%s", trainer->options.run);
+  if (!directory) problem_out_of_memory(problem, "a name", strlen(trainer->options.run));
+  return directory;
+}
+
+Json *run_config_read(const char *directory, Problem *problem) {
+  enum { CONFIG_LIMIT = 1 << 20 };
+  char *path = text_format("%s/config.json", directory);
+  FileBytes bytes = {0};
+  Json *config = NULL;
+  if (path && file_read(path, CONFIG_LIMIT, &bytes, problem)) config = json_parse(path, (const char *)bytes.data, bytes.size, problem);
+  file_release(&bytes);
+  free(path);
+  return config;
+}
+
+bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem) {
+  const Options *options = &trainer->options;
+  *session = (Session){0};
+  char *directory = options->weights ? NULL : run_directory(trainer, problem), *notes = NULL;
+  if (!options->weights && !directory) return false;
+  Json *config = directory ? run_config_read(directory, problem) : NULL;
+  Checkpoint *checkpoint = options->weights ? checkpoint_open(options->weights, problem) : config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
+  if (notes && notes[0]) report_note(trainer->program, "%s", notes);
+  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) && session_load(session, checkpoint, false, problem);
+  const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;
+  if (state) {
+    session->clock.step = state->step;
+    session->clock.image = state->image;
+    clock_show(&session->clock, &session->execution);
+  }
+  checkpoint_close(checkpoint);
+  json_free(config);
+  free(notes);
+  free(directory);
+  if (!fine) session_close(session);
+  return fine;
+}

@@ -1,0 +1,282 @@
+/* The command `train`. Takes a trainer; runs round after round, and leaves a run folder: config.json, stats.jsonl, sample grids, checkpoints. Everything that is written is written
+   after so many steps, never after so much time, so a run that is stopped and resumed leaves the bits of one that was not. Never keeps a state outside of checkpoints. */
+#include "runtime/runtime.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DEFAULT_STEPS = 10000, GRID_SAMPLES = 64, OBJECTIVE_LIMIT = 64 };
+
+typedef struct Training {
+  Trainer *trainer;
+  Session session;
+  RunFolder *folder;
+  Interrupt *interrupt;
+  TensorView *views;
+  size_t view_count;
+  Progress progress;
+  int64_t first_step, saved_step;                          /* saved_step: of the last checkpoint, -1: none */
+  double started, shown;                                   /* seconds: begin of training, last progress line */
+  char names[OBJECTIVE_LIMIT][64];
+} Training;
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int64_t objective_count(const Training *training) {
+  int64_t count = training->trainer->model.objective_count;
+  return count < OBJECTIVE_LIMIT ? count : OBJECTIVE_LIMIT;
+}
+
+static double objective_value(const Training *training, int64_t k) { return execution_scalar(&training->session.execution, training->trainer->model.objectives[k].tensor); }
+
+/* ---- what is written ------------------------------------------------------------------------------------------------------------ */
+
+static bool write_config(Training *training, const Json *config, Problem *problem) {
+  const Model *model = &training->trainer->model;
+  const Execution *execution = &training->session.execution;
+  JsonWriter *writer = json_writer_new(true);
+  if (!writer) return problem_out_of_memory(problem, "config.json", 0);
+  json_open_object(writer, NULL);
+  const struct { const char *key, *text; } texts[] = {{"model", model->header->name}, {"file", model->header->file}, {"source_hash", model->header->source_hash},
+                                                      {"real", model->header->real}, {"target", model->header->target}, {"compiler", model->header->build}};
+  for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) json_put_text(writer, texts[k].key, texts[k].text);
+  char seed[32];
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)execution->seed);    /* as text: 64 bits do not fit a JSON number */
+  json_put_text(writer, "seed", seed);
+  json_put_integer(writer, "steps", training->session.clock.steps);
+  json_put_integer(writer, "batch", model->header->batch);
+  json_put_integer(writer, "threads", pool_threads(execution->pool));
+  json_open_object(writer, "data");
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const TensorRecord *tensor = &model->tensors[k];
+    if (tensor->role == ROLE_DATA && tensor->origin < 0 && supply_dataset(training->session.supply, k)) json_put_text(writer, tensor->name, data_spec(training->trainer, config, tensor));
+  }
+  json_close(writer);
+  json_open_object(writer, "settings");
+  for (int64_t k = 0; k < model->setting_count; k++)
+    if (model->settings[k].tensor >= 0) json_put_number(writer, model->settings[k].name, execution_scalar(execution, model->settings[k].tensor));
+  json_close(writer);
+  json_close(writer);
+  const char *text = json_writer_text(writer);
+  bool fine = text ? run_folder_write_config(training->folder, text, problem) : problem_out_of_memory(problem, "config.json", 0);
+  json_writer_free(writer);
+  return fine;
+}
+
+static bool write_stats(Training *training, Problem *problem) {
+  const Clock *clock = &training->session.clock;
+  JsonWriter *writer = json_writer_new(false);
+  if (!writer) return problem_out_of_memory(problem, "stats.jsonl", 0);
+  json_open_object(writer, NULL);
+  json_put_integer(writer, "step", clock->step);
+  json_put_integer(writer, "image", clock->image);
+  if (clock->first_data_samples > 0) json_put_number(writer, "epoch", clock_epoch(clock));
+  json_put_number(writer, "ms_per_step", progress_median(&training->progress));
+  json_open_object(writer, "objectives");
+  for (int64_t k = 0; k < objective_count(training); k++) json_put_number(writer, training->names[k], objective_value(training, k));
+  json_close(writer);
+  json_open_object(writer, "outputs");
+  bool fine = session_log_outputs(&training->session, writer, problem);
+  json_close(writer);
+  json_close(writer);
+  const char *text = json_writer_text(writer);
+  if (fine) fine = text ? run_folder_append_stats(training->folder, text, problem) : problem_out_of_memory(problem, "stats.jsonl", 0);
+  json_writer_free(writer);
+  return fine;
+}
+
+static bool write_samples(Training *training, Problem *problem) {
+  const Model *model = &training->trainer->model;
+  for (int64_t k = 0; k < model->output_count; k++) {
+    if (!model->outputs[k].random) continue;
+    const TensorRecord *tensor = &model->tensors[model->outputs[k].tensor];
+    bool picture = picture_possible(tensor->rank - 1, tensor->shape + 1);
+    int64_t count = picture && tensor->rank - 1 == 1 ? 16 * GRID_SAMPLES : GRID_SAMPLES;    /* points of the plane: a cloud shows more than a grid */
+    float *samples = session_samples(&training->session, k, count, problem);
+    char *path = samples ? run_folder_sample_path(training->folder, model->outputs[k].name, training->session.clock.step, picture ? "png" : "npy", problem) : NULL;
+    bool fine = path && output_write(model, k, samples, count, path, problem);
+    free(path);
+    free(samples);
+    if (!fine) return false;
+  }
+  return true;
+}
+
+static bool write_checkpoint(Training *training, Problem *problem) {
+  const Model *model = &training->trainer->model;
+  const Session *session = &training->session;
+  CheckpointState state = {.step = session->clock.step, .image = session->clock.image, .seed = session->execution.seed, .model = model->header->name, .source_hash = model->header->source_hash};
+  state.counts = supply_positions(session->supply, &state.count_count);
+  if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count, (int)training->trainer->options.keep, problem)) return false;
+  training->saved_step = state.step;
+  return true;
+}
+
+/* ---- what is said -------------------------------------------------------------------------------------------------------------------- */
+
+static void show_progress(Training *training, bool must) {
+  double now = seconds_now(), patience = training->progress.width > 0 ? 0.1 : 10;
+  if (!must && now - training->shown < patience) return;
+  ProgressValue values[OBJECTIVE_LIMIT];
+  char line[1024];
+  for (int64_t k = 0; k < objective_count(training); k++) values[k] = (ProgressValue){training->names[k], objective_value(training, k)};
+  progress_format(&training->progress, values, (size_t)objective_count(training), line, sizeof line);
+  fputs(line, stderr);
+  if (must && training->progress.width > 0) fputc('\n', stderr);
+  training->shown = now;
+}
+
+static void show_end(const Training *training, const char *why) {
+  const Session *session = &training->session;
+  int64_t done = session->clock.step - training->first_step;
+  printf("%s: %s at step %s; %s steps in %.1f s\n", run_folder_path(training->folder), why, text_count(session->clock.step).text, text_count(done).text, seconds_now() - training->started);
+  if (session->clock.step < session->clock.steps) printf("go on with: %s train --run %s --resume\n", training->trainer->program, run_folder_path(training->folder));
+}
+
+/* A number that is none tells that training has failed; what it would spoil next is the checkpoint. */
+static bool check_objectives(const Training *training, Problem *problem) {
+  const Model *model = &training->trainer->model;
+  for (int64_t k = 0; k < objective_count(training); k++) {
+    double value = objective_value(training, k);
+    if (isfinite(value)) continue;
+    char saved[96] = "no checkpoint was written yet";
+    if (training->saved_step >= 0) snprintf(saved, sizeof saved, "the checkpoint of step %lld is kept", (long long)training->saved_step);
+    return problem_set(problem, "the objective %s (%s:%lld) became %s at step %lld; %s", training->names[k], model->header->file, (long long)model->objectives[k].line,
+                       isnan(value) ? "not a number" : "infinite", (long long)training->session.clock.step, saved);
+  }
+  return true;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------------------------- */
+
+static bool due(int64_t step, int64_t period, bool last) { return period > 0 && (step % period == 0 || last); }
+
+static bool train_loop(Training *training, Problem *problem) {
+  const Options *options = &training->trainer->options;
+  Session *session = &training->session;
+  Clock *clock = &session->clock;
+  while (clock->step < clock->steps && !interrupt_asked(training->interrupt)) {
+    double start = seconds_now();
+    if (!round_run(&session->execution, clock, problem) || !check_objectives(training, problem)) return false;
+    progress_note(&training->progress, clock->step, (seconds_now() - start) * 1e3);
+    bool last = clock->step >= clock->steps;
+    if (due(clock->step, options->log_every, last) && !write_stats(training, problem)) return false;
+    if (due(clock->step, options->sample_every, last) && !write_samples(training, problem)) return false;
+    if (due(clock->step, options->checkpoint_every, false) && !write_checkpoint(training, problem)) return false;
+    show_progress(training, last);
+  }
+  return training->saved_step == clock->step || write_checkpoint(training, problem);
+}
+
+/* ---- before the loop ------------------------------------------------------------------------------------------------------------------- */
+
+/* The state that a run goes on from: everything that the checkpoint holds, positions included. */
+static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem) {
+  Session *session = &training->session;
+  const CheckpointState *state = checkpoint_state(checkpoint, problem);
+  if (!state) return false;
+  if (strcmp(state->source_hash, training->trainer->model.header->source_hash) != 0)
+    report_note(training->trainer->program, "the model's text has changed since this run began");
+  if (!checkpoint_load(checkpoint, training->views, training->view_count, true, NULL, problem)) return false;
+  for (size_t k = 0; k < state->count_count; k++)
+    if (!supply_seek(session->supply, state->counts[k].name, state->counts[k].value, problem)) return false;
+  session->clock.step = training->saved_step = state->step;
+  session->clock.image = state->image;
+  return true;
+}
+
+static bool load_init(Training *training, Problem *problem) {
+  Checkpoint *checkpoint = checkpoint_open(training->trainer->options.init, problem);
+  bool fine = checkpoint && session_load(&training->session, checkpoint, true, problem);
+  checkpoint_close(checkpoint);
+  return fine;
+}
+
+static bool find_length(Training *training, const Json *config, Problem *problem) {
+  const Options *options = &training->trainer->options;
+  Clock *clock = &training->session.clock;
+  const Json *stored = json_find(config, "steps");
+  if (options->has_steps) clock->steps = options->steps;
+  else if (stored && stored->kind == JSON_NUMBER && stored->whole) clock->steps = stored->integer;
+  else if (clock->unit == UNIT_NONE) {
+    clock->steps = DEFAULT_STEPS;
+    report_note(training->trainer->program, "the model does not say how long to train: %s steps (--steps N)", text_count(DEFAULT_STEPS).text);
+  } else if (clock->unit == UNIT_EPOCHS && clock->first_data_samples <= 0)
+    return problem_set(problem, "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N", clock->length);
+  return true;
+}
+
+static bool prepare(Training *training, Problem *problem) {
+  Trainer *trainer = training->trainer;
+  const Options *options = &trainer->options;
+  if (options->resume && options->init) return problem_set(problem, "--resume and --init exclude each other: a resumed run goes on from its own checkpoint");
+  char *directory = options->resume ? run_directory(trainer, problem) : NULL, *notes = NULL;
+  if (options->resume && !directory) return false;
+  Json *config = directory ? run_config_read(directory, problem) : NULL;
+  Checkpoint *checkpoint = config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
+  if (notes && notes[0]) report_note(trainer->program, "%s", notes);
+  const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
+  bool fine = !options->resume || state;
+  if (fine && state && options->has_seed && options->seed != state->seed)
+    fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu", (unsigned long long)state->seed, (unsigned long long)options->seed);
+  fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state ? state->seed : options->seed, problem);
+  if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
+  fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem)) && (!options->init || load_init(training, problem)) && find_length(training, config, problem);
+  if (fine && !options->dry_run) {
+    training->folder = options->resume ? run_folder_resume(directory, problem) : run_folder_create(options->run, trainer->model.header->name, problem);
+    fine = training->folder && write_config(training, config, problem) && (!options->resume || run_folder_trim_stats(training->folder, training->session.clock.step, problem));
+  }
+  checkpoint_close(checkpoint);
+  json_free(config);
+  free(notes);
+  free(directory);
+  return fine;
+}
+
+static void show_dry_run(const Training *training) {
+  const Model *model = &training->trainer->model;
+  const Session *session = &training->session;
+  int threads = pool_threads(session->execution.pool);
+  double bytes = (double)(model->header->persistent_bytes + model->header->arena_bytes) + (double)model->header->workspace_bytes * threads;
+  printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text, text_count(session->clock.steps).text,
+         text_count(model->header->batch).text, threads, text_bytes(bytes).text);
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const Dataset *dataset = model->tensors[k].role == ROLE_DATA && model->tensors[k].origin < 0 ? supply_dataset(session->supply, k) : NULL;
+    if (dataset) printf("%s %s: %s, %s samples\n", model->tensors[k].name, text_shape(&model->tensors[k], false).text, dataset->name, text_count(dataset->count).text);
+  }
+  printf("everything fits; nothing was trained (--dry-run)\n");
+}
+
+static void training_end(Training *training) {
+  run_folder_close(training->folder);
+  free(training->views);
+  session_close(&training->session);
+  interrupt_end(training->interrupt);
+}
+
+int command_train(Trainer *trainer) {
+  Problem problem;
+  Training training = {.trainer = trainer, .saved_step = -1};
+  for (int64_t k = 0; k < objective_count(&training); k++) objective_name(&trainer->model, k, training.names[k], sizeof training.names[k]);
+  training.interrupt = interrupt_watch(&problem);
+  bool fine = training.interrupt && prepare(&training, &problem);
+  if (fine && trainer->options.dry_run) show_dry_run(&training);
+  else if (fine) {
+    Clock *clock = &training.session.clock;
+    training.first_step = clock->step;
+    training.started = training.shown = seconds_now();
+    training.progress = progress_start(terminal_width(STDERR_FILENO), clock->step, clock->steps, (double)trainer->model.header->batch);
+    fine = train_loop(&training, &problem);
+    if (fine) show_end(&training, clock->step < clock->steps ? "stopped and saved" : "done");
+  }
+  if (!fine) report_error(trainer->program, &problem);
+  training_end(&training);
+  return fine ? EXIT_FINE : EXIT_FAILED;
+}

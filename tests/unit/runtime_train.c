@@ -1,0 +1,370 @@
+/* The commands of a trainer, on the hand-made line: training, resuming, threads, feeds, initial weights, Ctrl-C, wrong usage. Each run is a process of its own, as a user has it. */
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/runtime_model.h"
+
+enum { ROWS = 1000, OUTPUT_LIMIT = 1 << 16 };
+
+typedef struct Ran { int status; char text[OUTPUT_LIMIT]; } Ran;      /* exit status; stdout and stderr together */
+
+/* The process keeps this folder as its own: everything is made in it. */
+static void enter_folder(void) {
+  char folder[] = "/tmp/ganc-runtime-XXXXXX";
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  ck_assert_int_eq(chdir(folder), 0);
+  float rows[ROWS][2];
+  for (int k = 0; k < ROWS; k++) {
+    rows[k][0] = (float)sin(k * 12.9898) * 0.9f;
+    rows[k][1] = 0.7f * rows[k][0] - 0.2f;
+  }
+  Problem problem;
+  const int64_t shape[] = {ROWS, 2};
+  ck_assert_msg(npy_write("line.npy", ELEMENT_F32, 2, shape, rows, &problem), "%s", problem.text);
+}
+
+static void leave_folder(void) {
+  char folder[256];
+  ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
+  char command[300];
+  snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  ck_assert_int_eq(chdir("/"), 0);
+  ck_assert_int_eq(system(command), 0);
+}
+
+static Kernel slow_kernels[P_PROGRAMS];
+static void kernel_slow_count(const Call *call, int64_t chunk, void *workspace) {
+  usleep(20000);
+  kernel_count(call, chunk, workspace);
+}
+
+static pid_t start(ModelTables *(*make)(void), const Kernel *kernels, int *output, char **arguments, int count) {
+  int ends[2];
+  ck_assert_int_eq(pipe(ends), 0);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], 1);
+    dup2(ends[1], 2);
+    close(ends[0]);
+    close(ends[1]);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    ModelTables *tables = make();
+    Bytes bytes = tables_write(tables);
+    int status = trainer_main(count, arguments, bytes.data, bytes.size, kernels);
+    fflush(NULL);
+    free(bytes.data);
+    free(tables);
+    _exit(status);
+  }
+  close(ends[1]);
+  *output = ends[0];
+  return child;
+}
+
+static void finish(pid_t child, int output, Ran *ran) {
+  size_t used = 0;
+  ssize_t got;
+  while ((got = read(output, ran->text + used, sizeof ran->text - 1 - used)) > 0) used += (size_t)got;
+  ran->text[used] = 0;
+  close(output);
+  int status;
+  waitpid(child, &status, 0);
+  ran->status = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* "train --steps 5" with blanks between arguments. */
+static Ran *run_model(ModelTables *(*make)(void), const Kernel *kernels, const char *line) {
+  static Ran ran;                                          /* of one test process */
+  char copy[1024], *arguments[64] = {"trainer"}, *rest = copy;
+  snprintf(copy, sizeof copy, "%s", line);
+  int count = 1, output;
+  for (char *word; (word = strsep(&rest, " "));)
+    if (*word) arguments[count++] = word;
+  finish(start(make, kernels, &output, arguments, count), output, &ran);
+  return &ran;
+}
+
+__attribute__((format(printf, 1, 2))) static Ran *run(const char *format, ...) {
+  char line[1024];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(line, sizeof line, format, list);
+  va_end(list);
+  return run_model(line_tables, line_kernels, line);
+}
+
+static void expect(const Ran *ran, int status, const char *says) {
+  ck_assert_msg(ran->status == status, "status %d, not %d: %s", ran->status, status, ran->text);
+  ck_assert_msg(!says || strstr(ran->text, says), "expected \"%s\" in: %s", says, ran->text);
+}
+
+static double stored(const char *directory, const char *tensor, int64_t element) {
+  Problem problem;
+  Checkpoint *checkpoint = run_folder_newest_checkpoint(directory, NULL, &problem);
+  ck_assert_msg(checkpoint, "%s", problem.text);
+  SafeTensors *file = safetensors_open(checkpoint_path(checkpoint), &problem);
+  const StoredTensor *found = safetensors_find(file, tensor);
+  ck_assert_msg(found, "%s is not in %s", tensor, checkpoint_path(checkpoint));
+  double *values = malloc(found->bytes * 8);
+  TensorView view = {.name = tensor, .type = STORAGE_F64, .rank = found->rank, .data = values};
+  memcpy(view.shape, found->shape, sizeof view.shape);
+  int64_t size = 1;
+  for (int64_t axis = found->rank - 1; axis >= 0; axis--) view.stride[axis] = size, size *= found->shape[axis];
+  ck_assert(safetensors_read(file, found, &view, &problem));
+  double value = values[element];
+  free(values);
+  safetensors_close(file);
+  checkpoint_close(checkpoint);
+  return value;
+}
+
+static bool same_file(const char *a, const char *b) {
+  FileBytes left = {0}, right = {0};
+  Problem problem;
+  ck_assert_msg(file_read(a, 1 << 26, &left, &problem), "%s", problem.text);
+  ck_assert_msg(file_read(b, 1 << 26, &right, &problem), "%s", problem.text);
+  bool same = left.size == right.size && memcmp(left.data, right.data, left.size) == 0;
+  file_release(&left);
+  file_release(&right);
+  return same;
+}
+
+START_TEST(test_learns_the_line) {
+  expect(run("train --data p=line.npy --steps 400 --run r"), 0, "done at step 400");
+  ck_assert_double_eq_tol(stored("r", "D.w", 0), 0.7, 0.01);
+  ck_assert_double_eq_tol(stored("r", "D.b", 0), -0.2, 0.01);
+  ck_assert_double_eq(stored("r", "count", 0), 5 + 134);     /* every third of 400 rounds, from 0 on */
+  ck_assert(file_exists("r/config.json"));
+  ck_assert(file_exists("r/stats.jsonl"));
+  ck_assert(file_exists("r/samples/fakes-000400.png"));
+} END_TEST
+
+START_TEST(test_default_length_is_the_models) {
+  expect(run("train --data p=line.npy --run r"), 0, "done at step 40");
+} END_TEST
+
+START_TEST(test_any_number_of_threads_gives_the_same_bits) {
+  for (const char *threads = "1237"; *threads; threads++) expect(run("train --data p=line.npy --steps 50 --run t%c --threads %c", *threads, *threads), 0, NULL);
+  ck_assert(same_file("t1/checkpoints/step-000050.safetensors", "t2/checkpoints/step-000050.safetensors"));
+  ck_assert(same_file("t1/checkpoints/step-000050.safetensors", "t3/checkpoints/step-000050.safetensors"));
+  ck_assert(same_file("t1/checkpoints/step-000050.safetensors", "t7/checkpoints/step-000050.safetensors"));
+} END_TEST
+
+START_TEST(test_seeds_differ) {
+  expect(run("train --data p=line.npy --steps 3 --run a --seed 1"), 0, NULL);
+  expect(run("train --data p=line.npy --steps 3 --run b --seed 2"), 0, NULL);
+  ck_assert(stored("a", "D.w", 0) != stored("b", "D.w", 0));
+  ck_assert(stored("a", "D.wide", 5) != stored("b", "D.wide", 5));
+} END_TEST
+
+/* Stopped at 17 and 33, where a pass over the data is cut in the middle; outputs with draws of their own in between. */
+START_TEST(test_resumed_runs_have_the_bits_of_whole_ones) {
+  expect(run("train --data p=line.npy --steps 60 --run whole --set rate=0.01 --log-every 7 --sample-every 10 --checkpoint-every 0"), 0, NULL);
+  expect(run("train --data p=line.npy --steps 17 --run parts --set rate=0.01 --log-every 7 --sample-every 10 --checkpoint-every 0"), 0, NULL);
+  expect(run("train --resume --run parts --steps 33 --log-every 7 --sample-every 10 --threads 3"), 0, "done at step 33");
+  expect(run("train --resume --run parts --steps 60 --log-every 7 --sample-every 10"), 0, "27 steps");
+  ck_assert(same_file("whole/checkpoints/step-000060.safetensors", "parts/checkpoints/step-000060.safetensors"));
+  ck_assert(same_file("whole/samples/fakes-000060.png", "parts/samples/fakes-000060.png"));
+} END_TEST
+
+START_TEST(test_resume_refuses_another_seed) {
+  expect(run("train --data p=line.npy --steps 3 --run a --seed 7"), 0, NULL);
+  expect(run("train --run a --resume --seed 8 --steps 4"), 1, "began with --seed 7");
+  expect(run("train --run a --resume --init x.safetensors"), 1, "exclude each other");
+  expect(run("train --run nowhere --resume"), 1, "nowhere");
+  expect(run("train --data p=line.npy --run a --steps 4"), 1, "a");
+} END_TEST
+
+START_TEST(test_initial_values) {
+  expect(run("train --data p=line.npy --steps 0 --run a"), 0, "done at step 0");
+  ck_assert_double_eq(stored("a", "D.w", 0), stored("a", "C.w", 0));
+  ck_assert_double_eq(stored("a", "D.b", 0), 0);
+  ck_assert_double_eq(stored("a", "count", 0), 5);
+  double sum = 0, squares = 0;
+  for (int k = 0; k < LINE_WIDE; k++) {
+    double value = (stored("a", "D.wide", k) - 1) / 0.02;
+    sum += value;
+    squares += value * value;
+  }
+  ck_assert_double_eq_tol(sum / LINE_WIDE, 0, 0.1);
+  ck_assert_double_eq_tol(squares / LINE_WIDE, 1, 0.15);
+} END_TEST
+
+START_TEST(test_init_takes_weights_by_name) {
+  expect(run("train --data p=line.npy --steps 30 --run a"), 0, NULL);
+  expect(run("train --data p=line.npy --steps 0 --run b --seed 9 --init a/checkpoints/step-000030.safetensors"), 0, NULL);
+  ck_assert_double_eq(stored("a", "D.w", 0), stored("b", "D.w", 0));
+  ck_assert_double_eq(stored("a", "D.w/momentum.m", 0), stored("b", "D.w/momentum.m", 0));
+  expect(run("train --data p=line.npy --init line.npy"), 1, "line.npy");
+} END_TEST
+
+START_TEST(test_feeds_replace_draws) {
+  float zeros[256] = {0};
+  const int64_t shape[] = {256}, points[] = {256, 2};
+  Problem problem;
+  float fed[256][2];
+  for (int k = 0; k < 256; k++) fed[k][0] = 1, fed[k][1] = 3;
+  ck_assert(npy_write("e.npy", ELEMENT_F32, 1, shape, zeros, &problem));
+  ck_assert(npy_write("p.npy", ELEMENT_F32, 2, points, fed, &problem));
+  expect(run("train --feed p=p.npy --feed e=e.npy --steps 2 --run a --set rate=0.25"), 0, NULL);
+  double w = 0, b = 0, wm = 0, bm = 0;
+  expect(run("train --data p=line.npy --steps 0 --run start"), 0, NULL);
+  w = (float)stored("start", "D.w", 0);
+  for (int k = 0; k < 4; k++) {                            /* two rounds of two updates at the point (1, 3) */
+    double error = w + b - 3;
+    wm = 0.5 * wm + 2 * error, bm = 0.5 * bm + 2 * error;
+    w -= 0.25 * wm, b -= 0.25 * bm;
+  }
+  ck_assert_double_eq_tol(stored("a", "D.w", 0), w, 1e-5);
+  ck_assert_double_eq_tol(stored("a", "D.b", 0), b, 1e-5);
+  expect(run("train --feed p=p.npy --feed e=e.npy --steps 3 --run c"), 1, ".npy");    /* too few rows */
+} END_TEST
+
+START_TEST(test_dry_run_writes_nothing) {
+  expect(run("train --data p=line.npy --dry-run --run a"), 0, "nothing was trained");
+  ck_assert(!directory_exists("a"));
+} END_TEST
+
+START_TEST(test_wrong_usage_is_explained) {
+  expect(run("tarin"), 2, "did you mean train");
+  expect(run(" "), 2, "a command is missing");
+  expect(run("train --stesp 5"), 2, "did you mean --steps");
+  expect(run("train --steps"), 2, "--steps expects N, found nothing");
+  expect(run("train --steps many"), 2, "expects a whole number, found \"many\"");
+  expect(run("train --steps -3"), 2, "must be at least 0");
+  expect(run("train --threads 0"), 2, "must be at least 1");
+  expect(run("train --count 3"), 2, "does not belong to `train`");
+  expect(run("train --resume=yes"), 2, "takes no value");
+  expect(run("train here"), 2, "is not an option");
+  expect(run("train --set rate"), 2, "expects name=value");
+  expect(run("train --set rat=1"), 2, "did you mean rate");
+  expect(run("train --set rate=fast"), 2, "expects a number");
+  expect(run("train --set width=3"), 2, "ganc build line.gan --set width=3");
+  expect(run("train --data q=line.npy"), 2, "did you mean p");
+  expect(run("train --feed rate=line.npy"), 2, "no data or noise of that name");
+  expect(run("train --data p=a --data p=b"), 2, "given twice");
+  expect(run("train"), 1, "--data p=SPEC");
+  expect(run("train --data p=missing.npy"), 1, "missing.npy");
+  expect(run("sample"), 2, "-o");
+  expect(run("--help"), 0, "diagnose");
+  expect(run("train --help"), 0, "--checkpoint-every");
+  expect(run("--version"), 0, "x86-64");
+} END_TEST
+
+START_TEST(test_samples) {
+  expect(run("train --data p=line.npy --steps 20 --run a"), 0, NULL);
+  expect(run("sample --run a -o a.npy --count 100 --seed 4"), 0, "100 samples of fakes");
+  expect(run("sample --run a -o b.npy --count 70 --seed 4 --threads 3"), 0, NULL);
+  expect(run("sample --weights a/checkpoints/step-000020.safetensors -o c.png --output fakes"), 0, "c.png");
+  expect(run("sample --run a -o d.jpg"), 1, ".png or .npy");
+  expect(run("sample --run a -o d.png --output slope"), 1, "but: fakes");
+  NpyArray a, b;
+  Problem problem;
+  ck_assert(npy_open("a.npy", &a, &problem) && npy_open("b.npy", &b, &problem));
+  ck_assert(a.shape[0] == 100 && a.shape[1] == 2 && b.shape[0] == 70);
+  const float *x = a.data;
+  ck_assert_int_eq(memcmp(a.data, b.data, 70 * 8), 0);     /* a sample depends on its number, not on how many were asked for */
+  ck_assert(x[0] != x[2] && x[0] >= 0 && x[0] < 1);
+  ck_assert_float_eq_tol(x[1], (float)(stored("a", "D.w", 0) * x[0] + stored("a", "D.b", 0)), 1e-6);
+  npy_close(&a);
+  npy_close(&b);
+} END_TEST
+
+static ModelTables *diverging_tables(void) {
+  ModelTables *tables = line_tables();
+  tables->Setting[0].value = 1e20;
+  return tables;
+}
+
+START_TEST(test_divergence_is_named) {
+  Ran *ran = run_model(diverging_tables, line_kernels, "train --data p=line.npy --run a --checkpoint-every 1");
+  expect(ran, 1, "the objective D (line.gan:9) became");
+  expect(ran, 1, "is kept");
+} END_TEST
+
+static ModelTables *foreign_tables(void) {
+  ModelTables *tables = line_tables();
+  tables->Model[0].features = "sse4.2 amx-int8 avx512fp16 avxvnni";
+  return tables;
+}
+
+START_TEST(test_foreign_processors_are_told) {
+  char missing[32];
+  if (processor_has("amx-int8 avx512fp16 avxvnni", missing, sizeof missing)) return;    /* this one has everything */
+  expect(run_model(foreign_tables, line_kernels, "info"), 1, "ganc build line.gan --march native");
+} END_TEST
+
+/* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole one. */
+static void interrupt_run(int number, int times, Ran *ran) {
+  memcpy(slow_kernels, line_kernels, sizeof slow_kernels);
+  slow_kernels[P_COUNT] = kernel_slow_count;
+  char *arguments[] = {"trainer", "train", "--data", "p=line.npy", "--steps", "100000", "--run", "a", "--checkpoint-every", "0"};
+  int output;
+  pid_t child = start(line_tables, slow_kernels, &output, arguments, sizeof arguments / sizeof *arguments);
+  for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
+  usleep(100000);
+  for (int k = 0; k < times; k++) {
+    kill(child, number);
+    usleep(2000);
+  }
+  finish(child, output, ran);
+}
+
+START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
+  Ran ran;
+  interrupt_run(_i == 0 ? SIGINT : SIGTERM, 1, &ran);
+  expect(&ran, 0, "train --run a --resume");
+  Problem problem;
+  Checkpoint *checkpoint = run_folder_newest_checkpoint("a", NULL, &problem);
+  int64_t step = checkpoint_state(checkpoint, &problem)->step;
+  checkpoint_close(checkpoint);
+  ck_assert_int_gt(step, 0);
+  expect(run("train --run a --resume --steps %lld --checkpoint-every 0", (long long)step + 20), 0, NULL);
+  expect(run("train --data p=line.npy --run whole --steps %lld --checkpoint-every 0", (long long)step + 20), 0, NULL);
+  char a[64], b[64];
+  snprintf(a, sizeof a, "a/checkpoints/step-%06lld.safetensors", (long long)step + 20);
+  snprintf(b, sizeof b, "whole/checkpoints/step-%06lld.safetensors", (long long)step + 20);
+  ck_assert(same_file(a, b));
+} END_TEST
+
+START_TEST(test_second_interrupt_ends_at_once) {
+  Ran ran;
+  interrupt_run(SIGINT, 2, &ran);
+  expect(&ran, 130, NULL);
+} END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("runtime_train");
+  TCase *tests = tcase_create("train");
+  tcase_set_timeout(tests, 60);
+  tcase_add_checked_fixture(tests, enter_folder, leave_folder);
+  tcase_add_test(tests, test_learns_the_line);
+  tcase_add_test(tests, test_default_length_is_the_models);
+  tcase_add_test(tests, test_any_number_of_threads_gives_the_same_bits);
+  tcase_add_test(tests, test_seeds_differ);
+  tcase_add_test(tests, test_resumed_runs_have_the_bits_of_whole_ones);
+  tcase_add_test(tests, test_resume_refuses_another_seed);
+  tcase_add_test(tests, test_initial_values);
+  tcase_add_test(tests, test_init_takes_weights_by_name);
+  tcase_add_test(tests, test_feeds_replace_draws);
+  tcase_add_test(tests, test_dry_run_writes_nothing);
+  tcase_add_test(tests, test_wrong_usage_is_explained);
+  tcase_add_test(tests, test_samples);
+  tcase_add_test(tests, test_divergence_is_named);
+  tcase_add_test(tests, test_foreign_processors_are_told);
+  tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 2);
+  tcase_add_test(tests, test_second_interrupt_ends_at_once);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
