@@ -297,7 +297,7 @@ size_t progress_format(const Progress *progress, const ProgressValue *values, si
 
 /* Sliced Wasserstein-1 distance of two sets of n points, row-major [n, size]: mean over `directions` random unit directions. Same bits for any number of threads. */
 bool metric_sliced_wasserstein(const float *a, const float *b, int64_t n, int64_t size, int directions, uint64_t seed, int threads, double *distance, Problem *problem);
-/* Mean Euclidean distance of pairs of different points, over at most 2^20 seeded pairs (all of them where there are no more). */
+/* Mean Euclidean distance of pairs of different points, over all pairs of up to 724 points, else over 2^18 seeded ones. */
 double metric_mean_pair_distance(const float *points, int64_t n, int64_t size, uint64_t seed);
 
 typedef struct ModeReport {
