@@ -1,6 +1,6 @@
 /* Formulas: reads their text, matches them against expressions, builds expressions from them. Knows no rule: those are rows of rewrites.def and
    derivatives.def. */
-#include "formula.h"
+#include "internal.h"
 #include "transform.h"
 
 #include <ctype.h>

@@ -1,12 +1,10 @@
 /* Makes expressions cheap and stable as they are built: folds constants, keeps `nothing` apart from 0, applies the rows of rewrites.def to a fixed point.
    Takes an operation and simplified arguments; returns a simplified expression of the same value. Never reorders a sum, never touches a node. */
-#include "formula.h"
+#include "internal.h"
 #include "transform.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-typedef struct Rewrite { const Formula *pattern, *result; bool through; } Rewrite;
 
 enum {
   REWRITE_COUNT = 0
@@ -18,7 +16,7 @@ enum {
 };
 
 /* The rows by the operation that their pattern begins with: rows of op lie in [start[op], start[op + 1]). */
-struct Formulas { Rewrite rewrites[REWRITE_COUNT]; int start[OP_COUNT + 1]; };
+struct Formulas { Rewrite rewrites[REWRITE_COUNT]; int start[OP_COUNT + 1]; const Formula *derivatives[OP_COUNT][3]; };
 
 static const struct { const char *pattern, *result; bool through; } rewrite_texts[REWRITE_COUNT] = {
 #define EXACT(pattern, result) {pattern, result, false},
@@ -27,6 +25,21 @@ static const struct { const char *pattern, *result; bool through; } rewrite_text
 #undef EXACT
 #undef STABLE
 };
+
+/* A row of derivatives.def without its operation, or an operation without its row, does not compile. */
+enum {
+#define DERIVATIVE(name, a, b, c) derivative_row_of_##name,
+#include "derivatives.def"
+#undef DERIVATIVE
+};
+static const struct { int row; const char *argument[3]; } derivative_texts[OP_COUNT] = {
+#define DERIVATIVE(name, a, b, c) [OP_##name] = {derivative_row_of_##name, {a, b, c}},
+#include "derivatives.def"
+#undef DERIVATIVE
+};
+#define OPERATION(name, arity, value, cost, low, high) _Static_assert(derivative_row_of_##name >= 0, #name);
+#include "compiler/graph/operations.def"
+#undef OPERATION
 
 static const struct Formulas *graph_formulas(Graph *graph) {
   if (graph->formulas != NULL) return graph->formulas;
@@ -41,8 +54,12 @@ static const struct Formulas *graph_formulas(Graph *graph) {
       if (rows[r].pattern->op == (Operation)op) formulas->rewrites[count++] = rows[r];
   }
   formulas->start[OP_COUNT] = count;
+  for (int op = 0; op < OP_COUNT; op++)
+    for (int k = 0; k < operation_arity((Operation)op); k++) formulas->derivatives[op][k] = formula_parse(graph->session, derivative_texts[op].argument[k]);
   return graph->formulas = formulas;
 }
+
+const Formula *graph_derivative_formula(Graph *graph, Operation op, int argument) { return graph_formulas(graph)->derivatives[op][argument]; }
 
 /* Constants stand first, then older expressions: equal sums and products are equal pointers. */
 static bool comes_before(const Scalar *a, const Scalar *b) {
