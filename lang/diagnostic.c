@@ -105,12 +105,6 @@ int diagnostic_error_count(const Session *session) { return session->error_count
 
 /* ---- printing one ------------------------------------------------------------------------------------------------------- */
 
-static int text_width(const char *text) {
-  int width = 0;
-  for (size_t left = strlen(text), length; left; text += length, left -= length) width += character_width(character_decode(text, left, &length));
-  return width;
-}
-
 static void title_print(FILE *out, Session *session, const Diagnostic *diagnostic) {
   const char *kind = codes[diagnostic->code].severity == WARNING ? "warning" : "error";
   const char *line;
@@ -120,7 +114,7 @@ static void title_print(FILE *out, Session *session, const Diagnostic *diagnosti
   } else {
     line = session_format(session, "%s: %s", kind, diagnostic->title);
   }
-  int blanks = CODE_COLUMN - text_width(line);
+  int blanks = CODE_COLUMN - (int)text_columns(line, strlen(line));
   fprintf(out, "%s%*s[%s]\n", line, blanks > 3 ? blanks : 3, "", codes[diagnostic->code].name);
 }
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { TAB = 4, LINE_LIMIT = 160, WINDOW_BEFORE = 60 };    /* columns; of a longer line, a window around its first caret is shown */
+enum { LINE_LIMIT = 160, WINDOW_BEFORE = 60 };    /* columns; of a longer line, a window around its first caret is shown */
 
 typedef struct Line { const Source *source; size_t number; const char *text; size_t length; } Line;
 
@@ -19,18 +19,8 @@ static Line line_of(Span span) {
   return (Line){ span.source, number, span.source->text + from, to - from };
 }
 
-static size_t character_columns(uint32_t character, size_t column) {
-  return character == '\t' ? TAB - column % TAB : (size_t)character_width(character);
-}
-
 /* How many columns the first `bytes` bytes of the line take. */
-static size_t column_of(Line line, size_t bytes) {
-  size_t column = 0;
-  for (size_t at = 0, length; at < bytes && at < line.length; at += length) {
-    column += character_columns(character_decode(line.text + at, line.length - at, &length), column);
-  }
-  return column;
-}
+static size_t column_of(Line line, size_t bytes) { return text_columns(line.text, bytes < line.length ? bytes : line.length); }
 
 static Window window_of(Line line, const Caret *caret) {
   size_t width = column_of(line, line.length);

@@ -24,12 +24,14 @@ _Noreturn void session_out_of_memory(void);
 
 /* ---- unicode.c ------------------------------------------------------------------------------------------------------ */
 
-enum { CHARACTER_INVALID = 0xFFFD };
+enum { CHARACTER_INVALID = 0xFFFD, TAB_COLUMNS = 4 };
 
 /* The character at `text` and its length in bytes (at least 1); CHARACTER_INVALID and length 1 if the bytes are no character. */
 uint32_t character_decode(const char *text, size_t available, size_t *length);
 bool character_is_valid(const char *text, size_t available);              /* tells U+FFFD itself from a wrong byte */
 int character_width(uint32_t character);                                  /* columns on a terminal: 0, 1 or 2 */
+size_t character_columns(uint32_t character, size_t column);              /* the same, but a tab reaches to the next stop */
+size_t text_columns(const char *text, size_t length);                     /* of a piece of a line, from its beginning */
 bool character_starts_name(uint32_t character);
 bool character_continues_name(uint32_t character);
 

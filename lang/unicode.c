@@ -82,6 +82,16 @@ int character_width(uint32_t character) {
   return IS_IN(zero_width, character) ? 0 : IS_IN(double_width, character) ? 2 : 1;
 }
 
+size_t character_columns(uint32_t character, size_t column) {
+  return character == '\t' ? TAB_COLUMNS - column % TAB_COLUMNS : (size_t)character_width(character);
+}
+
+size_t text_columns(const char *text, size_t length) {
+  size_t column = 0;
+  for (size_t at = 0, bytes; at < length; at += bytes) column += character_columns(character_decode(text + at, length - at, &bytes), column);
+  return column;
+}
+
 bool character_starts_name(uint32_t character) {
   if (character < 0x80) return character == '_' || ((character | 0x20) >= 'a' && (character | 0x20) <= 'z');
   return !IS_IN(not_a_letter, character) && !IS_IN(zero_width, character) && !(character >= 0x2080 && character <= 0x2089);
