@@ -107,12 +107,12 @@ static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
   return graph_map(graph, sum->rank, sum->shape, sum->batch, value, sum->span);
 }
 
-/* Do two factors of the value range over different variables? Such a sum is worth keeping for itself. */
-static bool is_contraction(Graph *graph, const Node *sum) {
+/* Do two factors of the term range over different variables? Such a sum is worth having for itself. */
+static bool is_contraction(Graph *graph, const Node *sum, const Scalar *term) {
   Product product = {1, 1, {0}, {0}};
   uint32_t variables = 0;
   bool different = false;
-  product_collect(graph, sum, 0, sum->value, false, &product);
+  product_collect(graph, sum, 0, term, false, &product);
   for (int i = 0; i < product.numerators.count; i++) {
     uint32_t own = ((const Scalar *)product.numerators.items[i])->variables;
     different |= i > 0 && own != variables;
@@ -122,12 +122,44 @@ static bool is_contraction(Graph *graph, const Node *sum) {
   return different;
 }
 
+static void collect_terms(Graph *graph, const Scalar *scalar, bool negative, List *terms) {
+  if (scalar->op == OP_ADD) {
+    collect_terms(graph, scalar->argument[0], negative, terms);
+    collect_terms(graph, scalar->argument[1], negative, terms);
+  } else if (scalar->op == OP_NEGATE) collect_terms(graph, scalar->argument[0], !negative, terms);
+  else list_add(terms, negative ? scalar_apply(graph, OP_NEGATE, scalar, NULL, NULL) : scalar);
+}
+
+/* Sums distribute over + where a term is a contraction: each contraction is a sum of its own, the other terms share one. */
+static Node *sum_distribute(Graph *graph, const Node *sum) {
+  if (sum->value->op != OP_ADD) return NULL;
+  List terms = {0}, parts = {0};
+  const Scalar *rest = NULL, *value = NULL;
+  collect_terms(graph, sum->value, false, &terms);
+  for (int i = 0; i < terms.count; i++) {
+    const Scalar *term = terms.items[i];
+    if (is_contraction(graph, sum, term)) list_add(&parts, term);
+    else rest = rest == NULL ? term : scalar_apply(graph, OP_ADD, rest, term, NULL);
+  }
+  bool distributes = parts.count > 0 && terms.count > 1;
+  if (rest != NULL) list_add(&parts, rest);
+  for (int i = 0; i < parts.count && distributes; i++) {
+    Node *part = graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, parts.items[i], sum->name,
+                               sum->span);
+    const Scalar *read = scalar_read(graph, part, access_identity(graph, part->rank));
+    value = value == NULL ? read : scalar_apply(graph, OP_ADD, value, read, NULL);
+  }
+  list_free(&terms);
+  list_free(&parts);
+  return value == NULL ? NULL : graph_map(graph, sum->rank, sum->shape, sum->batch, value, sum->span);
+}
+
 /* A sum of bare reads of a sum is one sum, unless the inner one is a contraction. */
 static Node *sum_flatten(Graph *graph, const Node *sum) {
   const Scalar *read = sum->value;
   if (read->op != OP_READ || read->node->kind != NODE_COMPUTE || read->node->combine != COMBINE_SUM) return NULL;
   const Node *inner = read->node;
-  if (access_may_leave(read->access, sum->box, inner->shape) || !sum_covers(inner) || is_contraction(graph, inner)) return NULL;
+  if (access_may_leave(read->access, sum->box, inner->shape) || !sum_covers(inner) || is_contraction(graph, inner, inner->value)) return NULL;
   Node flat = *sum;
   Coordinate by[BOX_LIMIT];
   uint32_t seen = 0;
@@ -209,6 +241,7 @@ Node *sum_reduce(Graph *graph, const Node *sum) {
   uint32_t summed = summed_variables(sum);
   Node *node = sum_split(graph, sum, summed);
   if (node == NULL) node = sum_flatten(graph, sum);
+  if (node == NULL) node = sum_distribute(graph, sum);
   if (node == NULL && sum_vanishes(graph, sum, summed)) node = graph_map(graph, sum->rank, sum->shape, sum->batch, scalar_nothing(graph), sum->span);
   return node;
 }

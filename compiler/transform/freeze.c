@@ -1,0 +1,120 @@
+/* Holds decisions still, for comparing derivatives with differences: a step that crosses a kink of LeakyReLU is wrong by factors, not digits. Takes effects;
+   returns effects in which every comparison, rounding, choice of a maximum is a read of an input, and the effects that compute those inputs at the base
+   point, where both give the same numbers. Never freezes what has a derivative. */
+#include "internal.h"
+#include "transform.h"
+
+#include <stdlib.h>
+
+typedef struct Freezer { Graph *graph; List decisions; Rebuilding *rebuilding; const Node *node; Memo images; } Freezer;
+
+/* An input that holds `decision` at every point of the node's box, read there. Samples are the first axis. */
+static const Scalar *freeze_decision(Freezer *freezer, const Scalar *decision) {
+  const Node *node = freezer->node;
+  Graph *graph = freezer->graph;
+  if (decision->op == OP_CONSTANT) return decision;
+  Coordinate at[RANK_LIMIT], by[BOX_LIMIT];
+  int64_t shape[RANK_LIMIT];
+  int rank = 0;
+  bool batch = false;
+  for (int v = 0; v < node->box_rank; v++) by[v] = coordinate_constant(0);
+  for (int turn = 0; turn < 2; turn++)
+    for (int v = 0; v < node->box_rank; v++) {
+      bool sample = (node->batch_variables >> v & 1) != 0;
+      if ((decision->variables >> v & 1) == 0 || sample != (turn == 0)) continue;
+      if (rank == RANK_LIMIT) abort();
+      batch |= sample;
+      by[v] = coordinate_variable(rank);
+      at[rank] = coordinate_variable(v);
+      shape[rank++] = node->box[v];
+    }
+  Node *value = graph_map(graph, rank, shape, batch, scalar_substitute(graph, decision, by), node->span);
+  const char *name = session_format(graph_session(graph), "decision %d", value->id);
+  Node *held = graph_input(graph, name, rank, shape, batch, node->span);
+  bool known = false;
+  for (int i = 0; i < freezer->decisions.count; i++) known |= ((const Effect *)freezer->decisions.items[i])->target == held;
+  if (!known) {
+    Effect *effect = session_allocate(graph_session(graph), sizeof *effect);
+    *effect = (Effect){held, value, node->span};
+    list_add(&freezer->decisions, effect);
+  }
+  return scalar_read(graph, held, access_new(graph, rank, at));
+}
+
+static const Scalar *apply2(Freezer *freezer, Operation op, const Scalar *a, const Scalar *b) { return scalar_apply(freezer->graph, op, a, b, NULL); }
+
+/* One operation on frozen arguments; `old` is the original, whose value at the base point decides. */
+static const Scalar *freeze_operation(Freezer *freezer, const Scalar *old, const Scalar *const *argument) {
+  Graph *graph = freezer->graph;
+  const Scalar *a = old->argument[0], *b = old->argument[1];
+  switch (old->op) {
+  case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: case OP_FLOOR: case OP_CEILING: case OP_ROUND: case OP_SIGN: return freeze_decision(freezer, old);
+  case OP_MAXIMUM: return scalar_apply(graph, OP_SELECT, freeze_decision(freezer, apply2(freezer, OP_LESS_EQUAL, b, a)), argument[0], argument[1]);
+  case OP_MINIMUM: return scalar_apply(graph, OP_SELECT, freeze_decision(freezer, apply2(freezer, OP_LESS_EQUAL, a, b)), argument[0], argument[1]);
+  case OP_ABSOLUTE: return apply2(freezer, OP_MULTIPLY, freeze_decision(freezer, scalar_apply(graph, OP_SIGN, a, NULL, NULL)), argument[0]);
+  case OP_MODULO: {                                        /* its derivative by b is nothing, by decision: so all that is subtracted is held */
+    const Scalar *subtracted = apply2(freezer, OP_ADD, a, scalar_apply(graph, OP_NEGATE, old, NULL, NULL));
+    return apply2(freezer, OP_ADD, argument[0], scalar_apply(graph, OP_NEGATE, freeze_decision(freezer, subtracted), NULL, NULL));
+  }
+  default: return scalar_apply(graph, old->op, argument[0], argument[1], argument[2]);
+  }
+}
+
+static const Scalar *freeze_leaf(void *context, const Scalar *leaf) {
+  const Freezer *freezer = context;
+  Node *image = rebuild_image(freezer->rebuilding, leaf->node);
+  if (image == leaf->node) return leaf;
+  return leaf->op == OP_READ ? scalar_read(freezer->graph, image, leaf->access) : scalar_within(freezer->graph, image, leaf->access);
+}
+
+static const Scalar *freeze_scalar(Freezer *freezer, const Scalar *scalar) {
+  const Scalar *image = memo_get(&freezer->images, scalar->id);
+  if (image != NULL) return image;
+  if (scalar->argument[0] == NULL) image = scalar_rebuild(freezer->graph, scalar, freeze_leaf, freezer);
+  else {
+    const Scalar *argument[3] = {NULL};
+    for (int k = 0; k < operation_arity(scalar->op); k++) argument[k] = freeze_scalar(freezer, scalar->argument[k]);
+    image = freeze_operation(freezer, scalar, argument);
+  }
+  memo_put(&freezer->images, scalar->id, image);
+  return image;
+}
+
+/* The share of each point in the maximum it is taken into: 1 / (how many attain it), or 0. */
+static const Scalar *share_of_maximum(Graph *graph, Node *node) {
+  const Scalar *attains = scalar_apply(graph, OP_EQUAL, node->value, scalar_read(graph, node, node->write), NULL);
+  attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
+  Node *count = graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
+                              node->span);
+  const Scalar *share = scalar_apply(graph, OP_DIVIDE, scalar_constant(graph, 1), scalar_read(graph, count, node->write), NULL);
+  return scalar_apply(graph, OP_SELECT, attains, share, scalar_constant(graph, 0));
+}
+
+static Node *freeze_node(Rebuilding *rebuilding, Node *node) {
+  Freezer *freezer = rebuilding->context;
+  Graph *graph = rebuilding->graph;
+  if (node->kind != NODE_COMPUTE) return rebuild_node(rebuilding, node, false);
+  freezer->rebuilding = rebuilding;
+  freezer->node = node;
+  freezer->images = (Memo){0};
+  const Scalar *value = freeze_scalar(freezer, node->value);
+  memo_free(&freezer->images);
+  if (value == node->value && node->combine != COMBINE_MAXIMUM) return rebuild_node(rebuilding, node, false);
+  Combine combine = node->combine;
+  if (combine == COMBINE_MAXIMUM) {
+    const Scalar *share = freeze_decision(freezer, share_of_maximum(graph, node)), *zero = scalar_constant(graph, 0);
+    value = scalar_apply(graph, OP_SELECT, apply2(freezer, OP_EQUAL, share, zero), zero, apply2(freezer, OP_MULTIPLY, share, value));
+    combine = COMBINE_SUM;
+  }
+  return graph_compute(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
+}
+
+Frozen transform_freeze(Graph *graph, EffectList effects) {
+  Freezer freezer = {.graph = graph};
+  Frozen frozen = {.effects = rebuild_effects(graph, effects, freeze_node, &freezer)};
+  frozen.decisions.count = freezer.decisions.count;
+  frozen.decisions.items = session_allocate(graph_session(graph), (size_t)(freezer.decisions.count + 1) * sizeof *frozen.decisions.items);
+  for (int i = 0; i < freezer.decisions.count; i++) frozen.decisions.items[i] = *(const Effect *)freezer.decisions.items[i];
+  list_free(&freezer.decisions);
+  return frozen;
+}
