@@ -32,6 +32,8 @@ status 2 "$GANC" build --bad "$(printf '\377\376')"
 
 # wrong models and files: 1
 status 1 "$GANC" check "$work/nothing.gan" && says "$work/err" '[E1001]'
+head -c 68000000 /dev/zero | tr '\0' '#' >"$work/large.gan"
+status 1 "$GANC" check "$work/large.gan" && says "$work/err" '[E1016]'
 printf 'network G(\n' >"$work/wrong.gan"
 status 1 "$GANC" check "$work/wrong.gan"
 status 1 "$GANC" build "$work/wrong.gan" -o "$work/wrong"
