@@ -1,0 +1,292 @@
+/* Loop programs under construction: registers, buffers, loops that are open, statements at the end of any of them. Takes what the generators say and
+   returns a finished program with its bindings. Never decides what to compute. */
+#include "lower.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEVEL_LIMIT = 64, LINE_BYTES = 64 };
+
+typedef struct Level {
+  int serial;                                              /* unique: tells whether a remembered level is still the same */
+  int variable;                                            /* of a loop, else -1 */
+  Statement *owner;
+  bool otherwise;                                          /* of a branch: its second block */
+  Statement *first, *last;
+} Level;
+
+struct Builder {
+  Graph *graph;
+  Session *session;
+  const ScheduleOptions *options;
+  Program *program;
+  int lanes, level, serials;
+  Level levels[LEVEL_LIMIT];
+  int variable_capacity, *variable_level;
+  int register_capacity, buffer_capacity;
+  StoredValue **bindings;
+  ViewOf view_of;
+  void *view_context;
+  struct Memory *memory;
+};
+
+static void *grow(Session *session, void *items, int count, int *capacity, size_t size) {
+  if (count < *capacity) return items;
+  int wanted = *capacity == 0 ? 16 : 2 * *capacity;
+  void *larger = session_allocate(session, (size_t)wanted * size);
+  if (count > 0) memcpy(larger, items, (size_t)count * size);
+  *capacity = wanted;
+  return larger;
+}
+
+Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span) {
+  Session *session = graph_session(graph);
+  Builder *builder = session_allocate(session, sizeof *builder);
+  Program *program = session_allocate(session, sizeof *program);
+  int width = options->machine->vector_bytes / (options->real == REGISTER_F32 ? 4 : 8);
+  *program = (Program){.title = title, .span = span, .lanes = width, .real = options->real, .chunks = 1, .variable_count = 1};
+  *builder = (Builder){.graph = graph, .session = session, .options = options, .program = program, .lanes = width};
+  builder->variable_level = grow(session, NULL, 0, &builder->variable_capacity, sizeof *builder->variable_level);
+  builder->levels[0] = (Level){.serial = builder->serials++, .variable = 0};
+  return builder;
+}
+
+void builder_views(Builder *builder, ViewOf view_of, void *context) {
+  builder->view_of = view_of;
+  builder->view_context = context;
+}
+
+struct Memory **builder_memory(Builder *builder) { return &builder->memory; }
+View builder_view(Builder *builder, const Node *node) { return builder->view_of(builder->view_context, node); }
+Graph *builder_graph(Builder *builder) { return builder->graph; }
+Session *builder_session(Builder *builder) { return builder->session; }
+int builder_lanes(const Builder *builder) { return builder->lanes; }
+RegisterType builder_real(const Builder *builder) { return builder->options->real; }
+const Machine *builder_machine(const Builder *builder) { return builder->options->machine; }
+void builder_chunks(Builder *builder, int64_t chunks) { builder->program->chunks = chunks; }
+void builder_tile(Builder *builder) { builder->program->tile = true; }
+
+void builder_count(Builder *builder, double flops, double bytes) {
+  builder->program->flops += flops;
+  builder->program->bytes += bytes;
+}
+
+int builder_buffer(Builder *builder, StoredValue *value, bool written) {
+  Program *program = builder->program;
+  for (int b = 0; b < program->buffer_count; b++)
+    if (builder->bindings[b] == value) {
+      program->buffers[b].written |= written;
+      return b;
+    }
+  int capacity = builder->buffer_capacity;
+  program->buffers = grow(builder->session, program->buffers, program->buffer_count, &capacity, sizeof *program->buffers);
+  builder->bindings = grow(builder->session, builder->bindings, program->buffer_count, &builder->buffer_capacity, sizeof *builder->bindings);
+  const char *name = value->node->name != NULL ? value->node->name : session_format(builder->session, "v%d", value->node->id);
+  program->buffers[program->buffer_count] = (Buffer){.storage = value->storage, .elements = value->elements, .written = written, .name = name};
+  builder->bindings[program->buffer_count] = value;
+  return program->buffer_count++;
+}
+
+int64_t builder_workspace(Builder *builder, int64_t elements) {
+  int64_t size = builder->options->real == REGISTER_F32 ? 4 : 8, first = builder->program->workspace_bytes / size;
+  builder->program->workspace_bytes += (elements * size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+  return first;
+}
+
+int builder_register(Builder *builder, RegisterType type, int lanes, int count) {
+  Program *program = builder->program;
+  program->registers = grow(builder->session, program->registers, program->register_count, &builder->register_capacity, sizeof *program->registers);
+  program->registers[program->register_count] = (Register){.type = type, .lanes = lanes, .count = count};
+  return program->register_count++;
+}
+
+Register builder_register_type(const Builder *builder, Operand operand) { return builder->program->registers[operand.reg]; }
+Operand operand_single(int reg) { return (Operand){.reg = reg, .index = affine_constant(0)}; }
+Operand operand_at(int reg, Affine index) { return (Operand){.reg = reg, .index = index}; }
+
+/* ---- levels ------------------------------------------------------------------------------------------------------------- */
+
+int builder_level(const Builder *builder) { return builder->level; }
+int builder_level_serial(const Builder *builder, int level) { return builder->levels[level].serial; }
+
+bool builder_level_open(const Builder *builder, int level, int serial) {
+  return level <= builder->level && builder->levels[level].serial == serial;
+}
+
+int builder_variable_level(const Builder *builder, int variable) { return builder->variable_level[variable]; }
+
+int affine_level(const Builder *builder, Affine affine) {
+  int level = 0;
+  for (int t = 0; t < affine.term_count; t++) {
+    int own = builder->variable_level[affine.terms[t].variable];
+    if (own > level) level = own;
+  }
+  return level;
+}
+
+Statement *builder_append_at(Builder *builder, int level, StatementKind kind) {
+  Statement *statement = session_allocate(builder->session, sizeof *statement);
+  Level *at = &builder->levels[level];
+  statement->kind = kind;
+  statement->span = builder->program->span;
+  if (at->last == NULL) at->first = statement;
+  else at->last->next = statement;
+  at->last = statement;
+  return statement;
+}
+
+Statement *builder_append(Builder *builder, StatementKind kind) { return builder_append_at(builder, builder->level, kind); }
+
+static int new_variable(Builder *builder, int level) {
+  int variable = builder->program->variable_count++;
+  builder->variable_level = grow(builder->session, builder->variable_level, variable, &builder->variable_capacity, sizeof *builder->variable_level);
+  builder->variable_level[variable] = level;
+  return variable;
+}
+
+/* The statement that owns a level is appended to its parent when the level closes, so that what is hoisted there comes before it. */
+static void open_level(Builder *builder, Statement *owner, int variable) {
+  if (builder->level + 1 == LEVEL_LIMIT) abort();
+  builder->levels[++builder->level] = (Level){.serial = builder->serials++, .variable = variable, .owner = owner};
+}
+
+static Statement *loose_statement(Builder *builder, StatementKind kind) {
+  Statement *statement = session_allocate(builder->session, sizeof *statement);
+  statement->kind = kind;
+  statement->span = builder->program->span;
+  return statement;
+}
+
+int builder_for(Builder *builder, Affine from, Affine to, int64_t step) {
+  Statement *loop = loose_statement(builder, STATEMENT_FOR);
+  loop->variable = new_variable(builder, builder->level + 1);
+  loop->from = from, loop->to = to, loop->step = step;
+  open_level(builder, loop, loop->variable);
+  return loop->variable;
+}
+
+int builder_for_limit(Builder *builder, Affine from, Affine to, Affine limit, int64_t step) {
+  int variable = builder_for(builder, from, to, step);
+  Statement *loop = builder->levels[builder->level].owner;
+  loop->has_limit = true, loop->limit = limit;
+  return variable;
+}
+
+int builder_unrolled(Builder *builder, int64_t count) {
+  int variable = builder_for(builder, affine_constant(0), affine_constant(count), 1);
+  builder->levels[builder->level].owner->unroll = true;
+  return variable;
+}
+
+int builder_let(Builder *builder, Affine value, int64_t divisor, int64_t modulus) {
+  Statement *let = builder_append(builder, STATEMENT_LET);
+  let->variable = new_variable(builder, builder->level);
+  let->value = value, let->divisor = divisor, let->modulus = modulus;
+  return let->variable;
+}
+
+void builder_if(Builder *builder, Affine condition) {
+  Statement *branch = loose_statement(builder, STATEMENT_IF);
+  branch->value = condition;
+  open_level(builder, branch, -1);
+}
+
+void builder_else(Builder *builder) {
+  Level *level = &builder->levels[builder->level];
+  level->owner->body = level->first;
+  *level = (Level){.serial = builder->serials++, .variable = -1, .owner = level->owner, .otherwise = true};
+}
+
+void builder_close(Builder *builder) {
+  Level *level = &builder->levels[builder->level--], *parent = &builder->levels[builder->level];
+  Statement *owner = level->owner;
+  if (level->otherwise) owner->otherwise = level->first;
+  else owner->body = level->first;
+  if (parent->last == NULL) parent->first = owner;
+  else parent->last->next = owner;
+  parent->last = owner;
+}
+
+/* ---- statements --------------------------------------------------------------------------------------------------------- */
+
+void builder_assign(Builder *builder, Operand result, double value) {
+  Statement *set = builder_append(builder, STATEMENT_SET);
+  set->result = result, set->constant = value;
+}
+
+Operand builder_set(Builder *builder, RegisterType type, int lanes, double value) {
+  Operand result = operand_single(builder_register(builder, type, lanes, 1));
+  builder_assign(builder, result, value);
+  return result;
+}
+
+static void operate_at(Builder *builder, int level, Operand result, Operation op, Operand a, Operand b, Operand c) {
+  Statement *operate = builder_append_at(builder, level, STATEMENT_OPERATE);
+  operate->operation = op, operate->result = result;
+  operate->arguments[0] = a, operate->arguments[1] = b, operate->arguments[2] = c;
+}
+
+Operand builder_operate(Builder *builder, int level, Operation op, RegisterType type, Operand a, Operand b, Operand c) {
+  Operand all[3] = {a, b, c};
+  int lanes = 1;
+  for (int i = 0; i < operation_arity(op); i++) {
+    int own = builder_register_type(builder, all[i]).lanes;
+    if (own > lanes) lanes = own;
+  }
+  Operand result = operand_single(builder_register(builder, type, lanes, 1));
+  operate_at(builder, level, result, op, a, b, c);
+  return result;
+}
+
+void builder_operate_into(Builder *builder, Operand result, Operation op, Operand a, Operand b, Operand c) {
+  operate_at(builder, builder->level, result, op, a, b, c);
+}
+
+void builder_fma_into(Builder *builder, Operand result, Operand a, Operand b, Operand c) {
+  Statement *fma = builder_append(builder, STATEMENT_FMA);
+  fma->result = result;
+  fma->arguments[0] = a, fma->arguments[1] = b, fma->arguments[2] = c;
+}
+
+Operand builder_convert(Builder *builder, int level, Operand a, RegisterType type, int lanes) {
+  Register from = builder_register_type(builder, a);
+  if (from.type == type && from.lanes == lanes) return a;
+  Statement *convert = builder_append_at(builder, level, STATEMENT_CONVERT);
+  convert->result = operand_single(builder_register(builder, type, lanes, 1));
+  convert->arguments[0] = a;
+  return convert->result;
+}
+
+Operand builder_load(Builder *builder, int level, RegisterType type, int lanes, Address address) {
+  Statement *load = builder_append_at(builder, level, STATEMENT_LOAD);
+  load->result = operand_single(builder_register(builder, type, lanes, 1));
+  load->address = address;
+  return load->result;
+}
+
+void builder_store(Builder *builder, Address address, Operand value, bool accumulate) {
+  Statement *store = builder_append(builder, STATEMENT_STORE);
+  store->address = address, store->arguments[0] = value, store->accumulate = accumulate;
+}
+
+Program *builder_finish(Builder *builder, StoredValue ***bindings) {
+  while (builder->level > 0) builder_close(builder);
+  builder->program->body = builder->levels[0].first;
+  *bindings = builder->bindings;
+  return builder->program;
+}
+
+/* ---- affine expressions -------------------------------------------------------------------------------------------------- */
+
+int64_t affine_coefficient(Affine affine, int variable) {
+  for (int t = 0; t < affine.term_count; t++)
+    if (affine.terms[t].variable == variable) return affine.terms[t].coefficient;
+  return 0;
+}
+
+bool affine_equal(Affine a, Affine b) {
+  if (a.constant != b.constant || a.term_count != b.term_count) return false;
+  for (int t = 0; t < a.term_count; t++)
+    if (a.terms[t].variable != b.terms[t].variable || a.terms[t].coefficient != b.terms[t].coefficient) return false;
+  return true;
+}

@@ -1,0 +1,207 @@
+/* Which nodes go together. Takes the effects of one routine; returns groups in a legal order: each becomes one program. Values are given memory here (strides,
+   not addresses), and effects are moved to their targets: in place where no reader of the old value comes later, else by a copy at the end. */
+#include "fusion.h"
+
+#include <string.h>
+
+Fact *fusion_fact(const Fusion *fusion, const Node *node) { return &fusion->facts[node->id]; }
+
+static void *grow(Session *session, void *items, int count, int *capacity, size_t size) {
+  if (count < *capacity) return items;
+  *capacity = *capacity == 0 ? 16 : 2 * *capacity;
+  void *larger = session_allocate(session, (size_t)*capacity * size);
+  if (count > 0) memcpy(larger, items, (size_t)count * size);
+  return larger;
+}
+
+StoredValue *fusion_value(Fusion *fusion, Node *node) {
+  StoredValue *value = session_allocate(fusion->session, sizeof *value);
+  value->node = node;
+  schedule_input_layout(node, value, fusion->options->real);
+  fusion->values = grow(fusion->session, fusion->values, fusion->value_count, &fusion->value_capacity, sizeof(StoredValue *));
+  fusion->values[fusion->value_count++] = value;
+  return value;
+}
+
+Group *fusion_group(Fusion *fusion, GroupKind kind) {
+  Group *group = session_allocate(fusion->session, sizeof *group);
+  group->kind = kind;
+  fusion->groups = grow(fusion->session, fusion->groups, fusion->group_count, &fusion->group_capacity, sizeof(Group *));
+  fusion->groups[fusion->group_count++] = group;
+  return group;
+}
+
+void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
+  group->phases = grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
+  Item **copy = session_allocate(fusion->session, (size_t)count * sizeof *copy);
+  memcpy(copy, items, (size_t)count * sizeof *copy);
+  group->phases[group->phase_count++] = (Phase){.count = count, .items = copy};
+}
+
+/* ---- facts ------------------------------------------------------------------------------------------------------------------ */
+
+static void visit_node(void *context, Node *node) {
+  Fusion *fusion = context;
+  Fact *fact = fusion_fact(fusion, node);
+  *fact = (Fact){.node = node, .position = fusion->order_count};
+  fact->residence = node->kind == NODE_INPUT ? RESIDES_INPUT : node->kind == NODE_RANDOM ? RESIDES_DRAWN
+                  : node->kind == NODE_RESHAPE ? RESIDES_VIEW : RESIDES_STORED;
+  fact->value = node->kind == NODE_COMPUTE ? node->value : NULL;
+  fusion->order[fusion->order_count++] = node;
+}
+
+static void collect_facts(Fusion *fusion) {
+  fusion->fact_count = graph_node_count(fusion->graph) + fusion->effects.count;      /* room for inputs that are saved */
+  fusion->facts = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof *fusion->facts);
+  fusion->order = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof(Node *));
+  graph_walk(fusion->graph, &fusion->effects, visit_node, fusion);
+  for (int i = 0; i < fusion->effects.count; i++) {        /* a target that nobody reads is not on the walk */
+    Node *target = fusion->effects.items[i].target;
+    if (fusion_fact(fusion, target)->residence == RESIDES_NOWHERE) visit_node(fusion, target);
+  }
+}
+
+/* A draw must lie in memory where it is an effect, seen through a reshape, or read at a computed place. */
+static void store_draws(Fusion *fusion) {
+  for (int i = 0; i < fusion->effects.count; i++) {
+    Fact *fact = fusion_fact(fusion, fusion->effects.items[i].value);
+    if (fact->residence == RESIDES_DRAWN) fact->residence = RESIDES_STORED;
+  }
+  for (int n = 0; n < fusion->order_count; n++) {
+    Node *node = fusion->order[n];
+    if (node->kind == NODE_RESHAPE) {
+      Fact *fact = fusion_fact(fusion, node->operand[0]);
+      if (fact->residence == RESIDES_DRAWN) fact->residence = RESIDES_STORED;
+    }
+    if (node->kind != NODE_COMPUTE) continue;
+    Leaves leaves = leaves_of(fusion->session, node->value);
+    for (int k = 0; k < leaves.count; k++) {
+      if (leaves.items[k]->op != OP_READ) continue;
+      Fact *fact = fusion_fact(fusion, leaves.items[k]->node);
+      for (int d = 0; d < leaves.items[k]->access->rank && fact->residence == RESIDES_DRAWN; d++)
+        if (leaves.items[k]->access->coordinates[d].computed != NULL) fact->residence = RESIDES_STORED;
+    }
+  }
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------------ */
+
+static void place_values(Fusion *fusion) {
+  for (int n = 0; n < fusion->order_count; n++) {
+    Node *node = fusion->order[n];
+    Fact *fact = fusion_fact(fusion, node);
+    if (fact->residence == RESIDES_VIEW) {
+      const Fact *operand = fusion_fact(fusion, node->operand[0]);
+      fact->view = view_reshape(&operand->view, node);
+      fact->stored = operand->stored;
+    } else if (fact->residence == RESIDES_INPUT || fact->residence == RESIDES_STORED) {
+      fact->stored = fusion_value(fusion, node);
+      fact->view = view_of_value(fact->stored);
+    }
+  }
+}
+
+Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value) {
+  Item *item = session_allocate(fusion->session, sizeof *item);
+  *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true};
+  if (node->kind == NODE_COMPUTE && value == fusion_fact(fusion, node)->value) {
+    item->combine = node->combine, item->box_rank = node->box_rank, item->box = node->box, item->write = node->write;
+    return item;
+  }
+  int64_t *box = session_allocate(fusion->session, RANK_LIMIT * sizeof *box);
+  for (int d = 0; d < view->rank; d++) box[d] = view->shape[d];
+  item->box = box, item->box_rank = view->rank, item->write = access_identity(fusion->graph, view->rank);
+  return item;
+}
+
+static const Scalar *read_whole(Fusion *fusion, Node *node) {
+  return scalar_read(fusion->graph, node, access_identity(fusion->graph, node->rank));
+}
+
+/* ---- effects ------------------------------------------------------------------------------------------------------------------ */
+
+static bool same_layout(const StoredValue *a, const StoredValue *b) {
+  return a->storage == b->storage && a->elements == b->elements && a->node->rank == b->node->rank &&
+         memcmp(a->stride, b->stride, (size_t)a->node->rank * sizeof *a->stride) == 0;
+}
+
+/* Is the old value of `target` read by the item only where it writes? */
+static bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target) {
+  Leaves leaves = leaves_of(fusion->session, item->value);
+  for (int k = 0; k < leaves.count; k++) {
+    if (leaves.items[k]->op != OP_READ || fusion_fact(fusion, leaves.items[k]->node)->stored != target) continue;
+    if (!item_is_map(item) || leaves.items[k]->node->rank != item->view.rank) return false;
+    const Access *read = leaves.items[k]->access, *write = item->write;
+    for (int d = 0; d < read->rank; d++) {
+      const Coordinate *c = &read->coordinates[d], *w = &write->coordinates[d];
+      if (item->view.shape[d] == 1) continue;
+      if (!coordinate_is_bare(c) || c->terms[0].variable != w->terms[0].variable) return false;
+    }
+  }
+  return true;
+}
+
+static void plan_moves(Fusion *fusion) {
+  fusion->move_count = fusion->effects.count;
+  fusion->moves = session_allocate(fusion->session, (size_t)(fusion->move_count + 1) * sizeof *fusion->moves);
+  for (int i = 0; i < fusion->move_count; i++) {
+    const Effect *effect = &fusion->effects.items[i];
+    Fact *value = fusion_fact(fusion, effect->value), *target = fusion_fact(fusion, effect->target);
+    Move *move = &fusion->moves[i];
+    *move = (Move){.target = effect->target, .value = value, .span = effect->span};
+    if (value->residence != RESIDES_STORED || value->stored->node != value->node) continue;      /* an input, or moved already */
+    if (!same_layout(value->stored, target->stored) || !reads_in_place(fusion, value->item, target->stored)) continue;
+    move->in_place = true;
+  }
+}
+
+/* The values that are moved in place live in their targets. */
+static void settle_places(Fusion *fusion) {
+  for (int i = 0; i < fusion->move_count; i++) {
+    Move *move = &fusion->moves[i];
+    if (!move->in_place) continue;
+    bool taken = move->value->stored->node->kind == NODE_INPUT;
+    if (taken) move->in_place = false;
+    else move->value->stored = fusion_fact(fusion, move->target)->stored;
+  }
+  for (int n = 0; n < fusion->order_count; n++) {
+    Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    if (fact->residence == RESIDES_VIEW) fact->stored = fusion_fact(fusion, fact->node->operand[0])->stored;
+    if (fact->stored != NULL) fact->view.value = fact->stored;
+    if (fact->item != NULL) fact->item->view.value = fact->stored;
+  }
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------------------ */
+
+static void make_items(Fusion *fusion) {
+  for (int n = 0; n < fusion->order_count; n++) {
+    Node *node = fusion->order[n];
+    Fact *fact = fusion_fact(fusion, node);
+    if (fact->residence != RESIDES_STORED || node_size(node) == 0) continue;
+    fact->item = fusion_item(fusion, node, &fact->view, fact->value != NULL ? fact->value : read_whole(fusion, node));
+  }
+}
+
+static void make_groups(Fusion *fusion) {
+  for (int n = 0; n < fusion->order_count; n++) {
+    Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    if (fact->item == NULL || fact->group != NULL) continue;
+    fact->group = fusion_group(fusion, GROUP_NEST);
+    group_phase(fusion, fact->group, 1, &fact->item);
+  }
+}
+
+Fusion *schedule_fuse(Session *session, Graph *graph, EffectList effects, const ScheduleOptions *options) {
+  Fusion *fusion = session_allocate(session, sizeof *fusion);
+  *fusion = (Fusion){.session = session, .graph = graph, .effects = effects, .options = options};
+  collect_facts(fusion);
+  store_draws(fusion);
+  place_values(fusion);
+  make_items(fusion);
+  plan_moves(fusion);
+  settle_places(fusion);
+  make_groups(fusion);
+  fusion_order(fusion);
+  return fusion;
+}

@@ -1,0 +1,59 @@
+/* What fusion decides, for fuse.c, order.c and schedule.c. */
+#ifndef FUSION_H
+#define FUSION_H
+
+#include "lower.h"
+
+typedef enum Residence {
+  RESIDES_NOWHERE,                                         /* not needed by this routine */
+  RESIDES_INPUT,                                           /* in an input's memory */
+  RESIDES_STORED,                                          /* made by a group; in memory if somebody outside of it reads it */
+  RESIDES_INLINE,                                          /* a map written into its readers */
+  RESIDES_VIEW,                                            /* a reshape of what resides */
+  RESIDES_DRAWN                                            /* random, drawn where it is read */
+} Residence;
+
+typedef struct Group Group;
+typedef struct Fact {                                      /* what is known of a node of the routine, by node id */
+  Node *node;
+  int position;                                            /* operands first */
+  Residence residence;
+  const Scalar *value;                                     /* COMPUTE: with inlined maps in place */
+  StoredValue *stored;
+  View view;
+  Group *group;                                            /* that makes it */
+  Item *item;
+} Fact;
+
+typedef enum GroupKind { GROUP_NEST, GROUP_TILE } GroupKind;
+struct Group {
+  GroupKind kind;
+  int phase_count, phase_capacity; Phase *phases;
+  int order, mark;                                         /* of the sort */
+  struct Tile *tile;                                       /* GROUP_TILE */
+};
+
+typedef struct Move { Node *target; Fact *value; bool in_place; Group *copy; Span span; } Move;    /* an effect: where its value goes */
+
+struct Fusion {
+  Session *session;
+  Graph *graph;
+  EffectList effects;
+  const ScheduleOptions *options;
+  int fact_count; Fact *facts;                             /* by node id */
+  int order_count; Node **order;                           /* needed nodes, operands first */
+  int group_count, group_capacity; Group **groups;         /* in the order of execution, once fused */
+  int move_count; Move *moves;
+  int value_count, value_capacity; StoredValue **values;
+  int fusions;
+};
+
+Fact *fusion_fact(const Fusion *fusion, const Node *node);
+StoredValue *fusion_value(Fusion *fusion, Node *node);
+Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
+Group *fusion_group(Fusion *fusion, GroupKind kind);
+void group_phase(Fusion *fusion, Group *group, int count, Item **items);
+/* Sorts the groups: operands first, readers of what came in before what overwrites it. Moves that no order allows become copies. */
+void fusion_order(Fusion *fusion);
+
+#endif

@@ -1,0 +1,148 @@
+/* What the tests of schedules share: a routine run natively, every buffer between two pages that nobody may touch, and compared with the interpreter. */
+#ifndef SCHEDULE_RUN_H
+#define SCHEDULE_RUN_H
+
+#include "compiler/graph/graph.h"
+#include "compiler/llvm/llvm.h"
+#include "compiler/schedule/schedule.h"
+#include "runtime/abi.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { GUARD_PAGE = 4096 };
+
+/* The block ends at a page that cannot be read; another lies before it. */
+static inline void *guarded_block(size_t size) {
+  size_t room = (size + GUARD_PAGE - 1) / GUARD_PAGE * GUARD_PAGE + GUARD_PAGE;
+  char *pages = mmap(NULL, room + GUARD_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) abort();
+  mprotect(pages, GUARD_PAGE, PROT_NONE);
+  mprotect(pages + room, GUARD_PAGE, PROT_NONE);
+  size_t aligned = (size + 63) / 64 * 64;
+  char *block = pages + room - aligned;
+  memset(block, 0x7f, aligned);                            /* a value that was never written is a NaN or huge */
+  return block;
+}
+
+static inline void guarded_free(void *block, size_t size) {
+  size_t room = (size + GUARD_PAGE - 1) / GUARD_PAGE * GUARD_PAGE + GUARD_PAGE;
+  munmap((char *)block + (size + 63) / 64 * 64 - room, room + GUARD_PAGE);
+}
+
+static inline size_t value_bytes(const StoredValue *value) { return (size_t)value->elements * (value->storage == REGISTER_F32 ? 4 : 8); }
+
+/* Row-major numbers to and from the layout of a value. */
+static inline void value_exchange(const StoredValue *value, char *memory, double *numbers, bool read) {
+  const Node *node = value->node;
+  int64_t index[RANK_LIMIT] = {0};
+  for (int64_t i = 0; i < value->elements; i++) {
+    int64_t rest = i, offset = 0;
+    for (int d = node->rank - 1; d >= 0; d--) index[d] = rest % node->shape[d], rest /= node->shape[d];
+    for (int d = 0; d < node->rank; d++) offset += index[d] * value->stride[d];
+    if (value->storage == REGISTER_F32) {
+      float *at = (float *)(void *)memory + offset;
+      if (read) numbers[i] = *at;
+      else *at = (float)numbers[i];
+    } else {
+      double *at = (double *)(void *)memory + offset;
+      if (read) numbers[i] = *at;
+      else *at = numbers[i];
+    }
+  }
+}
+
+typedef struct NativeRun {
+  Session *session;
+  Schedule *schedule;
+  LoadedPrograms *loaded;
+  void **memory;                                           /* by value */
+  void *workspace; size_t workspace_bytes;
+  DrawCounters counters;
+} NativeRun;
+
+static inline int run_value(const NativeRun *run, const StoredValue *value) {
+  for (int v = 0; v < run->schedule->value_count; v++)
+    if (run->schedule->values[v] == value) return v;
+  return -1;
+}
+
+static inline StoredValue *run_input(const NativeRun *run, const Node *node) {
+  for (int v = 0; v < run->schedule->value_count; v++)
+    if (run->schedule->values[v]->node == node) return run->schedule->values[v];
+  return NULL;
+}
+
+static inline NativeRun *run_new(Session *session, Target *target, Graph *graph, EffectList effects, RegisterType real) {
+  ScheduleOptions options = {.machine = target_machine(target), .real = real, .fuse_limit = -1};
+  NativeRun *run = calloc(1, sizeof *run);
+  run->session = session;
+  run->schedule = schedule_programs(schedule_fuse(session, graph, effects, &options));
+  Program **programs = calloc((size_t)run->schedule->step_count + 1, sizeof *programs);
+  for (int s = 0; s < run->schedule->step_count; s++) {
+    programs[s] = run->schedule->steps[s].program;
+    if (!program_verify(session, programs[s])) {
+      program_print(programs[s], stderr);
+      diagnostic_print_all(session, stderr);
+      ck_abort_msg("a program that is not well-formed");
+    }
+    if ((size_t)programs[s]->workspace_bytes > run->workspace_bytes) run->workspace_bytes = (size_t)programs[s]->workspace_bytes;
+  }
+  run->loaded = llvm_load(session, target, run->schedule->step_count, programs);
+  if (run->loaded == NULL) diagnostic_print_all(session, stderr);
+  ck_assert_ptr_nonnull(run->loaded);
+  free(programs);
+  run->memory = calloc((size_t)run->schedule->value_count + 1, sizeof *run->memory);
+  for (int v = 0; v < run->schedule->value_count; v++) run->memory[v] = guarded_block(value_bytes(run->schedule->values[v]));
+  run->workspace = guarded_block(run->workspace_bytes);
+  return run;
+}
+
+static inline void run_free(NativeRun *run) {
+  for (int v = 0; v < run->schedule->value_count; v++) guarded_free(run->memory[v], value_bytes(run->schedule->values[v]));
+  guarded_free(run->workspace, run->workspace_bytes);
+  llvm_unload(run->loaded);
+  free(run->memory);
+  free(run);
+}
+
+static inline void run_set(NativeRun *run, const Node *input, const double *numbers) {
+  StoredValue *value = run_input(run, input);
+  if (value != NULL) value_exchange(value, run->memory[run_value(run, value)], (double *)(uintptr_t)numbers, false);
+}
+
+static inline void run_get(NativeRun *run, const Node *input, double *numbers) {
+  StoredValue *value = run_input(run, input);
+  ck_assert_ptr_nonnull(value);
+  value_exchange(value, run->memory[run_value(run, value)], numbers, true);
+}
+
+/* Chunks in the reverse order: nothing may depend on it. */
+static inline void run_steps(NativeRun *run) {
+  for (int s = 0; s < run->schedule->step_count; s++) {
+    const ScheduledStep *step = &run->schedule->steps[s];
+    void *buffers[64];
+    ck_assert_int_le(step->program->buffer_count, 64);
+    for (int b = 0; b < step->program->buffer_count; b++) buffers[b] = run->memory[run_value(run, step->bindings[b])];
+    Call call = {.buffers = buffers, .seed = run->counters.seed, .round = run->counters.round, .ordinal = run->counters.ordinal, .first_sample = run->counters.first_sample};
+    Kernel kernel = (Kernel)(uintptr_t)llvm_kernel(run->loaded, s);
+    for (int64_t chunk = step->program->chunks - 1; chunk >= 0; chunk--) kernel(&call, chunk, run->workspace);
+  }
+}
+
+/* ‖a − b‖ / ‖b‖ */
+static inline double distance(const double *a, const double *b, int64_t count) {
+  double difference = 0, norm = 0;
+  for (int64_t i = 0; i < count; i++) {
+    if (a[i] == b[i] || (isnan(a[i]) && isnan(b[i]))) { norm += isfinite(b[i]) ? b[i] * b[i] : 0; continue; }
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  return difference == 0 ? 0 : sqrt(difference / (norm > 0 ? norm : 1));
+}
+
+#endif
