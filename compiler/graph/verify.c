@@ -57,6 +57,7 @@ static void verify_compute(Verifier *verifier) {
   verify_access(verifier, node->write, node);
   for (int d = 0; d < node->rank && verifier->problem == NULL; d++) {
     const Coordinate *c = &node->write->coordinates[d];
+    require(verifier, !coordinate_is_bare(c) || c->terms[0].variable < node->rank, "an axis has a variable of its own with another number");
     for (int t = 0; t < c->term_count; t++)                /* an axis variable is bare on its own axis, others start at `rank` */
       require(verifier, c->terms[t].variable >= node->rank || (node->write->coordinates[c->terms[t].variable].term_count == 1 &&
               node->write->coordinates[c->terms[t].variable].terms[0].variable == c->terms[t].variable), "a variable is numbered by the wrong axis");

@@ -136,11 +136,13 @@ static bool is_guarded(const Scalar *scalar, int depth) {
 /* Brings guards that stand behind maps into the expression, where `nothing` is still a symbol and can meet an infinity. */
 static const Scalar *open_guards(Graph *graph, const Node *node, const Scalar *scalar) {
   if (!is_guarded(scalar, BOUND_DEPTH)) return scalar;
-  const Scalar *const *argument = scalar->argument;
+  const Scalar *const *argument = scalar->argument, *first;
   switch (scalar->op) {
   case OP_NEGATE: return scalar_apply(graph, OP_NEGATE, open_guards(graph, node, argument[0]), NULL, NULL);
   case OP_DIVIDE: return scalar_apply(graph, OP_DIVIDE, open_guards(graph, node, argument[0]), argument[1], NULL);
-  case OP_MULTIPLY: return scalar_apply(graph, OP_MULTIPLY, open_guards(graph, node, argument[0]), open_guards(graph, node, argument[1]), NULL);
+  case OP_MULTIPLY:
+    first = open_guards(graph, node, argument[0]);
+    return scalar_apply(graph, OP_MULTIPLY, first, open_guards(graph, node, argument[1]), NULL);
   case OP_READ:
     if (access_may_leave(scalar->access, node->box, scalar->node->shape)) return scalar;
     return open_guards(graph, node, scalar_substitute(graph, scalar->node->value, scalar->access->coordinates));

@@ -102,8 +102,9 @@ static Node *freeze_node(Rebuilding *rebuilding, Node *node) {
   if (value == node->value && node->combine != COMBINE_MAXIMUM) return rebuild_node(rebuilding, node, false);
   Combine combine = node->combine;
   if (combine == COMBINE_MAXIMUM) {
-    const Scalar *share = freeze_decision(freezer, share_of_maximum(graph, node)), *zero = scalar_constant(graph, 0);
-    value = scalar_apply(graph, OP_SELECT, apply2(freezer, OP_EQUAL, share, zero), zero, apply2(freezer, OP_MULTIPLY, share, value));
+    const Scalar *zero = scalar_constant(graph, 0), *share = freeze_decision(freezer, share_of_maximum(graph, node));
+    const Scalar *none = apply2(freezer, OP_EQUAL, share, zero);
+    value = scalar_apply(graph, OP_SELECT, none, zero, apply2(freezer, OP_MULTIPLY, share, value));
     combine = COMBINE_SUM;
   }
   return graph_compute(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);

@@ -68,7 +68,8 @@ static const Scalar *multiply_into(Graph *graph, const Node *node, const Factor 
   Coordinate by[BOX_LIMIT] = {{0}};
   for (int v = 0; v < node->box_rank; v++)
     if ((b->variables >> v & 1) != 0) by[v] = coordinate_variable(axis_of(node, a->scalar, v));
-  const Scalar *value = scalar_apply(graph, OP_MULTIPLY, scalar_read(graph, tensor, access_identity(graph, tensor->rank)), scalar_substitute(graph, b->scalar, by), NULL);
+  const Scalar *value = scalar_read(graph, tensor, access_identity(graph, tensor->rank));
+  value = scalar_apply(graph, OP_MULTIPLY, value, scalar_substitute(graph, b->scalar, by), NULL);
   return scalar_read(graph, graph_map(graph, tensor->rank, tensor->shape, tensor->batch, value, node->span), a->scalar->access);
 }
 
