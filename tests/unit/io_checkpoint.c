@@ -1,0 +1,300 @@
+/* Checkpoints: what is loaded, what is reported, and that no failure at any call loses an earlier one.
+   This program defines the calls of runtime/system.c itself, so that the n-th of any kind can fail. */
+#include "tests/unit/io_common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+
+/* ---- faults ---------------------------------------------------------------------------------------------------------------- */
+
+typedef enum CallKind { CALL_OPEN, CALL_WRITE, CALL_SYNC, CALL_RENAME, CALL_MEMORY, CALL_COUNT } CallKind;
+
+static struct { int seen[CALL_COUNT]; int failing; int at; int error; bool partial, die; } faults = { .failing = -1 };
+
+static bool fails(int kind) {
+  bool now = ++faults.seen[kind] == faults.at && kind == faults.failing;
+  if (now) errno = faults.error;
+  if (now && faults.die) _exit(77);
+  return now;
+}
+
+int system_open(const char *path, int flags, int mode) { return fails(CALL_OPEN) ? -1 : open(path, flags | O_CLOEXEC, mode); }
+int system_sync(int descriptor) { return fails(CALL_SYNC) ? -1 : fsync(descriptor); }
+int system_rename(const char *from, const char *to) { return fails(CALL_RENAME) ? -1 : rename(from, to); }
+void *system_allocate(size_t bytes) { return fails(CALL_MEMORY) ? NULL : malloc(bytes); }
+void *system_resize(void *memory, size_t bytes) { return fails(CALL_MEMORY) ? NULL : realloc(memory, bytes); }
+
+int64_t system_write(int descriptor, const void *bytes, size_t size) {
+  if (fails(CALL_WRITE)) {
+    if (faults.partial && size > 1) return write(descriptor, bytes, size / 2);           /* the next one, not this, reports the full disk */
+    return -1;
+  }
+  if (faults.partial && faults.failing == CALL_WRITE && faults.seen[CALL_WRITE] > faults.at) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return write(descriptor, bytes, size);
+}
+
+static void arm(int kind, int at, int error) {
+  memset(&faults, 0, sizeof faults);
+  faults.failing = kind;
+  faults.at = at;
+  faults.error = error;
+}
+
+/* ---- a small model ------------------------------------------------------------------------------------------------------------ */
+
+enum { WEIGHTS = 40000 };                                  /* more than a writer's buffer */
+typedef struct Model { float *w, b[4]; double m[2]; TensorView views[3]; } Model;
+
+static void model_create(Model *model, float value) {
+  model->w = malloc(WEIGHTS * sizeof(float));
+  for (int i = 0; i < WEIGHTS; i++) model->w[i] = value + (float)i;
+  for (int i = 0; i < 4; i++) model->b[i] = value;
+  for (int i = 0; i < 2; i++) model->m[i] = value / 3;
+  model->views[0] = (TensorView){ .name = "D.Linear_1.W", .type = STORAGE_F32, .rank = 2, .shape = { 4, WEIGHTS / 4 }, .stride = { WEIGHTS / 4, 1 }, .data = model->w };
+  model->views[1] = (TensorView){ .name = "D.Linear_1.b", .type = STORAGE_F32, .rank = 1, .shape = { 4 }, .stride = { 1 }, .data = model->b };
+  model->views[2] = (TensorView){ .name = "D.Linear_1.b/adam.m", .type = STORAGE_F64, .rank = 1, .shape = { 2 }, .stride = { 1 }, .data = model->m };
+}
+
+static const NamedCount counts[] = { { "x", 640 }, { "x@fakes", INT64_MAX }, { "low", -3 } };
+static CheckpointState state_at(int64_t step) {
+  return (CheckpointState){ .step = step, .image = step * 64, .seed = UINT64_MAX - 1, .model = "gan", .source_hash = "abc", .counts = counts, .count_count = 3 };
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(round_trip) {
+  char folder[32];
+  enter_folder(folder);
+  Model model, back;
+  Problem problem = { "" };
+  CheckpointState state = state_at(500);
+  model_create(&model, 3);
+  model_create(&back, 9);
+  ck_assert_msg(checkpoint_write("c.safetensors", &state, model.views, 3, &problem), "%s", problem.text);
+  Checkpoint *checkpoint = checkpoint_open("c.safetensors", &problem);
+  ck_assert_msg(checkpoint != NULL, "%s", problem.text);
+  const CheckpointState *read = checkpoint_state(checkpoint, &problem);
+  ck_assert(read->step == 500 && read->image == 32000 && read->seed == UINT64_MAX - 1 && read->count_count == 3);
+  ck_assert_str_eq(read->model, "gan");
+  ck_assert_str_eq(read->source_hash, "abc");
+  for (int i = 0; i < 3; i++) {
+    ck_assert_str_eq(read->counts[i].name, counts[i].name);
+    ck_assert(read->counts[i].value == counts[i].value);
+  }
+  LoadReport report;
+  ck_assert(checkpoint_load(checkpoint, back.views, 3, true, &report, &problem));
+  ck_assert(report.loaded == 3 && report.missing + report.left_over + report.different == 0);
+  ck_assert_str_eq(report.text, "");
+  ck_assert_mem_eq(model.w, back.w, WEIGHTS * sizeof(float));
+  ck_assert_mem_eq(model.m, back.m, sizeof model.m);
+  load_report_release(&report);
+  checkpoint_close(checkpoint);
+  free(model.w);
+  free(back.w);
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(reports_what_does_not_match) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  Problem problem = { "" };
+  LoadReport report;
+  CheckpointState state = state_at(1);
+  model_create(&model, 3);
+  ck_assert(checkpoint_write("c.safetensors", &state, model.views, 3, NULL));
+  Checkpoint *checkpoint = checkpoint_open("c.safetensors", NULL);
+  TensorView other[3] = { model.views[0], model.views[1], model.views[2] };
+  other[0].shape[0] = WEIGHTS / 4, other[0].shape[1] = 4, other[0].stride[0] = 4;
+  other[2].name = "G.b";
+  memset(model.b, 0, sizeof model.b);
+  ck_assert(!checkpoint_load(checkpoint, other, 3, true, &report, &problem));
+  ck_assert(model.b[0] == 0);                              /* whole: nothing was touched */
+  ck_assert_says(problem, "D.Linear_1.W is [10000, 4] here and [4, 10000] in c.safetensors, and 2 more");
+  load_report_release(&report);
+  ck_assert(checkpoint_load(checkpoint, other, 3, false, &report, &problem));
+  ck_assert(report.loaded == 1 && report.missing == 1 && report.left_over == 1 && report.different == 1);
+  ck_assert(model.b[0] == 3);
+  ck_assert_ptr_nonnull(strstr(report.text, "G.b is not in c.safetensors\n"));
+  ck_assert_ptr_nonnull(strstr(report.text, "D.Linear_1.b/adam.m is in c.safetensors and not here\n"));
+  load_report_release(&report);
+  checkpoint_close(checkpoint);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(weights_alone_have_no_position) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  Problem problem = { "" };
+  model_create(&model, 3);
+  ck_assert(safetensors_write("w.safetensors", model.views, 3, NULL, 0, NULL));
+  Checkpoint *checkpoint = checkpoint_open("w.safetensors", &problem);
+  ck_assert_msg(checkpoint != NULL, "%s", problem.text);
+  ck_assert_ptr_null(checkpoint_state(checkpoint, &problem));
+  ck_assert_says(problem, "--init");
+  checkpoint_close(checkpoint);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(every_flipped_bit_is_seen) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  CheckpointState state = state_at(12);
+  model_create(&model, 3);
+  ck_assert(checkpoint_write("c.safetensors", &state, model.views + 1, 2, NULL));         /* the small ones */
+  size_t size;
+  uint8_t *bytes = read_bytes("c.safetensors", &size);
+  for (size_t bit = 0; bit < 8 * size; bit++) {
+    bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    write_bytes("d.safetensors", bytes, size);
+    Problem problem = { "" };
+    Checkpoint *checkpoint = checkpoint_open("d.safetensors", &problem);
+    const CheckpointState *read = checkpoint ? checkpoint_state(checkpoint, &problem) : NULL;
+    if (read) {                                            /* no bit of a checkpoint may pass */
+      ck_abort_msg("bit %zu of byte %zu passed", bit % 8, bit / 8);
+    }
+    ck_assert_says(problem, "d.safetensors");
+    checkpoint_close(checkpoint);
+    bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+  }
+  free(bytes);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+/* Step 100 is saved; saving step 200 fails at the n-th call of each kind, for every n. Either it was saved, or an error says why; the newest that loads is sound in any case. */
+static void fail_everywhere(int kind, int error, bool partial, int *tried) {
+  for (int at = 1;; at++, ++*tried) {
+    char folder[32];
+    enter_folder(folder);
+    Model model, back;
+    Problem problem = { "" };
+    model_create(&model, 1);
+    model_create(&back, 0);
+    arm(-1, 0, 0);
+    RunFolder *run = run_folder_create("run", "gan", &problem);
+    ck_assert_msg(run != NULL, "%s", problem.text);
+    CheckpointState first = state_at(100), second = state_at(200);
+    ck_assert(run_folder_save_checkpoint(run, &first, model.views, 3, 3, NULL));
+    model.b[0] = 2;
+    arm(kind, at, error);
+    faults.partial = partial;
+    bool saved = run_folder_save_checkpoint(run, &second, model.views, 3, 3, &problem);
+    bool reached = faults.seen[kind] >= at;
+    arm(-1, 0, 0);
+    ck_assert_msg(saved == !reached || (error == EINTR && saved), "call kind %d number %d", kind, at);
+    if (!saved) ck_assert(*problem.text != 0);
+    char *notes = NULL;
+    Checkpoint *checkpoint = run_folder_newest_checkpoint("run", &notes, &problem);
+    ck_assert_msg(checkpoint != NULL, "kind %d number %d: %s", kind, at, problem.text);
+    ck_assert_str_eq(notes, "");                           /* nothing damaged ever had a checkpoint's name */
+    int64_t step = checkpoint_state(checkpoint, NULL)->step;
+    ck_assert(saved ? step == 200 : step == 100 || step == 200);
+    ck_assert(checkpoint_load(checkpoint, back.views, 3, true, NULL, &problem));
+    ck_assert(back.b[0] == (step == 200 ? 2 : 1) && back.w[WEIGHTS - 1] == model.w[WEIGHTS - 1]);
+    free(notes);
+    checkpoint_close(checkpoint);
+    run_folder_close(run);
+    free(model.w);
+    free(back.w);
+    leave_folder(folder);
+    if (!reached) return;
+  }
+}
+
+START_TEST(no_failure_loses_a_checkpoint) {
+  static const struct { int kind, error; bool partial; int least; } rows[] = {
+    { CALL_OPEN, EMFILE, false, 2 }, { CALL_WRITE, ENOSPC, false, 3 }, { CALL_WRITE, EIO, false, 3 }, { CALL_WRITE, ENOSPC, true, 3 }, { CALL_WRITE, EINTR, false, 3 },
+    { CALL_SYNC, EIO, false, 2 },    { CALL_RENAME, EIO, false, 1 },   { CALL_MEMORY, ENOMEM, false, 10 },
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    int tried = 0;
+    fail_everywhere(rows[i].kind, rows[i].error, rows[i].partial, &tried);
+    ck_assert_int_ge(tried, rows[i].least);
+  }
+}
+END_TEST
+
+/* Loading with every allocation failing in turn. */
+START_TEST(no_failure_of_memory_crashes_loading) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  model_create(&model, 1);
+  CheckpointState state = state_at(7);
+  ck_assert(checkpoint_write("c.safetensors", &state, model.views, 3, NULL));
+  bool done = false;
+  for (int at = 1; !done; at++) {
+    Problem problem = { "" };
+    LoadReport report = {0};
+    arm(CALL_MEMORY, at, ENOMEM);
+    Checkpoint *checkpoint = checkpoint_open("c.safetensors", &problem);
+    done = checkpoint && checkpoint_load(checkpoint, model.views, 3, true, &report, &problem);
+    ck_assert(done == (faults.seen[CALL_MEMORY] < at));
+    if (!done) ck_assert_says(problem, "no memory");
+    load_report_release(&report);
+    checkpoint_close(checkpoint);
+  }
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+/* The process dies at the n-th write, sync and rename; then the run is resumed. */
+START_TEST(no_death_loses_a_checkpoint) {
+  for (int kind = CALL_WRITE; kind <= CALL_RENAME; kind++) {
+    bool died = true;
+    for (int at = 1; died; at++) {
+      char folder[32];
+      enter_folder(folder);
+      Model model;
+      model_create(&model, 1);
+      arm(-1, 0, 0);
+      CheckpointState first = state_at(100), second = state_at(200);
+      RunFolder *run = run_folder_create("run", "gan", NULL);
+      ck_assert(run_folder_save_checkpoint(run, &first, model.views, 3, 3, NULL));
+      run_folder_close(run);
+      fflush(NULL);
+      pid_t child = fork();
+      if (child == 0) {
+        run = run_folder_resume("run", NULL);
+        arm(kind, at, EIO);
+        faults.die = true;
+        run_folder_save_checkpoint(run, &second, model.views, 3, 3, NULL);
+        _exit(0);
+      }
+      int status;
+      ck_assert(waitpid(child, &status, 0) == child);
+      died = WEXITSTATUS(status) == 77;
+      Problem problem = { "" };
+      run = run_folder_resume("run", &problem);
+      ck_assert_msg(run != NULL, "%s", problem.text);
+      Checkpoint *checkpoint = run_folder_newest_checkpoint("run", NULL, &problem);
+      ck_assert_msg(checkpoint != NULL, "%s", problem.text);
+      int64_t step = checkpoint_state(checkpoint, NULL)->step;
+      if (died && kind != CALL_SYNC) ck_assert_int_eq(step, 100);           /* the second sync comes after the rename */
+      if (!died) ck_assert_int_eq(step, 200);
+      checkpoint_close(checkpoint);
+      run_folder_close(run);
+      ck_assert_int_eq(system("ls -A run/checkpoints | grep -q partial"), 256);           /* resuming has tidied up */
+      free(model.w);
+      leave_folder(folder);
+    }
+  }
+}
+END_TEST
+
+RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, weights_alone_have_no_position, every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading,
+          no_death_loses_a_checkpoint)
