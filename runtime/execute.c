@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void *tensor_data(const Execution *execution, int64_t tensor) {
   const TensorRecord *record = &execution->model->tensors[tensor];
@@ -86,12 +85,6 @@ typedef struct StepRun { Kernel kernel; const Call *call; const Memory *memory; 
 static void run_chunk(void *context, int64_t chunk, int worker) {
   const StepRun *run = context;
   run->kernel(run->call, chunk, run->memory->workspaces[worker].data);
-}
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {

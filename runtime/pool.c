@@ -29,6 +29,8 @@ struct Pool {
   _Atomic bool ending;
   bool flush;
   int spin_turns, vector_bytes;
+  cpu_set_t processors;                                    /* that the process may use */
+  int first_processor;                                     /* where the caller was when it made the pool */
   int started;                                             /* workers besides the caller */
   struct Worker { Pool *pool; int number; pthread_t thread; } workers[THREAD_LIMIT];
 };
@@ -63,10 +65,26 @@ static void ring_bell(Pool *pool) {
   if (atomic_load(&pool->parked) > 0) syscall(SYS_futex, &pool->bell, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* Moves the calling thread to a processor of its own, then lets it go where it likes: some systems start all threads of a process on one processor and are slow, or
+   never come, to spread them. `distance`: how many processors after the one that made the pool. */
+static void start_apart(const Pool *pool, int distance) {
+  cpu_set_t one;
+  int cpu = pool->first_processor < 0 ? 0 : pool->first_processor;
+  if (CPU_COUNT(&pool->processors) < 2) return;
+  while (distance > 0) {
+    cpu = (cpu + 1) % CPU_SETSIZE;
+    if (CPU_ISSET(cpu, &pool->processors)) distance--;
+  }
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  if (sched_setaffinity(0, sizeof one, &one) == 0) sched_setaffinity(0, sizeof pool->processors, &pool->processors);
+}
+
 static void *worker_main(void *argument) {
   struct Worker *worker = argument;
   Pool *pool = worker->pool;
   flush_denormals(pool->flush);
+  start_apart(pool, worker->number);
   uint32_t heard = 0;
   while (!atomic_load(&pool->ending)) {
     uint32_t bell = atomic_load(&pool->bell);
@@ -117,6 +135,8 @@ Pool *pool_create(int threads, bool flush, Problem *problem) {
   memset(pool, 0, sizeof *pool);
   pool->flush = flush;
   pool->spin_turns = threads <= processor_count() ? SPIN_TURNS : 0;    /* with more threads than processors, spinning keeps the others from working */
+  if (sched_getaffinity(0, sizeof pool->processors, &pool->processors) != 0) CPU_ZERO(&pool->processors);
+  pool->first_processor = sched_getcpu();
   pool->vector_bytes = processor_vector_bytes();
   flush_denormals(flush);
   for (int k = 1; k < threads; k++) {

@@ -160,6 +160,7 @@ Text text_bytes(double bytes);                             /* 12.3 MB */
 Text text_flops(double flops);                             /* 2.04 GFLOP */
 Text text_count(int64_t count);                            /* 12,345 */
 Text text_shape(const TensorRecord *tensor, bool with_batch);
+double seconds_now(void);                                  /* of a clock that only goes forward */
 void report_error(const char *program, const Problem *problem);
 void report_note(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { DEFAULT_STEPS = 10000, GRID_SAMPLES = 64, OBJECTIVE_LIMIT = 64 };
@@ -22,12 +21,6 @@ typedef struct Training {
   double started, shown;                                   /* seconds: begin of training, last progress line */
   char names[OBJECTIVE_LIMIT][64];
 } Training;
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static int64_t objective_count(const Training *training) {
   int64_t count = training->trainer->model.objective_count;

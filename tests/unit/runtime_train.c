@@ -87,7 +87,8 @@ static Ran *run_model(ModelTables *(*make)(void), const Kernel *kernels, const c
   int count = 1, output;
   for (char *word; (word = strsep(&rest, " "));)
     if (*word) arguments[count++] = word;
-  finish(start(make, kernels, &output, arguments, count), output, &ran);
+  pid_t child = start(make, kernels, &output, arguments, count);
+  finish(child, output, &ran);
   return &ran;
 }
 
@@ -279,7 +280,7 @@ START_TEST(test_samples) {
 
 static ModelTables *diverging_tables(void) {
   ModelTables *tables = line_tables();
-  tables->Setting[0].value = 1e20;
+  tables->Setting[0].value = 50;
   return tables;
 }
 
