@@ -214,7 +214,7 @@ static int edit_distance(const char *a, size_t length_a, const char *b, size_t l
 
 const char *diagnostic_nearest(const char *name, const char *const *names, int count) {
   size_t length = strlen(name);
-  int best = length < 3 ? 1 : (int)(length + 1) / 3 + 1;  /* to be near, it must stay below */
+  int best = (int)length / 3 + 1;                          /* to be near, it must stay below */
   const char *nearest = NULL;
   for (int at = 0; at < count; at++) {
     size_t other = strlen(names[at]);

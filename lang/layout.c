@@ -36,6 +36,7 @@ static const unsigned char layout[] = {
 
 bool layout_wants_more(int token) { return layout[token] & AFTER_IT; }
 bool layout_carries_on(int token, bool spaced_minus) { return token == '-' ? spaced_minus : layout[token] & BEFORE_IT; }
+bool layout_begins_statement(int token) { return layout[token] & BEGINS; }
 bool layout_is_keyword(int token) { return layout[token] & KEYWORD; }
 
 /* ---- brackets --------------------------------------------------------------------------------------------------------------- */
@@ -88,7 +89,8 @@ static int bracket_check(Reader *reader, Token token) {
     while (innermost(reader) != opening) reader->bracket_count--;
     return hold(reader, token, false);
   } else if (opening) {
-    slip_unopened(reader, token.span);
+    slip_unopened(reader, token.span, reader->bracket_count ? reader->brackets[reader->bracket_count - 1] : (Bracket){ 0 });
+    if (token.kind != '}' && !lines_end(reader)) reader->bracket_count--;
     return GAN_error;
   } else if ((layout[token.kind] & OUTSIDE) && !lines_end(reader)) {
     slip_unclosed(reader, reader->brackets[reader->bracket_count - 1], token.span);

@@ -55,6 +55,7 @@ typedef struct Reader {
   bool in_condition;                                       /* between `if` and its `then` or block */
   bool stopped;                                            /* nothing more is read */
   bool too_deep, not_text;                                 /* said already */
+  Span slip;                                               /* the last character that something has been said about */
 
   Syntax *file;
 } Reader;
@@ -75,6 +76,7 @@ void reader_number_nodes(Reader *reader, Syntax *tree);                  /* ids 
 int layout_next(ParserValue *value, Span *span, Reader *reader, void *scanner, bool recovering);
 bool layout_wants_more(int token);                         /* a line goes on after it */
 bool layout_carries_on(int token, bool spaced_minus);      /* a line goes on before it */
+bool layout_begins_statement(int token);                   /* it is a keyword that no expression holds */
 bool layout_is_keyword(int token);
 
 /* ---- slips.c: what people write by mistake, and what they are told ----------------------------------------------------------- */
@@ -85,7 +87,7 @@ const char *slip_number(Reader *reader, Span span, size_t *length);
 const char *slip_string(Reader *reader, Span span);
 void slip_escape(Reader *reader, Span span);
 void slip_unclosed(Reader *reader, Bracket bracket, Span where);         /* `where` is the place that shows it, if it has a source */
-void slip_unopened(Reader *reader, Span span);
+void slip_unopened(Reader *reader, Span span, Bracket innermost);
 void slip_semicolon(Reader *reader, Span span);
 void slip_depth(Reader *reader, Span span);                              /* and nothing more is read */
 void slip_syntax(Reader *reader, const char **expected, int count);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 256 * 1024, FIRST_TEXT_SLOTS = 1024, EXIT_OUT_OF_MEMORY = 70 };
+enum { BLOCK_SIZE = 64 * 1024, FIRST_TEXT_SLOTS = 512, EXIT_OUT_OF_MEMORY = 70 };
 
 struct ArenaBlock {
   ArenaBlock *next;

@@ -50,7 +50,8 @@ static const char *text_of(const Reader *reader, Span span) { return reader->sou
 void slip_byte(Reader *reader, uint32_t at) {
   if (reader->not_text) return;
   reader->not_text = true;
-  diagnostic_report(reader->session, E1002, (Span){ reader->source, at, at + 1 }, "this byte is no character");
+  Diagnostic *diagnostic = diagnostic_report(reader->session, E1002, (Span){ reader->source, at, at + 1 }, "this byte is no character");
+  diagnostic_hint(diagnostic, "save the file in the encoding UTF-8");
 }
 
 int slip_character(Reader *reader, Span span, size_t *length) {
@@ -58,6 +59,7 @@ int slip_character(Reader *reader, Span span, size_t *length) {
   size_t available = reader->source->length - span.from;
   uint32_t character = character_decode(text, available, length);
   Span first = { span.source, span.from, span.from + (uint32_t)*length };
+  reader->slip = first;
   if (!character || !character_is_valid(text, available)) return slip_byte(reader, span.from), GAN_error;
   if (character == 0xFEFF && span.from == 0) return SKIP;                  /* a mark of the byte order */
   for (size_t at = 0; at < sizeof signs / sizeof *signs; at++) {
@@ -101,6 +103,8 @@ const char *slip_number(Reader *reader, Span span, size_t *length) {
     diagnostic_hint(diagnostic_report(reader->session, E1006, span, NULL), "write `%s` or `%s.0`", number, number);
   } else if (letters == 0 && digits < *length) {
     *length = digits;
+  } else if (digits == 1 && text[0] == '0' && ((text[1] | 0x20) == 'x' || (text[1] | 0x20) == 'b')) {
+    diagnostic_hint(diagnostic_report(reader->session, E1006, span, NULL), "numbers are decimal: `255`, `2^8`, `1e-3`");
   } else if ((text[digits] | 0x20) == 'e' && letters <= 1) {
     diagnostic_hint(diagnostic_report(reader->session, E1006, span, "its exponent is missing"), "`%se-3` is a thousandth of %s", number, number);
   } else {
@@ -128,7 +132,12 @@ void slip_unclosed(Reader *reader, Bracket bracket, Span where) {
   if (where.source) diagnostic_also(diagnostic, where, "before this");
 }
 
-void slip_unopened(Reader *reader, Span span) { diagnostic_report(reader->session, E1010, span, NULL); }
+void slip_unopened(Reader *reader, Span span, Bracket innermost) {
+  Diagnostic *diagnostic = diagnostic_report(reader->session, E1010, span, NULL);
+  if (innermost.open == '(' || innermost.open == '[') {
+    diagnostic_also(diagnostic, innermost.span, "`%c` closes this one", innermost.open == '(' ? ')' : ']');
+  }
+}
 
 void slip_semicolon(Reader *reader, Span span) {
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, span, "inside brackets there are no statements to end");
@@ -186,6 +195,7 @@ static int phrases_find(Session *session, Expected expected, const char *phrases
     if (expression && IS_ONE_OF(begins_expression, name)) continue;
     if (statement && IS_ONE_OF(begins_statement, name)) continue;
     if (done && IS_ONE_OF(carries_expression, name)) continue;
+    if (strcmp(name, "the end of the file") == 0) continue;
     phrases[count++] = phrase_of(session, name);
   }
   if (done && count < PHRASES) phrases[count++] = "an operator";
@@ -239,6 +249,15 @@ static const char *token_text(const Reader *reader, Token token) {
   return session_intern(reader->session, text_of(reader, token.span), token.span.to - token.span.from);
 }
 
+/* Whether `//` stands on the token's line before it, outside of texts as far as that can be told. */
+static bool after_slashes(const Reader *reader, Token token) {
+  const char *text = reader->source->text;
+  for (size_t at = token.span.from; at > 1 && text[at - 1] != '\n'; at--) {
+    if (text[at - 1] == '/' && text[at - 2] == '/') return true;
+  }
+  return false;
+}
+
 /* What to say about a word that other languages have here, or that is nearly a keyword; or NULL. */
 static const char *habit_of(const Reader *reader, Token token) {
   if (token.kind != NAME) return NULL;
@@ -246,7 +265,7 @@ static const char *habit_of(const Reader *reader, Token token) {
   for (size_t at = 0; at < sizeof habits / sizeof *habits; at++) {
     if (strcmp(habits[at].word, word) == 0) return habits[at].hint;
   }
-  const char *near = strlen(word) > 2 ? diagnostic_nearest(word, keywords, (int)(sizeof keywords / sizeof *keywords)) : NULL;
+  const char *near = strlen(word) > 3 ? diagnostic_nearest(word, keywords, (int)(sizeof keywords / sizeof *keywords)) : NULL;
   return near ? session_format(reader->session, "did you mean `%s`?", near) : NULL;
 }
 
@@ -291,7 +310,8 @@ static bool slip_condition(Reader *reader, Expected expected) {
 }
 
 static bool slip_keyword(Reader *reader, Expected expected) {
-  Token keyword = layout_is_keyword(reader->token.kind) && expects(expected, "a name") ? reader->token
+  bool instead = expects(expected, "a number") ? layout_begins_statement(reader->token.kind) : layout_is_keyword(reader->token.kind);
+  Token keyword = instead && expects(expected, "a name") ? reader->token
                 : layout_is_keyword(reader->before.kind) && is_definition(reader->token.kind) ? reader->before : (Token){ 0 };
   if (!keyword.span.source) return false;
   diagnostic_report(reader->session, E1015, keyword.span, "`%s` belongs to the language", token_text(reader, keyword));
@@ -308,7 +328,8 @@ static bool slip_two_statements(Reader *reader, Expected expected) {
     diagnostic_hint(diagnostic_report(reader->session, E1008, word, NULL), "%s", habit ? habit : habit_before);
   } else {
     Diagnostic *diagnostic = diagnostic_report(reader->session, E1018, reader->token.span, "here a second one begins");
-    diagnostic_hint(diagnostic, "a statement ends with its line, or at `;`");
+    bool comment = after_slashes(reader, reader->token);
+    diagnostic_hint(diagnostic, "%s", comment ? "a comment begins with `#`; `//` divides and rounds down" : "a statement ends with its line, or at `;`");
   }
   return true;
 }
@@ -318,12 +339,11 @@ void slip_syntax(Reader *reader, const char **names, int count) {
     if (names[at][0] == '\'') names[at] = session_intern(reader->session, names[at] + 1, strlen(names[at]) - 2);
   }
   Expected expected = { names, count };
-  if (reader->stopped) return;
+  bool said = reader->slip.source && reader->slip.from == reader->token.span.from;
+  if (reader->stopped || said) return;
   if (slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected) || slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, reader->token.span, "expected %s", expected_text(reader->session, expected));
   const char *habit = habit_of(reader, reader->token);
   if (habit) diagnostic_hint(diagnostic, "%s", habit);
-  else if (reader->token.kind == FLOOR_DIVIDE || reader->before.kind == FLOOR_DIVIDE) {
-    diagnostic_hint(diagnostic, "a comment begins with `#`; `//` divides and rounds down");
-  }
+  else if (reader->token.kind == FLOOR_DIVIDE) diagnostic_hint(diagnostic, "a comment begins with `#`; `//` divides and rounds down");
 }

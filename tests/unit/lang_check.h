@@ -1,0 +1,76 @@
+/* What the tests of lang/ share: files under tests/lang, printed trees and messages as texts, goldens. */
+#ifndef LANG_CHECK_H
+#define LANG_CHECK_H
+
+#include <check.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lang/lang.h"
+
+/* A text from malloc that `print` writes. */
+typedef struct Printed { char *text; size_t size; FILE *out; } Printed;
+
+static inline FILE *printed_begin(Printed *printed) { return printed->out = open_memstream(&printed->text, &printed->size); }
+static inline char *printed_end(Printed *printed) { return fclose(printed->out), printed->text; }
+
+static inline char *messages_text(Session *session) {
+  Printed printed;
+  diagnostic_print_all(session, printed_begin(&printed));
+  return printed_end(&printed);
+}
+
+static inline char *tree_text(const Syntax *tree) {
+  Printed printed;
+  syntax_print(printed_begin(&printed), tree);
+  return printed_end(&printed);
+}
+
+static inline const Source *source_of(Session *session, const char *text) { return source_from_text(session, "test.gan", text, strlen(text)); }
+
+/* The file's text in the session, under its name without folders, so that messages do not depend on where the tests lie. */
+static inline const Source *test_source(Session *session, const char *path) {
+  const Source *source = source_read(session, path);
+  ck_assert_msg(source != NULL, "%s cannot be read", path);
+  return source_from_text(session, strrchr(path, '/') + 1, source->text, source->length);
+}
+
+/* Calls `visit` on every file that the pattern names, and fails if there are fewer than `least`. */
+static inline void files_visit(const char *pattern, size_t least, void (*visit)(const char *path)) {
+  char whole[4096];
+  glob_t found = { 0 };
+  snprintf(whole, sizeof whole, "%s/%s", TEST_DIRECTORY, pattern);
+  glob(whole, 0, NULL, &found);
+  ck_assert_msg(found.gl_pathc >= least, "only %zu files are %s", found.gl_pathc, pattern);
+  for (size_t at = 0; at < found.gl_pathc; at++) visit(found.gl_pathv[at]);
+  globfree(&found);
+}
+
+/* Compares with the file beside `path` that has this ending instead of its own; PROMOTE=1 in the environment accepts the text. */
+static inline void golden_check(Session *session, const char *path, const char *ending, const char *text) {
+  const char *golden = session_format(session, "%.*s%s", (int)(strrchr(path, '.') - path), path, ending);
+  if (getenv("PROMOTE")) {
+    FILE *out = fopen(golden, "wb");
+    ck_assert(out && fwrite(text, 1, strlen(text), out) == strlen(text) && fclose(out) == 0);
+  }
+  const Source *expected = source_read(session, golden);
+  ck_assert_msg(expected != NULL, "%s does not exist (PROMOTE=1 makes it)", golden);
+  ck_assert_msg(strcmp(expected->text, text) == 0, "%s differs; this is what came:\n%s", golden, text);
+}
+
+/* One suite of these tests; the status of main. */
+static inline int tests_run(const char *name, const TTest *const *tests) {
+  Suite *suite = suite_create(name);
+  TCase *all = tcase_create(name);
+  for (; *tests; tests++) tcase_add_test(all, *tests);
+  tcase_set_timeout(all, 60);
+  suite_add_tcase(suite, all);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed;
+}
+
+#endif
