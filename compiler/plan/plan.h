@@ -17,6 +17,7 @@ typedef struct Plan {
   int program_count; Program **programs;                   /* equal ones once */
   int64_t persistent_bytes, arena_bytes, workspace_bytes;
   const void *descriptor; size_t descriptor_size;
+  const struct PlanLayout *layout;                         /* plan/ only */
 } Plan;
 
 /* schedules: one per routine of the model. */

@@ -17,6 +17,20 @@ static const char *group_title(const Fusion *fusion, const Group *group) {
   return name;
 }
 
+/* Multiply-adds of direct sums of products, times 2. */
+static double item_flops(const Item *item) {
+  return item->combine == COMBINE_SUM && item->value->op == OP_MULTIPLY ? 2 * (double)item_points(item) : 0;
+}
+
+/* Every buffer is read or written at least once, or both. */
+static void count_work(Builder *builder, const Group *group, const Program *program) {
+  double flops = 0, bytes = 0;
+  for (int p = 0; p < group->phase_count; p++)
+    for (int i = 0; i < group->phases[p].count; i++) flops += item_flops(group->phases[p].items[i]);
+  for (int b = 0; b < program->buffer_count; b++) bytes += (double)program->buffers[b].elements * (program->buffers[b].storage == REGISTER_F32 ? 4 : 8);
+  builder_count(builder, flops, bytes);
+}
+
 static void schedule_group(const Fusion *fusion, const Group *group, ScheduledStep *step) {
   Making making = {fusion, group};
   Span span = group->phases[0].items[0]->node->span;
@@ -24,16 +38,15 @@ static void schedule_group(const Fusion *fusion, const Group *group, ScheduledSt
   builder_views(builder, view_in_group, &making);
   for (int p = 0; p < group->phase_count; p++) nest_phase(builder, &group->phases[p], group->phase_count == 1);
   step->program = builder_finish(builder, &step->bindings);
+  count_work(builder, group, step->program);
   step->span = span;
 }
 
-/* Multiply-adds of direct sums of products, times 2. */
 static double needed_flops(const Fusion *fusion) {
   double flops = 0;
   for (int n = 0; n < fusion->order_count; n++) {
     const Fact *fact = fusion_fact(fusion, fusion->order[n]);
-    if (fact->item == NULL || fact->item->combine != COMBINE_SUM || fact->item->value->op != OP_MULTIPLY) continue;
-    flops += 2 * (double)item_points(fact->item);
+    if (fact->item != NULL) flops += item_flops(fact->item);
   }
   return flops;
 }

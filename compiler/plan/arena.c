@@ -1,0 +1,66 @@
+/* Offsets in the arena. Takes the steps of each routine; returns where each value lies: the largest first, at the lowest offset that no value alive at the same
+   time occupies. Routines run one after the other and share all of it. Never moves what is persistent. */
+#include "layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void touch(PlanLayout *layout, int routine, int step, const StoredValue *value, int *count) {
+  for (int v = *count - 1; v >= 0 && layout->values[v].routine == routine; v--)
+    if (layout->values[v].value == value) {
+      layout->values[v].last = step;
+      return;
+    }
+  layout->values[(*count)++] = (PlacedValue){.value = value, .routine = routine, .first = step, .last = step, .bytes = plan_align(plan_bytes(value))};
+}
+
+static void collect_values(PlanLayout *layout) {
+  int limit = 0;
+  for (int r = 0; r < layout->model->routine_count; r++) limit += layout->schedules[r]->value_count;
+  layout->values = session_allocate(layout->session, (size_t)(limit + 1) * sizeof *layout->values);
+  for (int r = 0; r < layout->model->routine_count; r++)
+    for (int s = 0; s < layout->schedules[r]->step_count; s++) {
+      const ScheduledStep *step = &layout->schedules[r]->steps[s];
+      for (int b = 0; b < step->program->buffer_count; b++)
+        if (plan_tensor(layout, step->bindings[b]) < 0) touch(layout, r, s, step->bindings[b], &layout->value_count);
+    }
+}
+
+static int by_size(const void *left, const void *right) {
+  const PlacedValue *a = *(PlacedValue *const *)left, *b = *(PlacedValue *const *)right;
+  if (a->bytes != b->bytes) return a->bytes < b->bytes ? 1 : -1;
+  return a->first != b->first ? a->first - b->first : a < b ? -1 : 1;
+}
+
+static bool alive_together(const PlacedValue *a, const PlacedValue *b) { return a->routine == b->routine && a->first <= b->last && b->first <= a->last; }
+
+/* The lowest offset beside those that are alive: candidates are 0 and the ends of the others. */
+static int64_t lowest_offset(PlacedValue *const *placed, int count, const PlacedValue *value) {
+  int64_t best = INT64_MAX;
+  for (int c = -1; c < count; c++) {
+    if (c >= 0 && !alive_together(placed[c], value)) continue;
+    int64_t offset = c < 0 ? 0 : placed[c]->offset + placed[c]->bytes;
+    if (offset >= best) continue;
+    bool free_here = true;
+    for (int o = 0; o < count && free_here; o++)
+      free_here = !alive_together(placed[o], value) || offset >= placed[o]->offset + placed[o]->bytes || placed[o]->offset >= offset + value->bytes;
+    if (free_here) best = offset;
+  }
+  return best;
+}
+
+int64_t arena_place(PlanLayout *layout) {
+  collect_values(layout);
+  PlacedValue **order = session_allocate(layout->session, (size_t)(layout->value_count + 1) * sizeof *order);
+  for (int v = 0; v < layout->value_count; v++) order[v] = &layout->values[v];
+  int64_t bytes = 0;
+  for (int from = 0, to; from < layout->value_count; from = to) {
+    for (to = from; to < layout->value_count && layout->values[to].routine == layout->values[from].routine;) to++;
+    qsort(order + from, (size_t)(to - from), sizeof *order, by_size);
+    for (int v = from; v < to; v++) {
+      order[v]->offset = lowest_offset(order + from, v - from, order[v]);
+      if (order[v]->offset + order[v]->bytes > bytes) bytes = order[v]->offset + order[v]->bytes;
+    }
+  }
+  return bytes;
+}
