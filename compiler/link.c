@@ -19,7 +19,7 @@ typedef struct Linker { const char *words[LINKER_WORDS]; } Linker;
 
 static const Linker linkers[] = {
 #ifdef GANC_SANITIZE                                       /* tests only: sanitizers link dynamically */
-  { { "cc", "-no-pie", "-fsanitize=address,undefined", "-o", "OUTPUT", "RUNTIME", "MODEL", "-lpng", "-lz", "-lm", "-pthread" } },
+  { { GANC_SANITIZE, "-no-pie", "-fsanitize=address,undefined", "-o", "OUTPUT", "RUNTIME", "MODEL", "-lpng", "-lz", "-lm", "-pthread" } },
 #else
   { { "ld", "-static", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
   { { "ld.lld", "-static", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
