@@ -101,8 +101,9 @@ size_t progress_format(const Progress *progress, const ProgressValue *values, si
     line_add(&line, "\n");
     return line.length;
   }
-  line.length = 1 + prefix_bytes(text + 1, progress->width - 1);          /* the last column stays free: some terminals wrap there */
-  if (line.length > size - sizeof clear) line.length = size > sizeof clear ? size - sizeof clear : 0;
+  size_t room = size > sizeof clear ? size - sizeof clear : 0;
+  line.length = *text ? 1 + prefix_bytes(text + 1, progress->width - 1) : 0;             /* the last column stays free: some terminals wrap there */
+  if (line.length > room) line.length = room;
   line_add(&line, "%s", clear);
   return line.length;
 }
