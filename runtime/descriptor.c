@@ -361,6 +361,8 @@ int64_t tensor_size(const TensorRecord *tensor) {
   return size;
 }
 
+int64_t tensor_bytes(const TensorRecord *tensor) { return tensor_size(tensor) * (tensor->type == STORAGE_F64 ? 8 : 4); }
+
 int64_t tensor_sample_size(const TensorRecord *tensor) { return tensor->batch ? tensor_size(tensor) / tensor->shape[0] : tensor_size(tensor); }
 
 bool tensor_is_kept(const TensorRecord *tensor) { return tensor->role <= ROLE_OPTIMIZER_STATE; }

@@ -59,6 +59,7 @@ void execution_release(Execution *execution) {
   free(execution->fill_buffers);
   free(execution->supplied);
   free(execution->seconds);
+  free(execution->runs);
   *execution = (Execution){0};
 }
 
@@ -99,9 +100,20 @@ bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Probl
     StepRun run = {execution->kernels[program->entry], &call, &execution->memory};
     double start = execution->seconds ? seconds_now() : 0;
     pool_run(execution->pool, run_chunk, &run, program->chunks);
-    if (execution->seconds) execution->seconds[s] += seconds_now() - start;
+    if (!execution->seconds) continue;
+    execution->seconds[s] += seconds_now() - start;
+    execution->runs[s]++;
   }
   return true;
+}
+
+bool execution_measure(Execution *execution, Problem *problem) {
+  size_t count = (size_t)execution->model->step_count + 1;
+  free(execution->seconds);
+  free(execution->runs);
+  execution->seconds = calloc(count, sizeof *execution->seconds);
+  execution->runs = calloc(count, sizeof *execution->runs);
+  return (execution->seconds && execution->runs) || problem_out_of_memory(problem, "measurements", count * 16);
 }
 
 /* ---- values --------------------------------------------------------------------------------------------------------------------- */

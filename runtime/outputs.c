@@ -64,14 +64,23 @@ bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem)
   return true;
 }
 
-/* Pictures span the range of data that look like them; else that of the samples. */
-static void find_range(const Model *model, const TensorRecord *tensor, const float *samples, int64_t numbers, double *low, double *high) {
+int64_t output_data(const Model *model, int64_t output) {
+  const TensorRecord *tensor = &model->tensors[model->outputs[output].tensor];
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *data = &model->tensors[k];
-    if (data->role != ROLE_DATA || data->classes > 0 || data->low >= data->high || data->rank != tensor->rank) continue;
-    if (memcmp(data->shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *data->shape) != 0) continue;
-    *low = data->low;
-    *high = data->high;
+    if (data->role == ROLE_DATA && data->origin < 0 && data->classes == 0 && data->rank == tensor->rank
+        && memcmp(data->shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *data->shape) == 0)
+      return k;
+  }
+  return -1;
+}
+
+/* Pictures span the range of the data that look like them; else that of the samples. */
+static void find_range(const Model *model, int64_t output, const float *samples, int64_t numbers, double *low, double *high) {
+  int64_t data = output_data(model, output);
+  if (data >= 0 && model->tensors[data].low < model->tensors[data].high) {
+    *low = model->tensors[data].low;
+    *high = model->tensors[data].high;
     return;
   }
   *low = INFINITY, *high = -INFINITY;
@@ -92,6 +101,6 @@ bool output_write(const Model *model, int64_t output, const float *samples, int6
   }
   if (length < 4 || strcmp(path + length - 4, ".png") != 0) return problem_set(problem, "-o expects a file that ends in .png or .npy, found \"%s\"", path);
   double low, high;
-  find_range(model, tensor, samples, count * tensor_sample_size(tensor), &low, &high);
+  find_range(model, output, samples, count * tensor_sample_size(tensor), &low, &high);
   return picture_write(path, samples, count, tensor->rank - 1, tensor->shape + 1, low, high, problem);
 }

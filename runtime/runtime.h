@@ -33,6 +33,7 @@ typedef struct Model {
 bool model_read(Model *model, const uint8_t *bytes, uint64_t size, Problem *problem);    /* texts stay in `bytes`, which must outlive the model */
 void model_free(Model *model);
 int64_t tensor_size(const TensorRecord *tensor);                          /* elements */
+int64_t tensor_bytes(const TensorRecord *tensor);
 int64_t tensor_sample_size(const TensorRecord *tensor);                   /* without the batch axis */
 bool tensor_is_kept(const TensorRecord *tensor);                          /* in checkpoints */
 int64_t model_find_tensor(const Model *model, const char *name);          /* -1: none */
@@ -90,10 +91,12 @@ typedef struct Execution {
   void **fill_buffers;
   int64_t *supplied;                                       /* per routine: how many the supply has */
   double *seconds;                                         /* per step, added up; NULL: not measured */
+  int64_t *runs;                                           /* per step, with `seconds` */
 } Execution;
 
 /* Feeds and data must have been added to the supply before. */
 bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem);
+bool execution_measure(Execution *execution, Problem *problem);           /* from here on, from zero */
 void execution_release(Execution *execution);                             /* safe on zeroed ones */
 bool execution_run(Execution *execution, int64_t routine, Evaluation evaluation, Problem *problem);
 TensorView execution_view(const Execution *execution, int64_t tensor);
@@ -121,6 +124,9 @@ typedef struct Clock {
 Clock clock_create(const Model *model, const Supply *supply);             /* steps: those of `train for`, or 0 */
 double clock_epoch(const Clock *clock);
 void clock_show(const Clock *clock, Execution *execution);                /* writes step, image, epoch and progress where the model reads them */
+/* How often a round runs each routine, on average; where a number is only known while training, once for `repeat` and half for `if`. */
+void round_expect(const Model *model, double *runs);
+double round_flops_needed(const Model *model);                            /* by the players' parts of it; 0: the compiler did not say */
 bool round_run(Execution *execution, Clock *clock, Problem *problem);     /* the whole tree once; then the clock moves on */
 
 /* ---- processor.c, peak.c --------------------------------------------------------------------------------------------------------------------- */
@@ -178,7 +184,7 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
 /* ---- session.c: what the commands share --------------------------------------------------------------------------------------------------------------------- */
 
 /* Memory, threads and data of a model at its initial values, with --set, --data and --feed obeyed. */
-typedef struct Session { const Trainer *trainer; Supply *supply; Execution execution; Clock clock; } Session;
+typedef struct Session { const Trainer *trainer; Supply *supply; Execution execution; Clock clock; Json *config; } Session;    /* config: the run's, or NULL */
 
 enum { DATA_OF_ALL = -1, DATA_OF_NONE = -2 };              /* or a routine: only what it mentions */
 
@@ -195,6 +201,7 @@ bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_state
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
 bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem);     /* the deterministic ones: a member each */
+int64_t output_data(const Model *model, int64_t output);                  /* the data whose samples have the shape of the output's; -1: none */
 int64_t trainer_output(const Trainer *trainer, Problem *problem);         /* --output, or the first random one; -1 after a problem */
 bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path, Problem *problem);    /* .png or .npy */
 

@@ -102,3 +102,25 @@ bool round_run(Execution *execution, Clock *clock, Problem *problem) {
   clock->image += execution->model->header->batch;
   return true;
 }
+
+/* ---- what a round will do ------------------------------------------------------------------------------------------------------ */
+
+static void expect_node(const Model *model, int64_t index, double times, double *runs) {
+  const ScheduleRecord *node = &model->schedules[index];
+  if (node->routine >= 0) runs[node->routine] += times;
+  if (node->kind == SCHEDULE_REPEAT && node->value < 0) times *= floor(node->constant);
+  if (node->kind == SCHEDULE_EVERY && node->value < 0 && node->constant >= 1) times /= floor(node->constant);
+  if (node->kind == SCHEDULE_CHOICE) times /= 2;
+  for (int64_t child = node->first_child; child >= 0; child = model->schedules[child].next_sibling) expect_node(model, child, times, runs);
+}
+
+void round_expect(const Model *model, double *runs) {
+  for (int64_t r = 0; r < model->routine_count; r++) runs[r] = 0;
+  expect_node(model, model->header->schedule, 1, runs);
+}
+
+double round_flops_needed(const Model *model) {
+  double needed = 0;
+  for (int64_t k = 0; k < model->player_count; k++) needed += model->players[k].flops;
+  return needed;
+}

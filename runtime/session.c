@@ -138,6 +138,7 @@ bool session_open(Session *session, const Trainer *trainer, const Json *config, 
 void session_close(Session *session) {
   execution_release(&session->execution);
   supply_free(session->supply);
+  json_free(session->config);
   *session = (Session){0};
 }
 
@@ -200,7 +201,7 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
     clock_show(&session->clock, &session->execution);
   }
   checkpoint_close(checkpoint);
-  json_free(config);
+  session->config = config;
   free(notes);
   free(directory);
   if (!fine) session_close(session);
