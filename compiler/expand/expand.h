@@ -70,6 +70,8 @@ typedef struct ExpandOptions {
 
 /* `standard` are the trees of stdlib files. NULL after diagnostics. */
 Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *const *standard, const ExpandOptions *options);
+/* After differentiate: the routines of `diagnose` take every comparison from the base point; adds the routine that decides there. */
+void expand_freeze(Model *model);
 void model_print(const Model *model, FILE *out);
 
 #endif

@@ -1,0 +1,341 @@
+/* What the language itself provides: scalar operations, totals, shapes, `grad`, `constant`, `E`, distributions. One table. Takes evaluated values; returns values. */
+#include "evaluator.h"
+
+#include <math.h>
+#include <string.h>
+
+static double static_sigmoid(double a) { return 1 / (1 + exp(-a)); }
+static double static_sign(double a) { return (a > 0) - (a < 0); }
+static double static_round(double a) { return floor(a + 0.5); }
+
+/* ---- pointwise and totals -------------------------------------------------------------------------------------------------------- */
+
+static Value *run_pointwise(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame;
+  return apply_unary_number(e, self->op, self->evaluate_static, arguments->values[0], arguments->spans[0]);
+}
+
+static Value *run_log2(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *natural = apply_unary_number(e, OP_LOG, log, arguments->values[0], arguments->spans[0]);
+  return apply_binary(e, OPERATOR_MULTIPLY, natural, value_number(e, 1 / log(2)), arguments->span, arguments->span, arguments->span);
+}
+
+static uint32_t own_axes(const Value *tensor) { return ((1u << tensor->tensor.rank) - 1) << OWN_VARIABLE; }
+
+static double tensor_size(const Value *tensor) {
+  double size = 1;
+  for (int d = 0; d < tensor->tensor.rank; d++) size *= (double)tensor->tensor.shape[d];
+  return size;
+}
+
+static Value *tensor_total(Evaluator *e, SyntaxOperator op, Value *tensor, Span span) {
+  if (tensor->kind == VALUE_ERROR || tensor->tensor.rank == 0) return tensor;
+  bool extreme = op == OPERATOR_MAX || op == OPERATOR_MIN;
+  if (op == OPERATOR_MIN) tensor = apply_unary_number(e, OP_NEGATE, NULL, tensor, span);
+  Value *result = value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, tensor, own_axes(tensor), span);
+  if (result->kind == VALUE_ERROR) return result;
+  if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
+  if (op == OPERATOR_MEAN) return apply_binary(e, OPERATOR_MULTIPLY, result, value_number(e, 1 / tensor_size(tensor)), span, span, span);
+  return result;
+}
+
+static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, Span span_a, Span span_b, Span span) {
+  a = value_dereference(e, a), b = value_dereference(e, b);
+  if (a->kind == VALUE_ERROR || b->kind == VALUE_ERROR) return value_error(e);
+  bool maximum = op == OPERATOR_MAX;
+  if (a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && (a->number.settings | b->number.settings) == 0)
+    return value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
+  Value *pair[2] = {a, b};
+  Span spans[2] = {span_a, span_b};
+  Value *result = apply_pointwise(e, maximum ? OP_MAXIMUM : OP_MINIMUM, 2, pair, spans, span);
+  if (result->kind != VALUE_TENSOR || a->kind != VALUE_NUMBER || b->kind != VALUE_NUMBER) return result;
+  Value *number = value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
+  number->number.settings = a->number.settings | b->number.settings;
+  number->number.runtime = result->tensor.element;
+  return number;
+}
+
+/* Of a list everything is taken: sums of sums where shapes differ. */
+static Value *list_total(Evaluator *e, SyntaxOperator op, Value *list, Span span) {
+  if (list->list.count == 0) {
+    if (op == OPERATOR_SUM) return value_number(e, 0);
+    evaluator_report(e, E2017, span, "this list is empty");
+    return value_error(e);
+  }
+  Value *total = NULL;
+  double size = 0;
+  SyntaxOperator inner = op == OPERATOR_MEAN ? OPERATOR_SUM : op;
+  for (int k = 0; k < list->list.count; k++) {
+    Value *item = value_dereference(e, list->list.items[k]);
+    size += item->kind == VALUE_TENSOR ? tensor_size(item) : 1;
+    Value *part = value_total(e, inner, item, span);
+    if (total == NULL || part->kind == VALUE_ERROR) total = part;
+    else if (inner == OPERATOR_SUM) total = apply_binary(e, OPERATOR_ADD, total, part, span, span, span);
+    else total = pair_extreme(e, inner, total, part, span, span, span);
+    if (total->kind == VALUE_ERROR) return total;
+  }
+  return op == OPERATOR_MEAN ? apply_binary(e, OPERATOR_DIVIDE, total, value_number(e, size), span, span, span) : total;
+}
+
+Value *value_total(Evaluator *e, SyntaxOperator op, Value *value, Span span) {
+  value = value_dereference(e, value);
+  if (value->kind == VALUE_NUMBER) return value;
+  if (value->kind == VALUE_NETWORK || value->kind == VALUE_RECORD) value = value_as_list(e, value, span);
+  if (value == NULL) return value_error(e);
+  if (value->kind == VALUE_LIST) return list_total(e, op, value, span);
+  return tensor_total(e, op, value_as_tensor(e, value, span), span);
+}
+
+static Value *run_total(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame;
+  if (arguments->count == 2)
+    return pair_extreme(e, self->total, arguments->values[0], arguments->values[1], arguments->spans[0], arguments->spans[1], arguments->span);
+  return value_total(e, self->total, arguments->values[0], arguments->span);
+}
+
+/* ---- shapes and lists ---------------------------------------------------------------------------------------------------------------- */
+
+static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
+  int rank;
+  int64_t shape[OWN_LIMIT];
+  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape)) return value_error(e);
+  double size = 1;
+  for (int d = 0; d < rank; d++) size *= (double)shape[d];
+  if (size != tensor_size(value)) {
+    Diagnostic *diagnostic = evaluator_report(e, E2054, arguments->spans[1], "%s holds %.0f", shape_text(e, rank, shape), size);
+    diagnostic_also(diagnostic, arguments->spans[0], "%s holds %.0f", value_text(e, value), tensor_size(value));
+    return value_error(e);
+  }
+  if (rank == value->tensor.rank && memcmp(shape, value->tensor.shape, sizeof(int64_t) * (size_t)rank) == 0) return value;
+  Node *node = value_node(e, value, arguments->span);
+  if (node == NULL) return value_error(e);
+  int lead = node->rank - value->tensor.rank;              /* the batch and free indices stay as they are */
+  int64_t whole[RANK_LIMIT];
+  if (lead + rank > RANK_LIMIT) {
+    evaluator_report(e, E2060, arguments->span, "%d axes", lead + rank);
+    return value_error(e);
+  }
+  for (int d = 0; d < lead; d++) whole[d] = node->shape[d];
+  for (int d = 0; d < rank; d++) whole[lead + d] = shape[d];
+  Node *reshaped = graph_reshape(e->graph, node, lead + rank, whole, arguments->span);
+  Value *result = value_of_node(e, reshaped, value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1));
+  result->tensor.random = value->tensor.random;
+  result->tensor.truth = value->tensor.truth;
+  return result;
+}
+
+static Value *run_fill(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
+  int rank;
+  int64_t shape[OWN_LIMIT];
+  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape)) return value_error(e);
+  if (value->tensor.rank != 0) {
+    evaluator_report(e, E2005, arguments->spans[0], "`fill` takes one number, and this is %s", value_text(e, value));
+    return value_error(e);
+  }
+  return value_tensor(e, rank, shape, value->tensor.random, value->tensor.element);
+}
+
+static Value *shape_value(Evaluator *e, const Value *tensor) {
+  Value *list = value_list(e, 0, NULL);
+  list->list.count = tensor->tensor.rank;
+  list->list.items = session_allocate(e->session, (size_t)(tensor->tensor.rank + 1) * sizeof(Value *));
+  for (int d = 0; d < tensor->tensor.rank; d++) list->list.items[d] = value_number(e, (double)tensor->tensor.shape[d]);
+  return list;
+}
+
+static Value *run_shape(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
+  return value->kind == VALUE_ERROR ? value : shape_value(e, value);
+}
+
+static Value *run_rank(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
+  return value->kind == VALUE_ERROR ? value : value_number(e, value->tensor.rank);
+}
+
+static Value *run_length(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *value = value_dereference(e, arguments->values[0]);
+  if (value->kind == VALUE_TENSOR && value->tensor.rank > 0) return value_number(e, (double)value->tensor.shape[0]);
+  Value *list = value_as_list(e, value, arguments->spans[0]);
+  return list == NULL ? value_error(e) : value_number(e, list->list.count);
+}
+
+static Value *run_reverse(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *list = value_as_list(e, arguments->values[0], arguments->spans[0]);
+  if (list == NULL) return value_error(e);
+  Value *reversed = value_list(e, list->list.count, list->list.items);
+  for (int k = 0; k < list->list.count; k++) reversed->list.items[k] = list->list.items[list->list.count - 1 - k];
+  return reversed;
+}
+
+static Value *run_zip(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  Value *lists[8] = {NULL};
+  for (int k = 0; k < arguments->count; k++) {
+    lists[k] = value_as_list(e, arguments->values[k], arguments->spans[k]);
+    if (lists[k] == NULL) return value_error(e);
+    if (lists[k]->list.count == lists[0]->list.count) continue;
+    Diagnostic *diagnostic = evaluator_report(e, E2057, arguments->spans[k], "a list of %d", lists[k]->list.count);
+    diagnostic_also(diagnostic, arguments->spans[0], "a list of %d", lists[0]->list.count);
+    return value_error(e);
+  }
+  Value *rows = value_list(e, lists[0]->list.count, lists[0]->list.items);
+  for (int r = 0; r < rows->list.count; r++) {
+    Value *row[8];
+    for (int k = 0; k < arguments->count; k++) row[k] = lists[k]->list.items[r];
+    rows->list.items[r] = value_list(e, arguments->count, row);
+  }
+  return rows;
+}
+
+static Value *run_require(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame, (void)self;
+  bool holds;
+  if (!value_static_truth(e, arguments->values[0], arguments->spans[0], &holds)) return value_error(e);
+  if (holds) return value_truth(e, true);
+  const char *message = arguments->values[1]->kind == VALUE_STRING ? arguments->values[1]->string : "it is false";
+  evaluator_report(e, E2037, arguments->spans[0], "%s", message);
+  return value_error(e);
+}
+
+static Value *run_constant(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  Value *value = value_dereference(e, arguments->values[0]);
+  if (value->kind == VALUE_NUMBER || value->kind == VALUE_ERROR) return value;
+  if (value->kind == VALUE_NETWORK || value->kind == VALUE_LIST) {
+    Value *list = value_as_list(e, value, arguments->spans[0]);
+    if (list == NULL) return value_error(e);
+    Value *constants = value_list(e, list->list.count, list->list.items);
+    for (int k = 0; k < list->list.count; k++) {
+      Arguments one = {1, &list->list.items[k], arguments->spans, arguments->span};
+      constants->list.items[k] = run_constant(e, frame, self, &one);
+    }
+    return constants;
+  }
+  value = value_as_tensor(e, value, arguments->spans[0]);
+  if (value->kind == VALUE_ERROR) return value;
+  Node *node = value_node(e, value, arguments->span);
+  if (node == NULL) return value_error(e);
+  Value *result = value_of_node(e, graph_constant(e->graph, node, arguments->span), value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1));
+  result->tensor.random = value->tensor.random;
+  result->tensor.truth = value->tensor.truth;
+  return result;
+}
+
+/* ---- grad and E ---------------------------------------------------------------------------------------------------------------------------- */
+
+static Node *scalar_node(Evaluator *e, Value *value, Span span) { return value->kind == VALUE_ERROR ? NULL : value_node(e, value, span); }
+
+Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call) {
+  if (call->call.arguments.count != 2) {
+    evaluator_report(e, call->call.arguments.count < 2 ? E2027 : E2026, call->span, "`grad` takes an expression and what to differentiate by");
+    return value_error(e);
+  }
+  const Syntax *of = call->call.arguments.items[0], *by = call->call.arguments.items[1];
+  Value *target = by->kind == SYNTAX_NAME || by->kind == SYNTAX_MEMBER || by->kind == SYNTAX_SUBSCRIPT ? evaluate(e, frame, by) : NULL;
+  if (target == NULL) {
+    Diagnostic *diagnostic = evaluator_report(e, E3006, by->span, "this has no name");
+    diagnostic_hint(diagnostic, "give it one: `v = …`, then use `v` in both places");
+    return value_error(e);
+  }
+  Value *value = evaluate_tensor(e, frame, of);
+  if (value->kind == VALUE_ERROR || target->kind == VALUE_ERROR) return value_error(e);
+  if (value->tensor.rank != 0 || (value->tensor.element->variables >> INDEX_VARIABLE) != 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E3003, of->span, "this is %s%s", value_text(e, value), value->tensor.rank == 0 ? " for every index" : "");
+    diagnostic_hint(diagnostic, "`sum(…)` makes one number of it");
+    return value_error(e);
+  }
+  Node *scalar = scalar_node(e, value, of->span);
+  if (scalar == NULL) return value_error(e);
+  bool list = target->kind == VALUE_NETWORK || target->kind == VALUE_LIST;
+  Value *targets = list ? value_as_list(e, target, by->span) : value_list(e, 1, &target);
+  if (targets == NULL) return value_error(e);
+  Value *gradients = value_list(e, targets->list.count, targets->list.items);
+  for (int k = 0; k < targets->list.count; k++) {
+    Value *variable = value_dereference(e, targets->list.items[k]);
+    if (variable->kind != VALUE_TENSOR || variable->tensor.element->op != OP_READ || (variable->tensor.element->node->kind != NODE_MARK && variable->tensor.element->node->kind != NODE_INPUT) ||
+        variable->tensor.element->node->rank != variable->tensor.rank + (variable->tensor.random ? 1 : 0)) {
+      Diagnostic *diagnostic = evaluator_report(e, E3006, by->span, "this is %s", value_text(e, variable));
+      diagnostic_hint(diagnostic, "differentiate by a random value, a weight, or a network");
+      return value_error(e);
+    }
+    if (value->tensor.random && !variable->tensor.random) {
+      Diagnostic *diagnostic = evaluator_report(e, E3005, of->span, "differs from sample to sample");
+      diagnostic_also(diagnostic, by->span, "does not");
+      diagnostic_hint(diagnostic, "say `grad(E[…], …)`");
+      return value_error(e);
+    }
+    Node *node = graph_grad(e->graph, scalar, variable->tensor.element->node, call->span);
+    gradients->list.items[k] = value_of_node(e, node, 0);
+    gradients->list.items[k]->tensor.random = variable->tensor.random;
+  }
+  return list ? gradients : gradients->list.items[0];
+}
+
+Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript) {
+  if (subscript->subscript.items.count != 1) {
+    evaluator_report(e, E3035, subscript->span, "%d are given", subscript->subscript.items.count);
+    return value_error(e);
+  }
+  const Syntax *item = subscript->subscript.items.items[0];
+  Value *value = value_dereference(e, evaluate(e, frame, item));
+  if (value->kind == VALUE_NUMBER || value->kind == VALUE_ERROR) return value;
+  value = value_as_tensor(e, value, item->span);
+  if (value->kind == VALUE_ERROR || !value->tensor.random) return value;
+  Value *sum = value_reduce(e, COMBINE_SUM, value, 1u << SAMPLE_VARIABLE, subscript->span);
+  if (sum->kind == VALUE_ERROR) return sum;
+  return apply_binary(e, OPERATOR_MULTIPLY, sum, value_number(e, 1.0 / e->evaluation->batch), subscript->span, subscript->span, subscript->span);
+}
+
+static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
+  (void)frame;
+  evaluator_report(e, E4018, arguments->span, "`%s`", self->name);
+  return value_error(e);
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------------------------------------- */
+
+#define POINTWISE(text, operation, function) {text, BUILTIN_FUNCTION, 1, 1, run_pointwise, operation, function, OPERATOR_SUM, {NULL, NULL}}
+#define FUNCTION(text, least, most, run) {text, BUILTIN_FUNCTION, least, most, run, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}}
+static const Builtin builtins[] = {
+  POINTWISE("exp", OP_EXP, exp), POINTWISE("log", OP_LOG, log), POINTWISE("sqrt", OP_SQRT, sqrt), POINTWISE("abs", OP_ABSOLUTE, fabs),
+  POINTWISE("sign", OP_SIGN, static_sign), POINTWISE("sin", OP_SIN, sin), POINTWISE("cos", OP_COS, cos), POINTWISE("tanh", OP_TANH, tanh),
+  POINTWISE("sigmoid", OP_SIGMOID, static_sigmoid), POINTWISE("erf", OP_ERF, erf), POINTWISE("floor", OP_FLOOR, floor),
+  POINTWISE("ceil", OP_CEILING, ceil), POINTWISE("round", OP_ROUND, static_round), FUNCTION("log2", 1, 1, run_log2),
+  {"sum", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}}, {"mean", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_MEAN, {NULL, NULL}},
+  {"max", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MAX, {NULL, NULL}}, {"min", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MIN, {NULL, NULL}},
+  FUNCTION("reshape", 2, 2, run_reshape), FUNCTION("fill", 2, 2, run_fill), FUNCTION("shape", 1, 1, run_shape), FUNCTION("rank", 1, 1, run_rank),
+  FUNCTION("len", 1, 1, run_length), FUNCTION("reverse", 1, 1, run_reverse), FUNCTION("zip", 1, 8, run_zip), FUNCTION("require", 2, 2, run_require),
+  FUNCTION("constant", 1, 1, run_constant),
+  {"uniform", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"low", "high"}},
+  {"normal", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"mean", "deviation"}},
+  {"truncated_normal", BUILTIN_DISTRIBUTION, 0, 1, run_unbuilt, OP_COUNT, NULL, OPERATOR_SUM, {"limit", NULL}},
+};
+
+const Builtin *builtin_find(const char *name) {
+  for (size_t k = 0; k < sizeof builtins / sizeof *builtins; k++)
+    if (strcmp(builtins[k].name, name) == 0) return &builtins[k];
+  return NULL;
+}
+
+const char *const *builtin_names(Evaluator *e, int *count) {
+  *count = (int)(sizeof builtins / sizeof *builtins);
+  const char **names = session_allocate(e->session, (size_t)*count * sizeof *names);
+  for (int k = 0; k < *count; k++) names[k] = builtins[k].name;
+  return names;
+}
+
+Value *builtin_constant(Evaluator *e, const char *name) {
+  if (strcmp(name, "pi") == 0) return value_number(e, acos(-1.0));
+  if (strcmp(name, "true") == 0) return value_truth(e, true);
+  if (strcmp(name, "false") == 0) return value_truth(e, false);
+  return NULL;
+}

@@ -1,0 +1,441 @@
+/* Calls: functions written in place, recipes, instances, networks. Takes syntax or values; returns the value of the call. An instance is one call where its
+   arguments, its weights and the states that it reads are the same. */
+#include "evaluator.h"
+
+#include <string.h>
+
+/* ---- arguments ------------------------------------------------------------------------------------------------------------------ */
+
+static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syntax, Value *first, Span first_span, Span span, CallArguments *arguments) {
+  int most = syntax->count + 1;
+  *arguments = (CallArguments){.span = span};
+  arguments->values = session_allocate(e->session, (size_t)most * sizeof(Value *));
+  arguments->spans = session_allocate(e->session, (size_t)most * sizeof(Span));
+  arguments->names = session_allocate(e->session, (size_t)most * sizeof(char *));
+  arguments->named = session_allocate(e->session, (size_t)most * sizeof(Value *));
+  arguments->named_spans = session_allocate(e->session, (size_t)most * sizeof(Span));
+  if (first != NULL) arguments->values[0] = first, arguments->spans[0] = first_span, arguments->count = 1;
+  bool fine = true;
+  for (int k = 0; k < syntax->count; k++) {
+    const Syntax *item = syntax->items[k];
+    const Syntax *expression = item->kind == SYNTAX_ARGUMENT ? item->argument.value : item;
+    Value *value = evaluate(e, frame, expression);
+    if (value->kind == VALUE_ERROR) fine = false;
+    if (item->kind == SYNTAX_ARGUMENT) {
+      for (int j = 0; j < arguments->named_count; j++)
+        if (arguments->names[j] == item->argument.name) evaluator_report(e, E2029, item->span, "`%s` again", item->argument.name), fine = false;
+      arguments->names[arguments->named_count] = item->argument.name;
+      arguments->named[arguments->named_count] = value;
+      arguments->named_spans[arguments->named_count++] = item->span;
+    } else {
+      arguments->values[arguments->count] = value;
+      arguments->spans[arguments->count++] = expression->span;
+    }
+  }
+  return fine;
+}
+
+/* `training = …` is understood by every call. */
+static bool take_training(Evaluator *e, CallArguments *arguments, bool *training) {
+  for (int k = 0; k < arguments->named_count; k++) {
+    if (strcmp(arguments->names[k], "training") != 0) continue;
+    if (!value_static_truth(e, arguments->named[k], arguments->named_spans[k], training)) return false;
+    arguments->named_count--;
+    for (int j = k; j < arguments->named_count; j++) {
+      arguments->names[j] = arguments->names[j + 1], arguments->named[j] = arguments->named[j + 1];
+      arguments->named_spans[j] = arguments->named_spans[j + 1];
+    }
+  }
+  return true;
+}
+
+/* ---- recipes ------------------------------------------------------------------------------------------------------------------------- */
+
+static bool takes_settings(const Value *function) {
+  if (function->kind == VALUE_FUNCTION) return function->function->syntax->definition.has_settings;
+  return function->kind == VALUE_BUILTIN && function->builtin->kind == BUILTIN_DISTRIBUTION;
+}
+
+static const char *parameter_name(const Syntax *parameter) { return parameter->parameter.field->field.name; }
+
+static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *arguments) {
+  Recipe *recipe = session_allocate(e->session, sizeof *recipe);
+  recipe->settings = session_allocate(e->session, (size_t)(arguments->count + arguments->named_count + 1) * sizeof(Binding));
+  const SyntaxList *parameters = NULL;
+  int most;
+  const char *name;
+  if (function->kind == VALUE_BUILTIN) {
+    recipe->builtin = function->builtin;
+    most = function->builtin->most, name = function->builtin->name;
+  } else {
+    recipe->definition = function->function;
+    parameters = &function->function->syntax->definition.settings;
+    most = parameters->count, name = function->function->syntax->definition.name;
+  }
+  if (arguments->count > most) {
+    Diagnostic *diagnostic = evaluator_report(e, E2031, arguments->spans[most], "`%s` takes %d", name, most);
+    if (parameters != NULL) diagnostic_hint(diagnostic, "the values come in a second list: `%s(settings)(values)`, or `value |> %s(settings)`", name, name);
+    return value_error(e);
+  }
+  for (int k = 0; k < arguments->count; k++) {
+    const char *setting = parameters != NULL ? parameter_name(parameters->items[k]) : session_string(e->session, function->builtin->settings[k]);
+    recipe->settings[recipe->count++] = (Binding){setting, value_dereference(e, arguments->values[k])};
+  }
+  for (int k = 0; k < arguments->named_count; k++) {
+    const char *setting = arguments->names[k];
+    const char *known[64];
+    int known_count = 0;
+    bool found = false;
+    for (int j = 0; j < most && known_count < 64; j++) {
+      known[known_count] = parameters != NULL ? parameter_name(parameters->items[j]) : session_string(e->session, function->builtin->settings[j]);
+      found |= known[known_count++] == setting;
+    }
+    if (!found) {
+      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no setting `%s`", name, setting);
+      const char *nearest = diagnostic_nearest(setting, known, known_count);
+      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+      return value_error(e);
+    }
+    for (int j = 0; j < recipe->count; j++)
+      if (recipe->settings[j].name == setting) {
+        evaluator_report(e, E2029, arguments->named_spans[k], "`%s` is given already", setting);
+        return value_error(e);
+      }
+    recipe->settings[recipe->count++] = (Binding){setting, value_dereference(e, arguments->named[k])};
+  }
+  for (int k = 0; k < recipe->count; k++) {
+    Value *value = recipe->settings[k].value;
+    if (value->kind == VALUE_TENSOR && value->tensor.random) {
+      Diagnostic *diagnostic = evaluator_report(e, E3034, arguments->span, "`%s` is given something random", name);
+      diagnostic_hint(diagnostic, "random values are parameters, not settings");
+      return value_error(e);
+    }
+  }
+  Value *value = value_kind(e, VALUE_RECIPE);
+  value->recipe = recipe;
+  return value;
+}
+
+const Recipe *value_recipe(Evaluator *e, Value *value) {
+  if (value->kind == VALUE_RECIPE) return value->recipe;
+  if (value->kind != VALUE_FUNCTION && value->kind != VALUE_BUILTIN) return NULL;
+  Recipe *recipe = session_allocate(e->session, sizeof *recipe);
+  if (value->kind == VALUE_FUNCTION) recipe->definition = value->function;
+  else recipe->builtin = value->builtin;
+  return recipe;
+}
+
+static const char *instance_path(Evaluator *e, const Context *context, const char *label, const char *loop) {
+  return context->path[0] == '\0' ? session_format(e->session, "%s%s", label, loop) : session_format(e->session, "%s.%s%s", context->path, label, loop);
+}
+
+/* A recipe of a layer that is given a name becomes an instance; so do the elements of a list. */
+Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, Span span) {
+  if (value->kind == VALUE_LIST) {
+    bool recipes = value->list.count > 0;
+    for (int k = 0; k < value->list.count; k++) {
+      const Recipe *recipe = value_recipe(e, value->list.items[k]);
+      recipes &= recipe != NULL && recipe->definition != NULL && recipe->definition->syntax->kind == SYNTAX_LAYER;
+    }
+    if (!recipes) return value;
+    Value *list = value_list(e, value->list.count, value->list.items);
+    for (int k = 0; k < list->list.count; k++)
+      list->list.items[k] = value_named(e, frame, session_format(e->session, "%s[%d]", name, k), list->list.items[k], span);
+    return list;
+  }
+  const Recipe *recipe = value_recipe(e, value);
+  if (recipe == NULL || recipe->definition == NULL || recipe->definition->syntax->kind != SYNTAX_LAYER) return value;
+  if (value->kind == VALUE_FUNCTION && recipe->definition->syntax->definition.has_settings == false && frame->definition == NULL) return value;
+  Instance *instance = session_allocate(e->session, sizeof *instance);
+  *instance = (Instance){recipe, instance_path(e, &frame->context, name, frame->loop), frame->context.network};
+  for (int k = frame->count - 1; k >= 0; k--)
+    if (frame->names[k].value->kind == VALUE_INSTANCE && frame->names[k].value->instance->path != instance->path &&
+        strcmp(frame->names[k].value->instance->path, instance->path) == 0) {
+      evaluator_report(e, E2042, span, "`%s` again", name);
+      return value_error(e);
+    }
+  Value *named = value_kind(e, VALUE_INSTANCE);
+  named->instance = instance;
+  return named;
+}
+
+/* ---- running a definition -------------------------------------------------------------------------------------------------------------- */
+
+static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, const Syntax *definition, Span span) {
+  for (int k = 0; k < definition->definition.settings.count; k++) {
+    const Syntax *parameter = definition->definition.settings.items[k];
+    Value *value = NULL;
+    for (int j = 0; j < recipe->count; j++)
+      if (recipe->settings[j].name == parameter_name(parameter)) value = recipe->settings[j].value;
+    if (value == NULL && parameter->parameter.standard == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E2030, span, "`%s` needs `%s`", definition->definition.name, parameter_name(parameter));
+      diagnostic_also(diagnostic, parameter->span, "has no default");
+      diagnostic_hint(diagnostic, "write `%s(%s = …)`", definition->definition.name, parameter_name(parameter));
+      return false;
+    }
+    if (value == NULL) value = value_dereference(e, evaluate(e, frame, parameter->parameter.standard));
+    if (value->kind == VALUE_ERROR) return false;
+    frame_define(e, frame, parameter_name(parameter), value);
+  }
+  return true;
+}
+
+static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition, const CallArguments *arguments) {
+  const SyntaxList *parameters = &definition->definition.parameters;
+  const char *name = definition->definition.name;
+  if (arguments->count > parameters->count) {
+    Diagnostic *diagnostic = evaluator_report(e, E2026, arguments->spans[parameters->count], "`%s` takes %d", name, parameters->count);
+    diagnostic_also(diagnostic, definition->name_span, "defined here");
+    return false;
+  }
+  for (int k = 0; k < arguments->named_count; k++) {
+    bool found = false;
+    for (int j = 0; j < parameters->count; j++) {
+      if (parameter_name(parameters->items[j]) != arguments->names[k]) continue;
+      found = true;
+      if (j < arguments->count) {
+        evaluator_report(e, E2029, arguments->named_spans[k], "`%s` is given already", arguments->names[k]);
+        return false;
+      }
+    }
+    if (!found) {
+      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no parameter `%s`", name, arguments->names[k]);
+      diagnostic_also(diagnostic, definition->name_span, "defined here");
+      return false;
+    }
+  }
+  for (int k = 0; k < parameters->count; k++) {
+    const Syntax *parameter = parameters->items[k];
+    const char *parameter_text = parameter_name(parameter);
+    Value *value = k < arguments->count ? arguments->values[k] : NULL;
+    Span span = k < arguments->count ? arguments->spans[k] : arguments->span;
+    for (int j = 0; j < arguments->named_count; j++)
+      if (arguments->names[j] == parameter_text) value = arguments->named[j], span = arguments->named_spans[j];
+    if (value == NULL && parameter->parameter.standard != NULL) value = evaluate(e, frame, parameter->parameter.standard);
+    if (value == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E2027, arguments->span, "`%s` needs `%s`", name, parameter_text);
+      diagnostic_also(diagnostic, parameter->span, "defined here");
+      return false;
+    }
+    value = value_stored(e, value_dereference(e, value), span);
+    if (value->kind == VALUE_ERROR) return false;
+    const Syntax *type = parameter->parameter.field->field.type;
+    if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
+    if (value->kind == VALUE_ERROR) return false;
+    if (name_is_differentiated(e, definition->definition.body, parameter_text)) value = value_marked(e, value_as_tensor(e, value, span), span);
+    if (value->kind == VALUE_TENSOR) frame->context.indices |= value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1);
+    frame_define(e, frame, parameter_text, value);
+  }
+  return true;
+}
+
+static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Value *value, Span span, const char *name) {
+  int rank, classes;
+  int64_t shape[OWN_LIMIT];
+  if (value->kind == VALUE_ERROR || type == NULL) return value;
+  if (!type_shape(e, frame, type, &rank, shape, &classes)) return value_error(e);
+  Value *tensor = value_as_tensor(e, value, span);
+  if (tensor->kind == VALUE_ERROR) return tensor;
+  if (tensor->tensor.rank != rank || memcmp(tensor->tensor.shape, shape, sizeof(int64_t) * (size_t)rank) != 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E2040, span, "gives %s", value_text(e, tensor));
+    diagnostic_also(diagnostic, type->span, "promises %s", shape_text(e, rank, shape));
+    if (rank == 0 && tensor->tensor.rank == 1 && tensor->tensor.shape[0] == 1) diagnostic_hint(diagnostic, "`scalar` turns [1] into []");
+    else if (rank == 0) diagnostic_hint(diagnostic, "%s must give one number per sample", name);
+    return value_error(e);
+  }
+  return value->kind == VALUE_NUMBER ? value : tensor;
+}
+
+static const Syntax *last_statement(const Syntax *body) {
+  return body->kind == SYNTAX_BLOCK && body->items.count > 0 ? body->items.items[body->items.count - 1] : body;
+}
+
+static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Value *value) {
+  const Syntax *result = definition->definition.result, *body = definition->definition.body;
+  const char *name = definition->definition.name;
+  if (result == NULL || (result->result.name == NULL && result->result.fields.count == 0)) {
+    if (value == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E2038, definition->name_span, "`%s` ends without an expression", name);
+      diagnostic_hint(diagnostic, "the value of a body is its last expression, or what its result names: `-> y: [n]`");
+      return value_error(e);
+    }
+    value = value_dereference(e, value);
+    return result == NULL ? value : check_promise(e, frame, result->result.type, value, last_statement(body)->span, name);
+  }
+  int count = result->result.name != NULL ? 1 : result->result.fields.count;
+  Value *record = value_kind(e, VALUE_RECORD);
+  record->record.count = count;
+  record->record.items = session_allocate(e->session, (size_t)count * sizeof(Binding));
+  for (int k = 0; k < count; k++) {
+    const Syntax *field = result->result.name != NULL ? NULL : result->result.fields.items[k];
+    const char *promised = field == NULL ? result->result.name : field->field.name;
+    const Syntax *type = field == NULL ? result->result.type : field->field.type;
+    Value *given = frame_find(frame, promised);
+    if (given == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E2039, field == NULL ? result->span : field->span, "the body never defines `%s`", promised);
+      diagnostic_hint(diagnostic, "write `%s = …` in it", promised);
+      return value_error(e);
+    }
+    given = check_promise(e, frame, type, value_dereference(e, given), result->span, name);
+    if (given->kind == VALUE_ERROR) return given;
+    record->record.items[k] = (Binding){promised, given};
+  }
+  return result->result.name != NULL ? record->record.items[0].value : record;
+}
+
+Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments) {
+  const Syntax *definition = recipe->definition->syntax;
+  if (++e->depth > DEPTH_LIMIT) {
+    e->depth--;
+    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here", definition->definition.name, DEPTH_LIMIT);
+    diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
+    return value_error(e);
+  }
+  Frame frame = {.scope = recipe->definition->scope, .context = context, .definition = definition, .loop = ""};
+  CallSite site = {syntax_kind_name(definition->kind), definition->definition.name, arguments->span, e->site};
+  Value *value = NULL;
+  if (!bind_settings(e, &frame, recipe, definition, arguments->span) || !bind_parameters(e, &frame, definition, arguments)) value = value_error(e);
+  else {
+    e->site = &site;
+    value = body_run(e, &frame, definition->definition.body);
+    if (value == NULL || value->kind != VALUE_ERROR) value = result_of(e, &frame, definition, value);
+    e->site = site.outer;
+  }
+  e->depth--;
+  return value;
+}
+
+/* ---- instances ----------------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *arguments_key(Evaluator *e, const char *kind, const char *path, const CallArguments *arguments, const Context *context) {
+  const char *key = session_format(e->session, "%s %s %d%s(", kind, path, context->training, context->fresh);
+  for (int k = 0; k < arguments->count; k++) key = session_format(e->session, "%s%s,", key, value_key(e, arguments->values[k]));
+  for (int k = 0; k < arguments->named_count; k++) key = session_format(e->session, "%s%s=%s,", key, arguments->names[k], value_key(e, arguments->named[k]));
+  return key;
+}
+
+static const char *next_call(Evaluator *e, const char *path) {
+  Evaluation *evaluation = e->evaluation;
+  for (int k = 0; k < evaluation->call_count; k++)
+    if (strcmp(evaluation->calls[k].path, path) == 0) return session_format(e->session, "#%d", ++evaluation->calls[k].count);
+  void *moved = session_allocate(e->session, (size_t)(evaluation->call_count + 1) * sizeof *evaluation->calls);
+  if (evaluation->call_count > 0) memcpy(moved, evaluation->calls, (size_t)evaluation->call_count * sizeof *evaluation->calls);
+  evaluation->calls = moved;
+  evaluation->calls[evaluation->call_count].path = path;
+  evaluation->calls[evaluation->call_count++].count = 0;
+  return "#0";
+}
+
+static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *given, const char *kind, bool numbered) {
+  CallArguments arguments = *given;
+  arguments.values = session_allocate(e->session, (size_t)(given->count + 1) * sizeof(Value *));
+  for (int k = 0; k < given->count; k++) {                 /* equal arguments are recognised once they are stored */
+    arguments.values[k] = value_stored(e, value_dereference(e, given->values[k]), given->spans[k]);
+    if (arguments.values[k]->kind == VALUE_ERROR) return arguments.values[k];
+  }
+  const char *key = arguments_key(e, kind, context.path, &arguments, &context);
+  Value *value = memory_find(e, key, numbered ? NULL : context.call);
+  if (value != NULL) return value;
+  if (numbered) context.call = next_call(e, context.path);
+  Record record = {0};
+  record_open(e, &record);
+  value = recipe_run(e, recipe, context, &arguments);
+  if (value->kind == VALUE_TENSOR) value = value_stored(e, value, given->span);
+  record_close(e, &record);
+  memory_add(e, key, &record, context.call, value);
+  return value;
+}
+
+static Value *network_run(Evaluator *e, Frame *frame, Network *network, const CallArguments *arguments, bool training) {
+  if (frame->context.network != NULL && frame->context.network != network) network_add_network(e, frame->context.network, network);
+  Context context = {.path = network->name, .network = network, .call = "#0", .fresh = frame->context.fresh, .training = training, .indices = frame->context.indices};
+  Recipe plain = {.definition = network->definition};
+  CallSite site = {"network", network->name, arguments->span, e->site};
+  e->site = &site;
+  CallArguments inner = *arguments;
+  Value *value = instance_run(e, network->recipe != NULL ? network->recipe : &plain, context, &inner, "network", true);
+  e->site = site.outer;
+  return value;
+}
+
+/* ---- application -------------------------------------------------------------------------------------------------------------------------------------- */
+
+Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArguments *given, const char *label) {
+  CallArguments arguments = *given;
+  Context context = frame->context;
+  if (!take_training(e, &arguments, &context.training)) return value_error(e);
+  if (function->kind == VALUE_NETWORK) return network_run(e, frame, function->network, &arguments, context.training);
+  if (function->kind == VALUE_INSTANCE) {
+    context.path = function->instance->path;
+    context.network = function->instance->network;
+    return instance_run(e, function->instance->recipe, context, &arguments, "layer", context.network == NULL);
+  }
+  const Recipe *recipe = value_recipe(e, function);
+  if (recipe == NULL) {
+    if (function->kind != VALUE_ERROR) {
+      Diagnostic *diagnostic = evaluator_report(e, E2025, arguments.span, "this is %s", value_text(e, function));
+      diagnostic_hint(diagnostic, "functions, layers, recipes and networks can be called");
+    }
+    return value_error(e);
+  }
+  if (recipe->builtin != NULL) {
+    const Builtin *builtin = recipe->builtin;
+    if (arguments.named_count > 0) {
+      evaluator_report(e, E2028, arguments.named_spans[0], "`%s` has no parameter `%s`", builtin->name, arguments.names[0]);
+      return value_error(e);
+    }
+    if (builtin->kind == BUILTIN_DISTRIBUTION) {
+      if (arguments.count != 1) {
+        evaluator_report(e, arguments.count == 0 ? E2027 : E2026, arguments.span, "a distribution is applied to one shape");
+        return value_error(e);
+      }
+      Value *values[3] = {NULL};                           /* the settings in their order, NULL where one is left out; then the shape */
+      Span spans[3] = {arguments.span, arguments.span, arguments.span};
+      for (int k = 0; k < builtin->most; k++)
+        for (int j = 0; j < recipe->count; j++)
+          if (strcmp(recipe->settings[j].name, builtin->settings[k]) == 0) values[k] = recipe->settings[j].value;
+      values[builtin->most] = arguments.values[0], spans[builtin->most] = arguments.spans[0];
+      Arguments plain = {builtin->most + 1, values, spans, arguments.span};
+      return builtin->run(e, frame, builtin, &plain);
+    }
+    if (arguments.count < builtin->least || arguments.count > builtin->most) {
+      evaluator_report(e, arguments.count < builtin->least ? E2027 : E2026, arguments.span, "`%s` takes %d value%s, and this gives %d", builtin->name,
+                       arguments.count < builtin->least ? builtin->least : builtin->most, builtin->most == 1 ? "" : "s", arguments.count);
+      return value_error(e);
+    }
+    Arguments plain = {arguments.count, arguments.values, arguments.spans, arguments.span};
+    return builtin->run(e, frame, builtin, &plain);
+  }
+  context.path = instance_path(e, &context, label, frame->loop);
+  if (recipe->definition->syntax->kind == SYNTAX_LAYER) return instance_run(e, recipe, context, &arguments, "layer", context.network == NULL);
+  return recipe_run(e, recipe, context, &arguments);
+}
+
+static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *first, Span first_span) {
+  const Syntax *name = call->call.function;
+  if (first == NULL && name->kind == SYNTAX_NAME && strcmp(name->name, "grad") == 0) return evaluate_grad(e, frame, call);
+  Value *function = evaluate(e, frame, name);
+  bool settings = takes_settings(function);
+  CallArguments arguments;
+  bool fine = arguments_evaluate(e, frame, &call->call.arguments, settings ? NULL : first, first_span, call->span, &arguments);
+  if (!fine || function->kind == VALUE_ERROR) return value_error(e);
+  if (!settings) return value_apply(e, frame, function, &arguments, label_of(e, name));
+  Value *recipe = recipe_make(e, function, &arguments);
+  if (first == NULL || recipe->kind == VALUE_ERROR) return recipe;
+  CallArguments values = {.count = 1, .values = &first, .spans = &first_span, .span = call->span};
+  return value_apply(e, frame, recipe, &values, label_of(e, name));
+}
+
+Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, call->span); }
+
+Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
+  Value *left = evaluate(e, frame, pipe->pipe.left);
+  if (left->kind == VALUE_ERROR) return left;
+  const Syntax *right = pipe->pipe.right;
+  if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, pipe->pipe.left->span);
+  Value *function = evaluate(e, frame, right);
+  if (function->kind == VALUE_ERROR) return function;
+  Span span = pipe->pipe.left->span;
+  CallArguments arguments = {.count = 1, .values = &left, .spans = &span, .span = right->span};
+  return value_apply(e, frame, function, &arguments, label_of(e, right));
+}

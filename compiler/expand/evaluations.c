@@ -1,0 +1,141 @@
+/* An evaluation: one statement of `train`, one `draw`, one `output` or one initial value. Takes what expressions compute and move; returns routines. Remembers calls, so
+   that equal calls are one, as long as nothing that they read has moved. */
+#include "evaluator.h"
+
+#include <string.h>
+
+void slots_reset(Evaluator *e) {
+  for (int k = 0; k < e->slot_count; k++) e->slots[k]->current = e->model->tensors[e->slots[k]->tensor].input;
+}
+
+Evaluation *evaluation_open(Evaluator *e, const char *name) {
+  Evaluation *evaluation = session_allocate(e->session, sizeof *evaluation);
+  *evaluation = (Evaluation){.name = name, .batch = e->batch, .outer = e->evaluation};
+  e->evaluation = evaluation;
+  return evaluation;
+}
+
+void evaluation_abandon(Evaluator *e) {
+  bool outermost = e->evaluation->outer == NULL;
+  e->evaluation = e->evaluation->outer;
+  if (outermost) slots_reset(e);
+}
+
+void evaluation_fill(Evaluator *e, int tensor) {
+  Evaluation *evaluation = e->evaluation;
+  evaluation->counted = true;
+  for (int k = 0; k < evaluation->fill_count; k++)
+    if (evaluation->fills[k] == tensor) return;
+  ARRAY_ADD(e, evaluation->fills, evaluation->fill_count, evaluation->fill_capacity, tensor);
+}
+
+void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span) {
+  Evaluation *evaluation = e->evaluation;
+  Node *node = value_node(e, value, span);
+  if (node == NULL) return;
+  Effect effect = {e->model->tensors[tensor].input, node, span};
+  for (int k = 0; k < evaluation->result_count; k++)
+    if (evaluation->results[k].target == effect.target) {
+      evaluation->results[k] = effect;
+      return;
+    }
+  ARRAY_ADD(e, evaluation->results, evaluation->result_count, evaluation->result_capacity, effect);
+}
+
+static int routine_add(Evaluator *e, ModelRoutine routine) {
+  Model *model = e->model;
+  int count = model->routine_count;
+  if ((count & (count - 1)) == 0) {
+    void *moved = session_allocate(e->session, (size_t)(count == 0 ? 1 : 2 * count) * sizeof *model->routines);
+    if (count > 0) memcpy(moved, model->routines, (size_t)count * sizeof *model->routines);
+    model->routines = moved;
+  }
+  model->routines[count] = routine;
+  return model->routine_count++;
+}
+
+int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
+  Evaluation *evaluation = e->evaluation;
+  EffectList effects = {evaluation->result_count, NULL};
+  bool initial = evaluation->outer != NULL;                /* nothing moves while an initial value is found */
+  for (int k = 0; k < e->slot_count && !initial; k++) effects.count += e->slots[k]->current != e->model->tensors[e->slots[k]->tensor].input;
+  effects.items = session_allocate(e->session, (size_t)(effects.count + 1) * sizeof *effects.items);
+  int count = 0;
+  for (int k = 0; k < evaluation->result_count; k++) effects.items[count++] = evaluation->results[k];
+  for (int k = 0; k < e->slot_count && !initial; k++) {
+    Slot *slot = e->slots[k];
+    Node *input = e->model->tensors[slot->tensor].input;
+    if (slot->current != input) effects.items[count++] = (Effect){input, slot->current, slot->span};
+  }
+  int ordinal = -1;
+  if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION)) ordinal = e->ordinal++;
+  evaluation_abandon(e);
+  if (effects.count == 0) return -1;
+  return routine_add(e, (ModelRoutine){.name = evaluation->name, .kind = kind, .effects = effects, .ordinal = ordinal, .batch = evaluation->batch,
+                                       .fill_count = evaluation->fill_count, .fills = evaluation->fills, .span = span});
+}
+
+/* ---- records and memory -------------------------------------------------------------------------------------------------------------- */
+
+void record_open(Evaluator *e, Record *record) {
+  record->outer = e->record;
+  e->record = record;
+}
+
+void record_close(Evaluator *e, Record *record) { e->record = record->outer; }
+
+Value *memory_find(Evaluator *e, const char *key, const char *call) {
+  for (const Memory *memory = e->evaluation->memories; memory != NULL; memory = memory->next) {
+    if (strcmp(memory->key, key) != 0) continue;
+    bool valid = !memory->record->noisy || call == NULL || strcmp(call, memory->call) == 0;
+    for (int k = 0; k < memory->record->count && valid; k++) valid = memory->record->readings[k].slot->current == memory->record->readings[k].node;
+    if (!valid) continue;
+    for (int k = 0; k < memory->record->count; k++) slot_value(e, memory->record->readings[k].slot);          /* whoever calls has read it too */
+    for (Record *record = e->record; record != NULL && memory->record->noisy; record = record->outer) record->noisy = true;
+    return memory->value;
+  }
+  return NULL;
+}
+
+void memory_add(Evaluator *e, const char *key, Record *record, const char *call, Value *value) {
+  Memory *memory = session_allocate(e->session, sizeof *memory);
+  Record *kept = session_allocate(e->session, sizeof *kept);
+  *kept = *record;
+  kept->outer = NULL;
+  *memory = (Memory){key, kept, call, value, e->evaluation->memories};
+  e->evaluation->memories = memory;
+}
+
+static const char *items_key(Evaluator *e, int count, Value *const *items) {
+  const char *text = "[";
+  for (int k = 0; k < count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, items[k]));
+  return session_format(e->session, "%s]", text);
+}
+
+const char *value_key(Evaluator *e, const Value *value) {
+  switch (value->kind) {
+  case VALUE_NUMBER: return session_format(e->session, "n%.17g", value->number.value);
+  case VALUE_STRING: return session_format(e->session, "s%s", value->string);
+  case VALUE_TENSOR: return session_format(e->session, "t%d%s%s", value->tensor.element->id, value->tensor.random ? "r" : "", shape_text(e, value->tensor.rank, value->tensor.shape));
+  case VALUE_LIST: return items_key(e, value->list.count, value->list.items);
+  case VALUE_RECORD: {
+    const char *text = "{";
+    for (int k = 0; k < value->record.count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, value->record.items[k].value));
+    return session_format(e->session, "%s}", text);
+  }
+  case VALUE_RANGE: return session_format(e->session, "%.17g..%.17g", value->range.low, value->range.high);
+  case VALUE_RECIPE: {
+    const Recipe *recipe = value->recipe;
+    const char *text = session_format(e->session, "r%p(", recipe->definition != NULL ? (const void *)recipe->definition->syntax : (const void *)recipe->builtin);
+    for (int k = 0; k < recipe->count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, recipe->settings[k].value));
+    return session_format(e->session, "%s)", text);
+  }
+  case VALUE_FUNCTION: return session_format(e->session, "f%p", (const void *)value->function->syntax);
+  case VALUE_INSTANCE: return session_format(e->session, "i%s", value->instance->path);
+  case VALUE_NETWORK: return session_format(e->session, "w%s", value->network->name);
+  case VALUE_BUILTIN: return session_format(e->session, "b%s", value->builtin->name);
+  case VALUE_SLOT: return session_format(e->session, "v%d", value->slot->tensor);
+  case VALUE_ERROR: break;
+  }
+  return "error";
+}

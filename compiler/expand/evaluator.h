@@ -1,0 +1,321 @@
+/* Inside of expand: values, scopes, instances and the evaluation at hand. One evaluator serves the whole file. */
+#ifndef EVALUATOR_H
+#define EVALUATOR_H
+
+#include "expand.h"
+
+/* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in scope. */
+enum {
+  SAMPLE_VARIABLE = 0,
+  OWN_VARIABLE = 1,                                        /* first own axis */
+  OWN_LIMIT = 6,
+  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT,               /* first index */
+  INDEX_LIMIT = BOX_LIMIT - INDEX_VARIABLE,
+  DEPTH_LIMIT = 400                                        /* calls within calls */
+};
+
+typedef struct Value Value;
+typedef struct Frame Frame;
+typedef struct Scope Scope;
+typedef struct Slot Slot;
+typedef struct Network Network;
+typedef struct Evaluator Evaluator;
+
+/* ---- values ------------------------------------------------------------------------------------------------------------ */
+
+typedef enum ValueKind {
+  VALUE_ERROR,                                             /* reported already: whatever touches it is silent */
+  VALUE_NUMBER, VALUE_STRING, VALUE_TENSOR, VALUE_LIST, VALUE_RECORD, VALUE_RANGE,
+  VALUE_FUNCTION, VALUE_RECIPE, VALUE_INSTANCE, VALUE_NETWORK, VALUE_BUILTIN, VALUE_SLOT
+} ValueKind;
+
+typedef struct Definition { const Syntax *syntax; Scope *scope; } Definition;      /* FN or LAYER */
+typedef struct Binding { const char *name; Value *value; } Binding;
+typedef struct Builtin Builtin;
+/* A function with its settings, of which exactly one of definition and builtin is not NULL. */
+typedef struct Recipe { const Definition *definition; const Builtin *builtin; int count; Binding *settings; } Recipe;
+typedef struct Instance { const Recipe *recipe; const char *path; Network *network; } Instance;
+
+struct Value {
+  ValueKind kind;
+  union {
+    struct { double value; bool truth; const Scalar *runtime; uint64_t settings; } number;    /* static; runtime: as the trainer computes it from settings, or NULL */
+    const char *string;
+    struct { int rank; int64_t shape[OWN_LIMIT]; bool random; bool truth; int classes; const Scalar *element; } tensor;
+    struct { int count; Value **items; } list;
+    struct { int count; Binding *items; } record;
+    struct { double low, high; } range;
+    const Definition *function;
+    const Recipe *recipe;
+    const Instance *instance;
+    Network *network;
+    const Builtin *builtin;
+    Slot *slot;
+  };
+};
+
+/* ---- what lives in the model ------------------------------------------------------------------------------------------------ */
+
+/* A weight or a state. `current` is what a mention of it means in the evaluation at hand: the tensor's input until `<-` or an update moves it. */
+struct Slot { int tensor; bool is_weight; Node *current; Network *owner; Span span; };
+
+typedef struct NetworkItem { Slot *slot; Network *network; } NetworkItem;       /* one of the two */
+struct Network {
+  const char *name;
+  const Definition *definition;
+  const Recipe *recipe;                                    /* network G = recipe; else NULL */
+  Span span;
+  int count, capacity; NetworkItem *items;                 /* in the order of the text */
+  const Recipe *optimizer;                                 /* or NULL */
+  const Syntax *optimizer_syntax;
+};
+
+typedef struct Setting { const char *name; double value; int tensor; bool frozen; Span span; } Setting;
+
+typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;
+/* A name of a file: its syntax, and its value where that is the same in every evaluation. */
+typedef struct Entry { const char *name; const Syntax *syntax; const Syntax *field; EntryState state; Value *value; bool marked; } Entry;
+struct Scope { Scope *standard; const Syntax *syntax; int count, capacity; Entry *entries; };      /* standard NULL: it is the standard library; syntax: a BLOCK of files */
+
+/* ---- a call in progress ------------------------------------------------------------------------------------------------------ */
+
+typedef struct Index { const char *name; int variable; int64_t extent, start; bool cut; Span span; struct Index *outer; } Index;      /* extent -1: not known yet */
+
+typedef struct Context {                                   /* what callees inherit */
+  const char *path;                                        /* "D.Block_1" */
+  Network *network;                                        /* whose weights are made, or NULL */
+  const char *call;                                        /* ordinal of the network's call, as it ends names of noise: "#0" */
+  const char *fresh;                                       /* "" or ".fresh_2" */
+  bool training;
+  uint32_t indices;                                        /* index variables that arguments depend on: noise is drawn apart for each value */
+} Context;
+
+struct Frame {
+  Scope *scope;
+  Context context;
+  const Syntax *definition;                                /* FN, LAYER, or NULL at top level and in train */
+  int count, capacity; Binding *names;
+  const char *loop;                                        /* "[3]" */
+  bool in_train;
+  const Syntax *declared_result;
+};
+
+/* What a call read and whether it drew: the condition under which an equal call may be the same call. */
+typedef struct Reading { Slot *slot; Node *node; } Reading;
+typedef struct Record { int count, capacity; Reading *readings; bool noisy; struct Record *outer; } Record;
+typedef struct Memory { const char *key; Record *record; const char *call; Value *value; struct Memory *next; } Memory;
+
+/* One evaluation: one routine in the making. */
+typedef struct Evaluation {
+  const char *name;
+  int batch;
+  struct Evaluation *outer;                                /* an initial value is found in the middle of another evaluation */
+  bool counted;                                            /* mentions data or noise */
+  Memory *memories;
+  int call_count; struct { const char *path; int count; } *calls;
+  int fill_count, fill_capacity; int *fills;
+  int result_count, result_capacity; Effect *results;      /* effects on tensors that are not slots */
+} Evaluation;
+
+/* What a distribution draws from while it is evaluated. */
+typedef enum SampleKind { SAMPLE_NONE, SAMPLE_FILE, SAMPLE_LAYER, SAMPLE_INITIAL } SampleKind;
+typedef struct Sampling {
+  SampleKind kind;
+  const char *name;                                        /* what the stream is a hash of */
+  int rank; int64_t shape[OWN_LIMIT];
+  uint32_t indices;
+  Span span;
+  int draws;                                               /* made so far */
+  InitialKind initial; double a, b; const Scalar *standard;        /* INITIAL: what a plain distribution gave */
+} Sampling;
+
+typedef struct CallSite { const char *what; const char *name; Span span; struct CallSite *outer; } CallSite;
+
+struct Evaluator {
+  Session *session;
+  Graph *graph;
+  Model *model;
+  const ExpandOptions *options;
+  Scope file, standard;
+  Evaluation *evaluation;                                  /* never NULL while expressions are evaluated */
+  Record *record;
+  Sampling *sampling;                                      /* or NULL */
+  Index *indices;                                          /* in scope, innermost first */
+  Index *by_variable[BOX_LIMIT];
+  CallSite *site;
+  int depth, error_count;
+  int slot_count, slot_capacity; Slot **slots;
+  int network_count, network_capacity; Network **networks;
+  int setting_count; Setting settings[64];
+  int objective_count, objective_capacity; const Syntax **objectives;        /* parallel to model->objectives */
+  const char **labels; int label_count;                    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
+  const char **instance_paths; int instance_count, instance_capacity;
+  int batch;                                               /* of the evaluation to come */
+  int stream_count, stream_capacity; struct Stream { uint64_t hash; const char *name; } *streams;
+  int ordinal;                                             /* of the next counted evaluation of the round */
+  int fresh_count;
+  const Syntax *fresh_places[256];
+};
+
+/* ---- report.c: diagnostics with the chain of calls -------------------------------------------------------------------------------- */
+Diagnostic *evaluator_report(Evaluator *e, DiagnosticCode code, Span span, const char *label, ...) __attribute__((format(printf, 4, 5)));
+Value *value_error(Evaluator *e);
+const char *shape_text(Evaluator *e, int rank, const int64_t *shape);
+const char *value_text(Evaluator *e, const Value *value);            /* "[256, 8, 8]", "a function", "0.5" */
+
+/* ---- values.c ------------------------------------------------------------------------------------------------------------------------ */
+Value *value_number(Evaluator *e, double number);
+Value *value_truth(Evaluator *e, bool truth);
+Value *value_string(Evaluator *e, const char *text);
+Value *value_list(Evaluator *e, int count, Value **items);
+Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, const Scalar *element);
+Value *value_kind(Evaluator *e, ValueKind kind);
+/* The value of a node whose axes are (the batch, if node->batch,) the given index variables in ascending order, then own axes. */
+Value *value_of_node(Evaluator *e, Node *node, uint32_t indices);
+Value *value_dereference(Evaluator *e, Value *value);                /* a slot's current value, else itself */
+/* As a tensor; numbers become shape [], lists of equal shapes gain an axis, networks become lists. Reports; VALUE_ERROR on failure. */
+Value *value_as_tensor(Evaluator *e, Value *value, Span span);
+/* The list of its elements: lists, records, networks (their weights), tensors (slices), whole ranges. Reports; NULL on failure. */
+Value *value_as_list(Evaluator *e, Value *value, Span span);
+bool value_is_whole(const Value *value, int64_t *whole);             /* a static number without fraction */
+/* Static demands: they freeze the settings that the number depends on. False after a report. */
+bool value_static_number(Evaluator *e, Value *value, Span span, double *number);
+bool value_static_whole(Evaluator *e, Value *value, Span span, int64_t *whole);
+bool value_static_truth(Evaluator *e, Value *value, Span span, bool *truth);
+bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_t *shape);
+/* A node that holds the value, with the axes of value_of_node. */
+Node *value_node(Evaluator *e, const Value *tensor, Span span);
+/* The same value, read from a node unless it is cheap anyway. */
+Value *value_stored(Evaluator *e, Value *value, Span span);
+Value *value_marked(Evaluator *e, Value *value, Span span);          /* behind a MARK, for `grad` */
+const Scalar *number_element(Evaluator *e, const Value *number);
+/* Combines over variables `summed` (a set); own axes and free indices that are not in it stay. */
+Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t summed, Span span);
+int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span span);     /* 0 after a report */
+/* element with own variable k replaced by `to + k`, for all k */
+const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int by);
+const Scalar *element_substitute(Evaluator *e, const Scalar *element, int variable, Coordinate by);
+
+/* ---- expressions.c --------------------------------------------------------------------------------------------------------------------- */
+Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
+Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
+Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span);
+Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);
+Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span);
+
+/* ---- indices.c ----------------------------------------------------------------------------------------------------------------------------- */
+Index *index_find(Evaluator *e, const char *name);
+Value *index_value(Evaluator *e, Index *index);
+Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax);
+Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax);
+Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items, Span span);
+/* target[...] = value, target[...] += value; the new value of the target's name, or an error. */
+Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, bool has_declared, int declared_rank, const int64_t *declared);
+
+/* ---- names.c: scopes, frames, settings ------------------------------------------------------------------------------------------------------ */
+void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
+Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span);        /* reports what is undefined */
+Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);          /* NULL if undefined; may report otherwise */
+Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
+Value *frame_find(const Frame *frame, const char *name);
+void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value);
+bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name);    /* is `grad(…, name)` in it? */
+void labels_assign(Evaluator *e, const Syntax *body);
+const char *label_of(Evaluator *e, const Syntax *function);
+
+/* ---- calls.c ------------------------------------------------------------------------------------------------------------------------------------ */
+Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call);
+Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe);
+typedef struct CallArguments { int count; Value **values; Span *spans; int named_count; const char **names; Value **named; Span *named_spans; Span span; } CallArguments;
+/* Applies to values already evaluated. `label` names an instance made here. */
+Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArguments *arguments, const char *label);
+const Recipe *value_recipe(Evaluator *e, Value *value);              /* NULL if it is none */
+Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments);
+Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, Span span);      /* recipes become instances when they are given a name */
+
+/* ---- bodies.c: statements of functions, layers, networks ------------------------------------------------------------------------------------------ */
+Value *body_run(Evaluator *e, Frame *frame, const Syntax *body);
+void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign);
+bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes);
+Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, const char *what, Span span);
+/* Calls run for every turn of `binding`, its names defined in the frame. */
+bool declared_shape(Evaluator *e, Frame *frame, const char *name, int *rank, int64_t *shape);      /* of a result of the frame's definition */
+bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *e, Frame *frame, void *context), void *context);
+
+/* ---- builtins.c ------------------------------------------------------------------------------------------------------------------------------------- */
+typedef enum BuiltinKind { BUILTIN_FUNCTION, BUILTIN_DISTRIBUTION } BuiltinKind;
+typedef struct Arguments { int count; Value **values; const Span *spans; Span span; } Arguments;
+struct Builtin {
+  const char *name;
+  BuiltinKind kind;
+  int least, most;                                         /* values it takes; of a distribution: settings */
+  Value *(*run)(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments);
+  Operation op;                                            /* pointwise ones */
+  double (*evaluate_static)(double);
+  SyntaxOperator total;                                    /* sum, mean, max, min of everything */
+  const char *settings[2];                                 /* names of a distribution's settings */
+};
+const Builtin *builtin_find(const char *name);
+Value *builtin_constant(Evaluator *e, const char *name);             /* pi, true, false; NULL otherwise */
+Value *value_total(Evaluator *e, SyntaxOperator op, Value *value, Span span);
+Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call);
+Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript);
+const char *const *builtin_names(Evaluator *e, int *count);
+
+/* ---- variables.c: tensors, slots, draws --------------------------------------------------------------------------------------------------------------- */
+int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span);
+int tensor_find(const Evaluator *e, const char *name);               /* or -1 */
+Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const char *name, TensorRole role);
+Slot *slot_find(const Evaluator *e, const char *name);
+Value *slot_value(Evaluator *e, Slot *slot);
+bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span);
+Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise);                /* inside a layer or function */
+Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise);
+Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *field);
+Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *settings);
+Value *counter_value(Evaluator *e, const char *name, Span span);     /* step, image, epoch, progress; NULL if it is none of these */
+Value *setting_value(Evaluator *e, Setting *setting);
+uint64_t stream_of(Evaluator *e, const char *name, Span span);        /* hash of the name; reports a collision */
+void network_add_slot(Evaluator *e, Network *network, Slot *slot);
+void network_add_network(Evaluator *e, Network *network, Network *part);
+/* Its weights, those of the networks that it calls included, each once. */
+int network_weights(Evaluator *e, Network *network, Slot ***weights);
+
+/* ---- evaluations.c ------------------------------------------------------------------------------------------------------------------------------------- */
+Evaluation *evaluation_open(Evaluator *e, const char *name);
+/* Makes a routine of what was computed and moved; -1 if nothing was. Slots mean their inputs again. */
+int evaluation_close(Evaluator *e, RoutineKind kind, Span span);
+void evaluation_abandon(Evaluator *e);
+void slots_reset(Evaluator *e);
+void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span);
+void evaluation_fill(Evaluator *e, int tensor);
+void record_open(Evaluator *e, Record *record);
+void record_close(Evaluator *e, Record *record);
+Value *memory_find(Evaluator *e, const char *key, const char *call);
+void memory_add(Evaluator *e, const char *key, Record *record, const char *call, Value *value);
+const char *value_key(Evaluator *e, const Value *value);
+
+/* ---- objectives.c, train_block.c, diagnosis.c -------------------------------------------------------------------------------------------------------------- */
+void objectives_prepare(Evaluator *e);
+void update_run(Evaluator *e, Frame *frame, const Syntax *update);
+Value *objective_value(Evaluator *e, int objective);
+bool train_scan(Evaluator *e, const Syntax *train);                 /* length, batch and optimizers, before anything is evaluated */
+void train_run(Evaluator *e, const Syntax *train);
+void outputs_run(Evaluator *e);
+void diagnoses_make(Evaluator *e);
+Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span);
+Frame frame_top(Evaluator *e, bool training, const char *path);
+
+/* Grows an array of the session by one element. */
+#define ARRAY_ADD(e, items, count, capacity, item)                                                   \
+  do {                                                                                               \
+    if ((count) == (capacity)) {                                                                     \
+      int larger_ = (capacity) == 0 ? 8 : 2 * (capacity);                                            \
+      void *moved_ = session_allocate((e)->session, (size_t)larger_ * sizeof *(items));              \
+      if ((count) > 0) memcpy(moved_, (items), (size_t)(count) * sizeof *(items));                   \
+      (items) = moved_, (capacity) = larger_;                                                        \
+    }                                                                                                \
+    (items)[(count)++] = (item);                                                                     \
+  } while (0)
+
+#endif

@@ -1,0 +1,382 @@
+/* Expressions: one function per kind of syntax, in a table. Takes a frame and a tree; returns a value, VALUE_ERROR where something was reported.
+   Static operands give static results; everything else becomes a scalar expression of the graph. */
+#include "evaluator.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- pointwise operations ----------------------------------------------------------------------------------------------------- */
+
+Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span) {
+  const Scalar *element[3] = {NULL};
+  const Value *shaped = NULL;
+  Span shaped_span = span;
+  bool random = false;
+  for (int k = 0; k < count; k++) {
+    Value *argument = value_as_tensor(e, arguments[k], spans[k]);
+    if (argument->kind == VALUE_ERROR) return argument;
+    element[k] = argument->tensor.element;
+    random |= argument->tensor.random;
+    if (argument->tensor.rank == 0) continue;
+    if (shaped == NULL) {
+      shaped = argument, shaped_span = spans[k];
+      continue;
+    }
+    bool equal = argument->tensor.rank == shaped->tensor.rank &&
+                 memcmp(argument->tensor.shape, shaped->tensor.shape, sizeof(int64_t) * (size_t)shaped->tensor.rank) == 0;
+    if (equal) continue;
+    Diagnostic *diagnostic = evaluator_report(e, E2004, spans[k], "gives %s", value_text(e, argument));
+    diagnostic_also(diagnostic, shaped_span, "gives %s", value_text(e, shaped));
+    int64_t sizes[2] = {1, 1};
+    for (int d = 0; d < argument->tensor.rank; d++) sizes[0] *= argument->tensor.shape[d];
+    for (int d = 0; d < shaped->tensor.rank; d++) sizes[1] *= shaped->tensor.shape[d];
+    if (sizes[0] == sizes[1]) diagnostic_hint(diagnostic, "`reshape(value, %s)` would make them equal", value_text(e, shaped));
+    else diagnostic_hint(diagnostic, "pointwise operations take equal shapes, or one number; write anything else with indices");
+    return value_error(e);
+  }
+  const Scalar *result = scalar_apply(e->graph, op, element[0], element[1], element[2]);
+  return value_tensor(e, shaped == NULL ? 0 : shaped->tensor.rank, shaped == NULL ? NULL : shaped->tensor.shape, random, result);
+}
+
+static Value *number_with(Evaluator *e, double result, bool truth, const Scalar *runtime, uint64_t settings) {
+  Value *value = value_number(e, result);
+  value->number.truth = truth;
+  value->number.settings = settings;
+  value->number.runtime = settings == 0 ? NULL : runtime;
+  return value;
+}
+
+Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span) {
+  value = value_dereference(e, value);
+  if (value->kind == VALUE_NUMBER && evaluate_static != NULL) {
+    const Scalar *runtime = value->number.settings == 0 ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
+    return number_with(e, evaluate_static(value->number.value), false, runtime, value->number.settings);
+  }
+  if (value->kind == VALUE_LIST) {
+    Value *result = value_list(e, value->list.count, value->list.items);
+    for (int k = 0; k < result->list.count; k++) result->list.items[k] = apply_unary_number(e, op, evaluate_static, value->list.items[k], span);
+    return result;
+  }
+  return apply_pointwise(e, op, 1, &value, &span, span);
+}
+
+static double static_divide(double a, double b) { return a / b; }
+static double static_floor_divide(double a, double b) { return floor(a / b); }
+static double static_modulo(double a, double b) { return a - b * floor(a / b); }
+static double static_add(double a, double b) { return a + b; }
+static double static_subtract(double a, double b) { return a - b; }
+static double static_multiply(double a, double b) { return a * b; }
+static double static_less(double a, double b) { return a < b; }
+static double static_greater(double a, double b) { return a > b; }
+static double static_less_equal(double a, double b) { return a <= b; }
+static double static_greater_equal(double a, double b) { return a >= b; }
+static double static_equal(double a, double b) { return a == b; }
+static double static_not_equal(double a, double b) { return a != b; }
+static double static_and(double a, double b) { return a != 0 && b != 0; }
+static double static_or(double a, double b) { return a != 0 || b != 0; }
+
+/* How an operator is spelled in operations: possibly with its arguments exchanged, possibly with the result turned by NEGATE, FLOOR or NOT. */
+typedef struct BinaryRow { SyntaxOperator op; double (*evaluate)(double, double); bool truth, takes_truth; Operation operation; bool exchanged; Operation before, after; } BinaryRow;
+static const BinaryRow binary_rows[] = {
+  {OPERATOR_ADD, static_add, false, false, OP_ADD, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_SUBTRACT, static_subtract, false, false, OP_ADD, false, OP_NEGATE, OP_COUNT},
+  {OPERATOR_MULTIPLY, static_multiply, false, false, OP_MULTIPLY, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_DIVIDE, static_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_FLOOR_DIVIDE, static_floor_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_FLOOR},
+  {OPERATOR_MODULO, static_modulo, false, false, OP_MODULO, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_POWER, pow, false, false, OP_POWER, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_LESS, static_less, true, false, OP_LESS, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_GREATER, static_greater, true, false, OP_LESS, true, OP_COUNT, OP_COUNT},
+  {OPERATOR_LESS_EQUAL, static_less_equal, true, false, OP_LESS_EQUAL, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_GREATER_EQUAL, static_greater_equal, true, false, OP_LESS_EQUAL, true, OP_COUNT, OP_COUNT},
+  {OPERATOR_EQUAL, static_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_NOT_EQUAL, static_not_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_NOT},
+  {OPERATOR_AND, static_and, true, true, OP_AND, false, OP_COUNT, OP_COUNT},
+  {OPERATOR_OR, static_or, true, true, OP_OR, false, OP_COUNT, OP_COUNT},
+};
+
+static const BinaryRow *binary_row(SyntaxOperator op) {
+  for (size_t k = 0; k < sizeof binary_rows / sizeof *binary_rows; k++)
+    if (binary_rows[k].op == op) return &binary_rows[k];
+  return NULL;
+}
+
+/* x^2 and the like are products: exact, and with a derivative at 0. */
+static const Scalar *whole_power(Evaluator *e, const Scalar *base, int64_t exponent) {
+  const Scalar *result = NULL;
+  for (const Scalar *square = base; exponent > 0; exponent /= 2) {
+    if (exponent % 2 == 1) result = result == NULL ? square : scalar_apply(e->graph, OP_MULTIPLY, result, square, NULL);
+    if (exponent > 1) square = scalar_apply(e->graph, OP_MULTIPLY, square, square, NULL);
+  }
+  return result;
+}
+
+static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+  int64_t exponent;
+  if (row->op == OPERATOR_POWER && value_is_whole(right, &exponent) && exponent >= 1 && exponent <= 16 && right->number.settings == 0) {
+    Value *base = value_as_tensor(e, left, left_span);
+    if (base->kind == VALUE_ERROR) return base;
+    return value_tensor(e, base->tensor.rank, base->tensor.shape, base->tensor.random, whole_power(e, base->tensor.element, exponent));
+  }
+  Value *arguments[2] = {left, right};
+  Span spans[2] = {left_span, right_span};
+  if (row->before != OP_COUNT) {
+    arguments[1] = apply_unary_number(e, row->before, NULL, right, right_span);
+    if (arguments[1]->kind == VALUE_ERROR) return arguments[1];
+  }
+  if (row->exchanged) {
+    Value *value = arguments[0];
+    arguments[0] = arguments[1], arguments[1] = value;
+    spans[0] = right_span, spans[1] = left_span;
+  }
+  Value *result = apply_pointwise(e, row->operation, 2, arguments, spans, span);
+  if (result->kind == VALUE_TENSOR && row->after != OP_COUNT) result->tensor.element = scalar_apply(e->graph, row->after, result->tensor.element, NULL, NULL);
+  if (result->kind == VALUE_TENSOR) result->tensor.truth = row->truth;
+  return result;
+}
+
+static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+  double result = row->evaluate(left->number.value, right->number.value);
+  if (!isfinite(result) && isfinite(left->number.value) && isfinite(right->number.value)) {
+    evaluator_report(e, E2059, span, "%g %s %g", left->number.value, operator_spelling(row->op), right->number.value);
+    return value_error(e);
+  }
+  uint64_t settings = left->number.settings | right->number.settings;
+  const Scalar *runtime = NULL;
+  if (settings != 0) {
+    Value *running = apply_row(e, row, value_as_tensor(e, left, left_span), value_as_tensor(e, right, right_span), span, left_span, right_span);
+    if (running->kind == VALUE_TENSOR) runtime = running->tensor.element;
+  }
+  return number_with(e, result, row->truth, runtime, settings);
+}
+
+static bool is_ragged(Evaluator *e, Value *value) {
+  (void)e;
+  if (value->kind != VALUE_LIST || value->list.count == 0) return false;
+  for (int k = 0; k < value->list.count; k++) {
+    ValueKind kind = value->list.items[k]->kind;
+    if (kind != VALUE_TENSOR && kind != VALUE_SLOT && kind != VALUE_LIST) return false;
+  }
+  return true;
+}
+
+/* Lists of tensors take pointwise operations element by element. */
+static Value *apply_lists(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+  bool left_list = is_ragged(e, left), right_list = is_ragged(e, right);
+  int count = left_list ? left->list.count : right->list.count;
+  if (left_list && right_list && left->list.count != right->list.count) {
+    Diagnostic *diagnostic = evaluator_report(e, E2057, right_span, "a list of %d", right->list.count);
+    diagnostic_also(diagnostic, left_span, "a list of %d", left->list.count);
+    return value_error(e);
+  }
+  Value *result = value_list(e, count, left_list ? left->list.items : right->list.items);
+  for (int k = 0; k < count; k++)
+    result->list.items[k] = apply_binary(e, op, left_list ? left->list.items[k] : left, right_list ? right->list.items[k] : right, span, left_span, right_span);
+  return result;
+}
+
+Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+  left = value_dereference(e, left), right = value_dereference(e, right);
+  if (left->kind == VALUE_ERROR || right->kind == VALUE_ERROR) return value_error(e);
+  if (left->kind == VALUE_NETWORK) left = value_as_list(e, left, left_span);
+  if (right->kind == VALUE_NETWORK) right = value_as_list(e, right, right_span);
+  const BinaryRow *row = binary_row(op);
+  if (left->kind == VALUE_NUMBER && right->kind == VALUE_NUMBER) return apply_numbers(e, row, left, right, span, left_span, right_span);
+  if (left->kind == VALUE_STRING && right->kind == VALUE_STRING && (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL))
+    return value_truth(e, (strcmp(left->string, right->string) == 0) == (op == OPERATOR_EQUAL));
+  if (is_ragged(e, left) || is_ragged(e, right)) return apply_lists(e, op, left, right, span, left_span, right_span);
+  return apply_row(e, row, left, right, span, left_span, right_span);
+}
+
+/* ---- one function per kind -------------------------------------------------------------------------------------------------------------- */
+
+static Value *evaluate_number(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  (void)frame;
+  return value_number(e, syntax->number.value);
+}
+
+static Value *evaluate_string(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  (void)frame;
+  return value_string(e, syntax->text);
+}
+
+static Value *evaluate_name(Evaluator *e, Frame *frame, const Syntax *syntax) { return name_lookup(e, frame, syntax->name, syntax->span); }
+
+static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  Value **items = NULL;
+  int count = 0, capacity = 0;
+  for (int k = 0; k < syntax->items.count; k++) {
+    const Syntax *item = syntax->items.items[k];
+    if (item->kind != SYNTAX_SPREAD) {
+      Value *value = evaluate(e, frame, item);
+      if (value->kind == VALUE_ERROR) return value;
+      ARRAY_ADD(e, items, count, capacity, value);
+      continue;
+    }
+    Value *spread = evaluate(e, frame, item->operand);
+    if (spread->kind == VALUE_ERROR) return spread;
+    Value *list = value_as_list(e, spread, item->operand->span);
+    if (list == NULL) return value_error(e);
+    for (int j = 0; j < list->list.count; j++) ARRAY_ADD(e, items, count, capacity, list->list.items[j]);
+  }
+  return value_list(e, count, items);
+}
+
+typedef struct Turning { const Syntax *comprehension; int turn; Value **items; int count, capacity; bool failed; } Turning;
+
+static void run_turn(Evaluator *e, Frame *frame, void *context) {
+  Turning *turning = context;
+  const SyntaxList *turns = &turning->comprehension->comprehension.turns;
+  const Syntax *condition = turns->items[turning->turn]->turn.condition;
+  if (turning->failed) return;
+  bool chosen = true;
+  if (condition != NULL && !value_static_truth(e, evaluate(e, frame, condition), condition->span, &chosen)) turning->failed = true;
+  if (turning->failed || !chosen) return;
+  if (turning->turn + 1 < turns->count) {
+    turning->turn++;
+    if (!turns_run(e, frame, turns->items[turning->turn]->turn.binding, run_turn, turning)) turning->failed = true;
+    turning->turn--;
+    return;
+  }
+  Value *value = evaluate(e, frame, turning->comprehension->comprehension.element);
+  if (value->kind == VALUE_ERROR) turning->failed = true;
+  else ARRAY_ADD(e, turning->items, turning->count, turning->capacity, value);
+}
+
+static Value *evaluate_comprehension(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  Turning turning = {.comprehension = syntax};
+  int names = frame->count;
+  bool fine = turns_run(e, frame, syntax->comprehension.turns.items[0]->turn.binding, run_turn, &turning);
+  frame->count = names;
+  return fine && !turning.failed ? value_list(e, turning.count, turning.items) : value_error(e);
+}
+
+static double static_negate(double a) { return -a; }
+static double static_not(double a) { return a == 0; }
+
+static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  int place = 0;
+  while (place < e->fresh_count && e->fresh_places[place] != syntax) place++;
+  if (place == e->fresh_count) {
+    if (place == (int)(sizeof e->fresh_places / sizeof *e->fresh_places)) {
+      evaluator_report(e, E2061, syntax->span, "more than %d places that draw afresh", place);
+      return value_error(e);
+    }
+    e->fresh_places[e->fresh_count++] = syntax;
+  }
+  const char *outer = frame->context.fresh;
+  frame->context.fresh = session_format(e->session, "%s.fresh_%d%s", outer, place + 1, frame->loop);
+  Value *value = evaluate(e, frame, syntax->unary.operand);
+  frame->context.fresh = outer;
+  value = value_stored(e, value_dereference(e, value), syntax->span);
+  if (value->kind == VALUE_TENSOR && !value->tensor.random) diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
+  return value;
+}
+
+static Value *evaluate_unary(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  if (syntax->unary.op == OPERATOR_FRESH) return evaluate_fresh(e, frame, syntax);
+  Value *operand = value_dereference(e, evaluate(e, frame, syntax->unary.operand));
+  if (operand->kind == VALUE_ERROR) return operand;
+  bool negate = syntax->unary.op == OPERATOR_NEGATE;
+  Value *result = apply_unary_number(e, negate ? OP_NEGATE : OP_NOT, negate ? static_negate : static_not, operand, syntax->unary.operand->span);
+  if (!negate && result->kind == VALUE_NUMBER) result->number.truth = true;
+  if (!negate && result->kind == VALUE_TENSOR) result->tensor.truth = true;
+  return result;
+}
+
+static Value *evaluate_membership(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  Value *value = value_dereference(e, evaluate(e, frame, syntax->binary.left));
+  Value *set = evaluate(e, frame, syntax->binary.right);
+  if (value->kind == VALUE_ERROR || set->kind == VALUE_ERROR) return value_error(e);
+  Span left = syntax->binary.left->span, right = syntax->binary.right->span;
+  if (set->kind == VALUE_RANGE) {
+    Value *above = apply_binary(e, OPERATOR_GREATER_EQUAL, value, value_number(e, set->range.low), syntax->span, left, right);
+    Value *below = apply_binary(e, OPERATOR_LESS_EQUAL, value, value_number(e, set->range.high), syntax->span, left, right);
+    return apply_binary(e, OPERATOR_AND, above, below, syntax->span, left, right);
+  }
+  Value *list = value_as_list(e, set, right);
+  if (list == NULL) return value_error(e);
+  double number;
+  if (!value_static_number(e, value, left, &number)) return value_error(e);
+  for (int k = 0; k < list->list.count; k++)
+    if (list->list.items[k]->kind == VALUE_NUMBER && list->list.items[k]->number.value == number) return value_truth(e, true);
+  return value_truth(e, false);
+}
+
+static Value *evaluate_binary(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  SyntaxOperator op = syntax->binary.op;
+  if (op == OPERATOR_IN) return evaluate_membership(e, frame, syntax);
+  Value *left = value_dereference(e, evaluate(e, frame, syntax->binary.left));
+  if (left->kind == VALUE_NUMBER && left->number.truth && (op == OPERATOR_AND || op == OPERATOR_OR) && (left->number.value != 0) == (op == OPERATOR_OR)) return left;
+  Value *right = value_dereference(e, evaluate(e, frame, syntax->binary.right));
+  if (left->kind == VALUE_ERROR || right->kind == VALUE_ERROR) return value_error(e);
+  if (op == OPERATOR_RANGE) {
+    Value *range = value_kind(e, VALUE_RANGE);
+    bool fine = value_static_number(e, left, syntax->binary.left->span, &range->range.low) && value_static_number(e, right, syntax->binary.right->span, &range->range.high);
+    return fine ? range : value_error(e);
+  }
+  return apply_binary(e, op, left, right, syntax->span, syntax->binary.left->span, syntax->binary.right->span);
+}
+
+static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  const Syntax *branches[2] = {syntax->choice.then, syntax->choice.otherwise};
+  Value *condition = value_dereference(e, evaluate(e, frame, syntax->choice.condition));
+  if (condition->kind == VALUE_ERROR) return condition;
+  if (condition->kind == VALUE_NUMBER) {
+    bool truth;
+    if (!value_static_truth(e, condition, syntax->choice.condition->span, &truth)) return value_error(e);
+    return evaluate(e, frame, branches[truth ? 0 : 1]);
+  }
+  if (condition->kind == VALUE_TENSOR && !condition->tensor.truth) {
+    Diagnostic *diagnostic = evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, condition));
+    diagnostic_hint(diagnostic, "compare it with something");
+    return value_error(e);
+  }
+  Value *arguments[3] = {condition, evaluate(e, frame, branches[0]), evaluate(e, frame, branches[1])};
+  if (arguments[1]->kind == VALUE_ERROR || arguments[2]->kind == VALUE_ERROR) return value_error(e);
+  Span spans[3] = {syntax->choice.condition->span, branches[0]->span, branches[1]->span};
+  return apply_pointwise(e, OP_SELECT, 3, arguments, spans, syntax->span);
+}
+
+static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  Value *value = evaluate(e, frame, syntax->member.operand);
+  if (value->kind == VALUE_ERROR) return value;
+  if (value->kind == VALUE_RECORD)
+    for (int k = 0; k < value->record.count; k++)
+      if (value->record.items[k].name == syntax->member.name) return value->record.items[k].value;
+  Diagnostic *diagnostic = evaluator_report(e, E2019, syntax->span, "%s has no `%s`", value_text(e, value), syntax->member.name);
+  if (value->kind == VALUE_RECORD) {
+    const char *names[64];
+    int count = 0;
+    for (int k = 0; k < value->record.count && k < 64; k++) names[count++] = value->record.items[k].name;
+    const char *nearest = diagnostic_nearest(syntax->member.name, names, count);
+    if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  }
+  return value_error(e);
+}
+
+static Value *evaluate_block(Evaluator *e, Frame *frame, const Syntax *syntax) { return body_run(e, frame, syntax); }
+
+static Value *evaluate_unbuilt(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  (void)frame;
+  evaluator_report(e, syntax->kind == SYNTAX_AT ? E4005 : syntax->kind == SYNTAX_AFTER ? E4001 : E4025, syntax->span, "here");
+  return value_error(e);
+}
+
+typedef Value *(*EvaluateKind)(Evaluator *, Frame *, const Syntax *);
+static const EvaluateKind evaluate_kind[] = {
+  [SYNTAX_NUMBER] = evaluate_number, [SYNTAX_STRING] = evaluate_string, [SYNTAX_NAME] = evaluate_name, [SYNTAX_LIST] = evaluate_items,
+  [SYNTAX_TUPLE] = evaluate_items, [SYNTAX_COMPREHENSION] = evaluate_comprehension, [SYNTAX_UNARY] = evaluate_unary,
+  [SYNTAX_BINARY] = evaluate_binary, [SYNTAX_CONDITIONAL] = evaluate_conditional, [SYNTAX_PIPE] = evaluate_pipe,
+  [SYNTAX_REDUCTION] = evaluate_reduction, [SYNTAX_CALL] = evaluate_call, [SYNTAX_SUBSCRIPT] = evaluate_subscript,
+  [SYNTAX_MEMBER] = evaluate_member, [SYNTAX_AT] = evaluate_unbuilt, [SYNTAX_AFTER] = evaluate_unbuilt, [SYNTAX_BLOCK] = evaluate_block,
+};
+
+Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  size_t kind = (size_t)syntax->kind;
+  if (kind < sizeof evaluate_kind / sizeof *evaluate_kind && evaluate_kind[kind] != NULL) return evaluate_kind[kind](e, frame, syntax);
+  evaluator_report(e, E2044, syntax->span, "a value is expected here, not `%s`", syntax_kind_name(syntax->kind));
+  return value_error(e);
+}
+
+Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax) { return value_as_tensor(e, evaluate(e, frame, syntax), syntax->span); }

@@ -1,0 +1,354 @@
+/* What a name means: names of a body, indices, names of the file, of the standard library, of the language. Takes names and frames; returns values.
+   A name of the file stands for its expression, evaluated at most once in an evaluation. */
+#include "evaluator.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- frames ------------------------------------------------------------------------------------------------------------------ */
+
+Value *frame_find(const Frame *frame, const char *name) {
+  for (int k = frame->count - 1; k >= 0; k--)
+    if (frame->names[k].name == name) return frame->names[k].value;
+  return NULL;
+}
+
+void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
+  Binding binding = {name, value};
+  ARRAY_ADD(e, frame->names, frame->count, frame->capacity, binding);
+}
+
+Frame frame_top(Evaluator *e, bool training, const char *path) {
+  return (Frame){.scope = &e->file, .context = {.path = path, .call = "", .fresh = "", .training = training}, .loop = ""};
+}
+
+/* ---- labels: the name and number of every place that applies something ------------------------------------------------------------ */
+
+typedef struct Labelling { Evaluator *e; int count, capacity; struct { const char *name; int count; } *names; } Labelling;
+
+static void label_places(void *context, Syntax *syntax) {
+  Labelling *labelling = context;
+  if (syntax->kind == SYNTAX_FN || syntax->kind == SYNTAX_LAYER || (syntax->kind == SYNTAX_NETWORK && syntax->network.definition != NULL)) return;
+  const Syntax *function = syntax->kind == SYNTAX_CALL ? syntax->call.function : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right : NULL;
+  if (syntax->kind == SYNTAX_PIPE) label_places(context, syntax->pipe.left);
+  if (function != NULL && function->kind == SYNTAX_NAME) {
+    int k = 0;
+    while (k < labelling->count && labelling->names[k].name != function->name) k++;
+    if (k == labelling->count) {
+      if (labelling->count == labelling->capacity) {
+        int larger = labelling->capacity == 0 ? 16 : 2 * labelling->capacity;
+        void *moved = session_allocate(labelling->e->session, (size_t)larger * sizeof *labelling->names);
+        if (labelling->count > 0) memcpy(moved, labelling->names, (size_t)labelling->count * sizeof *labelling->names);
+        labelling->names = moved, labelling->capacity = larger;
+      }
+      labelling->names[labelling->count].name = function->name;
+      labelling->names[labelling->count++].count = 0;
+    }
+    int number = ++labelling->names[k].count;
+    Evaluator *e = labelling->e;
+    if (function->id >= e->label_count) {
+      int larger = 2 * function->id + 64;
+      const char **moved = session_allocate(e->session, (size_t)larger * sizeof *moved);
+      if (e->label_count > 0) memcpy(moved, e->labels, (size_t)e->label_count * sizeof *moved);
+      e->labels = moved, e->label_count = larger;
+    }
+    e->labels[function->id] = session_format(e->session, "%s_%d", function->name, number);
+  }
+  if (syntax->kind == SYNTAX_PIPE) label_places(context, syntax->pipe.right);
+  else syntax_children(syntax, label_places, context);
+}
+
+void labels_assign(Evaluator *e, const Syntax *body) {
+  Labelling labelling = {.e = e};
+  label_places(&labelling, (Syntax *)(uintptr_t)body);
+}
+
+const char *label_of(Evaluator *e, const Syntax *function) {
+  while (function->kind == SYNTAX_CALL) function = function->call.function;
+  if (function->kind == SYNTAX_NAME && function->id < e->label_count && e->labels[function->id] != NULL) return e->labels[function->id];
+  return function->kind == SYNTAX_NAME ? function->name : "call";
+}
+
+typedef struct DerivativeSearch { const char *name; bool found; } DerivativeSearch;
+
+static void search_derivative(void *context, Syntax *syntax) {
+  DerivativeSearch *search = context;
+  if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0 && syntax->call.arguments.count == 2) {
+    const Syntax *by = syntax->call.arguments.items[1];
+    if (by->kind == SYNTAX_NAME && by->name == search->name) search->found = true;
+  }
+  if (!search->found) syntax_children(syntax, search_derivative, search);
+}
+
+bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name) {
+  (void)e;
+  DerivativeSearch search = {name, false};
+  search_derivative(&search, (Syntax *)(uintptr_t)body);
+  return search.found;
+}
+
+/* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
+
+static const char *const reserved_names[] = {"E", "grad", "constant", "copy", "states", "training", "batch", "step", "epoch", "image", "progress", "true", "false", "pi"};
+
+static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_span, const Syntax *syntax, const Syntax *field) {
+  for (size_t k = 0; k < sizeof reserved_names / sizeof *reserved_names; k++)
+    if (strcmp(reserved_names[k], name) == 0) {
+      evaluator_report(e, E2049, name_span, "`%s` cannot be defined anew", name);
+      return;
+    }
+  for (int k = 0; k < scope->count; k++)
+    if (scope->entries[k].name == name) {
+      const Syntax *first = scope->entries[k].field != NULL ? scope->entries[k].field : scope->entries[k].syntax;
+      Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
+      diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
+      diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
+      return;
+    }
+  Entry entry = {.name = name, .syntax = syntax, .field = field};
+  ARRAY_ADD(e, scope->entries, scope->count, scope->capacity, entry);
+}
+
+static void collect_assignment(Evaluator *e, Scope *scope, const Syntax *syntax) {
+  const Syntax *target = syntax->assign.target;
+  const Syntax *base = target->kind == SYNTAX_SUBSCRIPT ? target->subscript.operand : target;
+  if (target->kind == SYNTAX_CALL) {
+    Diagnostic *diagnostic = evaluator_report(e, E2045, target->span, "this looks like a function");
+    diagnostic_hint(diagnostic, "write `fn` before it");
+  } else if (target->kind == SYNTAX_AT) evaluator_report(e, E4005, target->span, "here");
+  else if (base->kind != SYNTAX_NAME || syntax->assign.op != OPERATOR_DEFINE) {
+    Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "at the top of a file");
+    diagnostic_hint(diagnostic, "at the top of a file stand definitions: `name = expression`; what moves stands in `train`");
+  } else entry_add(e, scope, base->name, base->span, syntax, NULL);
+}
+
+void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
+  for (int k = 0; k < file->items.count; k++) {
+    const Syntax *syntax = file->items.items[k];
+    switch (syntax->kind) {
+    case SYNTAX_FN: case SYNTAX_LAYER:
+      entry_add(e, scope, syntax->definition.name, syntax->name_span, syntax, NULL);
+      labels_assign(e, syntax->definition.body);
+      break;
+    case SYNTAX_NETWORK:
+      entry_add(e, scope, syntax->network.name, syntax->name_span, syntax, NULL);
+      if (syntax->network.definition != NULL) labels_assign(e, syntax->network.definition->definition.body);
+      if (syntax->network.from != NULL) evaluator_report(e, E4007, syntax->network.from->span, "here");
+      break;
+    case SYNTAX_DATA:
+      if (syntax->data.together) evaluator_report(e, E4009, syntax->span, "here");
+      for (int j = 0; j < syntax->data.fields.count; j++) {
+        const Syntax *field = syntax->data.fields.items[j];
+        entry_add(e, scope, field->field.name, field->span, syntax, field);
+      }
+      break;
+    case SYNTAX_NOISE: entry_add(e, scope, syntax->noise.field->field.name, syntax->noise.field->span, syntax, syntax->noise.field); break;
+    case SYNTAX_STATE: entry_add(e, scope, syntax->variable.field->field.name, syntax->variable.field->span, syntax, syntax->variable.field); break;
+    case SYNTAX_WEIGHT: evaluator_report(e, E3011, syntax->span, "no network holds it"); break;
+    case SYNTAX_ASSIGN: collect_assignment(e, scope, syntax); break;
+    case SYNTAX_USE: evaluator_report(e, E4006, syntax->span, "here"); break;
+    case SYNTAX_PHASE: evaluator_report(e, E4002, syntax->span, "here"); break;
+    case SYNTAX_OBJECTIVE: case SYNTAX_TRAIN: case SYNTAX_OUTPUT: break;          /* not names; the model reads them */
+    default: {
+      Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "at the top of a file");
+      if (syntax->kind == SYNTAX_UPDATE || syntax->kind == SYNTAX_OPTIMIZE || syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY || syntax->kind == SYNTAX_DRAW)
+        diagnostic_hint(diagnostic, "it belongs into `train { }`");
+    }
+    }
+  }
+}
+
+Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where) {
+  (void)e;
+  for (; scope != NULL; scope = scope->standard)
+    for (int k = 0; k < scope->count; k++)
+      if (scope->entries[k].name == name) {
+        *where = scope;
+        return &scope->entries[k];
+      }
+  return NULL;
+}
+
+/* ---- names of a file --------------------------------------------------------------------------------------------------------------------- */
+
+static bool literal_number(const Syntax *syntax, double *value) {
+  bool negative = syntax->kind == SYNTAX_UNARY && syntax->unary.op == OPERATOR_NEGATE;
+  if (negative) syntax = syntax->unary.operand;
+  if (syntax->kind != SYNTAX_NUMBER) return false;
+  *value = negative ? -syntax->number.value : syntax->number.value;
+  return true;
+}
+
+static Value *setting_of(Evaluator *e, Entry *entry, double value) {
+  for (int k = 0; k < e->setting_count; k++)
+    if (e->settings[k].name == entry->name) return setting_value(e, &e->settings[k]);
+  if (e->setting_count == (int)(sizeof e->settings / sizeof *e->settings)) {
+    evaluator_report(e, E2061, entry->syntax->span, "more than %d settings", e->setting_count);
+    return value_error(e);
+  }
+  e->settings[e->setting_count] = (Setting){.name = entry->name, .value = value, .tensor = -1, .span = entry->syntax->span};
+  return setting_value(e, &e->settings[e->setting_count++]);
+}
+
+static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const Frame *caller) {
+  const Syntax *syntax = entry->syntax;
+  double literal;
+  if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME && literal_number(syntax->assign.value, &literal)) return setting_of(e, entry, literal);
+  const char *key = session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh);
+  Value *value = memory_find(e, key, "");
+  if (value != NULL) return value;
+  if (entry->state == ENTRY_BUSY) {
+    Diagnostic *diagnostic = evaluator_report(e, E2048, syntax->span, "`%s` leads back to itself", entry->name);
+    diagnostic_hint(diagnostic, "what changes from round to round is a `state`");
+    return value_error(e);
+  }
+  entry->state = ENTRY_BUSY;
+  Record record = {0};
+  record_open(e, &record);
+  Index *indices = e->indices, *by_variable[BOX_LIMIT];    /* indices of the place that mentions the name mean nothing here */
+  memcpy(by_variable, e->by_variable, sizeof by_variable);
+  e->indices = NULL;
+  Sampling *sampling = e->sampling;
+  e->sampling = NULL;
+  Frame frame = frame_top(e, caller->context.training, "");
+  frame.scope = scope;
+  frame.context.fresh = caller->context.fresh;
+  if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, false, 0, NULL);
+  else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
+  value = value_stored(e, value, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(e, scope->syntax, entry->name)) value = value_marked(e, value, syntax->span);
+  e->indices = indices;
+  e->sampling = sampling;
+  memcpy(e->by_variable, by_variable, sizeof by_variable);
+  record_close(e, &record);
+  entry->state = ENTRY_NEW;
+  if (value->kind == VALUE_INSTANCE || value->kind == VALUE_ERROR) entry->value = value, entry->state = ENTRY_DONE;
+  else memory_add(e, key, &record, "", value);
+  return value;
+}
+
+static Network *network_of(Evaluator *e, Entry *entry, Scope *scope) {
+  const Syntax *syntax = entry->syntax;
+  Network *network = session_allocate(e->session, sizeof *network);
+  network->name = entry->name;
+  network->span = syntax->span;
+  if (syntax->network.definition != NULL) {
+    Definition *definition = session_allocate(e->session, sizeof *definition);
+    *definition = (Definition){syntax->network.definition, scope};
+    network->definition = definition;
+  } else {
+    Frame frame = frame_top(e, true, "");
+    frame.scope = scope;
+    Value *value = evaluate(e, &frame, syntax->network.value);
+    if (value->kind == VALUE_ERROR) return NULL;
+    network->recipe = value_recipe(e, value);
+    if (network->recipe == NULL || network->recipe->definition == NULL) {
+      evaluator_report(e, E2046, syntax->network.value->span, "this is %s", value_text(e, value));
+      return NULL;
+    }
+  }
+  ARRAY_ADD(e, e->networks, e->network_count, e->network_capacity, network);
+  return network;
+}
+
+static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame, Span span) {
+  if (entry->state == ENTRY_DONE) return entry->value;
+  const Syntax *syntax = entry->syntax;
+  Value *value;
+  switch (syntax->kind) {
+  case SYNTAX_FN: case SYNTAX_LAYER: {
+    Definition *definition = session_allocate(e->session, sizeof *definition);
+    *definition = (Definition){syntax, scope};
+    value = value_kind(e, VALUE_FUNCTION);
+    value->function = definition;
+    break;
+  }
+  case SYNTAX_NETWORK: {
+    if (entry->state == ENTRY_BUSY) {
+      evaluator_report(e, E2048, syntax->span, "`%s` leads back to itself", entry->name);
+      return value_error(e);
+    }
+    entry->state = ENTRY_BUSY;
+    Network *network = network_of(e, entry, scope);
+    value = network == NULL ? value_error(e) : value_kind(e, VALUE_NETWORK);
+    if (network != NULL) value->network = network;
+    break;
+  }
+  case SYNTAX_STATE: {
+    Frame top = frame_top(e, true, "");
+    Slot *slot = slot_declare(e, &top, syntax, entry->name, ROLE_STATE);
+    value = slot == NULL ? value_error(e) : value_kind(e, VALUE_SLOT);
+    if (slot != NULL) value->slot = slot;
+    break;
+  }
+  case SYNTAX_NOISE: case SYNTAX_DATA:
+    if (e->sampling != NULL && e->sampling->kind == SAMPLE_INITIAL) {
+      evaluator_report(e, E4020, span, "`%s` is random", entry->name);
+      return value_error(e);
+    }
+    if (frame->definition != NULL && frame->definition->kind == SYNTAX_LAYER) {
+      Diagnostic *diagnostic = evaluator_report(e, E3033, span, "`%s` is not a parameter here", entry->name);
+      diagnostic_also(diagnostic, syntax->span, "a random variable of the file");
+      diagnostic_hint(diagnostic, "add it to the parameters, and give it where the layer is applied");
+      return value_error(e);
+    }
+    return syntax->kind == SYNTAX_NOISE ? top_noise(e, frame, syntax) : top_data(e, frame, syntax, entry->field);
+  default: return definition_value(e, entry, scope, frame);
+  }
+  entry->value = value, entry->state = ENTRY_DONE;
+  return value;
+}
+
+/* ---- lookup --------------------------------------------------------------------------------------------------------------------------------- */
+
+Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span) {
+  Value *value = frame_find(frame, name);
+  if (value != NULL) return value;
+  Index *index = index_find(e, name);
+  if (index != NULL) return index_value(e, index);
+  if (strcmp(name, "batch") == 0) return value_number(e, e->evaluation->batch);
+  if (strcmp(name, "training") == 0) return value_truth(e, frame->context.training);
+  Scope *where;
+  Entry *entry = scope_find(e, frame->scope, name, &where);
+  if (entry != NULL) return entry_value(e, entry, where, frame, span);
+  value = counter_value(e, name, span);
+  if (value != NULL) return value;
+  value = builtin_constant(e, name);
+  if (value != NULL) return value;
+  const Builtin *builtin = builtin_find(name);
+  if (builtin == NULL) return NULL;
+  value = value_kind(e, VALUE_BUILTIN);
+  value->builtin = builtin;
+  return value;
+}
+
+Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
+  Value *value = name_find(e, frame, name, span);
+  if (value != NULL) return value;
+  if (strcmp(name, "copy") == 0 || strcmp(name, "states") == 0) {
+    evaluator_report(e, name[0] == 'c' ? E4003 : E4004, span, "here");
+    return value_error(e);
+  }
+  Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
+  const char *names[1024];
+  int count = 0, builtin_count;
+  for (int k = frame->count - 1; k >= 0 && count < 256; k--) names[count++] = frame->names[k].name;
+  for (Scope *scope = frame->scope; scope != NULL; scope = scope->standard)
+    for (int k = 0; k < scope->count && count < 768; k++) names[count++] = scope->entries[k].name;
+  const char *const *builtins = builtin_names(e, &builtin_count);
+  for (int k = 0; k < builtin_count && count < 1024; k++) names[count++] = builtins[k];
+  const char *nearest = diagnostic_nearest(name, names, count);
+  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  else if (e->indices != NULL || frame->definition != NULL) diagnostic_hint(diagnostic, "an index is known where a subscript or a reduction lists it");
+  return value_error(e);
+}
+
+Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span) {
+  Value *value = name_lookup(e, frame, name, span);
+  if (value->kind == VALUE_NETWORK) return value->network;
+  if (value->kind != VALUE_ERROR) {
+    Diagnostic *diagnostic = evaluator_report(e, E3013, span, "this is %s", value_text(e, value));
+    diagnostic_hint(diagnostic, "a player is a network: `network %s(…) { … }`", name);
+  }
+  return NULL;
+}

@@ -1,0 +1,264 @@
+/* Players: their objectives, the weights these reach, and one update: gradients at the weights that came in, then every optimizer's step.
+   Takes syntax; moves slots of the evaluation at hand; leaves the value of each objective as a result. */
+#include "evaluator.h"
+
+#include "compiler/transform/transform.h"
+
+#include <string.h>
+
+/* ---- objectives --------------------------------------------------------------------------------------------------------------- */
+
+Value *objective_value(Evaluator *e, int objective) {
+  const Syntax *syntax = e->objectives[objective];
+  const Syntax *expression = syntax->objective.value;
+  Frame frame = frame_top(e, true, "");
+  int errors = e->error_count;
+  Value *value = evaluate(e, &frame, expression);
+  if (value->kind == VALUE_ERROR || e->error_count > errors) return value_error(e);
+  value = value_as_tensor(e, value, expression->span);
+  if (value->kind == VALUE_ERROR) return value;
+  if (value->tensor.rank != 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E3002, expression->span, "this is %s", value_text(e, value));
+    diagnostic_hint(diagnostic, "`sum(…)` or `mean(…)` makes one number of it");
+    return value_error(e);
+  }
+  if (value->tensor.random) {
+    Diagnostic *diagnostic = evaluator_report(e, E3001, expression->span, "this differs from sample to sample");
+    diagnostic_hint(diagnostic, "take the expectation: `E[…]`");
+    return value_error(e);
+  }
+  return value_stored(e, value, expression->span);
+}
+
+static const char *player_names(Evaluator *e, const SyntaxList *players) {
+  const char *text = "";
+  for (int k = 0; k < players->count; k++) text = session_format(e->session, "%s%s%s", text, k == 0 ? "" : ", ", players->items[k]->name);
+  return text;
+}
+
+static bool lists_player(const Syntax *objective, const char *name) {
+  for (int k = 0; k < objective->objective.players.count; k++)
+    if (objective->objective.players.items[k]->name == name) return true;
+  return false;
+}
+
+/* Every objective once, so that all weights exist and every error of every objective is seen. */
+void objectives_prepare(Evaluator *e) {
+  Model *model = e->model;
+  model->objectives = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *model->objectives);
+  Node **values = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *values);
+  for (int k = 0; k < e->objective_count; k++) {
+    const Syntax *syntax = e->objectives[k];
+    Frame frame = frame_top(e, true, "");
+    for (int p = 0; p < syntax->objective.players.count; p++) {
+      const Syntax *player = syntax->objective.players.items[p];
+      for (int q = 0; q < p; q++)
+        if (syntax->objective.players.items[q]->name == player->name) evaluator_report(e, E3041, player->span, "`%s` again", player->name);
+    }
+    evaluation_open(e, "objective");
+    for (int p = 0; p < syntax->objective.players.count; p++) {
+      const Syntax *player = syntax->objective.players.items[p];
+      network_find(e, &frame, player->name, player->span);
+    }
+    Value *value = objective_value(e, k);
+    if (value->kind == VALUE_TENSOR) values[k] = value_node(e, value, syntax->span);
+    evaluation_abandon(e);
+    model->objectives[k] = (ModelObjective){.players = player_names(e, &syntax->objective.players), .label = syntax->objective.label == NULL ? "" : syntax->objective.label,
+                                            .maximize = syntax->objective.maximize, .value_routine = -1, .span = syntax->span};
+    model->objectives[k].tensor = tensor_new(e, session_format(e->session, "objective.%d", k + 1), ROLE_RESULT, 0, NULL, false, syntax->span);
+  }
+  model->objective_count = e->objective_count;
+  for (int k = 0; k < e->objective_count; k++) {           /* weights of all players are known now */
+    const Syntax *syntax = e->objectives[k];
+    for (int p = 0; p < syntax->objective.players.count && values[k] != NULL; p++) {
+      const Syntax *player = syntax->objective.players.items[p];
+      Frame frame = frame_top(e, true, "");
+      evaluation_open(e, "objective");
+      Network *network = network_find(e, &frame, player->name, player->span);
+      evaluation_abandon(e);
+      if (network == NULL) continue;
+      Slot **weights;
+      int count = network_weights(e, network, &weights);
+      bool reached = false;
+      for (int w = 0; w < count && !reached; w++) reached = transform_reaches(e->graph, e->model->tensors[weights[w]->tensor].input, values[k]);
+      if (count == 0) evaluator_report(e, E3036, player->span, "`%s` has nothing to train", player->name);
+      else if (!reached) {
+        Diagnostic *diagnostic = evaluator_report(e, E3014, syntax->objective.value->span, "does not depend on any weight of `%s`", player->name);
+        diagnostic_also(diagnostic, player->span, "this player");
+        diagnostic_hint(diagnostic, "an objective of `%s` must pass through `%s`", player->name, player->name);
+      }
+    }
+  }
+}
+
+/* ---- optimizers ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The innermost network named by an `optimize` that holds the slot. */
+static bool find_owner(Network *network, const Slot *slot, Network *outer, Network **owner) {
+  Network *here = network->optimizer_syntax != NULL ? network : outer;
+  for (int k = 0; k < network->count; k++) {
+    if (network->items[k].slot == slot) {
+      *owner = here;
+      return true;
+    }
+    if (network->items[k].network != NULL && find_owner(network->items[k].network, slot, here, owner)) return true;
+  }
+  return false;
+}
+
+typedef struct Movement { Slot *slot; uint64_t objectives; Network *owner; Value *gradient; Node *moved; } Movement;
+
+static Value *step_of(Evaluator *e, const Recipe *recipe, Movement *movement, Value *all, Span span) {
+  const Syntax *definition = recipe->definition->syntax;
+  int takes = definition->definition.parameters.count;
+  Context context = {.path = session_format(e->session, "%s/%s", e->model->tensors[movement->slot->tensor].name, definition->definition.name), .call = "", .fresh = "", .training = true};
+  Value *values[3] = {slot_value(e, movement->slot), movement->gradient, all};
+  Span spans[3] = {span, span, span};
+  if (takes < 2 || takes > 3) {
+    Diagnostic *diagnostic = evaluator_report(e, E3017, span, "`%s` takes %d values", definition->definition.name, takes);
+    diagnostic_hint(diagnostic, "an optimizer is a layer from a weight and its gradient to the new weight: `layer f(…)(w: [...s], g: [...s]) -> [...s]`");
+    return value_error(e);
+  }
+  CallArguments arguments = {.count = takes, .values = values, .spans = spans, .span = span};
+  return recipe_run(e, recipe, context, &arguments);
+}
+
+static void move_weights(Evaluator *e, Frame *frame, int count, Movement *movements, Span span) {
+  for (int k = 0; k < count; k++) {
+    Network *owner = movements[k].owner;
+    const ModelTensor *tensor = &e->model->tensors[movements[k].slot->tensor];
+    if (owner == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E3015, span, "nothing says how `%s` moves", tensor->name);
+      diagnostic_hint(diagnostic, "`optimize %s by adam(lr = 2e-4)`", tensor->player);
+      return;
+    }
+    const Syntax *by = owner->optimizer_syntax->players.by;
+    Value *function = evaluate(e, frame, by);
+    if (function->kind == VALUE_ERROR) return;
+    const Recipe *recipe = value_recipe(e, function);
+    if (recipe == NULL || recipe->definition == NULL || recipe->definition->syntax->kind != SYNTAX_LAYER) {
+      Diagnostic *diagnostic = evaluator_report(e, E3017, by->span, "this is %s", value_text(e, function));
+      diagnostic_hint(diagnostic, "`sgd(lr = 0.1)`, `rmsprop(lr = 5e-5)`, `adam(lr = 2e-4)`, or a layer of your own");
+      return;
+    }
+    Value *all = value_list(e, 0, NULL);                   /* gradients of the same player */
+    all->list.items = session_allocate(e->session, (size_t)count * sizeof(Value *));
+    for (int j = 0; j < count; j++)
+      if (movements[j].owner == owner) all->list.items[all->list.count++] = movements[j].gradient;
+    Value *value = step_of(e, recipe, &movements[k], all, by->span);
+    if (value->kind == VALUE_ERROR) return;
+    value = value_as_tensor(e, value, by->span);
+    if (value->kind == VALUE_ERROR) return;
+    if (value->tensor.rank != tensor->input->rank || memcmp(value->tensor.shape, tensor->input->shape, sizeof(int64_t) * (size_t)tensor->input->rank) != 0) {
+      evaluator_report(e, E3018, by->span, "`%s` is %s and would become %s", tensor->name, shape_text(e, tensor->input->rank, tensor->input->shape), value_text(e, value));
+      return;
+    }
+    movements[k].moved = value_node(e, value, by->span);
+  }
+  for (int k = 0; k < count; k++)
+    if (movements[k].moved != NULL) movements[k].slot->current = graph_mark(e->graph, movements[k].moved, span);
+}
+
+/* ---- one update -------------------------------------------------------------------------------------------------------------------------- */
+
+static int collect_labels(Evaluator *e, const Syntax *by, const Syntax **labels, int limit) {
+  if (by->kind == SYNTAX_NAME && limit > 0) {
+    labels[0] = by;
+    return 1;
+  }
+  if (by->kind == SYNTAX_BINARY && by->binary.op == OPERATOR_ADD) {
+    int left = collect_labels(e, by->binary.left, labels, limit);
+    return left + collect_labels(e, by->binary.right, labels + left, limit - left);
+  }
+  Diagnostic *diagnostic = evaluator_report(e, E3020, by->span, "this is no name of an objective");
+  diagnostic_hint(diagnostic, "`update D by main + r1`");
+  return 0;
+}
+
+static bool objective_is_chosen(const Syntax *objective, const Syntax *update, int label_count, const Syntax **labels) {
+  const char *label = objective->objective.label;
+  if (update->players.by == NULL) return label == NULL;
+  for (int k = 0; k < label_count; k++)
+    if (labels[k]->name == label) return true;
+  return false;
+}
+
+static bool check_player(Evaluator *e, const Syntax *update, const Syntax *player, int label_count, const Syntax **labels) {
+  for (int l = 0; l < (update->players.by == NULL ? 1 : label_count); l++) {
+    bool exists = false, listed = false;
+    for (int k = 0; k < e->objective_count; k++) {
+      const char *label = e->objectives[k]->objective.label;
+      bool here = update->players.by == NULL ? label == NULL : label == labels[l]->name;
+      exists |= here;
+      listed |= here && lists_player(e->objectives[k], player->name);
+    }
+    if (listed) continue;
+    if (update->players.by == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E3019, player->span, "`%s` is updated here", player->name);
+      diagnostic_hint(diagnostic, "`%s minimizes …`; objectives with a name are chosen by `update %s by name`", player->name, player->name);
+    } else evaluator_report(e, exists ? E3021 : E3020, labels[l]->span, exists ? "`%s` is not for `%s`" : "nothing is called `%s`", labels[l]->name, player->name);
+    return false;
+  }
+  return true;
+}
+
+void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
+  const Syntax *labels[32];
+  int label_count = update->players.by == NULL ? 0 : collect_labels(e, update->players.by, labels, 32);
+  if (update->players.by != NULL && label_count == 0) return;
+  Network *players[32];
+  int player_count = 0, errors = e->error_count;
+  for (int p = 0; p < update->players.names.count && player_count < 32; p++) {
+    const Syntax *name = update->players.names.items[p];
+    Network *player = network_find(e, frame, name->name, name->span);
+    if (player != NULL && check_player(e, update, name, label_count, labels)) players[player_count++] = player;
+  }
+  if (e->error_count > errors) return;
+  e->evaluation->counted = true;
+  Value *values[64] = {NULL};
+  for (int k = 0; k < e->objective_count && k < 64; k++) {
+    if (!objective_is_chosen(e->objectives[k], update, label_count, labels)) continue;
+    bool serves = false;
+    for (int p = 0; p < player_count; p++) serves |= lists_player(e->objectives[k], players[p]->name);
+    if (!serves) continue;
+    values[k] = objective_value(e, k);
+    if (values[k]->kind == VALUE_ERROR) return;
+    evaluation_result(e, e->model->objectives[k].tensor, values[k], e->objectives[k]->span);
+  }
+  Movement *movements = NULL;
+  int count = 0, capacity = 0;
+  for (int p = 0; p < player_count; p++) {
+    Slot **weights;
+    int weight_count = network_weights(e, players[p], &weights);
+    uint64_t objectives = 0;
+    for (int k = 0; k < e->objective_count && k < 64; k++)
+      if (values[k] != NULL && lists_player(e->objectives[k], players[p]->name)) objectives |= 1ull << k;
+    for (int w = 0; w < weight_count; w++) {
+      Movement *known = NULL;
+      for (int j = 0; j < count; j++)
+        if (movements[j].slot == weights[w]) known = &movements[j];
+      if (known != NULL) {
+        known->objectives |= objectives;
+        continue;
+      }
+      Movement movement = {.slot = weights[w], .objectives = objectives};
+      find_owner(players[p], weights[w], NULL, &movement.owner);
+      ARRAY_ADD(e, movements, count, capacity, movement);
+    }
+  }
+  int reached = 0;
+  for (int j = 0; j < count; j++) {
+    Value *total = NULL;
+    for (int k = 0; k < e->objective_count && k < 64; k++) {
+      if ((movements[j].objectives & 1ull << k) == 0) continue;
+      Span span = e->objectives[k]->span;
+      Value *term = e->objectives[k]->objective.maximize ? apply_unary_number(e, OP_NEGATE, NULL, values[k], span) : values[k];
+      total = total == NULL ? term : apply_binary(e, OPERATOR_ADD, total, term, span, span, span);
+    }
+    Node *node = total == NULL ? NULL : value_node(e, total, update->span);
+    if (node == NULL || !transform_reaches(e->graph, movements[j].slot->current, node)) continue;
+    movements[j].gradient = value_of_node(e, graph_grad(e->graph, node, movements[j].slot->current, update->span), 0);
+    movements[reached++] = movements[j];
+  }
+  move_weights(e, frame, reached, movements, update->span);
+}

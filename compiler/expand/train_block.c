@@ -1,0 +1,363 @@
+/* `train { }`: the schedule of a round as a tree, every evaluation in it a routine. Takes the block; fills the model's schedule and routines.
+   Statements that draw nothing and follow each other share a routine. */
+#include "evaluator.h"
+
+#include <string.h>
+
+typedef struct Builder {
+  ModelSchedule *sequence;                                 /* where statements go */
+  int capacity;
+  bool open;                                               /* an evaluation waits for more statements */
+  Span span;
+  int kept, kept_capacity; Binding *locals;                /* names of the open evaluation that become tensors when it closes */
+} Builder;
+
+static ModelSchedule *schedule_node(Evaluator *e, ScheduleKind kind, Span span) {
+  ModelSchedule *node = session_allocate(e->session, sizeof *node);
+  *node = (ModelSchedule){.kind = kind, .routine = -1, .value = -1, .span = span};
+  return node;
+}
+
+static void builder_add(Evaluator *e, Builder *builder, ModelSchedule *node) {
+  ARRAY_ADD(e, builder->sequence->children, builder->sequence->child_count, builder->capacity, node);
+}
+
+static void builder_run(Evaluator *e, Builder *builder, int routine, Span span) {
+  if (routine < 0) return;
+  ModelSchedule *node = schedule_node(e, SCHEDULE_RUN, span);
+  node->routine = routine;
+  builder_add(e, builder, node);
+}
+
+/* ---- definitions that are kept -------------------------------------------------------------------------------------------------------- */
+
+/* What a definition in `train` leaves: numbers at this moment. Random values live as long as their evaluation. */
+static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
+  for (int k = 0; k < builder->kept; k++) {
+    Binding *local = &builder->locals[k];
+    Value *value = value_dereference(e, local->value);
+    if (value->kind != VALUE_TENSOR) continue;
+    if (value->tensor.random) {
+      for (int j = 0; j < frame->count; j++)
+        if (frame->names[j].name == local->name) frame->names[j].value = NULL;
+      continue;
+    }
+    const char *name = session_format(e->session, "train.%s", local->name);
+    for (int number = 2; tensor_find(e, name) >= 0; number++) name = session_format(e->session, "train.%s.%d", local->name, number);
+    int tensor = tensor_new(e, name, ROLE_LOCAL, value->tensor.rank, value->tensor.shape, false, builder->span);
+    e->model->tensors[tensor].initial = INITIAL_CONSTANT;
+    evaluation_result(e, tensor, value, builder->span);
+    for (int j = 0; j < frame->count; j++)
+      if (frame->names[j].name == local->name) frame->names[j].value = value_of_node(e, e->model->tensors[tensor].input, 0);
+  }
+  int kept = 0;
+  for (int j = 0; j < frame->count; j++)                   /* names of random values end here */
+    if (frame->names[j].value != NULL) frame->names[kept++] = frame->names[j];
+  frame->count = kept;
+  builder->kept = 0;
+}
+
+static void builder_close(Evaluator *e, Frame *frame, Builder *builder) {
+  if (!builder->open) return;
+  keep_locals(e, frame, builder);
+  builder->open = false;
+  bool drawn = e->evaluation->counted;
+  builder_run(e, builder, evaluation_close(e, drawn ? ROUTINE_UPDATE : ROUTINE_ASSIGN, builder->span), builder->span);
+}
+
+static void builder_open(Evaluator *e, Frame *frame, Builder *builder, const char *name, Span span) {
+  if (builder->open && e->evaluation->counted) builder_close(e, frame, builder);
+  if (builder->open) return;
+  evaluation_open(e, name);
+  builder->open = true;
+  builder->span = span;
+}
+
+/* What a statement of `train` assigns is a number, without derivative. */
+static void cut_derivatives(Evaluator *e, Node **before, Span span) {
+  for (int k = 0; k < e->slot_count; k++) {
+    Slot *slot = e->slots[k];
+    if (slot->current == before[k]) continue;
+    slot->current = graph_constant(e->graph, slot->current, span);
+    if (slot->is_weight) slot->current = graph_mark(e->graph, slot->current, span);
+  }
+}
+
+static void assign_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax) {
+  Node **before = session_allocate(e->session, (size_t)(e->slot_count + 1) * sizeof *before);
+  int slots = e->slot_count;
+  for (int k = 0; k < slots; k++) before[k] = e->slots[k]->current;
+  const Syntax *target = syntax->assign.target;
+  if (syntax->assign.op == OPERATOR_DEFINE && target->kind == SYNTAX_NAME) {
+    Scope *where;
+    Entry *entry = scope_find(e, &e->file, target->name, &where);
+    if (entry != NULL && where == &e->file) {
+      Diagnostic *diagnostic = evaluator_report(e, E3028, target->span, "`%s` belongs to the file", target->name);
+      diagnostic_also(diagnostic, entry->syntax->span, "defined here");
+      diagnostic_hint(diagnostic, "choose another name, or make it a `state` and move it by `<-`");
+      return;
+    }
+  }
+  statement_assign(e, frame, syntax);
+  if (slots == e->slot_count) cut_derivatives(e, before, syntax->span);
+  if (syntax->assign.op == OPERATOR_MOVE || target->kind != SYNTAX_NAME) return;
+  Value *value = frame_find(frame, target->name);
+  if (value == NULL || value->kind != VALUE_TENSOR) return;
+  Node *node = value_node(e, value, syntax->span);
+  if (node == NULL) return;
+  Value *cut = value_of_node(e, graph_constant(e->graph, node, syntax->span), 0);
+  cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth;
+  frame_define(e, frame, target->name, cut);
+  Binding local = {target->name, cut};
+  ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
+}
+
+/* ---- statements ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void block_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *block, bool drawing);
+
+static bool sets_batch(const Syntax *syntax) {
+  return syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME && strcmp(syntax->assign.target->name, "batch") == 0;
+}
+
+static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  int64_t batch;
+  if (!value_static_whole(e, evaluate(e, frame, syntax->assign.value), syntax->assign.value->span, &batch)) return false;
+  if (batch < 1 || batch > 1 << 20) {
+    evaluator_report(e, E3027, syntax->assign.value->span, "this is %lld", (long long)batch);
+    return false;
+  }
+  e->batch = (int)batch;
+  return true;
+}
+
+/* A part of the tree of its own; names defined in it end with it. */
+static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) {
+  Builder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, block->span)};
+  int names = frame->count, batch = e->batch;
+  block_run(e, frame, &inner, block, false);
+  builder_close(e, frame, &inner);
+  if (frame->count > names) frame->count = names;
+  e->batch = batch;
+  return inner.sequence;
+}
+
+/* The count of `repeat`, the period of `every`, the condition of `if`: known now, or computed by a routine of its own. */
+static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, ModelSchedule *node, const char *what, Value **known) {
+  evaluation_open(e, session_format(e->session, "%s", what));
+  Value *value = value_dereference(e, evaluate(e, frame, syntax));
+  *known = value;
+  if (value->kind == VALUE_ERROR) {
+    evaluation_abandon(e);
+    return false;
+  }
+  if (value->kind == VALUE_NUMBER && value->number.settings == 0) {
+    evaluation_abandon(e);
+    node->constant = value->number.value;
+    return true;
+  }
+  value = value_as_tensor(e, value, syntax->span);
+  if (value->kind == VALUE_TENSOR && (value->tensor.random || value->tensor.rank != 0)) {
+    evaluator_report(e, value->tensor.random ? E3046 : E2020, syntax->span, "this is %s", value->tensor.random ? "random" : value_text(e, value));
+    value = value_error(e);
+  }
+  if (value->kind == VALUE_ERROR) {
+    evaluation_abandon(e);
+    return false;
+  }
+  const char *name = session_format(e->session, "%s.1", what);
+  for (int number = 2; tensor_find(e, name) >= 0; number++) name = session_format(e->session, "%s.%d", what, number);
+  node->value = tensor_new(e, name, ROLE_RESULT, 0, NULL, false, syntax->span);
+  evaluation_result(e, node->value, value, syntax->span);
+  slots_reset(e);
+  node->routine = evaluation_close(e, ROUTINE_EXPRESSION, syntax->span);
+  return true;
+}
+
+static void loop_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax) {
+  bool repeat = syntax->kind == SYNTAX_REPEAT;
+  ModelSchedule *node = schedule_node(e, repeat ? SCHEDULE_REPEAT : SCHEDULE_EVERY, syntax->span);
+  Value *known;
+  if (!deciding_value(e, frame, syntax->loop.count, node, repeat ? "repeat" : "every", &known)) return;
+  int64_t whole;
+  if (node->routine < 0 && (!value_is_whole(known, &whole) || whole < (repeat ? 0 : 1))) {
+    evaluator_report(e, repeat ? E3038 : E3039, syntax->loop.count->span, "this is %s", value_text(e, known));
+    return;
+  }
+  ModelSchedule *part = part_run(e, frame, syntax->loop.block);
+  node->children = session_allocate(e->session, sizeof *node->children);
+  node->children[0] = part, node->child_count = 1;
+  builder_add(e, builder, node);
+}
+
+static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax, bool drawing) {
+  ModelSchedule *node = schedule_node(e, SCHEDULE_CHOICE, syntax->span);
+  Value *known;
+  bool was_open = builder->open && drawing;
+  if (was_open) known = value_dereference(e, evaluate(e, frame, syntax->choice.condition));
+  else if (!deciding_value(e, frame, syntax->choice.condition, node, "if", &known)) return;
+  if (known->kind == VALUE_ERROR) return;
+  if (known->kind == VALUE_NUMBER) {
+    bool truth;
+    if (!value_static_truth(e, known, syntax->choice.condition->span, &truth)) return;
+    const Syntax *branch = truth ? syntax->choice.then : syntax->choice.otherwise;
+    if (branch == NULL) return;
+    if (branch->kind == SYNTAX_IF) choice_statement(e, frame, builder, branch, drawing);
+    else block_run(e, frame, builder, branch, drawing);
+    return;
+  }
+  if (was_open) {
+    evaluator_report(e, E4016, syntax->span, "inside `draw`");
+    return;
+  }
+  node->children = session_allocate(e->session, 2 * sizeof *node->children);
+  node->children[node->child_count++] = part_run(e, frame, syntax->choice.then);
+  if (syntax->choice.otherwise != NULL) {
+    Builder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, syntax->choice.otherwise->span)};
+    if (syntax->choice.otherwise->kind == SYNTAX_IF) choice_statement(e, frame, &inner, syntax->choice.otherwise, false);
+    else inner.sequence = part_run(e, frame, syntax->choice.otherwise);
+    builder_close(e, frame, &inner);
+    node->children[node->child_count++] = inner.sequence;
+  }
+  builder_add(e, builder, node);
+}
+
+typedef struct TrainTurn { Builder *builder; const Syntax *block; bool drawing; } TrainTurn;
+
+static void run_train_turn(Evaluator *e, Frame *frame, void *context) {
+  TrainTurn *turn = context;
+  block_run(e, frame, turn->builder, turn->block, turn->drawing);
+}
+
+static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax, bool drawing) {
+  switch (syntax->kind) {
+  case SYNTAX_UPDATE: {
+    const char *players = "";
+    for (int k = 0; k < syntax->players.names.count; k++) players = session_format(e->session, "%s%s%s", players, k == 0 ? "" : ", ", syntax->players.names.items[k]->name);
+    if (!drawing) {
+      builder_close(e, frame, builder);
+      builder_open(e, frame, builder, session_format(e->session, "update %s", players), syntax->span);
+    }
+    update_run(e, frame, syntax);
+    if (!drawing) builder_close(e, frame, builder);
+    return;
+  }
+  case SYNTAX_DRAW:
+    if (!drawing) {
+      builder_close(e, frame, builder);
+      builder_open(e, frame, builder, "draw", syntax->span);
+      e->evaluation->counted = true;
+    }
+    block_run(e, frame, builder, syntax->operand, true);
+    if (!drawing) builder_close(e, frame, builder);
+    return;
+  case SYNTAX_ASSIGN:
+    if (sets_batch(syntax)) {
+      if (drawing) evaluator_report(e, E4017, syntax->span, "inside `draw`");
+      else {
+        builder_close(e, frame, builder);
+        evaluation_open(e, "batch");
+        batch_set(e, frame, syntax);
+        evaluation_abandon(e);
+      }
+      return;
+    }
+    if (!drawing) builder_open(e, frame, builder, "assign", syntax->span);
+    assign_statement(e, frame, builder, syntax);
+    return;
+  case SYNTAX_REPEAT: case SYNTAX_EVERY:
+    if (drawing) {
+      evaluator_report(e, E4025, syntax->span, "inside `draw`");
+      return;
+    }
+    builder_close(e, frame, builder);
+    loop_statement(e, frame, builder, syntax);
+    return;
+  case SYNTAX_IF:
+    if (!drawing) builder_close(e, frame, builder);
+    choice_statement(e, frame, builder, syntax, drawing);
+    return;
+  case SYNTAX_FOR: {
+    TrainTurn turn = {builder, syntax->turns.block, drawing};
+    if (!builder->open) builder_open(e, frame, builder, "for", syntax->span);
+    turns_run(e, frame, syntax->turns.binding, run_train_turn, &turn);
+    return;
+  }
+  case SYNTAX_OPTIMIZE: return;                            /* read by train_scan */
+  case SYNTAX_DATA: case SYNTAX_NOISE: case SYNTAX_WEIGHT: case SYNTAX_STATE: case SYNTAX_FN: case SYNTAX_LAYER: case SYNTAX_NETWORK: case SYNTAX_OUTPUT:
+  case SYNTAX_PHASE: case SYNTAX_OBJECTIVE: case SYNTAX_USE: case SYNTAX_TRAIN: {
+    Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "in `train`");
+    diagnostic_hint(diagnostic, "it belongs to the top of the file");
+    return;
+  }
+  default:                                                 /* evaluated for the states that it moves */
+    if (!drawing) builder_open(e, frame, builder, "evaluate", syntax->span);
+    evaluate(e, frame, syntax);
+    return;
+  }
+}
+
+static void block_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *block, bool drawing) {
+  for (int k = 0; k < block->items.count; k++) statement_run(e, frame, builder, block->items.items[k], drawing);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void optimize_scan(Evaluator *e, Frame *frame, const Syntax *block, bool outermost) {
+  for (int k = 0; k < block->items.count; k++) {
+    const Syntax *syntax = block->items.items[k];
+    if (syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY) optimize_scan(e, frame, syntax->loop.block, false);
+    if (syntax->kind == SYNTAX_DRAW) optimize_scan(e, frame, syntax->operand, false);
+    if (syntax->kind != SYNTAX_OPTIMIZE) continue;
+    if (!outermost) {
+      Diagnostic *diagnostic = evaluator_report(e, E3029, syntax->span, "this is inside another block");
+      diagnostic_hint(diagnostic, "it is a declaration: one optimizer per player, for the whole of training");
+    }
+    for (int p = 0; p < syntax->players.names.count; p++) {
+      const Syntax *name = syntax->players.names.items[p];
+      Network *network = network_find(e, frame, name->name, name->span);
+      if (network == NULL) continue;
+      if (network->optimizer_syntax != NULL) {
+        Diagnostic *diagnostic = evaluator_report(e, E3016, name->span, "`%s` again", name->name);
+        diagnostic_also(diagnostic, network->optimizer_syntax->span, "first here");
+      } else network->optimizer_syntax = syntax;
+    }
+  }
+}
+
+bool train_scan(Evaluator *e, const Syntax *train) {
+  Model *model = e->model;
+  Frame frame = frame_top(e, true, "");
+  e->batch = 1;
+  evaluation_open(e, "train");
+  model->length_unit = "";
+  if (train->train.length != NULL) {
+    const char *unit = train->train.unit;
+    bool known = strcmp(unit, "steps") == 0 || strcmp(unit, "images") == 0 || strcmp(unit, "epochs") == 0;
+    if (!known) evaluator_report(e, E3025, train->train.length->span, "this says `%s`", unit);
+    else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) model->length_unit = unit;
+  }
+  const Syntax *block = train->train.block;
+  bool set = false;
+  for (int k = 0; k < block->items.count && !set; k++)
+    if (sets_batch(block->items.items[k])) set = batch_set(e, &frame, block->items.items[k]);
+  if (!set && e->error_count == 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E3024, train->span, "here");
+    diagnostic_hint(diagnostic, "write `batch = 64` as its first line");
+  }
+  model->batch = e->batch;
+  evaluation_abandon(e);
+  evaluation_open(e, "optimizers");
+  optimize_scan(e, &frame, block, true);
+  evaluation_abandon(e);
+  return e->error_count == 0;
+}
+
+void train_run(Evaluator *e, const Syntax *train) {
+  Frame frame = frame_top(e, true, "");
+  frame.in_train = true;
+  Builder builder = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, train->span)};
+  block_run(e, &frame, &builder, train->train.block, false);
+  builder_close(e, &frame, &builder);
+  e->model->schedule = builder.sequence;
+}

@@ -1,0 +1,404 @@
+/* What a model stores and draws: tensors, weights and states, noise, data, counters, settings. Takes declarations; returns values that read them.
+   Initial values are found here: a plain distribution or number by name, anything else as a routine. */
+#include "evaluator.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- tensors ------------------------------------------------------------------------------------------------------------------- */
+
+int tensor_find(const Evaluator *e, const char *name) {
+  for (int k = 0; k < e->model->tensor_count; k++)
+    if (strcmp(e->model->tensors[k].name, name) == 0) return k;
+  return -1;
+}
+
+int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span) {
+  Model *model = e->model;
+  int count = model->tensor_count;
+  if ((count & (count - 1)) == 0) {                        /* a full power of two: double */
+    void *moved = session_allocate(e->session, (size_t)(count == 0 ? 1 : 2 * count) * sizeof *model->tensors);
+    if (count > 0) memcpy(moved, model->tensors, (size_t)count * sizeof *model->tensors);
+    model->tensors = moved;
+  }
+  name = session_string(e->session, name);
+  model->tensors[count] = (ModelTensor){.name = name, .role = role, .input = graph_input(e->graph, name, rank, shape, batch, span),
+                                        .initial_routine = -1, .player = "", .source = "", .group = -1, .origin = -1, .span = span};
+  return model->tensor_count++;
+}
+
+uint64_t stream_of(Evaluator *e, const char *name, Span span) {
+  uint64_t hash = 0xcbf29ce484222325u;                     /* FNV-1a */
+  for (const char *c = name; *c != '\0'; c++) hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+  for (int k = 0; k < e->stream_count; k++) {
+    if (e->streams[k].hash != hash) continue;
+    if (strcmp(e->streams[k].name, name) != 0) {
+      Diagnostic *diagnostic = evaluator_report(e, E3042, span, "`%s` and `%s`", name, e->streams[k].name);
+      diagnostic_hint(diagnostic, "give one of them another name");
+    }
+    return hash;
+  }
+  struct Stream stream = {hash, name};
+  ARRAY_ADD(e, e->streams, e->stream_count, e->stream_capacity, stream);
+  return hash;
+}
+
+/* ---- distributions ----------------------------------------------------------------------------------------------------------------- */
+
+/* The tensor that is filled with a random variable before a routine runs; made where it is first mentioned with this batch. */
+static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, Span span) {
+  if (e->evaluation->batch != e->model->batch) name = session_format(e->session, "%s/%d", name, e->evaluation->batch);
+  int tensor = tensor_find(e, name);
+  if (tensor < 0) tensor = tensor_new(e, name, role, rank, shape, true, span);
+  evaluation_fill(e, tensor);
+  return tensor;
+}
+
+static Node *draw_node(Evaluator *e, Sampling *sampling, Distribution distribution, int own_rank, const int64_t *own) {
+  int64_t shape[RANK_LIMIT];
+  int rank = 0;
+  bool batch = sampling->kind != SAMPLE_INITIAL;
+  if (batch) shape[rank++] = e->evaluation->batch;
+  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+    if ((sampling->indices & 1u << v) == 0) continue;
+    if (rank < RANK_LIMIT) shape[rank] = variable_extent(e, NULL, v, sampling->span);
+    if (shape[rank < RANK_LIMIT ? rank : 0] < 1) return NULL;
+    rank++;
+  }
+  if (rank + own_rank > RANK_LIMIT) {
+    evaluator_report(e, E2060, sampling->span, "%d axes", rank + own_rank);
+    return NULL;
+  }
+  for (int d = 0; d < own_rank; d++) shape[rank++] = own[d];
+  const char *name = sampling->draws++ == 0 ? sampling->name : session_format(e->session, "%s.%d", sampling->name, sampling->draws);
+  uint64_t stream = stream_of(e, name, sampling->span);
+  if (sampling->kind == SAMPLE_FILE || (sampling->kind == SAMPLE_LAYER && e->options->feeds)) {
+    int tensor = filled_tensor(e, name, ROLE_NOISE, rank, shape, sampling->span);
+    e->model->tensors[tensor].stream = stream;
+    e->model->tensors[tensor].distribution = distribution;
+    return e->model->tensors[tensor].input;
+  }
+  if (batch) e->evaluation->counted = true;
+  for (Record *record = e->record; record != NULL && batch; record = record->outer) record->noisy = true;
+  return graph_random(e->graph, stream, 0, distribution, name, rank, shape, batch, sampling->span);
+}
+
+Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *settings) {
+  (void)frame;
+  Sampling *sampling = e->sampling;
+  int rank;
+  int64_t shape[OWN_LIMIT];
+  if (!value_static_shape(e, settings->values[2], settings->spans[2], &rank, shape)) return value_error(e);
+  if (sampling == NULL) {
+    Diagnostic *diagnostic = evaluator_report(e, E2047, settings->span, "nothing is drawn here");
+    diagnostic_hint(diagnostic, "`noise u: [n] ~ %s` draws; `weight W: [n] ~ %s` draws once", self->name, self->name);
+    return value_error(e);
+  }
+  bool uniform = strcmp(self->name, "uniform") == 0;
+  Value *a = settings->values[0] != NULL ? settings->values[0] : value_number(e, 0);
+  Value *b = settings->values[1] != NULL ? settings->values[1] : value_number(e, 1);
+  Node *node = draw_node(e, sampling, uniform ? DISTRIBUTION_UNIFORM : DISTRIBUTION_NORMAL, rank, shape);
+  if (node == NULL) return value_error(e);
+  Value *standard = value_of_node(e, node, sampling->indices);
+  Value *width = uniform ? apply_binary(e, OPERATOR_SUBTRACT, b, a, settings->span, settings->span, settings->span) : b;
+  Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, width, standard, settings->span, settings->span, settings->span);
+  Value *value = apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
+  bool plain = a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == 0 && b->number.settings == 0;
+  if (value->kind == VALUE_TENSOR && plain) {
+    sampling->initial = uniform ? INITIAL_UNIFORM : INITIAL_NORMAL;
+    sampling->a = a->number.value, sampling->b = b->number.value;
+    sampling->standard = value->tensor.element;
+  }
+  return value;
+}
+
+/* Applies what follows `~` to a shape. */
+static Value *draw_from(Evaluator *e, Frame *frame, const Syntax *distribution, Sampling *sampling) {
+  Value *function = evaluate(e, frame, distribution);
+  if (function->kind == VALUE_ERROR) return function;
+  if (value_recipe(e, function) == NULL) {
+    Diagnostic *diagnostic = evaluator_report(e, E2047, distribution->span, "this is %s", value_text(e, function));
+    diagnostic_hint(diagnostic, "a distribution is a function from a shape to values: `normal`, `uniform(-1, 1)`, `he`");
+    return value_error(e);
+  }
+  Value *shape = value_list(e, 0, NULL);
+  shape->list.count = sampling->rank;
+  shape->list.items = session_allocate(e->session, (size_t)(sampling->rank + 1) * sizeof(Value *));
+  for (int d = 0; d < sampling->rank; d++) shape->list.items[d] = value_number(e, (double)sampling->shape[d]);
+  Span span = distribution->span;
+  CallArguments arguments = {.count = 1, .values = &shape, .spans = &span, .span = span};
+  Sampling *outer = e->sampling;
+  e->sampling = sampling;
+  Value *value = value_apply(e, frame, function, &arguments, label_of(e, distribution));
+  e->sampling = outer;
+  value = value_as_tensor(e, value, span);
+  if (value->kind == VALUE_ERROR) return value;
+  if (value->tensor.rank != sampling->rank || memcmp(value->tensor.shape, sampling->shape, sizeof(int64_t) * (size_t)sampling->rank) != 0) {
+    evaluator_report(e, E2004, span, "gives %s, where %s is drawn", value_text(e, value), shape_text(e, sampling->rank, sampling->shape));
+    return value_error(e);
+  }
+  return value;
+}
+
+/* ---- noise and data -------------------------------------------------------------------------------------------------------------------- */
+
+static Value *noise_value(Evaluator *e, Frame *frame, const Syntax *noise, SampleKind kind, const char *name, uint32_t indices) {
+  Sampling sampling = {.kind = kind, .name = name, .indices = indices, .span = noise->span};
+  int classes;
+  if (!type_shape(e, frame, noise->noise.field->field.type, &sampling.rank, sampling.shape, &classes)) return value_error(e);
+  Value *value = draw_from(e, frame, noise->noise.distribution, &sampling);
+  if (value->kind == VALUE_ERROR) return value;
+  if (classes > 0) {
+    Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, value, value_number(e, classes), noise->span, noise->span, noise->span);
+    value = apply_unary_number(e, OP_FLOOR, floor, scaled, noise->span);
+    value->tensor.classes = classes;
+  }
+  value->tensor.random = true;
+  return value_stored(e, value, noise->span);
+}
+
+Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise) {
+  const Context *context = &frame->context;
+  const char *name = session_format(e->session, "%s%s%s%s%s%s", context->path, context->path[0] != '\0' ? "." : "", noise->noise.field->field.name, frame->loop,
+                                    context->call, context->fresh);
+  return noise_value(e, frame, noise, SAMPLE_LAYER, name, context->indices);
+}
+
+Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
+  const char *name = session_format(e->session, "%s%s", noise->noise.field->field.name, frame->context.fresh);
+  const char *key = session_format(e->session, "noise %s", name);
+  Value *value = memory_find(e, key, "");
+  if (value != NULL) return value;
+  Record record = {0};
+  record_open(e, &record);
+  Frame top = frame_top(e, true, "");
+  Index *indices = e->indices;
+  e->indices = NULL;
+  value = noise_value(e, &top, noise, SAMPLE_FILE, name, 0);
+  e->indices = indices;
+  record_close(e, &record);
+  record.noisy = false;                                    /* one draw serves the whole evaluation */
+  if (value->kind != VALUE_ERROR) memory_add(e, key, &record, "", value);
+  return value;
+}
+
+Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *field) {
+  const char *base = field->field.name;
+  const char *name = session_format(e->session, "%s%s", base, frame->context.fresh);
+  Frame top = frame_top(e, true, "");
+  int rank, classes;
+  int64_t own[OWN_LIMIT], shape[RANK_LIMIT] = {e->evaluation->batch};
+  if (!type_shape(e, &top, field->field.type, &rank, own, &classes)) return value_error(e);
+  if (classes > 0) {
+    evaluator_report(e, E4008, field->span, "`%s`", base);
+    return value_error(e);
+  }
+  double low = -1, high = 1;
+  if (field->field.type != NULL && field->field.type->type.domain != NULL) {
+    const Syntax *domain = field->field.type->type.domain;
+    Value *range = evaluate(e, &top, domain);
+    if (range->kind == VALUE_ERROR) return range;
+    if (range->kind != VALUE_RANGE || !(range->range.low < range->range.high)) {
+      evaluator_report(e, E3048, domain->span, "this is %s", value_text(e, range));
+      return value_error(e);
+    }
+    low = range->range.low, high = range->range.high;
+  }
+  const char *source = "";
+  if (data->data.from != NULL) {
+    Value *from = evaluate(e, &top, data->data.from);
+    if (from->kind == VALUE_ERROR) return from;
+    if (from->kind != VALUE_STRING) {
+      evaluator_report(e, E2023, data->data.from->span, "this is %s", value_text(e, from));
+      return value_error(e);
+    }
+    source = from->string;
+  }
+  for (int d = 0; d < rank; d++) shape[d + 1] = own[d];
+  int tensor = filled_tensor(e, name, ROLE_DATA, rank + 1, shape, field->span);
+  ModelTensor *row = &e->model->tensors[tensor];
+  row->low = low, row->high = high, row->source = source;
+  row->stream = stream_of(e, name, field->span);
+  if (name != base && strcmp(row->name, base) != 0) row->origin = tensor_find(e, base);
+  return value_of_node(e, e->model->tensors[tensor].input, 0);
+}
+
+/* ---- weights and states -------------------------------------------------------------------------------------------------------------------- */
+
+Slot *slot_find(const Evaluator *e, const char *name) {
+  for (int k = 0; k < e->slot_count; k++)
+    if (strcmp(e->model->tensors[e->slots[k]->tensor].name, name) == 0) return e->slots[k];
+  return NULL;
+}
+
+static void slot_initial(Evaluator *e, Frame *frame, const Syntax *syntax, int tensor, int rank, const int64_t *shape) {
+  const char *name = e->model->tensors[tensor].name;
+  const Syntax *start = syntax->variable.start;
+  Sampling sampling = {.kind = SAMPLE_INITIAL, .name = name, .rank = rank, .span = syntax->span};
+  if (rank > 0) memcpy(sampling.shape, shape, sizeof(int64_t) * (size_t)rank);
+  Evaluation *evaluation = evaluation_open(e, session_format(e->session, "initial %s", name));
+  evaluation->batch = 1;
+  bool training = frame->context.training;
+  frame->context.training = false;
+  Value *value;
+  if (syntax->variable.drawn) value = draw_from(e, frame, start, &sampling);
+  else {
+    Sampling *outer = e->sampling;
+    e->sampling = &sampling;
+    value = value_as_tensor(e, evaluate(e, frame, start), start->span);
+    e->sampling = outer;
+    bool fits = value->kind == VALUE_ERROR || value->tensor.rank == 0 ||
+                (value->tensor.rank == rank && memcmp(value->tensor.shape, shape, sizeof(int64_t) * (size_t)rank) == 0);
+    if (!fits) {
+      evaluator_report(e, E2004, start->span, "gives %s, where %s starts", value_text(e, value), shape_text(e, rank, shape));
+      value = value_error(e);
+    }
+  }
+  frame->context.training = training;
+  ModelTensor *row = &e->model->tensors[tensor];
+  row->stream = stream_of(e, name, syntax->span);
+  row->initial = INITIAL_CONSTANT;
+  if (value->kind == VALUE_ERROR) {
+    evaluation_abandon(e);
+    return;
+  }
+  const Scalar *element = value->tensor.element;
+  if (element->op == OP_CONSTANT) row->initial_a = element->value, evaluation_abandon(e);
+  else if (syntax->variable.drawn && element == sampling.standard && sampling.draws == 1)
+    row->initial = sampling.initial, row->initial_a = sampling.a, row->initial_b = sampling.b, evaluation_abandon(e);
+  else {
+    Value *whole = value_tensor(e, rank, shape, false, element);
+    evaluation_result(e, tensor, whole, syntax->span);
+    int routine = evaluation_close(e, ROUTINE_INITIAL, syntax->span);
+    e->model->tensors[tensor].initial = INITIAL_ROUTINE;
+    e->model->tensors[tensor].initial_routine = routine;
+  }
+}
+
+Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const char *name, TensorRole role) {
+  Network *owner = role == ROLE_OPTIMIZER_STATE ? NULL : frame->context.network;
+  Slot *slot = slot_find(e, name);
+  int rank, classes;
+  int64_t shape[OWN_LIMIT];
+  if (!type_shape(e, frame, variable->variable.field->field.type, &rank, shape, &classes)) return NULL;
+  if (slot != NULL) {
+    const Node *input = e->model->tensors[slot->tensor].input;
+    if (input->rank != rank || memcmp(input->shape, shape, sizeof(int64_t) * (size_t)rank) != 0) {
+      Diagnostic *diagnostic = evaluator_report(e, E2004, variable->span, "`%s` is %s here", name, shape_text(e, rank, shape));
+      diagnostic_also(diagnostic, slot->span, "and %s in another call of the same layer", shape_text(e, input->rank, input->shape));
+      return NULL;
+    }
+    if (owner != NULL) network_add_slot(e, owner, slot);
+    return slot;
+  }
+  slot = session_allocate(e->session, sizeof *slot);
+  int tensor = tensor_new(e, name, role, rank, shape, false, variable->span);
+  *slot = (Slot){.tensor = tensor, .is_weight = role == ROLE_WEIGHT, .current = e->model->tensors[tensor].input, .owner = owner, .span = variable->span};
+  if (owner != NULL) e->model->tensors[tensor].player = owner->name;
+  ARRAY_ADD(e, e->slots, e->slot_count, e->slot_capacity, slot);
+  if (owner != NULL) network_add_slot(e, owner, slot);
+  slot_initial(e, frame, variable, tensor, rank, shape);
+  return slot;
+}
+
+Value *slot_value(Evaluator *e, Slot *slot) {
+  for (Record *record = e->record; record != NULL; record = record->outer) {
+    bool known = false;
+    for (int k = 0; k < record->count; k++) known |= record->readings[k].slot == slot;
+    Reading reading = {slot, slot->current};
+    if (!known) ARRAY_ADD(e, record->readings, record->count, record->capacity, reading);
+  }
+  return value_of_node(e, slot->current, 0);
+}
+
+bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
+  const ModelTensor *tensor = &e->model->tensors[slot->tensor];
+  value = value_as_tensor(e, value, span);
+  if (value->kind == VALUE_ERROR) return false;
+  if (value->tensor.random) {
+    Diagnostic *diagnostic = evaluator_report(e, E3007, span, "what `%s` becomes differs from sample to sample", tensor->name);
+    diagnostic_hint(diagnostic, "take the expectation: `E[…]`");
+    return false;
+  }
+  if (value->tensor.element->variables >> INDEX_VARIABLE != 0) {
+    evaluator_report(e, E3008, span, "what `%s` becomes differs from index to index", tensor->name);
+    return false;
+  }
+  const Node *input = tensor->input;
+  if (value->tensor.rank != 0 && (value->tensor.rank != input->rank || memcmp(value->tensor.shape, input->shape, sizeof(int64_t) * (size_t)input->rank) != 0)) {
+    evaluator_report(e, E2004, span, "gives %s, where `%s` is %s", value_text(e, value), tensor->name, shape_text(e, input->rank, input->shape));
+    return false;
+  }
+  Node *node = value_node(e, value_tensor(e, input->rank, input->shape, false, value->tensor.element), span);
+  if (node == NULL) return false;
+  slot->current = node;
+  return true;
+}
+
+/* ---- networks as lists of weights ----------------------------------------------------------------------------------------------------------------- */
+
+void network_add_slot(Evaluator *e, Network *network, Slot *slot) {
+  for (int k = 0; k < network->count; k++)
+    if (network->items[k].slot == slot) return;
+  NetworkItem item = {slot, NULL};
+  ARRAY_ADD(e, network->items, network->count, network->capacity, item);
+}
+
+void network_add_network(Evaluator *e, Network *network, Network *part) {
+  for (int k = 0; k < network->count; k++)
+    if (network->items[k].network == part) return;
+  NetworkItem item = {NULL, part};
+  ARRAY_ADD(e, network->items, network->count, network->capacity, item);
+}
+
+static void add_weights(Evaluator *e, Network *network, Slot ***weights, int *count, int *capacity) {
+  for (int k = 0; k < network->count; k++) {
+    if (network->items[k].network != NULL) {
+      add_weights(e, network->items[k].network, weights, count, capacity);
+      continue;
+    }
+    bool known = !network->items[k].slot->is_weight;
+    for (int j = 0; j < *count; j++) known |= (*weights)[j] == network->items[k].slot;
+    if (!known) ARRAY_ADD(e, *weights, *count, *capacity, network->items[k].slot);
+  }
+}
+
+int network_weights(Evaluator *e, Network *network, Slot ***weights) {
+  int count = 0, capacity = 0;
+  *weights = NULL;
+  add_weights(e, network, weights, &count, &capacity);
+  return count;
+}
+
+/* ---- counters and settings -------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *const counters[] = {"step", "image", "epoch", "progress"};
+
+Value *counter_value(Evaluator *e, const char *name, Span span) {
+  for (size_t k = 0; k < sizeof counters / sizeof *counters; k++) {
+    if (strcmp(counters[k], name) != 0) continue;
+    if (strcmp(name, "progress") == 0 && e->model->length_unit[0] == '\0') {
+      Diagnostic *diagnostic = evaluator_report(e, E3026, span, "how far training is");
+      diagnostic_hint(diagnostic, "`train for 100_000 steps { … }`");
+      return value_error(e);
+    }
+    int tensor = tensor_find(e, name);
+    if (tensor < 0) tensor = tensor_new(e, name, ROLE_COUNTER, 0, NULL, false, span);
+    e->model->tensors[tensor].initial = INITIAL_CONSTANT;
+    return value_of_node(e, e->model->tensors[tensor].input, 0);
+  }
+  return NULL;
+}
+
+Value *setting_value(Evaluator *e, Setting *setting) {
+  if (setting->tensor < 0) {
+    setting->tensor = tensor_new(e, setting->name, ROLE_SETTING, 0, NULL, false, setting->span);
+    e->model->tensors[setting->tensor].initial = INITIAL_CONSTANT;
+    e->model->tensors[setting->tensor].initial_a = setting->value;
+  }
+  Node *input = e->model->tensors[setting->tensor].input;
+  Value *value = value_number(e, setting->value);
+  value->number.runtime = scalar_read(e->graph, input, access_identity(e->graph, 0));
+  value->number.settings = 1ull << (setting - e->settings);
+  return value;
+}
