@@ -1,0 +1,75 @@
+/* Whole updates, forward, backward and Adam, natively against the interpreter, on machines of several widths and at widths that no vector divides. */
+#include "schedule_gan.h"
+
+typedef struct Setting { RegisterType real; const char *march; int64_t batch; int64_t generator[4], discriminator[4]; double tolerance; } Setting;
+static const Setting settings[] = {
+  {REGISTER_F64, "native", 5, {3, 7, 9, 6}, {6, 11, 5, 1}, 1e-12},
+  {REGISTER_F32, "native", 5, {3, 7, 9, 6}, {6, 11, 5, 1}, 2e-5},
+  {REGISTER_F32, "x86-64-v3", 8, {4, 16, 24, 10}, {10, 16, 8, 1}, 2e-5},
+  {REGISTER_F64, "x86-64-v3", 3, {4, 16, 24, 10}, {10, 16, 8, 1}, 1e-12},
+  {REGISTER_F32, "native", 64, {20, 45, 64, 50}, {50, 70, 33, 1}, 2e-5},
+  {REGISTER_F64, "native", 24, {20, 45, 64, 50}, {50, 70, 33, 1}, 1e-12},
+};
+
+typedef struct Inputs { uint64_t state; Interpreter *interpreter; NativeRun *run; } Inputs;
+
+static void set_input(void *context, Node *node) {
+  Inputs *inputs = context;
+  if (node->kind != NODE_INPUT) return;
+  double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
+  size_t length = strlen(node->name);
+  bool positive = length > 1 && (node->name[length - 1] == 'v' || node->name[length - 1] == 't'), rate = strcmp(node->name, "rate") == 0;
+  for (int64_t i = 0; i < node_size(node); i++) {
+    inputs->state = inputs->state * 6364136223846793005u + 1442695040888963407u;
+    double unit = (double)(float)((double)(inputs->state >> 40) / (1 << 24));
+    numbers[i] = rate ? 0.001 : node->rank == 0 ? 3 : positive ? unit : 2 * unit - 1;
+  }
+  interpreter_set(inputs->interpreter, node, numbers);
+  run_set(inputs->run, node, numbers);
+  free(numbers);
+}
+
+START_TEST(native_updates_match_the_interpreter) {
+  const Setting *setting = &settings[_i / 2];
+  int player = _i % 2;
+  Session *session = session_new();
+  Target *target = target_new(session, setting->march);
+  ck_assert_ptr_nonnull(target);
+  Gan gan;
+  gan_new(&gan, session, setting->batch, 3, setting->generator, setting->discriminator);
+  EffectList effects = gan_update(&gan, player);
+  NativeRun *run = run_new(session, target, gan.graph, effects, setting->real);
+  Inputs inputs = {17, interpreter_new(gan.graph), run};
+  run->counters = (DrawCounters){.seed = 9, .round = 4, .ordinal = 1};
+  interpreter_draws(inputs.interpreter, run->counters);
+  graph_walk(gan.graph, &effects, set_input, &inputs);
+  for (int turn = 0; turn < 2; turn++) {
+    run_steps(run);
+    interpreter_apply(inputs.interpreter, &effects);
+  }
+  for (int i = 0; i < effects.count; i++) {
+    Node *node = effects.items[i].target;
+    double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
+    run_get(run, node, numbers);
+    double away = distance(numbers, interpreter_value(inputs.interpreter, node), node_size(node));
+    ck_assert_msg(away <= setting->tolerance, "%s: %g away", node->name, away);
+    free(numbers);
+  }
+  interpreter_free(inputs.interpreter);
+  run_free(run);
+  session_free(session);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("schedule: updates");
+  TCase *cases = tcase_create("gan");
+  tcase_set_timeout(cases, 120);
+  tcase_add_loop_test(cases, native_updates_match_the_interpreter, 0, 2 * (int)(sizeof settings / sizeof *settings));
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failures = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failures;
+}
