@@ -1,0 +1,191 @@
+/* Vectors and memory: loads and stores of the forms that processors have, folds, transposes. Takes addresses and values. Never touches an element
+   whose guard fails: such lanes are masked, and a load that may not happen at all reads a few zeros of our own instead. */
+#include "emit.h"
+
+enum { ZERO_BYTES = 64 * 8 };
+
+static unsigned align_of(const Emitter *e, Type element) { return element == e->f64 ? 8 : 4; }
+
+static Value zeros(Emitter *e) {
+  if (e->zeros != NULL) return e->zeros;
+  Type type = LLVMArrayType2(e->i8, ZERO_BYTES);
+  e->zeros = LLVMAddGlobal(e->module, type, "zeros");
+  LLVMSetInitializer(e->zeros, LLVMConstNull(type));
+  LLVMSetGlobalConstant(e->zeros, true);
+  LLVMSetLinkage(e->zeros, LLVMPrivateLinkage);
+  LLVMSetAlignment(e->zeros, 64);
+  return e->zeros;
+}
+
+static Value load(Emitter *e, Type type, Type element, Value pointer) {
+  Value value = LLVMBuildLoad2(e->builder, type, pointer, "");
+  LLVMSetAlignment(value, align_of(e, element));
+  return value;
+}
+
+static void store(Emitter *e, Value value, Type element, Value pointer) {
+  LLVMSetAlignment(LLVMBuildStore(e->builder, value, pointer), align_of(e, element));
+}
+
+static Value element_pointer(Emitter *e, Type element, Value pointer, int64_t offset) {
+  Value index = emit_integer(e, offset);
+  return offset == 0 ? pointer : LLVMBuildGEP2(e->builder, element, pointer, &index, 1, "");
+}
+
+static Value lane_of(Emitter *e, Value vector, int lane) { return LLVMBuildExtractElement(e->builder, vector, emit_integer(e, lane), ""); }
+
+static Value any_lane(Emitter *e, Value mask) {
+  Type type = LLVMTypeOf(mask);
+  return emit_intrinsic(e, "llvm.vector.reduce.or", 1, &type, 1, &mask);
+}
+
+/* ---- loads ------------------------------------------------------------------------------------------------------------------ */
+
+static Value lane_pointers(Emitter *e, const AddressPlace *place, int lanes) {
+  Value offsets = place->offsets != NULL ? place->offsets : emit_iota(e, e->i32, lanes, place->lane_stride);
+  return LLVMBuildGEP2(e->builder, place->element, place->pointer, &offsets, 1, "");
+}
+
+static Value load_masked(Emitter *e, const AddressPlace *place, Type type, bool gathered) {
+  int lanes = (int)LLVMGetVectorSize(type);
+  Value pointer = gathered ? lane_pointers(e, place, lanes) : place->pointer;
+  Value align = LLVMConstInt(e->i32, align_of(e, place->element), false), mask = place->mask;
+  if (mask == NULL) mask = emit_splat_constant(LLVMConstInt(e->bit, 1, false), lanes);
+  return emit_intrinsic(e, gathered ? "llvm.masked.gather" : "llvm.masked.load", 2, (Type[]){type, LLVMTypeOf(pointer)}, 4,
+                        (Value[]){pointer, align, mask, LLVMConstNull(type)});
+}
+
+/* Lane by lane: faster than a gather where no lane is masked. */
+static Value load_strided(Emitter *e, const AddressPlace *place, Type type) {
+  Value value = LLVMGetPoison(type);
+  for (int lane = 0; lane < (int)LLVMGetVectorSize(type); lane++) {
+    Value one = load(e, place->element, place->element, element_pointer(e, place->element, place->pointer, lane * place->lane_stride));
+    value = LLVMBuildInsertElement(e->builder, value, one, emit_integer(e, lane), "");
+  }
+  return value;
+}
+
+static Value load_place(Emitter *e, AddressPlace place, int lanes) {
+  Type type = type_of_lanes(place.element, lanes);
+  bool regular = place.offsets == NULL, same = regular && place.lane_stride == 0 && lanes > 1;
+  if (place.never) return LLVMConstNull(type);
+  if (same && place.mask != NULL) place.allowed = place.allowed == NULL ? any_lane(e, place.mask) : LLVMBuildAnd(e->builder, place.allowed, any_lane(e, place.mask), "");
+  if (place.allowed != NULL) {
+    if (!regular || place.lane_stride < 0 || place.lane_stride > 1) {    /* lanes that spread out cannot read our zeros: they are masked */
+      Value all = emit_spread(e, place.allowed, lanes);
+      place.mask = place.mask == NULL ? all : LLVMBuildAnd(e->builder, place.mask, all, "");
+    }
+    if (regular || lanes == 1) place.pointer = LLVMBuildSelect(e->builder, place.allowed, place.pointer, zeros(e), "");
+  }
+  if (lanes == 1) return load(e, type, place.element, place.pointer);
+  if (same) {
+    Value value = emit_spread(e, load(e, place.element, place.element, place.pointer), lanes);
+    return place.mask == NULL ? value : LLVMBuildSelect(e->builder, place.mask, value, LLVMConstNull(type), "");
+  }
+  if (regular && place.lane_stride == 1) return place.mask == NULL ? load(e, type, place.element, place.pointer) : load_masked(e, &place, type, false);
+  if (regular && place.mask == NULL) return load_strided(e, &place, type);
+  return load_masked(e, &place, type, true);
+}
+
+static Value convert(Emitter *e, Value value, Type element) {
+  bool wide = value_is_double(value);
+  if (wide == (element == e->f64)) return value;
+  Type type = type_with_element(value, element);
+  return wide ? LLVMBuildFPTrunc(e->builder, value, type, "") : LLVMBuildFPExt(e->builder, value, type, "");
+}
+
+Value emit_load(Emitter *e, const Address *address, RegisterType type, int lanes) {
+  return convert(e, load_place(e, emit_address(e, address, type, lanes), lanes), emit_element_type(e, type));
+}
+
+/* ---- stores ------------------------------------------------------------------------------------------------------------------ */
+
+/* Code up to the returned block runs only where `condition` holds. */
+static LLVMBasicBlockRef begin_if(Emitter *e, Value condition) {
+  LLVMBasicBlockRef then = emit_block(e), join = emit_block(e);
+  LLVMBuildCondBr(e->builder, condition, then, join);
+  LLVMPositionBuilderAtEnd(e->builder, then);
+  return join;
+}
+
+static void end_if(Emitter *e, LLVMBasicBlockRef join) {
+  LLVMBuildBr(e->builder, join);
+  LLVMPositionBuilderAtEnd(e->builder, join);
+}
+
+static void store_one(Emitter *e, Type element, Value pointer, Value value, bool accumulate) {
+  if (accumulate) value = LLVMBuildFAdd(e->builder, load(e, element, element, pointer), value, "");
+  store(e, value, element, pointer);
+}
+
+/* One lane after the other: right even where lanes meet in one element. */
+static void store_lanes(Emitter *e, const AddressPlace *place, Value value, bool accumulate) {
+  for (int lane = 0; lane < value_lanes(value); lane++) {
+    LLVMBasicBlockRef join = place->mask == NULL ? NULL : begin_if(e, lane_of(e, place->mask, lane));
+    Value pointer = place->pointer;
+    if (place->offsets != NULL) {
+      Value offset = lane_of(e, place->offsets, lane);
+      pointer = LLVMBuildGEP2(e->builder, place->element, pointer, &offset, 1, "");
+    } else pointer = element_pointer(e, place->element, pointer, lane * place->lane_stride);
+    store_one(e, place->element, pointer, lane_of(e, value, lane), accumulate);
+    if (join != NULL) end_if(e, join);
+  }
+}
+
+static void store_contiguous(Emitter *e, const AddressPlace *place, Value value, bool accumulate) {
+  Type type = LLVMTypeOf(value);
+  if (place->mask == NULL) {
+    if (accumulate) value = LLVMBuildFAdd(e->builder, load(e, type, place->element, place->pointer), value, "");
+    store(e, value, place->element, place->pointer);
+    return;
+  }
+  if (accumulate) value = LLVMBuildFAdd(e->builder, load_masked(e, place, type, false), value, "");
+  Value align = LLVMConstInt(e->i32, align_of(e, place->element), false);
+  emit_intrinsic(e, "llvm.masked.store", 2, (Type[]){type, e->pointer}, 4, (Value[]){value, place->pointer, align, place->mask});
+}
+
+void emit_store(Emitter *e, const Address *address, RegisterType type, Value value, bool accumulate) {
+  int lanes = value_lanes(value);
+  AddressPlace place = emit_address(e, address, type, lanes);
+  if (place.never) return;
+  value = convert(e, value, place.element);
+  LLVMBasicBlockRef join = place.allowed == NULL ? NULL : begin_if(e, place.allowed);
+  if (lanes == 1) store_one(e, place.element, place.pointer, value, accumulate);
+  else if (place.offsets == NULL && place.lane_stride == 1) store_contiguous(e, &place, value, accumulate);
+  else store_lanes(e, &place, value, accumulate);
+  if (join != NULL) end_if(e, join);
+}
+
+/* ---- across lanes -------------------------------------------------------------------------------------------------------------- */
+
+/* The upper half joins the lower half, until one lane is left: the same tree everywhere. */
+Value emit_fold(Emitter *e, Operation operation, Value value) {
+  int half = value_lanes(value) / 2;
+  for (; half > 1; half /= 2) {
+    Value low[64], high[64], undefined = LLVMGetPoison(LLVMTypeOf(value));
+    for (int i = 0; i < half; i++) {
+      low[i] = LLVMConstInt(e->i32, (uint64_t)i, false);
+      high[i] = LLVMConstInt(e->i32, (uint64_t)(half + i), false);
+    }
+    Value a = LLVMBuildShuffleVector(e->builder, value, undefined, LLVMConstVector(low, (unsigned)half), "");
+    Value b = LLVMBuildShuffleVector(e->builder, value, undefined, LLVMConstVector(high, (unsigned)half), "");
+    value = emit_operation(e, operation, a, b, NULL);
+  }
+  return half == 0 ? value : emit_operation(e, operation, lane_of(e, value, 0), lane_of(e, value, 1), NULL);
+}
+
+/* A butterfly: blocks of 1, 2, 4, ... elements of row pairs that far apart change places. */
+void emit_transpose(Emitter *e, Value *rows, int count) {
+  for (int block = 1; block < count; block *= 2)
+    for (int i = 0; i < count; i++) {
+      if ((i & block) != 0) continue;
+      Value first[64], second[64], a = rows[i], b = rows[i + block];
+      for (int k = 0; k < count; k++) {
+        bool right = (k & block) != 0;
+        first[k] = LLVMConstInt(e->i32, (uint64_t)(right ? count + k - block : k), false);
+        second[k] = LLVMConstInt(e->i32, (uint64_t)(right ? count + k : k + block), false);
+      }
+      rows[i] = LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(first, (unsigned)count), "");
+      rows[i + block] = LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(second, (unsigned)count), "");
+    }
+}
