@@ -133,10 +133,20 @@ static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, S
   return layout;
 }
 
+/* Does the expression only read a whole node, axis by axis? */
+static Node *whole_node(Evaluator *e, const Scalar *element, const Layout *layout) {
+  if (element->op != OP_READ || element->access != access_identity(e->graph, layout->rank)) return NULL;
+  Node *node = element->node;
+  if (node->rank != layout->rank || memcmp(node->shape, layout->box, sizeof(int64_t) * (size_t)layout->rank) != 0) return NULL;
+  return node;
+}
+
 Node *value_node(Evaluator *e, const Value *tensor, Span span) {
   Layout layout = value_layout(e, tensor, 0, span);
   if (!layout.valid) return NULL;
   const Scalar *element = scalar_substitute(e->graph, tensor->tensor.element, layout.by);
+  Node *whole = whole_node(e, element, &layout);
+  if (whole != NULL && whole->batch == tensor->tensor.random) return whole;
   return graph_map(e->graph, layout.rank, layout.box, tensor->tensor.random, element, span);
 }
 

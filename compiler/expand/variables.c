@@ -100,9 +100,17 @@ Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const 
   Node *node = draw_node(e, sampling, uniform ? DISTRIBUTION_UNIFORM : DISTRIBUTION_NORMAL, rank, shape);
   if (node == NULL) return value_error(e);
   Value *standard = value_of_node(e, node, sampling->indices);
+  int64_t zero = 1, one = 0;
+  bool from_zero = value_is_whole(a, &zero) && zero == 0 && a->number.settings == 0;
+  bool unit = from_zero && value_is_whole(b, &one) && one == 1 && b->number.settings == 0;
+  if (unit) {
+    sampling->initial = uniform ? INITIAL_UNIFORM : INITIAL_NORMAL;
+    sampling->a = 0, sampling->b = 1, sampling->standard = standard->tensor.element;
+    return standard;
+  }
   Value *width = uniform ? apply_binary(e, OPERATOR_SUBTRACT, b, a, settings->span, settings->span, settings->span) : b;
   Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, width, standard, settings->span, settings->span, settings->span);
-  Value *value = apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
+  Value *value = from_zero ? scaled : apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
   bool plain = a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == 0 && b->number.settings == 0;
   if (value->kind == VALUE_TENSOR && plain) {
     sampling->initial = uniform ? INITIAL_UNIFORM : INITIAL_NORMAL;
