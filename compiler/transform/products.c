@@ -152,8 +152,9 @@ static Node *split_product(Rebuilding *rebuilding, Node *old) {
     if (!product_join(&product)) return node;
   const Scalar *value = product.factors[0].scalar;
   if (product.count == 2) value = scalar_apply(graph, OP_MULTIPLY, value, product.factors[1].scalar, NULL);
-  return graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name,
-                       node->span);
+  int64_t box[BOX_LIMIT];                                  /* what the parts have summed already is not summed again */
+  for (int v = 0; v < node->box_rank; v++) box[v] = ((value->variables | variables_written(node)) >> v & 1) != 0 ? node->box[v] : 1;
+  return graph_compute(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
 EffectList transform_normalise(Graph *graph, EffectList effects) { return rebuild_effects(graph, effects, split_product, NULL); }
