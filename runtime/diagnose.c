@@ -51,7 +51,7 @@ static void draw_direction(Check *check, int64_t weight, double *out) {
   const TensorRecord *record = &check->session->trainer->model.tensors[weight];
   int64_t size = tensor_size(record);
   TensorRecord flat = {.name = record->name, .type = STORAGE_F64, .rank = 1, .shape = {size}, .stride = {1}};
-  Draw draw = {.key = draw_key(check->session->execution.seed, hash_text("direction")), .round = (int64_t)check->draws++, .distribution = DISTRIBUTION_KIND_NORMAL, .spread = 1};
+  Draw draw = {.seed = check->session->execution.seed, .stream = hash_text("direction"), .round = (int64_t)check->draws++, .distribution = DISTRIBUTION_KIND_NORMAL, .spread = 1};
   draw_fill(&flat, out, &draw, check->session->execution.pool);
   double norm = 0;
   for (int64_t k = 0; k < size; k++) norm += out[k] * out[k];

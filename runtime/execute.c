@@ -74,7 +74,7 @@ static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, 
     const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
     if (tensor->role == ROLE_DATA)
       return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC", routine->name, tensor->name, tensor->name);
-    Draw draw = {.key = draw_key(execution->seed, (uint64_t)tensor->stream), .round = evaluation.round, .ordinal = evaluation.ordinal,
+    Draw draw = {.seed = execution->seed, .stream = (uint64_t)tensor->stream, .round = evaluation.round, .ordinal = evaluation.ordinal,
                  .first_sample = evaluation.first_sample, .distribution = (DistributionKind)tensor->distribution, .spread = 1};
     draw_fill(tensor, execution->fill_buffers[k], &draw, execution->pool);
   }

@@ -12,7 +12,7 @@ static void fill_constant(Execution *execution, int64_t tensor, double value) {
 static void fill_drawn(Execution *execution, int64_t index) {
   const TensorRecord *tensor = &execution->model->tensors[index];
   bool uniform = tensor->initial == INITIAL_UNIFORM;
-  Draw draw = {.key = draw_key(execution->seed, (uint64_t)tensor->stream), .distribution = uniform ? DISTRIBUTION_KIND_UNIFORM : DISTRIBUTION_KIND_NORMAL,
+  Draw draw = {.seed = execution->seed, .stream = (uint64_t)tensor->stream, .distribution = uniform ? DISTRIBUTION_KIND_UNIFORM : DISTRIBUTION_KIND_NORMAL,
                .center = tensor->initial_a, .spread = uniform ? tensor->initial_b - tensor->initial_a : tensor->initial_b};
   TensorView view = execution_view(execution, index);
   draw_fill(tensor, view.data, &draw, execution->pool);

@@ -10,7 +10,7 @@ enum { LANES = 16, ROUNDS = 10, BLOCKS_A_CHUNK = 256 };
 /* One output word of each of the four, for each lane. */
 typedef struct Words { uint32_t word[4][LANES]; } Words;
 
-uint64_t draw_key(uint64_t seed, uint64_t stream) { return stream ^ seed * 0x9E3779B97F4A7C15u; }
+static uint64_t philox_key(const Draw *draw) { return draw->stream ^ draw->seed * 0x9E3779B97F4A7C15u; }
 
 static inline __attribute__((always_inline)) void philox_body(Words *restrict w, uint64_t key) {
   uint32_t key0 = (uint32_t)key, key1 = (uint32_t)(key >> 32);
@@ -93,7 +93,7 @@ static void fill_lanes(const Fill *fill, int64_t sample, int64_t block) {
     words.word[2][lane] = (uint32_t)fill->draw->ordinal;
     words.word[3][lane] = (uint32_t)fill->draw->round;
   }
-  fill->philox(&words, fill->draw->key);
+  fill->philox(&words, philox_key(fill->draw));
   int64_t sample_stride = fill->tensor->batch ? fill->tensor->stride[0] : 0;
   for (int half = 0; half < 4; half += 2)
     for (int lane = 0; lane < LANES; lane++) {

@@ -67,9 +67,8 @@ int processor_count(void);                                                /* tha
 /* ---- random.c: the numbers that compiler/graph/draws.c defines --------------------------------------------------------------------- */
 
 /* Values of a tensor's elements, in its own strides and type. `spread` and `center` make value = center + spread * standard draw. */
-typedef struct Draw { uint64_t key; int64_t round, ordinal, first_sample; DistributionKind distribution; double center, spread; } Draw;
+typedef struct Draw { uint64_t seed, stream; int64_t round, ordinal, first_sample; DistributionKind distribution; double center, spread; } Draw;
 
-uint64_t draw_key(uint64_t seed, uint64_t stream);
 void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *pool);
 
 /* ---- execute.c: one routine --------------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,229 @@
+/* info, bench, eval and diagnose on models made by hand: what they say is right, and diagnose sees a wrong derivative at either order. */
+#include <check.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/runtime_model.h"
+
+/* ---- a model in double precision: mean over the batch of sin(a*x) + a*b, with its gradient and second derivatives -------------------- */
+
+enum { D_A, D_B, D_X, D_VALUE, D_GA, D_GB, D_DA, D_DB, D_SA, D_SB, D_TENSORS };
+enum { V_NOTHING, V_VALUE, V_GRADIENT, V_SECOND, V_ROUTINES };
+enum { X_COUNT = 8 };
+
+static void kernel_nothing(const Call *call, int64_t chunk, void *workspace) { (void)call, (void)chunk, (void)workspace; }
+
+/* buffers: a, b, x [8]; value */
+static void kernel_value(const Call *call, int64_t chunk, void *workspace) {
+  (void)chunk, (void)workspace;
+  const double *a = call->buffers[0], *b = call->buffers[1], *x = call->buffers[2];
+  double sum = 0;
+  for (int n = 0; n < X_COUNT; n++) sum += sin(a[0] * x[n]) + a[0] * b[0];
+  *(double *)call->buffers[3] = sum / X_COUNT;
+}
+
+static void gradient(const Call *call, double wrong) {
+  const double *a = call->buffers[0], *b = call->buffers[1], *x = call->buffers[2];
+  double sum = 0;
+  for (int n = 0; n < X_COUNT; n++) sum += x[n] * cos(a[0] * x[n]);
+  *(double *)call->buffers[3] = sum / X_COUNT + b[0];
+  *(double *)call->buffers[4] = a[0] * (1 + wrong);
+}
+static void kernel_gradient(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, gradient(call, 0); }
+static void kernel_wrong_gradient(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, gradient(call, 1e-4); }
+
+/* buffers: a, b, x, direction of a, of b; second of a, of b */
+static void second(const Call *call, double wrong) {
+  const double *a = call->buffers[0], *x = call->buffers[2], da = *(double *)call->buffers[3], db = *(double *)call->buffers[4];
+  double sum = 0;
+  for (int n = 0; n < X_COUNT; n++) sum -= x[n] * x[n] * sin(a[0] * x[n]);
+  *(double *)call->buffers[5] = sum / X_COUNT * da * (1 + wrong) + db;
+  *(double *)call->buffers[6] = da;
+}
+static void kernel_second(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, second(call, 0); }
+static void kernel_wrong_second(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, second(call, 1e-3); }
+
+static const Kernel right_kernels[] = {kernel_nothing, kernel_value, kernel_gradient, kernel_second};
+static const Kernel wrong_first_kernels[] = {kernel_nothing, kernel_value, kernel_wrong_gradient, kernel_second};
+static const Kernel wrong_second_kernels[] = {kernel_nothing, kernel_value, kernel_gradient, kernel_wrong_second};
+
+static ModelTables *sine_tables(void) {
+  ModelTables *t = calloc(1, sizeof *t);
+  static const char *const names[] = {"D.a", "D.b", "x", "", "", "", "", "", "", ""};
+  for (int k = 0; k < D_TENSORS; k++) {
+    t->Tensor[k] = line_tensor(names[k], k <= D_B ? ROLE_WEIGHT : k == D_X ? ROLE_NOISE : ROLE_RESULT, STORAGE_F64);
+    t->Tensor[k].stream = (int64_t)hash_text(names[k]);
+    t->Tensor[k].bytes = k == D_X ? 64 : 8;
+    t->Tensor[k].offset = 64 * k;
+  }
+  t->Tensor[D_A].initial = INITIAL_NORMAL, t->Tensor[D_A].initial_b = 1;
+  t->Tensor[D_B].initial = INITIAL_UNIFORM, t->Tensor[D_B].initial_b = 1;
+  t->Tensor[D_X].distribution = DISTRIBUTION_KIND_NORMAL, t->Tensor[D_X].batch = 1, t->Tensor[D_X].rank = 1, t->Tensor[D_X].shape[0] = X_COUNT, t->Tensor[D_X].stride[0] = 1;
+  t->TensorCount = D_TENSORS;
+  t->Model[0] = (ModelRecord){.name = "sine", .file = "sine.gan", .real = "f64", .target = "x86-64", .features = "", .build = "test", .source_hash = "1", .batch = X_COUNT, .feeds = 1,
+                              .persistent_bytes = 64 * D_TENSORS, .length_unit = "", .first_data = -1};
+  t->ModelCount = 1;
+  for (int k = 0; k < 4; k++) t->Program[k] = (ProgramRecord){.symbol = "k", .entry = k, .chunks = 1};
+  t->ProgramCount = 4;
+  line_step(t, 0, "nothing", 0, (const int[]){0});
+  line_step(t, 1, "value", 4, (const int[]){D_A, D_B, D_X, D_VALUE});
+  line_step(t, 2, "gradient", 5, (const int[]){D_A, D_B, D_X, D_GA, D_GB});
+  line_step(t, 3, "second", 7, (const int[]){D_A, D_B, D_X, D_DA, D_DB, D_SA, D_SB});
+  t->Fill[0].tensor = D_X;
+  t->FillCount = 1;
+  for (int k = 0; k < V_ROUTINES; k++)
+    t->Routine[k] = (RoutineRecord){.name = "diagnose D", .kind = ROUTINE_DIAGNOSE, .first_step = k, .step_count = 1, .fill_count = k > 0};
+  t->RoutineCount = V_ROUTINES;
+  t->Schedule[0] = (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .value = -1};
+  t->ScheduleCount = 1;
+  t->Objective[t->ObjectiveCount++] = (ObjectiveRecord){.players = "D", .label = "main", .tensor = D_VALUE, .value_routine = -1, .line = 4};
+  t->Diagnosis[t->DiagnosisCount++] = (DiagnosisRecord){.base_routine = V_NOTHING, .value_routine = V_VALUE, .gradient_routine = V_GRADIENT, .second_routine = V_SECOND, .value = D_VALUE, .pair_count = 2};
+  for (int k = 0; k < 2; k++) t->Pair[t->PairCount++] = (PairRecord){.weight = D_A + k, .gradient = D_GA + k, .direction = D_DA + k, .second = D_SA + k};
+  return t;
+}
+
+/* A line whose data are built in: samples are compared with a mixture. */
+static ModelTables *ring_tables(void) {
+  ModelTables *tables = line_tables();
+  tables->Tensor[T_P].source = "ring";
+  return tables;
+}
+
+/* ---- running --------------------------------------------------------------------------------------------------------------------------------- */
+
+static char text[1 << 16];                                 /* what the last command printed; each test is a process of its own */
+
+static int run(ModelTables *(*make)(void), const Kernel *kernels, const char *line) {
+  char copy[512], *arguments[32] = {"trainer"}, *rest = copy;
+  int count = 1, ends[2], status;
+  snprintf(copy, sizeof copy, "%s", line);
+  for (char *word; (word = strsep(&rest, " "));) arguments[count++] = word;
+  ck_assert_int_eq(pipe(ends), 0);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], 1);
+    dup2(ends[1], 2);
+    close(ends[0]);
+    close(ends[1]);
+    ModelTables *tables = make();
+    Bytes bytes = tables_write(tables);
+    int exit_status = trainer_main(count, arguments, bytes.data, bytes.size, kernels);
+    free(bytes.data);
+    free(tables);
+    fflush(NULL);
+    _exit(exit_status);
+  }
+  close(ends[1]);
+  size_t used = 0;
+  for (ssize_t got; (got = read(ends[0], text + used, sizeof text - 1 - used)) > 0;) used += (size_t)got;
+  text[used] = 0;
+  close(ends[0]);
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+#define EXPECT(status, says, ...) do { \
+    int found_status = run(__VA_ARGS__); \
+    ck_assert_msg(found_status == (status) && strstr(text, says), "status %d, \"%s\" expected in: %s", found_status, says, text); \
+  } while (0)
+
+START_TEST(test_right_derivatives_agree) {
+  EXPECT(0, "all derivatives agree", sine_tables, right_kernels, "diagnose");
+  ck_assert_ptr_nonnull(strstr(text, "main.D (sine.gan:4)"));
+  EXPECT(0, "all derivatives agree", sine_tables, right_kernels, "diagnose --seed 9 --directions 2 --threads 3");
+} END_TEST
+
+START_TEST(test_wrong_derivatives_are_named) {
+  EXPECT(1, "WRONG", sine_tables, wrong_first_kernels, "diagnose");
+  ck_assert_ptr_nonnull(strstr(strstr(text, "D.b"), "WRONG"));
+  EXPECT(1, "1 of these", sine_tables, wrong_second_kernels, "diagnose");
+  ck_assert_ptr_nonnull(strstr(text, "D.a"));
+} END_TEST
+
+START_TEST(test_diagnose_wants_double_precision) {
+  EXPECT(1, "ganc build line.gan --real f64", line_tables, line_kernels, "diagnose");
+} END_TEST
+
+START_TEST(test_info_says_what_is_there) {
+  EXPECT(0, "momentum(rate)", line_tables, line_kernels, "info");
+  const char *const facts[] = {"D.wide", "[1000]", "1 tiles, 5 nests", "fixed when built", "minimized at line 9", "normal noise", "with --feeds", "logged", "4.00 kB"};
+  for (size_t k = 0; k < sizeof facts / sizeof *facts; k++) ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
+} END_TEST
+
+START_TEST(test_info_as_json) {
+  EXPECT(0, "{", ring_tables, line_kernels, "info --json --threads 2");
+  Problem problem;
+  Json *json = json_parse("info", text, strlen(text), &problem);
+  ck_assert_msg(json, "%s", problem.text);
+  ck_assert_int_eq(json_find(json, "weights")->integer, LINE_WIDE + 3);
+  ck_assert_int_eq(json_find(json_find(json, "programs"), "nests")->integer, 5);
+  const Json *memory = json_find(json, "memory");
+  ck_assert_int_eq(json_find(memory, "predicted_bytes")->integer, json_find(memory, "persistent_bytes")->integer + json_find(memory, "arena_bytes")->integer + 2 * 64
+                                                                      + json_find(memory, "data_bytes")->integer);
+  ck_assert_int_gt(json_find(memory, "data_bytes")->integer, 1000);
+  ck_assert_double_eq(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3);    /* two updates of two steps, a third of an assignment */
+  json_free(json);
+} END_TEST
+
+START_TEST(test_bench_counts_what_ran) {
+  EXPECT(0, "{", ring_tables, line_kernels, "bench --json --steps 30 --threads 1");
+  Problem problem;
+  Json *json = json_parse("bench", text, strlen(text), &problem);
+  ck_assert_msg(json, "%s", problem.text);
+  ck_assert_double_gt(json_find(json, "peak_gflops_per_second")->number, 1);
+  ck_assert_double_eq_tol(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3, 1);
+  ck_assert_int_eq(json_find(json, "steps")->count, 3);
+  json_free(json);
+  EXPECT(0, "time over floor", ring_tables, line_kernels, "bench --steps 20");
+} END_TEST
+
+static void enter_folder(void) {
+  char folder[] = "/tmp/ganc-runtime-XXXXXX";
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  ck_assert_int_eq(chdir(folder), 0);
+}
+
+static void leave_folder(void) {
+  char folder[256], command[300];
+  ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
+  snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  ck_assert_int_eq(chdir("/"), 0);
+  ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(test_eval_measures_against_the_mixture) {
+  EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
+  EXPECT(0, "modes", ring_tables, line_kernels, "eval --run a --count 2000 --directions 32");
+  EXPECT(0, "{", ring_tables, line_kernels, "eval --run a --count 2000 --directions 32 --json");
+  Problem problem;
+  Json *json = json_parse("eval", text, strlen(text), &problem);
+  ck_assert_msg(json, "%s", problem.text);
+  ck_assert_int_eq(json_find(json, "modes")->integer, 8);
+  ck_assert_int_eq(json_find(json, "count")->integer, 2000);
+  ck_assert_double_lt(json_find(json, "high_quality")->number, 0.5);           /* a line is no ring */
+  ck_assert_double_gt(json_find(json, "sliced_wasserstein_ratio")->number, 3);
+  json_free(json);
+  EXPECT(1, "no run", line_tables, line_kernels, "eval");
+} END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("runtime_commands");
+  TCase *tests = tcase_create("commands");
+  tcase_set_timeout(tests, 60);
+  tcase_add_checked_fixture(tests, enter_folder, leave_folder);
+  tcase_add_test(tests, test_right_derivatives_agree);
+  tcase_add_test(tests, test_wrong_derivatives_are_named);
+  tcase_add_test(tests, test_diagnose_wants_double_precision);
+  tcase_add_test(tests, test_info_says_what_is_there);
+  tcase_add_test(tests, test_info_as_json);
+  tcase_add_test(tests, test_bench_counts_what_ran);
+  tcase_add_test(tests, test_eval_measures_against_the_mixture);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
