@@ -150,19 +150,31 @@ static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Val
   return number_with(e, result, row->truth, runtime, settings);
 }
 
+/* Does the list stay a list: numbers that are static, or tensors of unequal shapes? Equal shapes are a tensor with one more axis. */
 static bool is_ragged(Evaluator *e, Value *value) {
-  (void)e;
   if (value->kind != VALUE_LIST || value->list.count == 0) return false;
+  const Value *first = value_dereference(e, value->list.items[0]);
+  bool numbers = true, equal = true;
   for (int k = 0; k < value->list.count; k++) {
-    ValueKind kind = value->list.items[k]->kind;
-    if (kind != VALUE_TENSOR && kind != VALUE_SLOT && kind != VALUE_LIST) return false;
+    const Value *item = value_dereference(e, value->list.items[k]);
+    numbers &= item->kind == VALUE_NUMBER;
+    if (item->kind == VALUE_LIST) equal = false;
+    if (item->kind != VALUE_TENSOR || first->kind != VALUE_TENSOR) continue;
+    equal &= item->tensor.rank == first->tensor.rank && memcmp(item->tensor.shape, first->tensor.shape, sizeof(int64_t) * (size_t)item->tensor.rank) == 0;
   }
-  return true;
+  return numbers || !equal;
+}
+
+/* A list of numbers beside a tensor is a tensor too. */
+static bool takes_lists(Evaluator *e, Value *left, Value *right) {
+  if (left->kind == VALUE_TENSOR && left->tensor.rank > 0 && right->kind == VALUE_LIST && right->list.count > 0) return right->list.items[0]->kind != VALUE_NUMBER && is_ragged(e, right);
+  if (right->kind == VALUE_TENSOR && right->tensor.rank > 0 && left->kind == VALUE_LIST && left->list.count > 0) return left->list.items[0]->kind != VALUE_NUMBER && is_ragged(e, left);
+  return is_ragged(e, left) || is_ragged(e, right);
 }
 
 /* Lists of tensors take pointwise operations element by element. */
 static Value *apply_lists(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span) {
-  bool left_list = is_ragged(e, left), right_list = is_ragged(e, right);
+  bool left_list = left->kind == VALUE_LIST, right_list = right->kind == VALUE_LIST;
   int count = left_list ? left->list.count : right->list.count;
   if (left_list && right_list && left->list.count != right->list.count) {
     Diagnostic *diagnostic = evaluator_report(e, E2057, right_span, "a list of %d", right->list.count);
@@ -184,7 +196,7 @@ Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, 
   if (left->kind == VALUE_NUMBER && right->kind == VALUE_NUMBER) return apply_numbers(e, row, left, right, span, left_span, right_span);
   if (left->kind == VALUE_STRING && right->kind == VALUE_STRING && (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL))
     return value_truth(e, (strcmp(left->string, right->string) == 0) == (op == OPERATOR_EQUAL));
-  if (is_ragged(e, left) || is_ragged(e, right)) return apply_lists(e, op, left, right, span, left_span, right_span);
+  if (takes_lists(e, left, right)) return apply_lists(e, op, left, right, span, left_span, right_span);
   return apply_row(e, row, left, right, span, left_span, right_span);
 }
 

@@ -339,7 +339,6 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
   for (int k = 0; k < builtin_count && count < 1024; k++) names[count++] = builtins[k];
   const char *nearest = diagnostic_nearest(name, names, count);
   if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-  else if (e->indices != NULL || frame->definition != NULL) diagnostic_hint(diagnostic, "an index is known where a subscript or a reduction lists it");
   return value_error(e);
 }
 

@@ -9,7 +9,9 @@ static Node *resolve(Rebuilding *rebuilding, Node *node) {
   Graph *graph = rebuilding->graph;
   if (node->kind != NODE_GRAD) return rebuild_node(rebuilding, node, false);
   Node *e = rebuild_image(rebuilding, node->operand[0]), *v = rebuild_image(rebuilding, node->operand[1]), *adjoint = NULL;
-  if (!transform_reaches(graph, v, e)) diagnostic_report(graph_session(graph), E3004, node->span, "no path leads from the one to the other");
+  /* Asked of the graph as it was written: there a gradient still depends on all that its operand depends on. */
+  if (!transform_reaches(graph, node->operand[1], node->operand[0]))
+    diagnostic_report(graph_session(graph), E3004, node->span, "no path leads from the one to the other");
   transform_adjoint(graph, e, 1, &v, &adjoint);
   return adjoint != NULL ? adjoint : graph_map(graph, v->rank, v->shape, v->batch, scalar_nothing(graph), node->span);
 }
