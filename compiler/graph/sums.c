@@ -41,7 +41,8 @@ static bool list_has_free_of(const List *factors, uint32_t summed) {
   return false;
 }
 
-/* Multiplies the factors of `scalar` into the product. A read of a map that is a product is opened if that frees something from the sum. */
+/* Multiplies the factors of `scalar` into the product. A read of a map that is a product is opened if that frees something from the sum over `summed`;
+   summed 0 opens nothing. */
 static void product_collect(Graph *graph, const Node *sum, uint32_t summed, const Scalar *scalar, bool inverse, Product *product) {
   if (scalar->op == OP_CONSTANT) *(inverse ? &product->below : &product->above) *= scalar->value;
   else if (scalar->op == OP_NEGATE) {
@@ -65,6 +66,17 @@ static void product_collect(Graph *graph, const Node *sum, uint32_t summed, cons
     } else list_add(inverse ? &product->denominators : &product->numerators, scalar);
     product_free(&opened);
   }
+}
+
+/* Is the value a matrix-like product: two factors that share a summed variable, each with a kept variable of its own? Both are worth having in memory for
+   themselves (their maps are shared with the other gradients), so nothing is taken out of them. */
+static bool is_matrix_product(Graph *graph, const Node *sum, uint32_t summed) {
+  Product product = {1, 1, {0}, {0}};
+  product_collect(graph, sum, 0, sum->value, false, &product);
+  bool pair = product.numerators.count == 2 && product.denominators.count == 0;
+  uint32_t a = pair ? ((const Scalar *)product.numerators.items[0])->variables : 0, b = pair ? ((const Scalar *)product.numerators.items[1])->variables : 0;
+  product_free(&product);
+  return (a & b & summed) != 0 && (a & ~b & ~summed) != 0 && (b & ~a & ~summed) != 0;
 }
 
 /* The product of the factors that stay (inside) or leave, in the order of their ids, so that equal products are equal pointers; NULL for none. */
@@ -94,7 +106,7 @@ static const Scalar *quotient(Graph *graph, const Scalar *above, const Scalar *b
 static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
   Product product = {1, 1, {0}, {0}};
   uint32_t staying = sum_covers(sum) ? summed : EVERY_FACTOR;
-  product_collect(graph, sum, summed, sum->value, false, &product);
+  product_collect(graph, sum, is_matrix_product(graph, sum, summed) ? 0 : summed, sum->value, false, &product);
   const Scalar *inside = quotient(graph, multiply_all(graph, &product.numerators, staying, true), multiply_all(graph, &product.denominators, staying, true));
   const Scalar *outside = quotient(graph, multiply_all(graph, &product.numerators, staying, false), multiply_all(graph, &product.denominators, staying, false));
   product_free(&product);
@@ -225,16 +237,47 @@ static bool is_centred(Graph *graph, const Node *sum, uint32_t summed, const Sca
   return fabs(count * weight + scale) <= 1e-12 * fabs(scale) && value_matches(graph, sum, inner, inner->rank, summed, by, wanted);
 }
 
-/* The sum of (x - m) over the box of m = mean x is nothing. */
-static bool sum_vanishes(Graph *graph, const Node *sum, uint32_t summed) {
-  const Scalar *value = sum->value;
-  while (value->op == OP_READ && scalar_look_operation(value) == OP_ADD) {
-    const Scalar *behind = scalar_look(graph, sum->box, value);
-    if (behind == NULL) return false;
-    value = behind;
+/* Behind a read of a map that adds: the addition. */
+static const Scalar *look_for_addition(Graph *graph, const Node *sum, const Scalar *scalar) {
+  while (scalar != NULL && scalar->op == OP_READ && scalar_look_operation(scalar) == OP_ADD) scalar = scalar_look(graph, sum->box, scalar);
+  return scalar != NULL && scalar->op == OP_ADD ? scalar : NULL;
+}
+
+/* Is the term a deviation from its mean, times factors without summed variables? */
+static bool term_vanishes(Graph *graph, const Node *sum, uint32_t summed, const Scalar *term) {
+  Product product = {1, 1, {0}, {0}};
+  const Scalar *deviation = NULL;
+  int staying = 0;
+  product_collect(graph, sum, summed, term, false, &product);
+  for (int i = 0; i < product.numerators.count + product.denominators.count; i++) {
+    bool above = i < product.numerators.count;
+    const Scalar *factor = above ? product.numerators.items[i] : product.denominators.items[i - product.numerators.count];
+    if ((factor->variables & summed) == 0) continue;
+    deviation = above ? factor : NULL;
+    staying++;
   }
-  if (value->op != OP_ADD || !sum_covers(sum)) return false;
-  return is_centred(graph, sum, summed, value->argument[0], value->argument[1]) || is_centred(graph, sum, summed, value->argument[1], value->argument[0]);
+  product_free(&product);
+  if (staying != 1 || deviation == NULL || (deviation = look_for_addition(graph, sum, deviation)) == NULL) return false;
+  return is_centred(graph, sum, summed, deviation->argument[0], deviation->argument[1]) ||
+         is_centred(graph, sum, summed, deviation->argument[1], deviation->argument[0]);
+}
+
+/* The sum of (x - m) over the box of m = mean x is nothing, alone or as a term. */
+static Node *sum_drop_deviations(Graph *graph, const Node *sum, uint32_t summed) {
+  if (!sum_covers(sum)) return NULL;
+  if (term_vanishes(graph, sum, summed, sum->value)) return graph_map(graph, sum->rank, sum->shape, sum->batch, scalar_nothing(graph), sum->span);
+  const Scalar *addition = look_for_addition(graph, sum, sum->value), *rest = scalar_nothing(graph);
+  if (addition == NULL) return NULL;
+  List terms = {0};
+  bool drops = false;
+  collect_terms(graph, addition, false, &terms);
+  for (int i = 0; i < terms.count; i++) {
+    if (term_vanishes(graph, sum, summed, terms.items[i])) drops = true;
+    else rest = scalar_apply(graph, OP_ADD, rest, terms.items[i], NULL);
+  }
+  list_free(&terms);
+  if (!drops) return NULL;
+  return graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, rest, sum->name, sum->span);
 }
 
 Node *sum_reduce(Graph *graph, const Node *sum) {
@@ -242,6 +285,6 @@ Node *sum_reduce(Graph *graph, const Node *sum) {
   Node *node = sum_split(graph, sum, summed);
   if (node == NULL) node = sum_flatten(graph, sum);
   if (node == NULL) node = sum_distribute(graph, sum);
-  if (node == NULL && sum_vanishes(graph, sum, summed)) node = graph_map(graph, sum->rank, sum->shape, sum->batch, scalar_nothing(graph), sum->span);
+  if (node == NULL) node = sum_drop_deviations(graph, sum, summed);
   return node;
 }

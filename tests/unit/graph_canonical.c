@@ -158,22 +158,26 @@ START_TEST(sums_become_sets_only_where_every_element_is_written_once) {
 }
 END_TEST
 
-/* A factor without summed variables leaves, through a map too; a window is not summed twice; a contraction inside a sum stays one. */
+/* A factor without summed variables leaves, through a map too, unless the sum is a matrix product; a contraction inside a sum stays one. */
 START_TEST(factors_leave_sums) {
   Session *session = session_new();
   Graph *g = graph_new(session);
-  Node *x = input(g, "x", SHAPE(4, 5)), *s = input(g, "s", SHAPE(4)), *w = input(g, "w", SHAPE(3, 5));
+  Node *x = input(g, "x", SHAPE(4, 5)), *s = input(g, "s", SHAPE(4)), *w = input(g, "w", SHAPE(3, 5)), *v = input(g, "v", SHAPE(5)), *operands[4];
   Node *scaled = map_like(g, x, divide(g, READ(g, x, at(0), at(1)), unary(g, OP_EXP, READ(g, s, at(0)))));
-  Node *sum = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), false,
-                            multiply(g, READ(g, scaled, at(0), at(2)), READ(g, w, at(1), at(2))), NULL, SPAN);
+  Node *sum = graph_compute(g, COMBINE_SUM, 2, (int64_t[]){4, 5}, 0, ACCESS(g, at(0)), SHAPE(4), false, multiply(g, READ(g, scaled, at(0), at(1)), READ(g, v, at(1))), NULL, SPAN);
+  Node *bare = graph_compute(g, COMBINE_SUM, 2, (int64_t[]){4, 5}, 0, ACCESS(g, at(0)), SHAPE(4), false, multiply(g, READ(g, x, at(0), at(1)), READ(g, v, at(1))), NULL, SPAN);
   ck_assert(node_is_map(sum));
+  ck_assert_int_eq(bare->combine, COMBINE_SUM);
+  ck_assert_int_eq(node_operands(sum, operands, 4), 2);
+  ck_assert(operands[0] == bare || operands[1] == bare);
+  Node *product = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), false,
+                                multiply(g, READ(g, scaled, at(0), at(2)), READ(g, w, at(1), at(2))), NULL, SPAN);
+  ck_assert(product->combine == COMBINE_SUM && node_operands(product, operands, 4) == 2 && (operands[0] == scaled || operands[1] == scaled));
   Node *plain = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), false,
-                              multiply(g, READ(g, x, at(0), at(2)), READ(g, w, at(1), at(2))), NULL, SPAN);
-  ck_assert_int_eq(plain->combine, COMBINE_SUM);
-  Node *operands[4];
-  int count = node_operands(sum, operands, 4);
-  ck_assert_int_eq(count, 2);
-  ck_assert(operands[0] == plain || operands[1] == plain);
+                              multiply(g, multiply(g, READ(g, x, at(0), at(2)), READ(g, w, at(1), at(2))), unary(g, OP_EXP, READ(g, s, at(0)))), NULL, SPAN);
+  ck_assert(node_is_map(plain));
+  plain = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), false,
+                        multiply(g, READ(g, x, at(0), at(2)), READ(g, w, at(1), at(2))), NULL, SPAN);
   Node *outer = graph_compute(g, COMBINE_SUM, 2, plain->shape, 0, ACCESS(g, at(1)), SHAPE(3), false, READ(g, plain, at(0), at(1)), NULL, SPAN);
   ck_assert(outer->read_count == 1 && outer->reads[0] == plain);
   Node *rows = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, at(0)), SHAPE(4), false, READ(g, x, at(0), at(1)), NULL, SPAN);
