@@ -80,7 +80,11 @@ static bool normalise_run(Compilation *compilation) { return graphs_run(compilat
 static bool normalise_verify(Compilation *compilation) { return graphs_verify(compilation, "normalise"); }
 static void normalise_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
 
-static bool differentiate_run(Compilation *compilation) { return graphs_run(compilation, transform_differentiate); }
+static bool differentiate_run(Compilation *compilation) {
+  bool fine = graphs_run(compilation, transform_differentiate);
+  if (fine) expand_freeze(compilation->model);
+  return fine;
+}
 static bool differentiate_verify(Compilation *compilation) { return graphs_verify(compilation, "differentiate"); }
 static void differentiate_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
 
@@ -97,10 +101,11 @@ bool compilation_target(Compilation *compilation) {
 
 static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
-  ScheduleOptions options = { target_machine(compilation->target), compilation->options->real, compilation->options->fuse_limit };
+  ScheduleOptions *options = session_allocate(compilation->session, sizeof *options);        /* fusions keep it */
+  *options = (ScheduleOptions){ target_machine(compilation->target), compilation->options->real, compilation->options->fuse_limit };
   compilation->fusions = session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
   for (int at = 0; at < model->routine_count; at++) {
-    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, &options);
+    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, options);
     if (!compilation->fusions[at]) return false;
   }
   return true;

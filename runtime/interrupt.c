@@ -11,10 +11,13 @@
 
 struct Interrupt { sigset_t signals, before; pthread_t thread; atomic_bool asked; };
 
+/* Sent to the watching thread alone. Not pthread_cancel: unwinding needs what a static trainer is not linked with. */
+static const int farewell = SIGUSR2;
+
 static void *watch(void *argument) {
   Interrupt *interrupt = argument;
   int number;
-  for (int times = 0; sigwait(&interrupt->signals, &number) == 0; times++) {
+  for (int times = 0; sigwait(&interrupt->signals, &number) == 0 && number != farewell; times++) {
     if (times > 0) _exit(128 + number);
     atomic_store(&interrupt->asked, true);
     static const char message[] = "\nstopping after this step; once more to stop at once\n";
@@ -31,6 +34,7 @@ Interrupt *interrupt_watch(Problem *problem) {
     return NULL;
   }
   sigemptyset(&interrupt->signals);
+  sigaddset(&interrupt->signals, farewell);
   const int numbers[] = {SIGINT, SIGTERM};
   for (int k = 0; k < 2; k++) {                            /* what was ignored from the start (nohup, jobs of scripts) stays ignored */
     struct sigaction action;
@@ -48,7 +52,7 @@ bool interrupt_asked(const Interrupt *interrupt) { return atomic_load(&interrupt
 
 void interrupt_end(Interrupt *interrupt) {
   if (!interrupt) return;
-  pthread_cancel(interrupt->thread);
+  pthread_kill(interrupt->thread, farewell);
   pthread_join(interrupt->thread, NULL);
   pthread_sigmask(SIG_SETMASK, &interrupt->before, NULL);
   free(interrupt);
