@@ -190,10 +190,10 @@ List graph_order(Graph *graph, int count, Node *const *roots) {
 }
 
 void graph_walk(Graph *graph, const EffectList *effects, void (*visit)(void *context, Node *node), void *context) {
-  List roots = {0};
-  for (int i = 0; i < effects->count; i++) list_add(&roots, effects->items[i].value);
-  List order = graph_order(graph, roots.count, (Node *const *)(const void *)roots.items);
+  Node **roots = nodes_new(effects->count);
+  for (int i = 0; i < effects->count; i++) roots[i] = effects->items[i].value;
+  List order = graph_order(graph, effects->count, roots);
   for (int i = 0; i < order.count; i++) visit(context, (Node *)order.items[i]);
   list_free(&order);
-  list_free(&roots);
+  free(roots);
 }

@@ -84,6 +84,8 @@ void memo_free(Memo *memo) {
   free(memo->values);
 }
 
+Node **nodes_new(int count) { return checked(calloc((size_t)count + 1, sizeof(Node *))); }
+
 void list_add(List *list, const void *item) {
   if (list->count == list->capacity) {
     list->capacity = list->capacity == 0 ? 16 : 2 * list->capacity;

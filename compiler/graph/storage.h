@@ -22,6 +22,7 @@ void memo_free(Memo *memo);
 /* A growing array of pointers, for one traversal: start with {0}, end with list_free. */
 typedef struct List { int count, capacity; const void **items; } List;
 
+Node **nodes_new(int count);                               /* count NULLs, for one traversal: free when done */
 void list_add(List *list, const void *item);
 void list_free(List *list);
 

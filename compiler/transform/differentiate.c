@@ -5,15 +5,45 @@
 
 #include <stdlib.h>
 
-static Node *resolve(Rebuilding *rebuilding, Node *node) {
+/* All grads of the effects, and what those that are resolved have become: the many of one objective share a sweep. */
+typedef struct Resolution { List grads; Memo adjoints; } Resolution;
+
+static void collect_grad(void *context, Node *node) {
+  if (node->kind == NODE_GRAD) list_add(context, node);
+}
+
+/* Replaces every grad of the same e whose v has an image already: all that lie on paths to e do. */
+static void resolve_all(Rebuilding *rebuilding, const Node *old_e) {
+  Resolution *resolution = rebuilding->context;
   Graph *graph = rebuilding->graph;
+  Node *e = rebuild_image(rebuilding, old_e);
+  Node **grads = nodes_new(resolution->grads.count), **at = nodes_new(resolution->grads.count), **adjoints = nodes_new(resolution->grads.count);
+  int count = 0;
+  for (int i = 0; i < resolution->grads.count; i++) {
+    Node *grad = (Node *)resolution->grads.items[i];
+    if (grad->operand[0] != old_e || memo_get(&rebuilding->images, grad->operand[1]->id) == NULL) continue;
+    grads[count] = grad;
+    at[count++] = rebuild_image(rebuilding, grad->operand[1]);
+  }
+  transform_adjoint(graph, e, count, at, adjoints);
+  for (int i = 0; i < count; i++) {
+    const Node *v = at[i];
+    if (adjoints[i] == NULL) adjoints[i] = graph_map(graph, v->rank, v->shape, v->batch, scalar_nothing(graph), grads[i]->span);
+    memo_put(&resolution->adjoints, grads[i]->id, adjoints[i]);
+  }
+  free(grads);
+  free(at);
+  free(adjoints);
+}
+
+static Node *resolve(Rebuilding *rebuilding, Node *node) {
+  Resolution *resolution = rebuilding->context;
   if (node->kind != NODE_GRAD) return rebuild_node(rebuilding, node, false);
-  Node *e = rebuild_image(rebuilding, node->operand[0]), *v = rebuild_image(rebuilding, node->operand[1]), *adjoint = NULL;
-  /* Asked of the graph as it was written: there a gradient still depends on all that its operand depends on. */
-  if (!transform_reaches(graph, node->operand[1], node->operand[0]))
-    diagnostic_report(graph_session(graph), E3004, node->span, "no path leads from the one to the other");
-  transform_adjoint(graph, e, 1, &v, &adjoint);
-  return adjoint != NULL ? adjoint : graph_map(graph, v->rank, v->shape, v->batch, scalar_nothing(graph), node->span);
+  if (memo_get(&resolution->adjoints, node->id) == NULL) resolve_all(rebuilding, node->operand[0]);
+  Node *adjoint = (Node *)memo_get(&resolution->adjoints, node->id);
+  if (node_is_nothing(adjoint) && !transform_reaches(rebuilding->graph, rebuild_image(rebuilding, node->operand[1]), rebuild_image(rebuilding, node->operand[0])))
+    diagnostic_report(graph_session(rebuilding->graph), E3004, node->span, "no path leads from the one to the other");
+  return adjoint;
 }
 
 static Node *strip(Rebuilding *rebuilding, Node *node) {
@@ -22,7 +52,12 @@ static Node *strip(Rebuilding *rebuilding, Node *node) {
 }
 
 EffectList transform_differentiate(Graph *graph, EffectList effects) {
-  return rebuild_effects(graph, rebuild_effects(graph, effects, resolve, NULL), strip, NULL);
+  Resolution resolution = {{0}, {0}};
+  graph_walk(graph, &effects, collect_grad, &resolution.grads);
+  effects = rebuild_effects(graph, effects, resolve, &resolution);
+  list_free(&resolution.grads);
+  memo_free(&resolution.adjoints);
+  return rebuild_effects(graph, effects, strip, NULL);
 }
 
 /* ---- simplify: everything once more, now that marks are gone, until nothing changes ------------------------------------------- */
