@@ -26,7 +26,7 @@ static bool piece_moves(Pieces *file, int line, int at) {
 
 static bool pieces_belong(Pieces *file, int line, int above, int at) {
   const Piece *upper = line_piece(file, line - 1, above), *lower = line_piece(file, line, at);
-  if (upper->kind != lower->kind || upper->source_column != lower->source_column || upper->kind == COMMENT) return false;
+  if (upper->kind != lower->kind || upper->source_column != lower->source_column) return false;
   if (!piece_moves(file, line - 1, above) || !piece_moves(file, line, at)) return false;
   return at == 0 || (above > 0 && upper->blanks_before > 1) || lower->blanks_before > 1;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CODE_COLUMN = 88, SHOWN_CONTEXTS = 6 };
+enum { CODE_COLUMN = 88, SHOWN_CONTEXTS = 6, SHOWN_MESSAGES = 200 };
 
 typedef enum Severity { ERROR, WARNING } Severity;
 
@@ -184,9 +184,12 @@ void diagnostic_print_all(Session *session, FILE *out) {
     entries[count++] = (Entry){ diagnostic, rank };
   }
   qsort(entries, (size_t)count, sizeof *entries, entry_compare);
+  int shown = 0;
   for (int at = 0; at < count; at++) {
-    if (!entry_repeats(entries, at)) diagnostic_print(out, session, entries[at].diagnostic);
+    if (entry_repeats(entries, at)) continue;
+    if (++shown <= SHOWN_MESSAGES) diagnostic_print(out, session, entries[at].diagnostic);
   }
+  if (shown > SHOWN_MESSAGES) fprintf(out, "… and %d more messages\n", shown - SHOWN_MESSAGES);
 }
 
 /* ---- did you mean --------------------------------------------------------------------------------------------------------- */

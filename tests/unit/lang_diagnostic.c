@@ -140,6 +140,17 @@ START_TEST(deep_contexts_are_shortened) {
 }
 END_TEST
 
+START_TEST(not_more_than_anyone_reads) {
+  Session *session = session_new();
+  const Source *source = source_of(session, "x");
+  for (int at = 0; at < 1000; at++) diagnostic_report(session, E2001, span_of(source, "x"), "%d", at);
+  char *text = messages_text(session);
+  ck_assert(strstr(text, "^ 199\n… and 800 more messages\n") && !strstr(text, "^ 200\n"));
+  free(text);
+  session_free(session);
+}
+END_TEST
+
 START_TEST(codes) {
   DiagnosticCode code;
   ck_assert(diagnostic_code_find("E2004", &code) && code == E2004);
@@ -166,5 +177,5 @@ END_TEST
 
 int main(void) {
   return tests_run("diagnostic", (const TTest *const[]){ whole_message, carets_stand_below_what_is_seen, odd_places, long_lines_are_cut_around_the_caret,
-                                                         order_and_repetitions, deep_contexts_are_shortened, codes, nearest_names, NULL });
+                                                         order_and_repetitions, deep_contexts_are_shortened, not_more_than_anyone_reads, codes, nearest_names, NULL });
 }
