@@ -21,9 +21,9 @@ static const Linker linkers[] = {
 #ifdef GANC_SANITIZE                                       /* tests only: sanitizers link dynamically */
   { { GANC_SANITIZE, "-no-pie", "-fsanitize=address,undefined", "-o", "OUTPUT", "RUNTIME", "MODEL", "-lpng", "-lz", "-lm", "-pthread" } },
 #else
-  { { "ld", "-static", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
-  { { "ld.lld", "-static", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
-  { { "cc", "-static", "-nostdlib", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
+  { { "ld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
+  { { "ld.lld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
+  { { "cc", "-static", "-nostdlib", "-Wl,--eh-frame-hdr", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
 #endif
 };
 enum { LINKER_COUNT = sizeof linkers / sizeof *linkers };
