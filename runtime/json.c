@@ -198,7 +198,7 @@ static bool parse_number(Parser *parser, Json *value) {
   if (isinf(value->number)) return parser_fail(parser, start, "a number that float64 can hold");
   errno = 0;
   value->integer = whole ? strtoll(copy, NULL, 10) : 0;
-  value->whole = whole && errno == 0;
+  value->whole = whole && errno == 0 && !(value->number == 0 && signbit(value->number));  /* no integer is -0 */
   return true;
 }
 

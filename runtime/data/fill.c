@@ -78,20 +78,24 @@ static inline __attribute__((always_inline)) void put(const Conversion *conversi
 
 enum { BLOCK = 16 };                                       /* rows read side by side: with the batch innermost, a cache line of float32 */
 
-typedef struct Target { int64_t rank; const int64_t *shape, *stride; int64_t batch_stride, size; void *data; } Target;
+/* The axes of a sample, the last one apart: a loop without a carry. */
+typedef struct Target { int64_t rank; const int64_t *shape, *stride; int64_t last, last_stride, batch_stride, size; void *data; } Target;
 
 /* Samples rows[0..n) to batch places first..first+n, element by element in the order of the file. */
 static inline __attribute__((always_inline)) void fill_block(const Conversion *conversion, ElementType from, const uint8_t *const *rows, int n, const Target *target, StorageType to, int64_t first) {
-  int64_t index[8] = {0}, at = first * target->batch_stride;
-  for (int64_t element = 0; element < target->size; element++) {
-    if (n == BLOCK && target->batch_stride == 1)
-      for (int i = 0; i < BLOCK; i++) put(conversion, from, rows[i], element, to, target->data, at + i);
-    else
-      for (int i = 0; i < n; i++) put(conversion, from, rows[i], element, to, target->data, at + i * target->batch_stride);
+  int64_t index[8] = {0}, start = first * target->batch_stride, batch_stride = target->batch_stride;
+  void *data = target->data;
+  for (int64_t element = 0; element < target->size;) {
+    for (int64_t i = 0, at = start; i < target->last; i++, element++, at += target->last_stride) {
+      if (n == BLOCK && batch_stride == 1)
+        for (int k = 0; k < BLOCK; k++) put(conversion, from, rows[k], element, to, data, at + k);
+      else
+        for (int k = 0; k < n; k++) put(conversion, from, rows[k], element, to, data, at + k * batch_stride);
+    }
     for (int64_t axis = target->rank; axis-- > 0;) {
-      at += target->stride[axis];
+      start += target->stride[axis];
       if (++index[axis] < target->shape[axis]) break;
-      at -= index[axis] * target->stride[axis];
+      start -= index[axis] * target->stride[axis];
       index[axis] = 0;
     }
   }
@@ -114,7 +118,11 @@ void dataset_fill(const Dataset *dataset, const int64_t *indices, int64_t n, con
   Conversion conversion;
   conversion_start(&conversion, dataset, record);
   int64_t axis = record->batch != 0, row_bytes = dataset->size * (int64_t)element_bytes(dataset->type);
-  Target target = { .rank = record->rank - axis, .shape = record->shape + axis, .stride = record->stride + axis, .batch_stride = axis ? record->stride[0] : 0, .size = dataset->size, .data = data };
+  int64_t rank = record->rank - axis;                      /* of a sample */
+  Target target = { .shape = record->shape + axis, .stride = record->stride + axis, .batch_stride = axis ? record->stride[0] : 0, .size = dataset->size, .data = data };
+  target.rank = rank > 0 ? rank - 1 : 0;
+  target.last = rank > 0 ? target.shape[rank - 1] : 1;
+  target.last_stride = rank > 0 ? target.stride[rank - 1] : 0;
   /* Side by side only where neighbours in the batch are neighbours in memory. */
   int64_t width = target.batch_stride == 1 || target.size == 1 ? BLOCK : 1;
   for (int64_t first = 0; first < n; first += width) {

@@ -74,7 +74,8 @@ static bool gzip_read(Dataset *dataset, z_stream *stream, size_t size, IdxHeader
   size_t length = got == 4 && start[3] <= IO_RANK_LIMIT ? 4 * (size_t)start[3] : 0;
   if (!inflate_some(stream, dataset->name, start + got, length, &more, &ended, problem)) return false;
   if (!header_read(dataset->name, start, (size_t)(got + more), header, problem)) return false;
-  if (header->data_bytes / DEFLATE_RATIO > size) return check_size(dataset->name, header, (uint64_t)size * DEFLATE_RATIO, problem);
+  if (header->data_bytes / DEFLATE_RATIO > size)
+    return problem_set(problem, "%s: its header announces %" PRIu64 " bytes, the %zu compressed ones hold at most %zu; the file is damaged", dataset->name, header->data_bytes, size, size * DEFLATE_RATIO);
   dataset->owned = system_allocate(header->data_bytes + 1);
   if (!dataset->owned) return problem_out_of_memory(problem, dataset->name, header->data_bytes);
   if (!inflate_some(stream, dataset->name, dataset->owned, header->data_bytes, &got, &ended, problem)) return false;

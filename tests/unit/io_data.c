@@ -147,7 +147,7 @@ START_TEST(idx_plain_and_compressed) {
   one[4] = 0, one[8] = 0x10, one[12] = 0;
   size = compress_gzip(one, sizeof idx_images, packed, sizeof packed);
   ck_assert(!idx_from(packed, size, &problem));
-  ck_assert_says(problem, "needs 1610612742 bytes");
+  ck_assert_says(problem, "announces 1610612742 bytes, the ");
 }
 END_TEST
 
@@ -261,16 +261,16 @@ END_TEST
 
 /* Every type of stored number, both types of tensors, batch innermost and outermost, whole blocks and remainders, against the definition. */
 START_TEST(fills_by_the_definition) {
-  enum { COUNT = 50, ROWS = 5, COLUMNS = 7, SIZE = ROWS * COLUMNS };
+  enum { COUNT = 50, PLANES = 3, ROWS = 5, COLUMNS = 7, SIZE = PLANES * ROWS * COLUMNS };
   static uint8_t stored[COUNT * SIZE * 8 + 1];
   for (size_t i = 0; i < sizeof stored; i++) stored[i] = (uint8_t)(i * 37 + i / 256);
   for (int type = 0; type < ELEMENT_TYPE_COUNT; type++) {
-    Dataset dataset = { .name = (char *)"test", .type = (ElementType)type, .rank = 2, .shape = { ROWS, COLUMNS }, .size = SIZE, .count = COUNT, .rows = stored + 1 };   /* no alignment */
+    Dataset dataset = { .name = (char *)"test", .type = (ElementType)type, .rank = 3, .shape = { PLANES, ROWS, COLUMNS }, .size = SIZE, .count = COUNT, .rows = stored + 1 };   /* no alignment */
     for (int layout = 0; layout < 8; layout++) {
       int64_t n = layout & 1 ? 37 : 32;
       bool outer = layout & 2, wide = layout & 4;
-      TensorRecord record = { .name = "x", .type = wide ? STORAGE_F64 : STORAGE_F32, .rank = 4, .shape = { n, 1, ROWS, COLUMNS }, .batch = 1, .low = -1, .high = 3 };
-      int64_t inner[4] = { 1, SIZE * n, COLUMNS * n, n }, dense[4] = { SIZE, SIZE, COLUMNS, 1 };
+      TensorRecord record = { .name = "x", .type = wide ? STORAGE_F64 : STORAGE_F32, .rank = 4, .shape = { n, PLANES, ROWS, COLUMNS }, .batch = 1, .low = -1, .high = 3 };
+      int64_t inner[4] = { 1, ROWS * COLUMNS * n, COLUMNS * n, n }, dense[4] = { SIZE, ROWS * COLUMNS, COLUMNS, 1 };
       memcpy(record.stride, outer ? dense : inner, sizeof inner);
       Problem problem = { "" };
       ck_assert_msg(dataset_fits(&dataset, &record, &problem), "%s", problem.text);
@@ -284,7 +284,7 @@ START_TEST(fills_by_the_definition) {
         for (int64_t e = 0; e < SIZE; e++) {
           double value = element_read(dataset.type, dataset.rows, indices[i] * SIZE + e);
           if (element_is_integer(dataset.type)) value = -1 + (value - low) / (high - low) * 4;
-          int64_t at = i * record.stride[0] + e / COLUMNS * record.stride[2] + e % COLUMNS * record.stride[3];
+          int64_t at = i * record.stride[0] + e / (ROWS * COLUMNS) * record.stride[1] + e / COLUMNS % ROWS * record.stride[2] + e % COLUMNS * record.stride[3];
           double found = wide ? data[at] : (double)((float *)data)[at];
           if (isnan(value)) ck_assert(isnan(found));
           else if (isinf((float)value)) ck_assert(wide ? found == value : isinf(found));

@@ -89,11 +89,14 @@ START_TEST(whole_numbers_keep_64_bits) {
   ck_assert(root->first->next->whole && root->first->next->integer == INT64_MIN);
   ck_assert(!root->first->next->next->whole);
   json_free(root);
+  root = parse("-0", NULL);
+  ck_assert(!root->whole && signbit(root->number));
+  json_free(root);
 }
 END_TEST
 
 START_TEST(writes_what_it_reads) {
-  static const double numbers[] = { 0, -0.0, 0.1, 1.0 / 3, 1e300, 5e-324, 123456789.125, -2.5, 1e22 };
+  static const double numbers[] = { 0, -0.0, 0.1, 0.1 + 0.2, 1.0 / 3, 1e300, 5e-324, 123456789.125, -2.5, 1e22 };
   for (int indented = 0; indented < 2; indented++) {
     JsonWriter *writer = json_writer_new(indented);
     json_open_object(writer, NULL);
