@@ -175,8 +175,9 @@ static void line_place(Walk *walk, int number) {
   if (closes(first->kind) && innermost) {
     line->parent = innermost->line;
   } else if (continues && !in_brackets(walk)) {
+    bool beside_block = first->kind == ELSE && walk->last->kind == '}';    /* a comment stands between them */
     line->parent = walk->statement;
-    line->indentation = first->kind == ARROW ? RESULT_INDENTATION : INDENTATION;
+    line->indentation = beside_block ? 0 : first->kind == ARROW ? RESULT_INDENTATION : INDENTATION;
   } else if (innermost) {
     line->parent = innermost->line;
     line->indentation = INDENTATION;

@@ -30,7 +30,7 @@
 static void gan_error(const Span *span, Reader *reader, void *scanner, const char *message);
 }
 
-%token <text> NAME "a name" NUMBER "a number" STRING "a text"
+%token <text> NAME "a name" NUMBER "a number" STRING "a text in quotes"
 %token <op> REDUCE "a sum"
 %token USE "use" DATA "data" NOISE "noise" WEIGHT "weight" STATE "state" FN "fn" LAYER "layer" NETWORK "network" PHASE "phase"
 %token OUTPUT "output" TRAIN "train" FROM "from" IN "in" MINIMIZES "minimizes" MAXIMIZES "maximizes" OPTIMIZE "optimize"

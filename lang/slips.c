@@ -157,7 +157,7 @@ void slip_depth(Reader *reader, Span span) {
 
 typedef struct Expected { const char *const *names; int count; } Expected;
 
-static const char *const begins_expression[] = { "a name", "a number", "a text", "a sum", "(", "[", "-", "fresh", "if", "not", "..." };
+static const char *const begins_expression[] = { "a name", "a number", "a text in quotes", "a sum", "(", "[", "-", "fresh", "if", "not", "..." };
 static const char *const begins_statement[] = {
   "use", "data", "noise", "weight", "state", "fn", "layer", "network", "phase", "output", "train", "optimize", "update", "draw", "repeat", "every", "for",
 };
@@ -282,7 +282,8 @@ static bool slip_end(Reader *reader, Expected expected) {
   bool next_line = reader->token.starts_line && layout_wants_more(reader->before.kind);
   if (!last && !line && !next_line) return false;
   Span place = reader->before.span.source ? reader->before.span : reader->token.span;
-  Diagnostic *diagnostic = diagnostic_report(reader->session, last ? E1012 : E1017, place, "after this, %s is expected", expected_text(reader->session, expected));
+  const char *wanted = expected_text(reader->session, expected);
+  Diagnostic *diagnostic = diagnostic_report(reader->session, last ? E1012 : E1017, place, "after this, %s is expected", wanted);
   if (next_line && !last && !line) diagnostic_also(diagnostic, reader->token.span, "this cannot follow");
   return true;
 }
@@ -341,7 +342,8 @@ void slip_syntax(Reader *reader, const char **names, int count) {
   Expected expected = { names, count };
   bool said = reader->slip.source && reader->slip.from == reader->token.span.from;
   if (reader->stopped || said) return;
-  if (slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected) || slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
+  if (slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected)) return;
+  if (slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, reader->token.span, "expected %s", expected_text(reader->session, expected));
   const char *habit = habit_of(reader, reader->token);
   if (habit) diagnostic_hint(diagnostic, "%s", habit);
