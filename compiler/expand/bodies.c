@@ -127,11 +127,14 @@ static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value 
     return;
   }
   if (target->kind != SYNTAX_TUPLE && target->kind != SYNTAX_LIST) {
-    Diagnostic *diagnostic = evaluator_report(e, target->kind == SYNTAX_CALL ? E2045 : E2065, target->span, "this is not a name");
-    if (target->kind == SYNTAX_CALL) diagnostic_hint(diagnostic, "write `fn` before it, at the top of the file");
+    Diagnostic *diagnostic = evaluator_report(e, E2065, target->span, "this is not a name");
+    if (target->kind == SYNTAX_CALL) diagnostic_hint(diagnostic, "functions are defined at the top of the file: `fn f(x) = …`");
     return;
   }
-  Value *list = value_as_list(e, value, target->span);
+  value = value_dereference(e, value);
+  bool parts = value->kind == VALUE_LIST || value->kind == VALUE_RECORD || value->kind == VALUE_NETWORK || value->kind == VALUE_RANGE || value->kind == VALUE_TENSOR;
+  if (!parts && value->kind != VALUE_ERROR) evaluator_report(e, E2056, target->span, "%d names for %s", target->items.count, value_text(e, value));
+  Value *list = parts ? value_as_list(e, value, target->span) : NULL;
   if (list == NULL) return;
   if (list->list.count != target->items.count) {
     evaluator_report(e, E2056, target->span, "%d names for %d parts", target->items.count, list->list.count);
@@ -242,6 +245,11 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
   if (right->kind == VALUE_ERROR) return false;
   if (binding->binary.op == OPERATOR_LESS) {
     int64_t count;
+    if (value_dereference(e, right)->kind == VALUE_TENSOR) {
+      Diagnostic *diagnostic = evaluator_report(e, E2067, binding->binary.right->span, "this is known only while training");
+      diagnostic_hint(diagnostic, "`repeat` in `train` takes such a count");
+      return false;
+    }
     if (!value_static_whole(e, right, binding->binary.right->span, &count)) return false;
     Value *range = value_kind(e, VALUE_RANGE);
     range->range.low = 0, range->range.high = (double)count - 1;
@@ -338,6 +346,7 @@ Value *body_run(Evaluator *e, Frame *frame, const Syntax *body) {
   Value *value = NULL;
   int errors = e->error_count;
   for (int k = 0; k < body->items.count; k++) {
+    if (e->error_count > errors && frame->scope->standard == NULL) break;      /* what follows in the library is a consequence */
     bool has_value;
     Value *here = statement_run(e, frame, body->items.items[k], &has_value);
     value = has_value ? here : NULL;

@@ -200,10 +200,14 @@ static Value *run_zip(Evaluator *e, Frame *frame, const Builtin *self, const Arg
 static Value *run_require(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
   bool holds;
+  if (arguments->values[1]->kind != VALUE_STRING) {
+    Diagnostic *diagnostic = evaluator_report(e, E2023, arguments->spans[1], "this is %s", value_text(e, arguments->values[1]));
+    diagnostic_hint(diagnostic, "`require(condition, \"what is wrong\")`");
+    return value_error(e);
+  }
   if (!value_static_truth(e, arguments->values[0], arguments->spans[0], &holds)) return value_error(e);
   if (holds) return value_truth(e, true);
-  const char *message = arguments->values[1]->kind == VALUE_STRING ? arguments->values[1]->string : "it is false";
-  evaluator_report(e, E2037, arguments->spans[0], "%s", message);
+  evaluator_report(e, E2037, arguments->spans[0], "%s", arguments->values[1]->string);
   return value_error(e);
 }
 

@@ -106,8 +106,9 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
   for (int k = 0; k < recipe->count; k++) {
     Value *value = recipe->settings[k].value;
     if (value->kind == VALUE_TENSOR && value->tensor.random) {
-      Diagnostic *diagnostic = evaluator_report(e, E3034, arguments->span, "`%s` is given something random", name);
-      diagnostic_hint(diagnostic, "random values are parameters, not settings");
+      bool listed = k < arguments->count;
+      Diagnostic *diagnostic = evaluator_report(e, listed ? E2066 : E3034, listed ? arguments->spans[k] : arguments->span, "`%s` takes settings here, and this is random", name);
+      diagnostic_hint(diagnostic, "values come in a second list: `%s(settings)(values)`, or `value |> %s(settings)`", name, name);
       return value_error(e);
     }
   }
@@ -294,10 +295,15 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
   Frame frame = {.scope = recipe->definition->scope, .context = context, .definition = definition, .loop = ""};
   CallSite site = {syntax_kind_name(definition->kind), definition->definition.name, arguments->span, e->site};
   Value *value = NULL;
+  int rank;
+  int64_t shape[OWN_LIMIT];
   if (!bind_settings(e, &frame, recipe, definition, arguments->span) || !bind_parameters(e, &frame, definition, arguments)) value = value_error(e);
   else {
     e->site = &site;
-    value = body_run(e, &frame, definition->definition.body);
+    const Syntax *result = definition->definition.result;
+    int errors = e->error_count;                           /* a promise that cannot be read spoils all that follows */
+    if (result != NULL && result->result.name != NULL) declared_shape(e, &frame, result->result.name, &rank, shape);
+    value = e->error_count > errors ? value_error(e) : body_run(e, &frame, definition->definition.body);
     if (value == NULL || value->kind != VALUE_ERROR) value = result_of(e, &frame, definition, value);
     e->site = site.outer;
   }

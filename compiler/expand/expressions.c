@@ -50,7 +50,12 @@ Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(
   value = value_dereference(e, value);
   if (value->kind == VALUE_NUMBER && evaluate_static != NULL) {
     const Scalar *runtime = value->number.settings == 0 ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
-    return number_with(e, evaluate_static(value->number.value), false, runtime, value->number.settings);
+    double result = evaluate_static(value->number.value);
+    if (!isfinite(result) && isfinite(value->number.value)) {
+      evaluator_report(e, E2059, span, "its argument is %g", value->number.value);
+      return value_error(e);
+    }
+    return number_with(e, result, false, runtime, value->number.settings);
   }
   if (value->kind == VALUE_LIST) {
     Value *result = value_list(e, value->list.count, value->list.items);
@@ -196,6 +201,11 @@ Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, 
   if (left->kind == VALUE_NUMBER && right->kind == VALUE_NUMBER) return apply_numbers(e, row, left, right, span, left_span, right_span);
   if (left->kind == VALUE_STRING && right->kind == VALUE_STRING && (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL))
     return value_truth(e, (strcmp(left->string, right->string) == 0) == (op == OPERATOR_EQUAL));
+  if ((left->kind == VALUE_STRING) != (right->kind == VALUE_STRING) && row->truth && !row->takes_truth) {
+    Diagnostic *diagnostic = evaluator_report(e, E2064, right_span, "this is %s", value_text(e, right));
+    diagnostic_also(diagnostic, left_span, "this is %s", value_text(e, left));
+    return value_error(e);
+  }
   if (takes_lists(e, left, right)) return apply_lists(e, op, left, right, span, left_span, right_span);
   return apply_row(e, row, left, right, span, left_span, right_span);
 }
@@ -227,7 +237,9 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
     }
     Value *spread = evaluate(e, frame, item->operand);
     if (spread->kind == VALUE_ERROR) return spread;
-    Value *list = value_as_list(e, spread, item->operand->span);
+    bool spreads = spread->kind == VALUE_LIST || spread->kind == VALUE_RECORD || spread->kind == VALUE_NETWORK || spread->kind == VALUE_RANGE || spread->kind == VALUE_TENSOR;
+    if (!spreads) evaluator_report(e, E2058, item->span, "this is %s", value_text(e, spread));
+    Value *list = spreads ? value_as_list(e, spread, item->operand->span) : NULL;
     if (list == NULL) return value_error(e);
     for (int j = 0; j < list->list.count; j++) ARRAY_ADD(e, items, count, capacity, list->list.items[j]);
   }

@@ -291,7 +291,13 @@ Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax) {
   int count = syntax->subscript.items.count;
   Value **subscripts = session_allocate(e->session, (size_t)(count + 1) * sizeof *subscripts);
   for (int k = 0; k < count; k++) {
-    subscripts[k] = evaluate(e, frame, syntax->subscript.items.items[k]);
+    const Syntax *item = syntax->subscript.items.items[k];
+    if (item->kind == SYNTAX_NAME && name_find(e, frame, item->name, item->span) == NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E2050, item->span, "nothing is called `%s`", item->name);
+      diagnostic_hint(diagnostic, "an index lives in the definition that has it on its left side, or in `sum[%s] …`", item->name);
+      return value_error(e);
+    }
+    subscripts[k] = evaluate(e, frame, item);
     if (subscripts[k]->kind == VALUE_ERROR) return subscripts[k];
   }
   return value_subscript(e, value, count, subscripts, (const Syntax *const *)syntax->subscript.items.items, syntax->span);

@@ -47,6 +47,18 @@ static void settings_override(Evaluator *e) {
   }
 }
 
+/* ---- names that nothing mentions ------------------------------------------------------------------------------------------------ */
+
+/* Every name of the file once, so that mistakes are found where nothing mentions them yet. */
+static void entries_check(Evaluator *e) {
+  Frame frame = frame_top(e, true, "");
+  for (int k = 0; k < e->file.count; k++) {
+    evaluation_open(e, "names");
+    name_find(e, &frame, e->file.entries[k].name, e->file.entries[k].syntax->span);
+    evaluation_abandon(e);
+  }
+}
+
 /* ---- outputs ------------------------------------------------------------------------------------------------------------------------ */
 
 static void output_run(Evaluator *e, const Syntax *syntax) {
@@ -153,6 +165,7 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
   if (train == NULL || e->error_count > 0) return NULL;
   settings_override(e);
   if (!train_scan(e, train)) return NULL;
+  entries_check(e);
   objectives_prepare(e);
   for (int k = 0; k < file->items.count; k++)              /* outputs before training: their errors stand on their own */
     if (file->items.items[k]->kind == SYNTAX_OUTPUT) output_run(e, file->items.items[k]);

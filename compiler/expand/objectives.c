@@ -211,6 +211,8 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
   for (int p = 0; p < update->players.names.count && player_count < 32; p++) {
     const Syntax *name = update->players.names.items[p];
     Network *player = network_find(e, frame, name->name, name->span);
+    for (int q = 0; q < p; q++)
+      if (update->players.names.items[q]->name == name->name) evaluator_report(e, E3041, name->span, "`%s` again", name->name);
     if (player != NULL && check_player(e, update, name, label_count, labels)) players[player_count++] = player;
   }
   if (e->error_count > errors) return;

@@ -8,6 +8,7 @@ typedef struct Builder {
   ModelSchedule *sequence;                                 /* where statements go */
   int capacity;
   bool open;                                               /* an evaluation waits for more statements */
+  bool drawing;                                            /* it is a `draw` */
   Span span;
   int kept, kept_capacity; Binding *locals;                /* names of the open evaluation that become tensors when it closes */
 } Builder;
@@ -38,6 +39,10 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
     Value *value = value_dereference(e, local->value);
     if (value->kind != VALUE_TENSOR) continue;
     if (value->tensor.random) {
+      if (!builder->drawing) {
+        Diagnostic *diagnostic = evaluator_report(e, E3032, builder->span, "`%s` differs from sample to sample", local->name);
+        diagnostic_hint(diagnostic, "take `E[…]` of it, or use it inside one `draw { }`");
+      }
       for (int j = 0; j < frame->count; j++)
         if (frame->names[j].name == local->name) frame->names[j].value = NULL;
       continue;
@@ -246,10 +251,10 @@ static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Sy
     if (!drawing) {
       builder_close(e, frame, builder);
       builder_open(e, frame, builder, "draw", syntax->span);
-      e->evaluation->counted = true;
+      builder->drawing = e->evaluation->counted = true;
     }
     block_run(e, frame, builder, syntax->operand, true);
-    if (!drawing) builder_close(e, frame, builder);
+    if (!drawing) builder_close(e, frame, builder), builder->drawing = false;
     return;
   case SYNTAX_ASSIGN:
     if (sets_batch(syntax)) {
@@ -312,6 +317,7 @@ static void optimize_scan(Evaluator *e, Frame *frame, const Syntax *block, bool 
     if (!outermost) {
       Diagnostic *diagnostic = evaluator_report(e, E3029, syntax->span, "this is inside another block");
       diagnostic_hint(diagnostic, "it is a declaration: one optimizer per player, for the whole of training");
+      continue;
     }
     for (int p = 0; p < syntax->players.names.count; p++) {
       const Syntax *name = syntax->players.names.items[p];

@@ -209,6 +209,7 @@ static const struct { ValueKind kind; DiagnosticCode code; const char *hint; } n
   {VALUE_INSTANCE, E2032, "apply it: `x |> layer`, or `layer(x)`"},
   {VALUE_FUNCTION, E2033, "call it"},
   {VALUE_BUILTIN, E2033, "call it"},
+  {VALUE_NETWORK, E2034, "apply it: `G(z)`; where a list is wanted, it is the list of its weights"},
   {VALUE_STRING, E2020, "strings name files and messages only"},
   {VALUE_RECORD, E2020, "choose a member: `value.name`"},
   {VALUE_RANGE, E2020, "a range bounds an index, a loop or a slice"},
@@ -255,10 +256,6 @@ Value *value_as_tensor(Evaluator *e, Value *value, Span span) {
     return tensor;
   }
   case VALUE_LIST: return stack_list(e, value, span);
-  case VALUE_NETWORK: {
-    Value *weights = value_as_list(e, value, span);
-    return weights == NULL ? value_error(e) : stack_list(e, weights, span);
-  }
   default: break;
   }
   for (size_t k = 0; k < sizeof not_values / sizeof *not_values; k++)
@@ -400,7 +397,7 @@ bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_
   for (int d = 0; d < *rank; d++) {
     if (!value_static_whole(e, value->list.items[d], span, &shape[d])) return false;
     if (shape[d] < 1 || shape[d] > 1 << 30) {
-      evaluator_report(e, E2015, span, "axis %d would have %lld elements", d + 1, (long long)shape[d]);
+      evaluator_report(e, shape[d] < 1 ? E2015 : E2060, span, "axis %d would have %lld elements", d + 1, (long long)shape[d]);
       return false;
     }
   }
