@@ -27,17 +27,12 @@ struct Pool {
   _Alignas(64) _Atomic uint32_t bell;                      /* changes with every job; what parked workers wait on */
   _Atomic uint32_t parked;
   _Atomic bool ending;
-  bool flush;
   int spin_turns, vector_bytes;
   cpu_set_t processors;                                    /* that the process may use */
   int first_processor;                                     /* where the caller was when it made the pool */
   int started;                                             /* workers besides the caller */
   struct Worker { Pool *pool; int number; pthread_t thread; } workers[THREAD_LIMIT];
 };
-
-static void flush_denormals(bool flush) {
-  if (flush) _mm_setcsr(_mm_getcsr() | FLUSH_BITS);
-}
 
 static void claim_chunks(Pool *pool, int worker) {
   for (;;) {
@@ -83,7 +78,6 @@ static void start_apart(const Pool *pool, int distance) {
 static void *worker_main(void *argument) {
   struct Worker *worker = argument;
   Pool *pool = worker->pool;
-  flush_denormals(pool->flush);
   start_apart(pool, worker->number);
   uint32_t heard = 0;
   while (!atomic_load(&pool->ending)) {
@@ -133,12 +127,11 @@ Pool *pool_create(int threads, bool flush, Problem *problem) {
     return NULL;
   }
   memset(pool, 0, sizeof *pool);
-  pool->flush = flush;
   pool->spin_turns = threads <= processor_count() ? SPIN_TURNS : 0;    /* with more threads than processors, spinning keeps the others from working */
   if (sched_getaffinity(0, sizeof pool->processors, &pool->processors) != 0) CPU_ZERO(&pool->processors);
   pool->first_processor = sched_getcpu();
   pool->vector_bytes = processor_vector_bytes();
-  flush_denormals(flush);
+  if (flush) _mm_setcsr(_mm_getcsr() | FLUSH_BITS);        /* new threads inherit it */
   for (int k = 1; k < threads; k++) {
     struct Worker *worker = &pool->workers[k];
     *worker = (struct Worker){.pool = pool, .number = k};
