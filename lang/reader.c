@@ -93,7 +93,7 @@ static const char *documentation_text(const Reader *reader, Documentation docume
 static const bool documented[] = {
   [SYNTAX_ASSIGN] = true, [SYNTAX_DATA] = true, [SYNTAX_NOISE] = true, [SYNTAX_WEIGHT] = true, [SYNTAX_STATE] = true, [SYNTAX_FN] = true,
   [SYNTAX_LAYER] = true, [SYNTAX_NETWORK] = true, [SYNTAX_OUTPUT] = true, [SYNTAX_PHASE] = true, [SYNTAX_OBJECTIVE] = true,
-  [SYNTAX_TRAIN] = true, [SYNTAX_IF] = false,
+  [SYNTAX_TRAIN] = true, [SYNTAX_IF] = false,              /* the last of all kinds */
 };
 
 typedef struct Numbering { Reader *reader; size_t next; } Numbering;
