@@ -21,14 +21,14 @@ typedef struct Format {
   int64_t half_bits;                                       /* of sqrt(1/2) */
   double half_pi[3], turned;                               /* its parts; arguments beyond `turned` have lost their angle */
   double tanh_end, expm1_end, erf_end;                     /* from here on the function is constant to rounding */
-  double sine_start;                                       /* below, sin x is x */
+  double sine_end, line_end;                               /* below, sin x and exp x - 1 are x */
 } Format;
 
 static const Format formats[2] = {
   [F32] = {23, 0x1.8p23, 0x1.62e4p-1, 0x1.7f7d1cp-20, -0x1.5d589ep6, 0x1.62e42ep6, 0x1p-126, 0x3F3504F3,
-           {0x1.921fb6p0, -0x1.777a5cp-25, -0x1.ee59dap-50}, 0x1p22, 10, 20, 4.0625, 0x1p-13},
+           {0x1.921fb6p0, -0x1.777a5cp-25, -0x1.ee59dap-50}, 0x1p18, 10, 20, 4.0625, 0x1p-13, 0x1p-25},
   [F64] = {52, 0x1.8p52, 0x1.62e42feep-1, 0x1.a39ef35793c76p-33, -0x1.6232bdd7abcd2p9, 0x1.62e42fefa39efp9, 0x1p-1022, 0x3FE6A09E667F3BCD,
-           {0x1.921fb54442d18p0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110}, 0x1p51, 20, 40, 6.0625, 0x1p-27},
+           {0x1.921fb54442d18p0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110}, 0x1p40, 20, 40, 6.0625, 0x1p-27, 0x1p-54},
 };
 
 static const Format *format_of(Value x) { return &formats[value_is_double(x) ? F64 : F32]; }
@@ -68,23 +68,24 @@ static Value polynomial(Emitter *e, Polynomial name, Value x) {
 
 /* ---- exponentials --------------------------------------------------------------------------------------------------------------- */
 
-/* x = count * log 2 + rest; `rise` is exp(rest) - 1, `count` stands in the lowest bits of `bits`. */
+/* x = count * log 2 + rest; `rise` is exp(rest) - 1, `count` stands in the lowest bits of `bits`. precise: what rounding takes from rest comes back. */
 typedef struct Split { Value count, bits, rise; } Split;
 
-static Split split(Emitter *e, Value x, Value correction) {
+static Split split(Emitter *e, Value x, Value correction, bool precise) {
   const Format *f = format_of(x);
   Value magic = emit_real(x, f->magic), sum = emit_fma(e, x, emit_real(x, 0x1.71547652b82fep0), magic);
   Split s = {.count = subtract(e, sum, magic), .bits = bits_of(e, sum)};
-  Value rest = emit_fma(e, s.count, emit_real(x, -f->ln2_high), x);
-  rest = emit_fma(e, s.count, emit_real(x, -f->ln2_low), rest);
+  Value first = emit_fma(e, s.count, emit_real(x, -f->ln2_high), x), low = emit_real(x, -f->ln2_low), rest = emit_fma(e, s.count, low, first);
   if (correction != NULL) rest = add(e, rest, correction);
-  s.rise = emit_fma(e, multiply(e, rest, rest), polynomial(e, EXP, rest), rest);
+  Value lost = precise ? emit_fma(e, s.count, low, subtract(e, first, rest)) : rest;
+  s.rise = emit_fma(e, multiply(e, rest, rest), polynomial(e, EXP, rest), lost);
+  if (precise) s.rise = add(e, rest, s.rise);
   return s;
 }
 
 /* exp(x + correction) for x whose result is a normal number. */
 static Value exp_inside(Emitter *e, Value x, Value correction) {
-  Split s = split(e, x, correction);
+  Split s = split(e, x, correction, false);
   Value power = bits_of(e, add(e, s.rise, emit_real(x, 1)));
   return number_of(e, LLVMBuildAdd(e->builder, power, as_exponent(e, s.bits, format_of(x)->fraction_bits), ""), x);
 }
@@ -100,31 +101,46 @@ static Value exp_corrected(Emitter *e, Value x, Value correction) {
 
 static Value exponential(Emitter *e, Value x) { return exp_corrected(e, x, NULL); }
 
-/* (exp(x) - 1) / 2, so that nothing overflows before it must; x no less than -expm1_end. */
-static Value half_rise(Emitter *e, Value x) {
-  Split s = split(e, x, NULL);
-  Value one = bits_of(e, emit_real(x, 0.5)), exponent = as_exponent(e, s.bits, format_of(x)->fraction_bits);
-  Value scale = number_of(e, LLVMBuildAdd(e->builder, exponent, one, ""), x);
-  return emit_fma(e, scale, s.rise, subtract(e, scale, emit_real(x, 0.5)));
+/* 2^count * factor, for a count that is the exponent of a normal number. */
+static Value scale_of(Emitter *e, const Split *s, Value like, double factor) {
+  Value one = bits_of(e, emit_real(like, factor)), exponent = as_exponent(e, s->bits, format_of(like)->fraction_bits);
+  return number_of(e, LLVMBuildAdd(e->builder, exponent, one, ""), like);
 }
 
+/* Twice (exp(x) - 1) / 2, so that nothing overflows before it must. */
 static Value expm1_of(Emitter *e, Value x) {
   const Format *f = format_of(x);
-  Value bounded = choose(e, compare(e, LLVMRealOLT, x, -f->expm1_end), emit_real(x, -f->expm1_end), x), half = half_rise(e, bounded);
+  Value bounded = choose(e, compare(e, LLVMRealOLT, x, -f->expm1_end), emit_real(x, -f->expm1_end), x);
+  Split s = split(e, bounded, NULL, true);
+  Value scale = scale_of(e, &s, x, 0.5), half = emit_fma(e, scale, s.rise, subtract(e, scale, emit_real(x, 0.5)));
   Value rise = choose(e, compare(e, LLVMRealOGT, x, f->exp_high), emit_real(x, __builtin_inf()), add(e, half, half));
-  return with_sign(e, rise, x);
+  return choose(e, compare(e, LLVMRealOLT, magnitude(e, x), f->line_end), x, rise);
 }
 
+/* (1 - exp(-2|x|)) / (1 + exp(-2|x|)), the quotient corrected by what divisor and division have lost. */
 static Value tanh_of(Emitter *e, Value x) {
-  Value a = magnitude(e, x), end = emit_real(x, format_of(x)->tanh_end);
+  Value a = magnitude(e, x), end = emit_real(x, format_of(x)->tanh_end), one = emit_real(x, 1);
   a = choose(e, compare(e, LLVMRealOGT, a, format_of(x)->tanh_end), end, a);
-  Value half = half_rise(e, add(e, a, a));
-  return with_sign(e, divide(e, half, add(e, half, emit_real(x, 1))), x);
+  Split s = split(e, multiply(e, a, emit_real(x, -2)), NULL, true);
+  Value scale = scale_of(e, &s, x, 1), above = emit_fma(e, scale, s.rise, subtract(e, scale, one)), sum = add(e, scale, one);
+  Value below = emit_fma(e, scale, s.rise, sum), lost = subtract(e, scale, subtract(e, sum, one));
+  lost = emit_fma(e, scale, s.rise, add(e, subtract(e, sum, below), lost));
+  Value inverse = divide(e, one, below), quotient = negate(e, multiply(e, above, inverse));
+  Value rest = emit_fma(e, quotient, below, above);
+  rest = emit_fma(e, quotient, lost, rest);
+  return with_sign(e, emit_fma(e, negate(e, rest), inverse, quotient), x);
 }
 
+/* 1 / (1 + exp(-x)); of 1 and 2^count the larger is added last, so that only one rounding counts. */
 static Value sigmoid_of(Emitter *e, Value x) {
-  Value one = emit_real(x, 1);
-  return divide(e, one, add(e, one, exponential(e, negate(e, x))));
+  const Format *f = format_of(x);
+  Value bounded = choose(e, compare(e, LLVMRealOGT, x, -f->exp_low), emit_real(x, -f->exp_low), x), one = emit_real(x, 1);
+  bounded = choose(e, compare(e, LLVMRealOLT, bounded, f->exp_low), emit_real(x, f->exp_low), bounded);
+  Split s = split(e, negate(e, bounded), NULL, true);
+  Value scale = scale_of(e, &s, x, 1), above = compare(e, LLVMRealOGT, scale, 1);
+  Value large = choose(e, above, scale, one), small = choose(e, above, one, scale);
+  Value value = divide(e, one, add(e, large, emit_fma(e, scale, s.rise, small)));
+  return choose(e, compare(e, LLVMRealOLT, x, f->exp_low), LLVMConstNull(LLVMTypeOf(x)), value);
 }
 
 /* ---- logarithms --------------------------------------------------------------------------------------------------------------------- */
@@ -212,7 +228,7 @@ static Value sine_or_cosine(Emitter *e, Value x, bool sine) {
   for (int i = 0; i < 3; i++) angle = emit_fma(e, count, emit_real(x, -f->half_pi[i]), angle);
   angle = choose(e, compare(e, LLVMRealOGT, magnitude(e, x), f->turned), multiply(e, x, LLVMConstNull(LLVMTypeOf(x))), angle);
   Value value = circle(e, angle, bits_of(e, sum), sine);
-  return sine ? choose(e, compare(e, LLVMRealOLT, magnitude(e, x), f->sine_start), x, value) : value;
+  return sine ? choose(e, compare(e, LLVMRealOLT, magnitude(e, x), f->sine_end), x, value) : value;
 }
 
 Value emit_turn(Emitter *e, Value turn, bool sine) {
@@ -229,7 +245,7 @@ static Value erf_of(Emitter *e, Value x) {
   Value near = emit_fma(e, polynomial(e, ERF, multiply(e, x, x)), x, x);
   Value bounded = choose(e, compare(e, LLVMRealOGT, a, format_of(x)->erf_end), end, a);
   Value far = subtract(e, emit_real(x, 1), exp_inside(e, polynomial(e, LOG_ERFC, bounded), NULL));
-  return choose(e, compare(e, LLVMRealOLT, a, middle), near, with_sign(e, far, x));
+  return choose(e, compare(e, LLVMRealOGE, a, middle), with_sign(e, far, x), near);
 }
 
 /* A number as an unevaluated sum. */
