@@ -41,7 +41,8 @@ static Node *resolve(Rebuilding *rebuilding, Node *node) {
   if (node->kind != NODE_GRAD) return rebuild_node(rebuilding, node, false);
   if (memo_get(&resolution->adjoints, node->id) == NULL) resolve_all(rebuilding, node->operand[0]);
   Node *adjoint = (Node *)memo_get(&resolution->adjoints, node->id);
-  if (node_is_nothing(adjoint) && !transform_reaches(rebuilding->graph, rebuild_image(rebuilding, node->operand[1]), rebuild_image(rebuilding, node->operand[0])))
+  /* Asked of the graph as it was written: there a gradient still depends on all that its operand depends on. */
+  if (node_is_nothing(adjoint) && !transform_reaches(rebuilding->graph, node->operand[1], node->operand[0]))
     diagnostic_report(graph_session(rebuilding->graph), E3004, node->span, "no path leads from the one to the other");
   return adjoint;
 }
