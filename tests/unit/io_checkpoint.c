@@ -1,48 +1,10 @@
 /* Checkpoints: what is loaded, what is reported, and that no failure at any call loses an earlier one.
-   This program defines the calls of runtime/system.c itself, so that the n-th of any kind can fail. */
+   A fault may hit any call, or the process may die there. */
 #include "tests/unit/io_common.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/wait.h>
 
-/* ---- faults ---------------------------------------------------------------------------------------------------------------- */
-
-typedef enum CallKind { CALL_OPEN, CALL_WRITE, CALL_SYNC, CALL_RENAME, CALL_MEMORY, CALL_COUNT } CallKind;
-
-static struct { int seen[CALL_COUNT]; int failing; int at; int error; bool partial, die; } faults = { .failing = -1 };
-
-static bool fails(int kind) {
-  bool now = ++faults.seen[kind] == faults.at && kind == faults.failing;
-  if (now) errno = faults.error;
-  if (now && faults.die) _exit(77);
-  return now;
-}
-
-int system_open(const char *path, int flags, int mode) { return fails(CALL_OPEN) ? -1 : open(path, flags | O_CLOEXEC, mode); }
-int system_sync(int descriptor) { return fails(CALL_SYNC) ? -1 : fsync(descriptor); }
-int system_rename(const char *from, const char *to) { return fails(CALL_RENAME) ? -1 : rename(from, to); }
-void *system_allocate(size_t bytes) { return fails(CALL_MEMORY) ? NULL : malloc(bytes); }
-void *system_resize(void *memory, size_t bytes) { return fails(CALL_MEMORY) ? NULL : realloc(memory, bytes); }
-
-int64_t system_write(int descriptor, const void *bytes, size_t size) {
-  if (fails(CALL_WRITE)) {
-    if (faults.partial && size > 1) return write(descriptor, bytes, size / 2);           /* the next one, not this, reports the full disk */
-    return -1;
-  }
-  if (faults.partial && faults.failing == CALL_WRITE && faults.seen[CALL_WRITE] > faults.at) {
-    errno = ENOSPC;
-    return -1;
-  }
-  return write(descriptor, bytes, size);
-}
-
-static void arm(int kind, int at, int error) {
-  memset(&faults, 0, sizeof faults);
-  faults.failing = kind;
-  faults.at = at;
-  faults.error = error;
-}
+#include "tests/unit/io_faults.h"
 
 /* ---- a small model ------------------------------------------------------------------------------------------------------------ */
 
