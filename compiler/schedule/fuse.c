@@ -4,9 +4,11 @@
 
 #include <string.h>
 
+/* ---- lists ------------------------------------------------------------------------------------------------------------------- */
+
 Fact *fusion_fact(const Fusion *fusion, const Node *node) { return &fusion->facts[node->id]; }
 
-static void *grow(Session *session, void *items, int count, int *capacity, size_t size) {
+void *fusion_grow(Session *session, void *items, int count, int *capacity, size_t size) {
   if (count < *capacity) return items;
   *capacity = *capacity == 0 ? 16 : 2 * *capacity;
   void *larger = session_allocate(session, (size_t)*capacity * size);
@@ -18,7 +20,7 @@ StoredValue *fusion_value(Fusion *fusion, Node *node) {
   StoredValue *value = session_allocate(fusion->session, sizeof *value);
   value->node = node;
   schedule_input_layout(node, value, fusion->options->real);
-  fusion->values = grow(fusion->session, fusion->values, fusion->value_count, &fusion->value_capacity, sizeof(StoredValue *));
+  fusion->values = fusion_grow(fusion->session, fusion->values, fusion->value_count, &fusion->value_capacity, sizeof(StoredValue *));
   fusion->values[fusion->value_count++] = value;
   return value;
 }
@@ -26,13 +28,13 @@ StoredValue *fusion_value(Fusion *fusion, Node *node) {
 Group *fusion_group(Fusion *fusion, GroupKind kind) {
   Group *group = session_allocate(fusion->session, sizeof *group);
   group->kind = kind;
-  fusion->groups = grow(fusion->session, fusion->groups, fusion->group_count, &fusion->group_capacity, sizeof(Group *));
+  fusion->groups = fusion_grow(fusion->session, fusion->groups, fusion->group_count, &fusion->group_capacity, sizeof(Group *));
   fusion->groups[fusion->group_count++] = group;
   return group;
 }
 
 void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
-  group->phases = grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
+  group->phases = fusion_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
   Item **copy = session_allocate(fusion->session, (size_t)count * sizeof *copy);
   memcpy(copy, items, (size_t)count * sizeof *copy);
   group->phases[group->phase_count++] = (Phase){.count = count, .items = copy};
@@ -61,8 +63,9 @@ static void collect_facts(Fusion *fusion) {
   }
 }
 
-/* A draw must lie in memory where it is an effect, seen through a reshape, or read at a computed place. */
+/* A draw must lie in memory where it is an effect, seen through a reshape, or read at a computed place; it should where several nodes read it. */
 static void store_draws(Fusion *fusion) {
+  Node **reader = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof *reader);
   for (int i = 0; i < fusion->effects.count; i++) {
     Fact *fact = fusion_fact(fusion, fusion->effects.items[i].value);
     if (fact->residence == RESIDES_DRAWN) fact->residence = RESIDES_STORED;
@@ -78,10 +81,17 @@ static void store_draws(Fusion *fusion) {
     for (int k = 0; k < leaves.count; k++) {
       if (leaves.items[k]->op != OP_READ) continue;
       Fact *fact = fusion_fact(fusion, leaves.items[k]->node);
+      if (fact->residence == RESIDES_DRAWN && reader[fact->node->id] != NULL && reader[fact->node->id] != node) fact->residence = RESIDES_STORED;
+      reader[fact->node->id] = node;
       for (int d = 0; d < leaves.items[k]->access->rank && fact->residence == RESIDES_DRAWN; d++)
         if (leaves.items[k]->access->coordinates[d].computed != NULL) fact->residence = RESIDES_STORED;
     }
   }
+}
+
+const Fact *fusion_behind(const Fusion *fusion, const Fact *fact) {
+  while (fact->residence == RESIDES_VIEW) fact = fusion_fact(fusion, fact->node->operand[0]);
+  return fact;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------------ */
@@ -126,7 +136,7 @@ static bool same_layout(const StoredValue *a, const StoredValue *b) {
 }
 
 /* Is the old value of `target` read by the item only where it writes? */
-static bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target) {
+bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target) {
   Leaves leaves = leaves_of(fusion->session, item->value);
   for (int k = 0; k < leaves.count; k++) {
     if (leaves.items[k]->op != OP_READ || fusion_fact(fusion, leaves.items[k]->node)->stored != target) continue;
@@ -183,12 +193,38 @@ static void make_items(Fusion *fusion) {
   }
 }
 
-static void make_groups(Fusion *fusion) {
+/* An item is in memory where another phase, a view or an effect needs it. */
+static void mark_reads(Fusion *fusion, const Phase *phase, const Item *reader) {
+  for (int part = -1; part < reader->write->rank; part++) {
+    const Scalar *scalar = part < 0 ? reader->value : reader->write->coordinates[part].computed;
+    if (scalar == NULL) continue;
+    Leaves leaves = leaves_of(fusion->session, scalar);
+    for (int k = 0; k < leaves.count; k++) {
+      if (leaves.items[k]->op != OP_READ) continue;
+      const Fact *fact = fusion_fact(fusion, leaves.items[k]->node);
+      bool here = false;
+      for (int i = 0; phase != NULL && i < phase->count; i++) here |= phase->items[i] == fact->item;
+      fact = fusion_behind(fusion, fact);
+      if (!here && fact->item != NULL) fact->item->stored = true;
+    }
+  }
+}
+
+static void mark_stored(Fusion *fusion) {
   for (int n = 0; n < fusion->order_count; n++) {
-    Fact *fact = fusion_fact(fusion, fusion->order[n]);
-    if (fact->item == NULL || fact->group != NULL) continue;
-    fact->group = fusion_group(fusion, GROUP_NEST);
-    group_phase(fusion, fact->group, 1, &fact->item);
+    const Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    if (fact->item != NULL) fact->item->stored = false;
+  }
+  for (int m = 0; m < fusion->move_count; m++) {
+    const Fact *fact = fusion_behind(fusion, fusion->moves[m].value);
+    if (fact->item != NULL) fact->item->stored = true;
+  }
+  for (int g = 0; g < fusion->group_count; g++) {
+    const Group *group = fusion->groups[g];
+    for (int p = 0; p < group->piece_count; p++) mark_reads(fusion, NULL, group->pieces[p]);
+    for (int p = 0; p < group->phase_count; p++)
+      for (int i = group->kind == GROUP_TILE && group->piece_count > 0; i < group->phases[p].count; i++)
+        mark_reads(fusion, group->kind == GROUP_TILE && i == 0 ? NULL : &group->phases[p], group->phases[p].items[i]);
   }
 }
 
@@ -201,7 +237,8 @@ Fusion *schedule_fuse(Session *session, Graph *graph, EffectList effects, const 
   make_items(fusion);
   plan_moves(fusion);
   settle_places(fusion);
-  make_groups(fusion);
+  fusion_join(fusion);
+  mark_stored(fusion);
   fusion_order(fusion);
   return fusion;
 }

@@ -22,15 +22,22 @@ typedef struct Fact {                                      /* what is known of a
   StoredValue *stored;
   View view;
   Group *group;                                            /* that makes it */
+  int readers;                                             /* nodes that read it; effects and views count twice */
   Item *item;
 } Fact;
 
-typedef enum GroupKind { GROUP_NEST, GROUP_TILE } GroupKind;
+typedef enum GroupKind {
+  GROUP_NEST,                                              /* one phase, in chunks */
+  GROUP_SERIAL,                                            /* many small phases in turn */
+  GROUP_TILE                                               /* one phase: what the pieces add up to, and what follows */
+} GroupKind;
 struct Group {
   GroupKind kind;
   int phase_count, phase_capacity; Phase *phases;
-  int order, mark;                                         /* of the sort */
-  struct Tile *tile;                                       /* GROUP_TILE */
+  int order, mark;                                         /* of a walk or the sort */
+  Tile *tile;                                              /* GROUP_TILE */
+  int piece_count; Item **pieces;                          /* of a tile, where several add up */
+  int after_count, after_capacity; Group **after;          /* groups that must have run before this one */
 };
 
 typedef struct Move { Node *target; Fact *value; bool in_place; Group *copy; Span span; } Move;    /* an effect: where its value goes */
@@ -45,7 +52,7 @@ struct Fusion {
   int group_count, group_capacity; Group **groups;         /* in the order of execution, once fused */
   int move_count; Move *moves;
   int value_count, value_capacity; StoredValue **values;
-  int fusions;
+  int fusions, walks;
 };
 
 Fact *fusion_fact(const Fusion *fusion, const Node *node);
@@ -53,6 +60,12 @@ StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
 Group *fusion_group(Fusion *fusion, GroupKind kind);
 void group_phase(Fusion *fusion, Group *group, int count, Item **items);
+/* join.c: every item into a group. */
+void fusion_join(Fusion *fusion);
+/* Is the old value of `target` read by the item only where it writes? */
+bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target);
+const Fact *fusion_behind(const Fusion *fusion, const Fact *fact);                     /* what a view looks at */
+void *fusion_grow(Session *session, void *items, int count, int *capacity, size_t size);
 /* Sorts the groups: operands first, readers of what came in before what overwrites it. Moves that no order allows become copies. */
 void fusion_order(Fusion *fusion);
 

@@ -139,7 +139,7 @@ Residue *residue_split(Session *session, const Item *item);
 typedef struct Phase { int count; Item **items; } Phase;
 void nest_phase(Builder *builder, const Phase *phase, bool parallel);
 int64_t item_points(const Item *item);
-bool item_is_map(const Item *item);                        /* every element of the view once, box variables are its axes */
+bool item_is_map(const Item *item);                        /* every element of the view once, variable d is axis d */
 double item_cost(const Item *item);                        /* machine operations, all points, without lanes */
 
 /* ---- leaves.c: what an expression reads ------------------------------------------------------------------------------------ */
@@ -148,5 +148,47 @@ typedef struct Leaves { int count, capacity; const Scalar **items; } Leaves;   /
 Leaves leaves_of(Session *session, const Scalar *scalar);
 /* Elements that the read moves on when `variable` moves by one; false where that is not a constant (computed, guarded). */
 bool leaf_stride(Builder *builder, const Scalar *leaf, const int64_t *box, int variable, int64_t *stride);
+
+/* ---- roles.c, stage.c, tile.c: contractions whose accumulators stay in registers ---------------------------------------------- */
+
+/* acc[row][lane] += A(row, k) * B(k, lane): one sum of a product, its box variables sorted into roles. */
+typedef struct Piece {
+  const Item *item;
+  const Scalar *a, *b;                                     /* the factor that has the rows; the one that has the lanes */
+  int row, lane;                                           /* box variables */
+  int k_count, k[BOX_LIMIT];                               /* summed variables, the innermost last */
+} Piece;
+
+typedef struct Tile {
+  int piece_count; Piece *pieces;
+  int row_axis, lane_axis;                                 /* of the output */
+  int64_t rows, lanes;                                     /* their extents */
+  int block_rows, block_vectors;                           /* accumulators of the micro-kernel */
+  int64_t task_rows, task_lanes;                           /* of a chunk: multiples of a block */
+  int64_t blocks, panels;                                  /* chunks along the rows, along the lanes */
+} Tile;
+
+/* Is the sum worth a tile, and which variable is what? */
+bool piece_roles(const Item *item, Piece *piece);
+Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items);     /* NULL: the sums do not agree */
+void tile_size(Tile *tile, const ScheduleOptions *options);
+
+/* A side of a product as the micro-kernel reads it: in place, or copied to the workspace with `fast` contiguous. */
+typedef struct Side {
+  const Item *item;
+  const Scalar *value;
+  int fast;                                                /* the row or the lane variable */
+  const Piece *piece;
+  bool in_place;
+  int64_t workspace, width;                                /* first element; elements between two k */
+} Side;
+Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width);
+/* Copies the part of a side that a task needs: fast variable in [from, from + width), all k. `outer` has the other variables. */
+void side_stage(Builder *builder, const Side *side, const Point *outer, Affine from);
+/* The element at fast variable `fast` and the k loops of `point`. */
+Address side_address(Builder *builder, const Side *side, const Point *point, Affine inside);
+
+/* phase: what the pieces add up to, then maps at the same points and sums of these over the lanes. */
+void tile_program(Builder *builder, const Tile *tile, const Phase *phase);
 
 #endif

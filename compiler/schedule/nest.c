@@ -38,7 +38,8 @@ bool item_is_map(const Item *item) {
   if (item->combine != COMBINE_SET || item_points(item) != view_elements(&item->view)) return false;
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *coordinate = &item->write->coordinates[d];
-    if (coordinate_is_constant(coordinate) ? coordinate->constant != 0 || item->view.shape[d] != 1 : !coordinate_is_bare(coordinate)) return false;
+    bool unit = coordinate_is_constant(coordinate) && coordinate->constant == 0 && item->view.shape[d] == 1;
+    if (!unit && (!coordinate_is_bare(coordinate) || coordinate->terms[0].variable != d)) return false;
   }
   return true;
 }
@@ -314,15 +315,6 @@ static Operand finish_sum(Builder *builder, const Item *item, const ResidueClass
   return builder_operate(builder, builder_level(builder), OP_SELECT, real, empty, zero, accumulator);
 }
 
-/* Variables of a map at a point of the output, by the axes that its write names. */
-static void point_axes(Point *point, const Item *item, const Point *out) {
-  for (int d = 0; d < item->write->rank; d++) {
-    const Coordinate *coordinate = &item->write->coordinates[d];
-    if (coordinate->term_count == 1) point_set(point, coordinate->terms[0].variable, out->at[d], out->low[d], out->high[d]);
-  }
-  unit_variables(point, item);
-}
-
 static Nest class_nest(Builder *builder, const Item *root, const ResidueClass *class, Lanes lanes) {
   Nest nest = {.builder = builder, .lane = -1};
   for (int d = 0; d < root->view.rank; d++)
@@ -356,14 +348,11 @@ static void class_loops(Builder *builder, const Phase *phase, const ResidueClass
   const Access *identity = access_identity(builder_graph(builder), root->view.rank);
   Leaving leaving = leaving_new(builder, phase);
   know_value(builder, &leaving, &out, root, identity, value);
-  Point point = nest_point(&nest);
-  for (int i = 1; i < phase->count; i++) {
-    point_axes(&point, phase->items[i], &out);
-    know_value(builder, &leaving, &point, phase->items[i], phase->items[i]->write, express(builder, &point, phase->items[i]->value));
-  }
+  for (int i = 1; i < phase->count; i++)                   /* maps: their variables are the axes */
+    know_value(builder, &leaving, &out, phase->items[i], phase->items[i]->write, express(builder, &out, phase->items[i]->value));
   if (root->stored) express_store(builder, &out, &root->view, identity, leaving.values[0], false);
   for (int i = 1; i < phase->count; i++)
-    if (phase->items[i]->stored) express_store(builder, &point, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
+    if (phase->items[i]->stored) express_store(builder, &out, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
   close_loops(&nest);
   if (once) builder_close(builder);
 }

@@ -7,32 +7,31 @@
 
 typedef struct Edges { int count; bool *before; } Edges;   /* before[a * count + b]: group a runs before group b */
 
-static void each_read(Fusion *fusion, const Group *group, void (*visit)(void *context, const Group *reader, const Fact *read), void *context) {
+typedef void Visit(void *context, const Group *reader, const Fact *read);
+
+static void each_read_of_item(Fusion *fusion, const Group *group, const Item *item, Visit *visit, void *context) {
+  for (int part = -1; part < item->write->rank; part++) {
+    const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
+    if (scalar == NULL) continue;
+    Leaves leaves = leaves_of(fusion->session, scalar);
+    for (int k = 0; k < leaves.count; k++)
+      if (leaves.items[k]->op == OP_READ) visit(context, group, fusion_fact(fusion, leaves.items[k]->node));
+  }
+}
+
+static void each_read(Fusion *fusion, const Group *group, Visit *visit, void *context) {
+  for (int p = 0; p < group->piece_count; p++) each_read_of_item(fusion, group, group->pieces[p], visit, context);
   for (int p = 0; p < group->phase_count; p++)
-    for (int i = 0; i < group->phases[p].count; i++) {
-      const Item *item = group->phases[p].items[i];
-      for (int part = -1; part < item->write->rank; part++) {
-        const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
-        if (scalar == NULL) continue;
-        Leaves leaves = leaves_of(fusion->session, scalar);
-        for (int k = 0; k < leaves.count; k++)
-          if (leaves.items[k]->op == OP_READ) visit(context, group, fusion_fact(fusion, leaves.items[k]->node));
-      }
-    }
+    for (int i = 0; i < group->phases[p].count; i++) each_read_of_item(fusion, group, group->phases[p].items[i], visit, context);
 }
 
 typedef struct Sort { Fusion *fusion; Edges edges; } Sort;
-
-static const Fact *behind_views(const Fusion *fusion, const Fact *fact) {
-  while (fact->residence == RESIDES_VIEW) fact = fusion_fact(fusion, fact->node->operand[0]);
-  return fact;
-}
 
 static Group *writer_of(const Move *move) { return move->in_place ? move->value->group : move->copy; }
 
 static void add_edges(void *context, const Group *reader, const Fact *read) {
   Sort *sort = context;
-  read = behind_views(sort->fusion, read);
+  read = fusion_behind(sort->fusion, read);
   if (read->group != NULL && read->group != reader) sort->edges.before[read->group->order * sort->edges.count + reader->order] = true;
   if (read->residence != RESIDES_INPUT) return;
   for (int m = 0; m < sort->fusion->move_count; m++) {
@@ -64,7 +63,7 @@ static Node *save_input(Fusion *fusion, Node *source) {
 static void make_copy(Fusion *fusion, Move *move) {
   Node *source = move->value->node;
   if (node_size(source) == 0) return;
-  const Fact *base = behind_views(fusion, move->value);
+  const Fact *base = fusion_behind(fusion, move->value);
   for (int m = 0; m < fusion->move_count; m++)
     if (base->residence == RESIDES_INPUT && fusion->moves[m].target == base->node) {
       if (source == move->target) return;                  /* itself: nothing moves */
@@ -85,7 +84,7 @@ static void give_up_place(Fusion *fusion, Move *move) {
   move->in_place = false;
   for (int n = 0; n < fusion->order_count; n++) {
     Fact *other = fusion_fact(fusion, fusion->order[n]);
-    if (other != fact && !(other->residence == RESIDES_VIEW && behind_views(fusion, other) == fact)) continue;
+    if (other != fact && !(other->residence == RESIDES_VIEW && fusion_behind(fusion, other) == fact)) continue;
     if (other->stored != shared) continue;
     other->stored = other->view.value = own;
     if (other->item != NULL) other->item->view.value = own;

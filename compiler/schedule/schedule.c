@@ -25,6 +25,7 @@ static double item_flops(const Item *item) {
 /* Every buffer is read or written at least once, or both. */
 static void count_work(Builder *builder, const Group *group, const Program *program) {
   double flops = 0, bytes = 0;
+  for (int p = 0; p < group->piece_count; p++) flops += item_flops(group->pieces[p]);
   for (int p = 0; p < group->phase_count; p++)
     for (int i = 0; i < group->phases[p].count; i++) flops += item_flops(group->phases[p].items[i]);
   for (int b = 0; b < program->buffer_count; b++) bytes += (double)program->buffers[b].elements * (program->buffers[b].storage == REGISTER_F32 ? 4 : 8);
@@ -36,7 +37,8 @@ static void schedule_group(const Fusion *fusion, const Group *group, ScheduledSt
   Span span = group->phases[0].items[0]->node->span;
   Builder *builder = builder_new(fusion->graph, fusion->options, group_title(fusion, group), span);
   builder_views(builder, view_in_group, &making);
-  for (int p = 0; p < group->phase_count; p++) nest_phase(builder, &group->phases[p], group->phase_count == 1);
+  if (group->kind == GROUP_TILE) tile_program(builder, group->tile, &group->phases[0]);
+  for (int p = 0; p < group->phase_count && group->kind != GROUP_TILE; p++) nest_phase(builder, &group->phases[p], group->kind == GROUP_NEST);
   step->program = builder_finish(builder, &step->bindings);
   count_work(builder, group, step->program);
   step->span = span;

@@ -125,8 +125,8 @@ static inline void run_get(NativeRun *run, const Node *input, double *numbers) {
 static inline void run_steps(NativeRun *run) {
   for (int s = 0; s < run->schedule->step_count; s++) {
     const ScheduledStep *step = &run->schedule->steps[s];
-    void *buffers[64];
-    ck_assert_int_le(step->program->buffer_count, 64);
+    void *buffers[1024];
+    ck_assert_int_le(step->program->buffer_count, 1024);
     for (int b = 0; b < step->program->buffer_count; b++) buffers[b] = run->memory[run_value(run, step->bindings[b])];
     Call call = {.buffers = buffers, .seed = run->counters.seed, .round = run->counters.round, .ordinal = run->counters.ordinal, .first_sample = run->counters.first_sample};
     Kernel kernel = (Kernel)(uintptr_t)llvm_kernel(run->loaded, s);

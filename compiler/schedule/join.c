@@ -1,0 +1,414 @@
+/* Which items share a program. Takes items in the order of their operands; puts each into a group, so that no group waits for itself:
+   - a sum of enough products is a tile; a sum of such sums, with no other reader, one tile with several pieces;
+   - maps at the points of a tile's result join it, if all else they read is ready before it, and so do sums of these over the lanes where a task has all of them;
+   - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read goes with the first of them.
+   An input that moves in place is overwritten where it was read, or later than all that read it. Never makes programs. */
+#include "fusion.h"
+
+#include <string.h>
+
+enum { SERIAL_COST = 8192 };                               /* vector operations that are not worth a program of their own */
+
+typedef struct Join { Fusion *fusion; int lanes; } Join;
+
+/* ---- what a group waits for --------------------------------------------------------------------------------------------------- */
+
+static bool waits_walk(Group *group, const Group *on, int mark) {
+  if (group == on) return true;
+  if (group->mark == mark) return false;
+  group->mark = mark;
+  for (int a = 0; a < group->after_count; a++)
+    if (waits_walk(group->after[a], on, mark)) return true;
+  return false;
+}
+
+static bool waits_for(Fusion *fusion, Group *group, const Group *on) { return waits_walk(group, on, ++fusion->walks); }
+
+static void add_wait(Fusion *fusion, Group *group, Group *on) {
+  if (group == on) return;
+  for (int a = 0; a < group->after_count; a++)
+    if (group->after[a] == on) return;
+  group->after = fusion_grow(fusion->session, group->after, group->after_count, &group->after_capacity, sizeof *group->after);
+  group->after[group->after_count++] = on;
+}
+
+typedef struct Reads { int count; const Scalar **items; } Reads;
+
+/* All READs of an item, of its write too. */
+static Reads reads_of(Fusion *fusion, const Item *item) {
+  Reads reads = {0};
+  int capacity = 0;
+  for (int part = -1; part < item->write->rank; part++) {
+    const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
+    if (scalar == NULL) continue;
+    Leaves leaves = leaves_of(fusion->session, scalar);
+    for (int k = 0; k < leaves.count; k++) {
+      if (leaves.items[k]->op != OP_READ) continue;
+      reads.items = fusion_grow(fusion->session, reads.items, reads.count, &capacity, sizeof *reads.items);
+      reads.items[reads.count++] = leaves.items[k];
+    }
+  }
+  return reads;
+}
+
+static Fact *fact_of_read(const Fusion *fusion, const Scalar *read) { return (Fact *)(uintptr_t)fusion_behind(fusion, fusion_fact(fusion, read->node)); }
+
+/* The move that overwrites this input in place, or NULL. */
+static const Move *move_of(const Fusion *fusion, const Fact *input) {
+  for (int m = 0; m < fusion->move_count && input->residence == RESIDES_INPUT; m++)
+    if (fusion->moves[m].in_place && fusion->moves[m].target == input->node) return &fusion->moves[m];
+  return NULL;
+}
+
+static const Fact *target_of(const Fusion *fusion, const Item *item) {
+  const Node *node = item->view.value->node;
+  return node != item->node && node->kind == NODE_INPUT ? fusion_fact(fusion, node) : NULL;
+}
+
+static bool item_reads(Fusion *fusion, const Item *item, const Fact *input) {
+  Reads reads = reads_of(fusion, item);
+  for (int k = 0; k < reads.count; k++)
+    if (fact_of_read(fusion, reads.items[k]) == input) return true;
+  return false;
+}
+
+static bool group_reads(Fusion *fusion, const Group *group, const Fact *input) {
+  for (int p = 0; p < group->piece_count; p++)
+    if (item_reads(fusion, group->pieces[p], input)) return true;
+  for (int p = 0; p < group->phase_count; p++)
+    for (int i = 0; i < group->phases[p].count; i++)
+      if (item_reads(fusion, group->phases[p].items[i], input)) return true;
+  return false;
+}
+
+/* Everything the item needs, or must not come before, is ready before the group, or in it. */
+static bool may_wait(Fusion *fusion, const Item *item, Group *group) {
+  Reads reads = reads_of(fusion, item);
+  for (int k = 0; k < reads.count; k++) {
+    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+    if (fact->group != NULL && fact->group != group && waits_for(fusion, fact->group, group)) return false;
+    const Move *move = move_of(fusion, fact);              /* the reader must run before what overwrites */
+    if (move != NULL && move->value->group != NULL && move->value->group != group && waits_for(fusion, group, move->value->group)) return false;
+  }
+  const Fact *target = target_of(fusion, item);
+  for (int g = 0; target != NULL && g < fusion->group_count; g++)
+    if (fusion->groups[g] != group && group_reads(fusion, fusion->groups[g], target) && waits_for(fusion, fusion->groups[g], group)) return false;
+  return true;
+}
+
+static void record_waits(Fusion *fusion, const Item *item, Group *group) {
+  Reads reads = reads_of(fusion, item);
+  for (int k = 0; k < reads.count; k++) {
+    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+    if (fact->group != NULL) add_wait(fusion, group, fact->group);
+    const Move *move = move_of(fusion, fact);
+    if (move != NULL && move->value->group != NULL && !waits_for(fusion, group, move->value->group)) add_wait(fusion, move->value->group, group);
+  }
+  const Fact *target = target_of(fusion, item);
+  for (int g = 0; target != NULL && g < fusion->group_count; g++)
+    if (fusion->groups[g] != group && group_reads(fusion, fusion->groups[g], target) && !waits_for(fusion, fusion->groups[g], group)) add_wait(fusion, group, fusion->groups[g]);
+}
+
+/* ---- may these share points? ---------------------------------------------------------------------------------------------------- */
+
+/* A read at the same point: variable d on axis d. */
+static bool at_point(const Scalar *read, const View *view) {
+  if (read->node->rank != view->rank) return false;
+  for (int d = 0; d < view->rank; d++) {
+    const Coordinate *c = &read->access->coordinates[d];
+    if (read->node->shape[d] != view->shape[d]) return false;
+    bool unit = view->shape[d] == 1 && coordinate_is_constant(c) && c->constant == 0;
+    if (!unit && !(coordinate_is_bare(c) && c->terms[0].variable == d)) return false;
+  }
+  return true;
+}
+
+static bool in_phase(const Phase *phase, const Item *item) {
+  for (int i = 0; i < phase->count; i++)
+    if (phase->items[i] == item) return true;
+  return false;
+}
+
+static bool is_piece_of(const Group *group, const Item *item) {
+  for (int p = 0; p < group->piece_count; p++)
+    if (group->pieces[p] == item) return true;
+  return false;
+}
+
+static bool same_shape(const View *a, const View *b) {
+  return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 && memcmp(a->stride, b->stride, (size_t)a->rank * sizeof *a->stride) == 0;
+}
+
+/* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the phase. */
+static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, const Phase *phase, int *joined) {
+  Reads reads = reads_of(fusion, item);
+  *joined = 0;
+  for (int k = 0; k < reads.count; k++) {
+    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+    if (is_piece_of(group, fact->item)) return false;
+    if (fact->group == group && in_phase(phase, fact->item)) {
+      bool sum = fact->item->combine == COMBINE_SUM && fact->item != phase->items[0];
+      if (sum || fact->node != reads.items[k]->node || !at_point(reads.items[k], &item->view)) return false;
+      (*joined)++;
+    }
+    const Move *move = move_of(fusion, fact);
+    if (move != NULL && move->value->group == group && in_phase(phase, move->value->item) && !reads_in_place(fusion, item, fact->stored)) return false;
+  }
+  const Fact *target = target_of(fusion, item);
+  if (target == NULL) return true;
+  if (!reads_in_place(fusion, item, target->stored)) return false;
+  for (int p = 0; p < group->piece_count; p++)
+    if (item_reads(fusion, group->pieces[p], target)) return false;
+  for (int i = 0; i < phase->count; i++)
+    if (!reads_in_place(fusion, phase->items[i], target->stored)) return false;
+  return true;
+}
+
+/* An input that an earlier phase of the group has overwritten can be read no more. */
+static bool overwritten_before(Fusion *fusion, const Item *item, const Group *group, const Phase *phase) {
+  Reads reads = reads_of(fusion, item);
+  for (int k = 0; k < reads.count; k++) {
+    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+    const Move *move = move_of(fusion, fact);
+    if (move != NULL && move->value->group == group && !(phase != NULL && in_phase(phase, move->value->item))) return true;
+  }
+  return false;
+}
+
+/* ---- joining ---------------------------------------------------------------------------------------------------------------------- */
+
+static void phase_add(Fusion *fusion, Phase *phase, Item *item) {
+  Item **items = session_allocate(fusion->session, (size_t)(phase->count + 1) * sizeof *items);
+  memcpy(items, phase->items, (size_t)phase->count * sizeof *items);
+  items[phase->count++] = item;
+  phase->items = items;
+}
+
+static void place(Fusion *fusion, Fact *fact, Group *group) {
+  fact->group = group;
+  record_waits(fusion, fact->item, group);
+}
+
+static bool may_fuse(Fusion *fusion) {
+  if (fusion->options->fuse_limit >= 0 && fusion->fusions >= fusion->options->fuse_limit) return false;
+  fusion->fusions++;
+  return true;
+}
+
+/* Draws of the same points that wait for a place come along. */
+static void bring_draws(Fusion *fusion, const Item *item, Group *group, Phase *phase) {
+  Reads reads = reads_of(fusion, item);
+  for (int k = 0; k < reads.count; k++) {
+    Fact *fact = fusion_fact(fusion, reads.items[k]->node);
+    if (fact->node->kind != NODE_RANDOM || fact->item == NULL || fact->group != NULL) continue;
+    if (!at_point(reads.items[k], &item->view) || !same_shape(&fact->view, &item->view)) continue;
+    phase_add(fusion, phase, fact->item);
+    place(fusion, fact, group);
+  }
+}
+
+static void settle_draws(Fusion *fusion, const Item *item) {
+  Reads reads = reads_of(fusion, item);
+  for (int k = 0; k < reads.count; k++) {
+    Fact *fact = fact_of_read(fusion, reads.items[k]);
+    if (fact->node->kind != NODE_RANDOM || fact->item == NULL || fact->group != NULL) continue;
+    Group *group = fusion_group(fusion, GROUP_NEST);
+    group_phase(fusion, group, 1, &fact->item);
+    place(fusion, fact, group);
+  }
+}
+
+/* A sum over the lanes of rows that tasks have as a whole. */
+static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
+  const Tile *tile = group->tile;
+  const View *view = &group->phases[0].items[0]->view;
+  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->panels != 1 || view->rank != 2 || item->view.rank < 1 || item->view.value->storage != fusion->options->real) return false;
+  int row = -1;
+  for (int d = 0; d < item->write->rank; d++) {
+    const Coordinate *c = &item->write->coordinates[d];
+    if (coordinate_is_constant(c) && c->constant == 0 && item->view.shape[d] == 1) continue;
+    if (row >= 0 || !coordinate_is_bare(c) || item->view.shape[d] != tile->rows) return false;
+    row = c->terms[0].variable;
+  }
+  if (row < 0 || item->box[row] != tile->rows || item->box[1 - row] != tile->lanes || target_of(fusion, item) != NULL) return false;
+  Reads reads = reads_of(fusion, item);
+  int found = 0;
+  for (int k = 0; k < reads.count; k++) {
+    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+    if (fact->group != group) continue;
+    const Access *access = reads.items[k]->access;
+    if (fact->node != reads.items[k]->node || !in_phase(&group->phases[0], fact->item) || fact->node->rank != 2) return false;
+    if (fact->item->combine == COMBINE_SUM && fact->item != group->phases[0].items[0]) return false;
+    for (int d = 0; d < 2; d++)
+      if (!coordinate_is_bare(&access->coordinates[d]) || access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row)) return false;
+    found++;
+  }
+  return found > 0 && !overwritten_before(fusion, item, group, NULL);
+}
+
+static bool join_tile(Fusion *fusion, Fact *fact) {
+  const Item *item = fact->item;
+  bool map = item_is_map(item);
+  for (int g = fusion->group_count - 1; g >= 0; g--) {
+    Group *group = fusion->groups[g];
+    int joined;
+    if (group->kind != GROUP_TILE) continue;
+    Phase *phase = &group->phases[0];
+    if (map) {
+      if (!same_shape(&item->view, &phase->items[0]->view) || !fits_phase(fusion, item, group, phase, &joined) || joined == 0) continue;
+    } else if (!sums_rows(fusion, item, group)) continue;
+    if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
+    if (map) bring_draws(fusion, item, group, phase);
+    phase_add(fusion, phase, fact->item);
+    place(fusion, fact, group);
+    return true;
+  }
+  return false;
+}
+
+/* The terms of a sum of sums: reads at the same point of sums that nobody else reads. */
+static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scalar, Item **pieces, int *count) {
+  enum { PIECE_LIMIT = 8 };
+  if (scalar->op == OP_ADD) return collect_pieces(fusion, item, scalar->argument[0], pieces, count) && collect_pieces(fusion, item, scalar->argument[1], pieces, count);
+  if (scalar->op != OP_READ || *count == PIECE_LIMIT || !at_point(scalar, &item->view)) return false;
+  Fact *fact = fusion_fact(fusion, scalar->node);
+  if (fact->item == NULL || fact->readers != 1 || fact->group != NULL) return false;
+  for (int p = 0; p < *count; p++)
+    if (pieces[p] == fact->item) return false;
+  pieces[(*count)++] = fact->item;
+  return true;
+}
+
+static bool start_pieces(Fusion *fusion, Fact *fact) {
+  Item *pieces[8];
+  int count = 0;
+  if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD || !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count)) return false;
+  Tile *tile = tile_new(fusion->session, fusion->options, count, pieces);
+  if (tile == NULL || !may_fuse(fusion)) return false;
+  for (int p = 0; p < count; p++) settle_draws(fusion, pieces[p]);
+  Group *group = fusion_group(fusion, GROUP_TILE);
+  group->tile = tile;
+  group->pieces = session_allocate(fusion->session, (size_t)count * sizeof *group->pieces);
+  group->piece_count = count;
+  memcpy(group->pieces, pieces, (size_t)count * sizeof *pieces);
+  group_phase(fusion, group, 1, &fact->item);
+  for (int p = 0; p < count; p++) place(fusion, fusion_fact(fusion, pieces[p]->node), group);
+  place(fusion, fact, group);
+  return true;
+}
+
+static bool start_tile(Fusion *fusion, Fact *fact) {
+  Tile *tile = tile_new(fusion->session, fusion->options, 1, &fact->item);
+  if (tile == NULL) return false;
+  settle_draws(fusion, fact->item);
+  Group *group = fusion_group(fusion, GROUP_TILE);
+  group->tile = tile;
+  group_phase(fusion, group, 1, &fact->item);
+  place(fusion, fact, group);
+  return true;
+}
+
+static bool is_small(const Join *join, const Item *item) { return item_cost(item) / join->lanes <= SERIAL_COST; }
+
+static bool join_serial(Join *join, Fact *fact) {
+  Fusion *fusion = join->fusion;
+  const Item *item = fact->item;
+  if (!is_small(join, item)) return false;
+  for (int g = fusion->group_count - 1; g >= 0; g--) {
+    Group *group = fusion->groups[g];
+    int joined;
+    if (group->kind != GROUP_SERIAL || !may_wait(fusion, item, group)) continue;
+    Phase *last = &group->phases[group->phase_count - 1];
+    bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view) && fits_phase(fusion, item, group, last, &joined);
+    if (overwritten_before(fusion, item, group, along ? last : NULL)) continue;
+    if (!may_fuse(fusion)) return false;
+    if (along) {
+      bring_draws(fusion, item, group, last);
+      phase_add(fusion, last, fact->item);
+    } else {
+      settle_draws(fusion, item);
+      group_phase(fusion, group, 1, &fact->item);
+    }
+    place(fusion, fact, group);
+    return true;
+  }
+  return false;
+}
+
+static bool join_nest(Fusion *fusion, Fact *fact) {
+  const Item *item = fact->item;
+  if (!item_is_map(item)) return false;
+  for (int g = fusion->group_count - 1; g >= 0; g--) {
+    Group *group = fusion->groups[g];
+    int joined;
+    if (group->kind != GROUP_NEST || !same_shape(&item->view, &group->phases[0].items[0]->view)) continue;
+    const Item *root = group->phases[0].items[0];
+    if (!item_is_map(root) && (root->combine == COMBINE_SET || residue_split(fusion->session, root) == NULL)) continue;
+    if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
+    if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
+    bring_draws(fusion, item, group, &group->phases[0]);
+    phase_add(fusion, &group->phases[0], fact->item);
+    place(fusion, fact, group);
+    return true;
+  }
+  return false;
+}
+
+static void start_group(const Join *join, Fact *fact) {
+  Fusion *fusion = join->fusion;
+  if (!item_is_map(fact->item)) settle_draws(fusion, fact->item);
+  Group *group = fusion_group(fusion, is_small(join, fact->item) ? GROUP_SERIAL : GROUP_NEST);
+  group_phase(fusion, group, 1, &fact->item);
+  if (item_is_map(fact->item)) {
+    Phase phase = {0};
+    bring_draws(fusion, fact->item, group, &phase);
+    phase_add(fusion, &phase, fact->item);
+    group->phases[0] = phase;
+    settle_draws(fusion, fact->item);
+  }
+  place(fusion, fact, group);
+}
+
+static void count_readers(Fusion *fusion) {
+  for (int n = 0; n < fusion->order_count; n++) {
+    const Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    if (fact->residence == RESIDES_VIEW) fusion_fact(fusion, fact->node->operand[0])->readers += 2;
+    if (fact->item == NULL) continue;
+    Reads reads = reads_of(fusion, fact->item);
+    for (int k = 0; k < reads.count; k++)
+      if (reads.items[k]->node != fact->node) fusion_fact(fusion, reads.items[k]->node)->readers++;
+  }
+  for (int m = 0; m < fusion->move_count; m++) fusion->moves[m].value->readers += 2;
+}
+
+/* Is the sum a piece of a tile that a later map starts? */
+static bool is_piece(Fusion *fusion, const Fact *fact) {
+  if (fact->readers != 1) return false;
+  for (int n = fact->position + 1; n < fusion->order_count; n++) {
+    Fact *reader = fusion_fact(fusion, fusion->order[n]);
+    Item *pieces[8];
+    int count = 0;
+    if (reader->item == NULL || reader->item->value->op != OP_ADD || !item_is_map(reader->item)) continue;
+    if (!item_reads(fusion, reader->item, fact)) continue;
+    return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) && tile_new(fusion->session, fusion->options, count, pieces) != NULL;
+  }
+  return false;
+}
+
+void fusion_join(Fusion *fusion) {
+  int bytes = fusion->options->real == REGISTER_F32 ? 4 : 8;
+  Join join = {fusion, fusion->options->machine->vector_bytes / bytes};
+  count_readers(fusion);
+  for (int n = 0; n < fusion->order_count; n++) {
+    Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    Piece roles;
+    if (fact->item == NULL || fact->group != NULL) continue;
+    if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue;        /* with its first reader */
+    if (fusion->options->fuse_limit != 0) {
+      if (piece_roles(fact->item, &roles) && is_piece(fusion, fact)) continue;
+      if (start_pieces(fusion, fact)) continue;
+    }
+    if (join_tile(fusion, fact) || start_tile(fusion, fact) || join_serial(&join, fact) || join_nest(fusion, fact)) continue;
+    start_group(&join, fact);
+  }
+}
