@@ -147,6 +147,13 @@ static void collect_batch(void *context, const Scalar *read) {
   if (coordinate_is_bare(first) && node->box[first->terms[0].variable] == read->node->shape[0]) node->batch_variables |= 1u << first->terms[0].variable;
 }
 
+static void find_batch_variables(Node *node) {
+  scalar_reads(node->value, collect_batch, node);
+  if (node->batch && coordinate_is_bare(&node->write->coordinates[0])) node->batch_variables |= 1u << node->write->coordinates[0].terms[0].variable;
+  for (int v = 0; v < node->box_rank; v++)
+    if (node->box[v] == 1) node->batch_variables &= ~(1u << v);
+}
+
 static Node *node_of_value(Graph *graph, const Node *like, const Scalar *value) {
   Node *node = graph_map(graph, like->rank, like->shape, like->batch, value, like->span);
   if (node->name == NULL && node->kind == NODE_COMPUTE) node->name = like->name;
@@ -166,6 +173,46 @@ static Node *drop_unused(Graph *graph, const Node *node, uint32_t written) {
   const Scalar *value = node->combine == COMBINE_SUM ? scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, count), node->value, NULL) : node->value;
   return graph_compute(graph, node->combine, less.box_rank, less.box, less.batch_variables, node->write, node->rank, node->shape, node->batch, value,
                        node->name, node->span);
+}
+
+static int64_t coefficient_of(const Coordinate *c, int variable) {
+  for (int t = 0; t < c->term_count; t++)
+    if (c->terms[t].variable == variable) return c->terms[t].coefficient;
+  return 0;
+}
+
+/* Do u and v occur in all these coordinates as one number, R_v*u + v, only? */
+static bool always_together(const Access *access, int u, int v, int64_t extent) {
+  for (int d = 0; d < access->rank; d++)
+    if (coefficient_of(&access->coordinates[d], u) != extent * coefficient_of(&access->coordinates[d], v)) return false;
+  return true;
+}
+
+/* Two variables that are only ever the digits of one number become that number: a flattened picture has one index. NULL if there are none. */
+static Node *merge_digits(Graph *graph, const Node *node) {
+  List order = scalar_order(1, &node->value, true);
+  Node *merged = NULL;
+  for (int u = 0; u < node->box_rank && merged == NULL; u++)
+    for (int v = 0; v < node->box_rank && merged == NULL; v++) {
+      bool together = u != v && node->box[u] > 1 && node->box[v] > 1 && (node->batch_variables >> u & 1) == (node->batch_variables >> v & 1);
+      for (int d = 0; together && d < node->rank; d++) together = node->write->coordinates[d].computed == NULL;
+      together = together && always_together(node->write, u, v, node->box[v]);
+      for (int i = 0; together && i < order.count; i++) {
+        const Scalar *scalar = order.items[i];
+        if (scalar->op == OP_INDEX) together = scalar->variable != u && scalar->variable != v;
+        else if (scalar->access != NULL) together = always_together(scalar->access, u, v, node->box[v]);
+      }
+      if (!together) continue;
+      Node one = *node;
+      Coordinate by[BOX_LIMIT];
+      for (int w = 0; w < node->box_rank; w++) by[w] = w == u ? coordinate_constant(0) : coordinate_variable(w);
+      one.box[v] *= node->box[u];
+      one.box[u] = 1;
+      merged = graph_compute(graph, node->combine, one.box_rank, one.box, one.batch_variables, access_substitute(graph, node->write, by), node->rank, node->shape,
+                             node->batch, scalar_substitute(graph, node->value, by), node->name, node->span);
+    }
+  list_free(&order);
+  return merged;
 }
 
 /* An identity map of one read of the whole of a node is that node. */
@@ -192,14 +239,15 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
 
   uint32_t written = draft_write_variables(&draft);
   node->write = access_new(graph, rank, draft.write);
-  node->value = scalar_simplify_in_box(graph, node->box, scalar_substitute(graph, value, draft.by));
-  if (node->value->op == OP_NOTHING && !node_is_map(node)) return node_of_value(graph, node, node->value);
-  Node *other = drop_unused(graph, node, written);
+  node->value = scalar_substitute(graph, value, draft.by);
+  find_batch_variables(node);
+  Node *other = merge_digits(graph, node);                 /* before reads settle: behind a reshape one number is digits again */
   if (other != NULL) return other;
-  scalar_reads(node->value, collect_batch, node);
-  if (batch && coordinate_is_bare(&node->write->coordinates[0])) node->batch_variables |= 1u << node->write->coordinates[0].terms[0].variable;
-  for (int v = 0; v < node->box_rank; v++)
-    if (node->box[v] == 1) node->batch_variables &= ~(1u << v);
+  node->value = scalar_simplify_in_box(graph, node->box, node->value);
+  if (node->value->op == OP_NOTHING && !node_is_map(node)) return node_of_value(graph, node, node->value);
+  if ((other = drop_unused(graph, node, written)) != NULL) return other;
+  find_batch_variables(node);
+  if ((other = merge_digits(graph, node)) != NULL) return other;
   bool bijection = write_is_bijection(node);
   if (bijection) node->combine = COMBINE_SET;
   else if (combine == COMBINE_SET) node->combine = COMBINE_SUM;

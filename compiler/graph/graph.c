@@ -132,6 +132,8 @@ Node *graph_reshape(Graph *graph, Node *operand, int rank, const int64_t *shape,
   if (rank == operand->rank && memcmp(key.shape, operand->shape, (size_t)rank * sizeof *shape) == 0) return operand;
   if (node_is_map(operand) && (operand->value->op == OP_CONSTANT || operand->value->op == OP_NOTHING))
     return graph_map(graph, rank, shape, operand->batch, operand->value, span);
+  Node *flat = map_flatten(graph, operand, rank, shape);
+  if (flat != NULL) return flat;
   key.operand[0] = operand;
   return node_intern(graph, &key);
 }

@@ -55,6 +55,9 @@ Operation scalar_look_operation(const Scalar *read);
 /* The read itself, moved behind copies and reshapes while that costs nothing; constants and `nothing` come out as such. */
 const Scalar *scalar_settle(Graph *graph, const int64_t *box, const Scalar *read);
 
+/* The map whose value, joined along neighbouring axes to the shape, is a map over the joined axes again: that map; else NULL. */
+Node *map_flatten(Graph *graph, Node *map, int rank, const int64_t *shape);
+
 /* sums.c: an equivalent node for a sum in canonical form, where factors can leave it, where a sum of a sum is one sum, or where it is known to vanish; NULL
    where it is best as it is. */
 Node *sum_reduce(Graph *graph, const Node *sum);

@@ -187,6 +187,30 @@ START_TEST(factors_leave_sums) {
 }
 END_TEST
 
+/* Digits of one number become the number; a flattened map is a map over one axis, of inputs that are flattened for nothing. */
+START_TEST(digits_become_numbers) {
+  Session *session = session_new();
+  Graph *g = graph_new(session);
+  Random random = {9};
+  Node *x = graph_input(g, "x", SHAPE(3, 1, 4, 5), true, SPAN), *y = graph_input(g, "y", SHAPE(3, 20), true, SPAN), *u = graph_input(g, "u", SHAPE(3), true, SPAN);
+  Coordinate digits = sum_at(affine_at(2, 5, 0), at(3));
+  Node *square = graph_compute(g, COMBINE_SUM, 4, x->shape, 0, ACCESS(g, at(0)), SHAPE(3), true, multiply(g, READ(g, y, at(0), digits), READ(g, y, at(0), digits)), NULL, SPAN);
+  ck_assert_ptr_eq(square, graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, at(0)), SHAPE(3), true, multiply(g, all(g, y), all(g, y)), NULL, SPAN));
+  const Scalar *value = add(g, multiply(g, READ(g, u, at(0)), all(g, x)), unary(g, OP_TANH, READ(g, y, at(0), digits)));
+  Node *mixed = map_like(g, x, value), *flat = graph_reshape(g, mixed, SHAPE(3, 20), SPAN);
+  ck_assert(node_is_map(mixed) && node_is_map(flat));
+  Node *apart = map_like(g, x, multiply(g, value, scalar_index(g, 3)));
+  ck_assert_int_eq(graph_reshape(g, apart, SHAPE(3, 20), SPAN)->kind, NODE_RESHAPE);
+  Interpreter *interpreter = interpreter_new(g);
+  set_random(interpreter, &random, x, -1, 1);
+  set_random(interpreter, &random, y, -1, 1);
+  set_random(interpreter, &random, u, -1, 1);
+  ck_assert_mem_eq(interpreter_value(interpreter, flat), interpreter_value(interpreter, mixed), 60 * sizeof(double));
+  interpreter_free(interpreter);
+  session_free(session);
+}
+END_TEST
+
 /* Every invariant that verify knows, broken by hand. */
 START_TEST(verify_sees_broken_nodes) {
   Session *session = session_new();
@@ -244,6 +268,6 @@ START_TEST(graphs_print) {
 END_TEST
 
 int main(void) {
-  return run_tests("canonical form", 6, (const TTest *[]){random_nodes_keep_their_values, spellings_meet, sums_become_sets_only_where_every_element_is_written_once,
-                                                          factors_leave_sums, verify_sees_broken_nodes, graphs_print});
+  return run_tests("canonical form", 7, (const TTest *[]){random_nodes_keep_their_values, spellings_meet, sums_become_sets_only_where_every_element_is_written_once,
+                                                          factors_leave_sums, digits_become_numbers, verify_sees_broken_nodes, graphs_print});
 }
