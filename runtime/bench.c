@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 enum { WARM_UP = 3, FEWEST = 10, MOST = 1000 };
+static const double worth_a_line = 0.002;                  /* share of a step, for people */
 static const double seconds_wanted = 1.5;
 
 typedef struct Row { const StepRecord *step; double milliseconds, flops; int64_t line; } Row;    /* of one round */
@@ -83,15 +84,25 @@ static void print_row(const Row *row, const Measured *measured, const char *kind
          (long long)row->line, title);
 }
 
+static void print_rows(const Row *rows, int64_t count, const Model *model, const Measured *measured) {
+  int64_t shown = 0;
+  Row rest = {0};
+  for (; shown < count && rows[shown].milliseconds >= worth_a_line * measured->round_milliseconds; shown++) {
+    const StepRecord *step = rows[shown].step;
+    print_row(&rows[shown], measured, !model ? "" : model->programs[step->program].tile ? "tile" : "nest", model ? step->title : "");
+  }
+  for (int64_t k = shown; k < count; k++) rest.milliseconds += rows[k].milliseconds;
+  if (shown < count) printf("  %9.4f %7.1f%%  %lld more\n", rest.milliseconds, 100 * rest.milliseconds / measured->round_milliseconds, (long long)(count - shown));
+}
+
 static void print_text(const Session *session, const Measured *measured) {
   const Model *model = session->execution.model;
   double floor_milliseconds = measured->needed_flops / measured->peak * 1e3;
   printf("peak: %.1f GFLOP/s (%s, fused multiply-adds, %d threads, measured now)\n\n", measured->peak * 1e-9, model->header->real, pool_threads(session->execution.pool));
   printf("%11s %8s %10s %8s\n", "ms a step", "of step", "GFLOP/s", "of peak");
-  for (int64_t k = 0; k < measured->row_count; k++)
-    print_row(&measured->rows[k], measured, model->programs[measured->rows[k].step->program].tile ? "tile" : "nest", measured->rows[k].step->title);
+  print_rows(measured->rows, measured->row_count, model, measured);
   printf("\nby line of %s\n", model->header->file);
-  for (int64_t k = 0; k < measured->line_count; k++) print_row(&measured->lines[k], measured, "", "");
+  print_rows(measured->lines, measured->line_count, NULL, measured);
   printf("\na step: %.3f ms (median of %lld), %.0f images/s; %s needed, %s executed\n", measured->round_milliseconds, (long long)measured->rounds,
          (double)model->header->batch / measured->round_milliseconds * 1e3, text_flops(measured->needed_flops).text, text_flops(measured->executed_flops).text);
   printf("floor: %.3f ms; time over floor: %.2f\n", floor_milliseconds, measured->round_milliseconds / floor_milliseconds);

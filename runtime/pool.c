@@ -28,6 +28,7 @@ struct Pool {
   _Atomic uint32_t parked;
   _Atomic bool ending;
   int spin_turns, vector_bytes;
+  unsigned control;                                        /* the caller's MXCSR before */
   cpu_set_t processors;                                    /* that the process may use */
   int first_processor;                                     /* where the caller was when it made the pool */
   int started;                                             /* workers besides the caller */
@@ -131,7 +132,8 @@ Pool *pool_create(int threads, bool flush, Problem *problem) {
   if (sched_getaffinity(0, sizeof pool->processors, &pool->processors) != 0) CPU_ZERO(&pool->processors);
   pool->first_processor = sched_getcpu();
   pool->vector_bytes = processor_vector_bytes();
-  if (flush) _mm_setcsr(_mm_getcsr() | FLUSH_BITS);        /* new threads inherit it */
+  pool->control = _mm_getcsr();
+  if (flush) _mm_setcsr(pool->control | FLUSH_BITS);       /* new threads inherit it */
   for (int k = 1; k < threads; k++) {
     struct Worker *worker = &pool->workers[k];
     *worker = (struct Worker){.pool = pool, .number = k};
@@ -151,6 +153,7 @@ void pool_free(Pool *pool) {
   atomic_store(&pool->ending, true);
   ring_bell(pool);
   for (int k = 1; k <= pool->started; k++) pthread_join(pool->workers[k].thread, NULL);
+  _mm_setcsr(pool->control);
   free(pool);
 }
 

@@ -56,7 +56,7 @@ void *memory_at(const Memory *memory, int64_t place, int64_t offset);
 typedef struct Pool Pool;
 typedef void (*Task)(void *context, int64_t chunk, int worker);
 
-/* `threads` workers, the caller being number 0. flush: denormals are zero, in the caller too. */
+/* `threads` workers, the caller being number 0. flush: denormals are zero, in the caller too, until pool_free. */
 Pool *pool_create(int threads, bool flush, Problem *problem);
 void pool_free(Pool *pool);
 int pool_threads(const Pool *pool);

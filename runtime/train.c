@@ -269,6 +269,7 @@ int command_train(Trainer *trainer) {
     fine = train_loop(&training, &problem);
     if (fine) show_end(&training, clock->step < clock->steps ? "stopped and saved" : "done");
   }
+  if (!fine && training.progress.width > 0) fputc('\n', stderr);    /* behind the progress line */
   if (!fine) report_error(trainer->program, &problem);
   training_end(&training);
   return fine ? EXIT_FINE : EXIT_FAILED;
