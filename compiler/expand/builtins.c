@@ -277,6 +277,7 @@ Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call) {
       diagnostic_hint(diagnostic, "say `grad(E[…], …)`");
       return value_error(e);
     }
+    if (value->tensor.random) lint_coupling(e, scalar, variable->tensor.element->node, call->span);
     Node *node = graph_grad(e->graph, scalar, variable->tensor.element->node, call->span);
     gradients->list.items[k] = value_of_node(e, node, 0);
     gradients->list.items[k]->tensor.random = variable->tensor.random;

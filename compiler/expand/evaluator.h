@@ -57,7 +57,7 @@ struct Value {
 /* ---- what lives in the model ------------------------------------------------------------------------------------------------ */
 
 /* A weight or a state. `current` is what a mention of it means in the evaluation at hand: the tensor's input until `<-` or an update moves it. */
-struct Slot { int tensor; bool is_weight; Node *current; Network *owner; Span span; };
+struct Slot { int tensor; bool is_weight; Node *current; Network *owner; Network *mover; Span span; };       /* mover: the player that updated it last */
 
 typedef struct NetworkItem { Slot *slot; Network *network; } NetworkItem;       /* one of the two */
 struct Network {
@@ -66,15 +66,15 @@ struct Network {
   const Recipe *recipe;                                    /* network G = recipe; else NULL */
   Span span;
   int count, capacity; NetworkItem *items;                 /* in the order of the text */
-  const Recipe *optimizer;                                 /* or NULL */
-  const Syntax *optimizer_syntax;
+  const Syntax *optimizer_syntax;                          /* `optimize`, or NULL */
+  bool updated, stepped;                                   /* an update names it; its optimizer moves something */
 };
 
 typedef struct Setting { const char *name; double value; int tensor; bool frozen; Span span; } Setting;
 
 typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;
 /* A name of a file: its syntax, and its value where that is the same in every evaluation. */
-typedef struct Entry { const char *name; const Syntax *syntax; const Syntax *field; EntryState state; Value *value; bool marked; } Entry;
+typedef struct Entry { const char *name; const Syntax *syntax; const Syntax *field; EntryState state; Value *value; bool mentioned; } Entry;
 struct Scope { Scope *standard; const Syntax *syntax; int count, capacity; Entry *entries; };      /* standard NULL: it is the standard library; syntax: a BLOCK of files */
 
 /* ---- a call in progress ------------------------------------------------------------------------------------------------------ */
@@ -148,6 +148,8 @@ struct Evaluator {
   int network_count, network_capacity; Network **networks;
   int setting_count; Setting settings[64];
   int objective_count, objective_capacity; const Syntax **objectives;        /* parallel to model->objectives */
+  uint64_t served_objectives;                              /* set of those that an update serves */
+  bool checking;                                           /* names are looked at, not mentioned */
   const char **labels; int label_count;                    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
   const char **instance_paths; int instance_count, instance_capacity;
   int batch;                                               /* of the evaluation to come */
@@ -305,6 +307,11 @@ void outputs_run(Evaluator *e);
 void diagnoses_make(Evaluator *e);
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span);
 Frame frame_top(Evaluator *e, bool training, const char *path);
+
+/* ---- lints.c: warnings about what is legal and hardly meant ---------------------------------------------------------------------------------------------------- */
+void lint_names(Evaluator *e);
+void lint_training(Evaluator *e);
+void lint_coupling(Evaluator *e, Node *of, Node *by, Span span);
 
 /* Grows an array of the session by one element. */
 #define ARRAY_ADD(e, items, count, capacity, item)                                                   \

@@ -54,7 +54,9 @@ static void entries_check(Evaluator *e) {
   Frame frame = frame_top(e, true, "");
   for (int k = 0; k < e->file.count; k++) {
     evaluation_open(e, "names");
+    e->checking = true;
     name_find(e, &frame, e->file.entries[k].name, e->file.entries[k].syntax->span);
+    e->checking = false;
     evaluation_abandon(e);
   }
 }
@@ -177,6 +179,8 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
     diagnostic_hint(diagnostic, "`update D`");
     return NULL;
   }
+  lint_names(e);
+  lint_training(e);
   if (options->diagnose) diagnoses_make(e);
   model_lists(e);
   return e->error_count > 0 ? NULL : e->model;

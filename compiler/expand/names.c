@@ -310,7 +310,10 @@ Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span) {
   if (strcmp(name, "training") == 0) return value_truth(e, frame->context.training);
   Scope *where;
   Entry *entry = scope_find(e, frame->scope, name, &where);
-  if (entry != NULL) return entry_value(e, entry, where, frame, span);
+  if (entry != NULL) {
+    entry->mentioned |= !e->checking;
+    return entry_value(e, entry, where, frame, span);
+  }
   value = counter_value(e, name, span);
   if (value != NULL) return value;
   value = builtin_constant(e, name);

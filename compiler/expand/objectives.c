@@ -106,7 +106,7 @@ static bool find_owner(Network *network, const Slot *slot, Network *outer, Netwo
   return false;
 }
 
-typedef struct Movement { Slot *slot; uint64_t objectives; Network *owner; Value *gradient; Node *moved; } Movement;
+typedef struct Movement { Slot *slot; uint64_t objectives; Network *player, *owner; Value *gradient; Node *moved; } Movement;
 
 static Value *step_of(Evaluator *e, const Recipe *recipe, Movement *movement, Value *all, Span span) {
   const Syntax *definition = recipe->definition->syntax;
@@ -202,6 +202,17 @@ static bool check_player(Evaluator *e, const Syntax *update, const Syntax *playe
   return true;
 }
 
+/* Two players that move one weight, though no objective is for both: hardly meant. */
+static void share_weight(Evaluator *e, Movement *movement, const Syntax *update) {
+  const Network *before = movement->slot->mover, *now = movement->player;
+  movement->slot->mover = movement->player;
+  if (before == NULL || before == now) return;
+  for (int k = 0; k < e->objective_count; k++)
+    if (lists_player(e->objectives[k], before->name) && lists_player(e->objectives[k], now->name)) return;
+  Diagnostic *diagnostic = diagnostic_report(e->session, W6002, update->span, "moves weights of `%s`, as an update of `%s` does", movement->slot->owner->name, before->name);
+  diagnostic_hint(diagnostic, "if it is meant, list both players: `%s, %s minimize …`", before->name, now->name);
+}
+
 void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
   const Syntax *labels[32];
   int label_count = update->players.by == NULL ? 0 : collect_labels(e, update->players.by, labels, 32);
@@ -225,11 +236,13 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
     if (!serves) continue;
     values[k] = objective_value(e, k);
     if (values[k]->kind == VALUE_ERROR) return;
+    e->served_objectives |= 1ull << k;
     evaluation_result(e, e->model->objectives[k].tensor, values[k], e->objectives[k]->span);
   }
   Movement *movements = NULL;
   int count = 0, capacity = 0;
   for (int p = 0; p < player_count; p++) {
+    players[p]->updated = true;
     Slot **weights;
     int weight_count = network_weights(e, players[p], &weights);
     uint64_t objectives = 0;
@@ -243,7 +256,7 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
         known->objectives |= objectives;
         continue;
       }
-      Movement movement = {.slot = weights[w], .objectives = objectives};
+      Movement movement = {.slot = weights[w], .objectives = objectives, .player = players[p]};
       find_owner(players[p], weights[w], NULL, &movement.owner);
       ARRAY_ADD(e, movements, count, capacity, movement);
     }
@@ -260,6 +273,8 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
     Node *node = total == NULL ? NULL : value_node(e, total, update->span);
     if (node == NULL || !transform_reaches(e->graph, movements[j].slot->current, node)) continue;
     movements[j].gradient = value_of_node(e, graph_grad(e->graph, node, movements[j].slot->current, update->span), 0);
+    share_weight(e, &movements[j], update);
+    if (movements[j].owner != NULL) movements[j].owner->stepped = true;
     movements[reached++] = movements[j];
   }
   move_weights(e, frame, reached, movements, update->span);
