@@ -46,6 +46,19 @@ static bool measure_rounds(Session *session, int64_t wanted, Measured *measured,
   return true;
 }
 
+/* By how often the updates really ran: `repeat` may count as it likes. */
+static bool measure_need(const Execution *execution, Measured *measured, Problem *problem) {
+  const Model *model = execution->model;
+  double *runs = calloc((size_t)model->routine_count + 1, sizeof *runs);
+  if (!runs) return problem_out_of_memory(problem, "measurements", (size_t)model->routine_count * sizeof *runs);
+  for (int64_t r = 0; r < model->routine_count; r++)
+    if (model->routines[r].step_count > 0) runs[r] = (double)execution->runs[model->routines[r].first_step] / (double)measured->rounds;
+  double needed = round_flops_needed(model, runs);
+  measured->needed_flops = needed > 0 ? needed : measured->executed_flops;
+  free(runs);
+  return true;
+}
+
 static bool measure_steps(Session *session, Measured *measured, Problem *problem) {
   Execution *execution = &session->execution;
   const Model *model = execution->model;
@@ -72,9 +85,7 @@ static bool measure_steps(Session *session, Measured *measured, Problem *problem
   }
   qsort(measured->rows, (size_t)measured->row_count, sizeof(Row), compare_rows);
   qsort(measured->lines, (size_t)measured->line_count, sizeof(Row), compare_rows);
-  double needed = round_flops_needed(model);
-  measured->needed_flops = needed > 0 ? needed : measured->executed_flops;
-  return true;
+  return measure_need(execution, measured, problem);
 }
 
 static double rate(const Row *row) { return row->milliseconds > 0 ? row->flops / row->milliseconds * 1e-6 : 0; }    /* GFLOP/s */

@@ -53,10 +53,9 @@ static bool summarise(const Trainer *trainer, Summary *summary, Problem *problem
   double *runs = calloc((size_t)model->routine_count + 1, sizeof *runs);
   if (!runs) return problem_out_of_memory(problem, "counts", (size_t)model->routine_count);
   round_expect(model, runs);
-  for (int64_t r = 0; r < model->routine_count; r++)
-    for (int64_t s = 0; s < model->routines[r].step_count; s++) summary->executed_flops += runs[r] * model->steps[model->routines[r].first_step + s].flops;
+  for (int64_t r = 0; r < model->routine_count; r++) summary->executed_flops += runs[r] * routine_flops(model, r);
+  summary->needed_flops = round_flops_needed(model, runs);
   free(runs);
-  summary->needed_flops = round_flops_needed(model);
   for (int64_t k = 0; k < model->program_count; k++) summary->tiles += model->programs[k].tile;
   summary->nests = model->program_count - summary->tiles;
   for (int64_t k = 0; k < model->tensor_count; k++)
@@ -107,7 +106,7 @@ static void print_text(const Summary *summary) {
   if (header->length_unit[0]) printf(", trained for %s %s", text_count((int64_t)header->length).text, header->length_unit);
   printf("\n\nplayers\n");
   for (int64_t k = 0; k < model->player_count; k++)
-    printf("  %-12s %14s weights   %12s a step   %s\n", model->players[k].name, text_count(player_weights(model, model->players[k].name)).text, text_flops(model->players[k].flops).text,
+    printf("  %-12s %14s weights   %12s an update   %s\n", model->players[k].name, text_count(player_weights(model, model->players[k].name)).text, text_flops(model->players[k].flops).text,
            model->players[k].optimizer);
   printf("objectives\n");
   for (int64_t k = 0; k < model->objective_count; k++) {

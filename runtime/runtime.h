@@ -125,7 +125,9 @@ double clock_epoch(const Clock *clock);
 void clock_show(const Clock *clock, Execution *execution);                /* writes step, image, epoch and progress where the model reads them */
 /* How often a round runs each routine, on average; where a number is only known while training, once for `repeat` and half for `if`. */
 void round_expect(const Model *model, double *runs);
-double round_flops_needed(const Model *model);                            /* by the players' parts of it; 0: the compiler did not say */
+double routine_flops(const Model *model, int64_t routine);                /* executed by one run */
+/* What a round needs that runs each routine so often: the players' flops are those of one run of their updates. 0: the compiler did not say. */
+double round_flops_needed(const Model *model, const double *runs);
 bool round_run(Execution *execution, Clock *clock, Problem *problem);     /* the whole tree once; then the clock moves on */
 
 /* ---- processor.c, peak.c --------------------------------------------------------------------------------------------------------------------- */

@@ -119,8 +119,19 @@ void round_expect(const Model *model, double *runs) {
   expect_node(model, model->header->schedule, 1, runs);
 }
 
-double round_flops_needed(const Model *model) {
-  double needed = 0;
+double routine_flops(const Model *model, int64_t routine) {
+  double flops = 0;
+  for (int64_t s = 0; s < model->routines[routine].step_count; s++) flops += model->steps[model->routines[routine].first_step + s].flops;
+  return flops;
+}
+
+double round_flops_needed(const Model *model, const double *runs) {
+  double needed = 0, once = 0, all = 0;
   for (int64_t k = 0; k < model->player_count; k++) needed += model->players[k].flops;
-  return needed;
+  for (int64_t r = 0; r < model->routine_count; r++) {
+    if (model->routines[r].kind != ROUTINE_UPDATE) continue;
+    once += routine_flops(model, r);
+    all += runs[r] * routine_flops(model, r);
+  }
+  return once > 0 ? needed * all / once : needed;
 }

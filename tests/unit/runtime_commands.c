@@ -164,6 +164,7 @@ START_TEST(test_info_as_json) {
                                                                       + json_find(memory, "data_bytes")->integer);
   ck_assert_int_gt(json_find(memory, "data_bytes")->integer, 1000);
   ck_assert_double_eq(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3);    /* two updates of two steps, a third of an assignment */
+  ck_assert_double_eq(json_find(json, "needed_flops")->number, 2 * 190);         /* the update runs twice a step */
   json_free(json);
 } END_TEST
 
@@ -174,6 +175,7 @@ START_TEST(test_bench_counts_what_ran) {
   ck_assert_msg(json, "%s", problem.text);
   ck_assert_double_gt(json_find(json, "peak_gflops_per_second")->number, 1);
   ck_assert_double_eq_tol(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3, 1);
+  ck_assert_double_eq(json_find(json, "needed_flops")->number, 2 * 190);
   ck_assert_int_eq(json_find(json, "steps")->count, 3);
   json_free(json);
   EXPECT(0, "time over floor", ring_tables, line_kernels, "bench --steps 20");
