@@ -175,6 +175,8 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
   return false;
 }
 
+static View view_of_node(void *context, const Node *node) { return fusion_fact(context, node)->view; }
+
 /* ---- joining ---------------------------------------------------------------------------------------------------------------------- */
 
 static void phase_add(Fusion *fusion, Phase *phase, Item *item) {
@@ -283,7 +285,7 @@ static bool start_pieces(Fusion *fusion, Fact *fact) {
   Item *pieces[8];
   int count = 0;
   if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD || !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count)) return false;
-  Tile *tile = tile_new(fusion->session, fusion->options, count, pieces);
+  Tile *tile = tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion);
   if (tile == NULL || !may_fuse(fusion)) return false;
   for (int p = 0; p < count; p++) settle_draws(fusion, pieces[p]);
   Group *group = fusion_group(fusion, GROUP_TILE);
@@ -298,7 +300,7 @@ static bool start_pieces(Fusion *fusion, Fact *fact) {
 }
 
 static bool start_tile(Fusion *fusion, Fact *fact) {
-  Tile *tile = tile_new(fusion->session, fusion->options, 1, &fact->item);
+  Tile *tile = tile_new(fusion->session, fusion->options, 1, &fact->item, view_of_node, fusion);
   if (tile == NULL) return false;
   settle_draws(fusion, fact->item);
   Group *group = fusion_group(fusion, GROUP_TILE);
@@ -390,7 +392,7 @@ static bool is_piece(Fusion *fusion, const Fact *fact) {
     int count = 0;
     if (reader->item == NULL || reader->item->value->op != OP_ADD || !item_is_map(reader->item)) continue;
     if (!item_reads(fusion, reader->item, fact)) continue;
-    return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) && tile_new(fusion->session, fusion->options, count, pieces) != NULL;
+    return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) && tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion) != NULL;
   }
   return false;
 }

@@ -163,6 +163,7 @@ typedef struct Tile {
   int piece_count; Piece *pieces;
   int row_axis, lane_axis;                                 /* of the output */
   int64_t rows, lanes;                                     /* their extents */
+  bool rows_contiguous;                                    /* in the memory of some factor */
   int block_rows, block_vectors;                           /* accumulators of the micro-kernel */
   int64_t task_rows, task_lanes;                           /* of a chunk: multiples of a block */
   int64_t blocks, panels;                                  /* chunks along the rows, along the lanes */
@@ -170,7 +171,8 @@ typedef struct Tile {
 
 /* Is the sum worth a tile, and which variable is what? */
 bool piece_roles(const Item *item, Piece *piece);
-Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items);     /* NULL: the sums do not agree */
+/* NULL: the sums do not agree. */
+Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of, void *context);
 void tile_size(Tile *tile, const ScheduleOptions *options);
 
 /* A side of a product as the micro-kernel reads it: in place, or copied to the workspace with `fast` contiguous. */

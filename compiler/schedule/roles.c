@@ -53,8 +53,19 @@ static int axis_of(const Item *item, int variable) {
   return -1;
 }
 
+static bool contiguous_rows(const Piece *piece, ViewOf view_of, void *context) {
+  if (piece->a->op != OP_READ) return false;
+  View view = view_of(context, piece->a->node);
+  if (view.value == NULL) return false;
+  for (int d = 0; d < piece->a->access->rank; d++) {
+    const Coordinate *c = &piece->a->access->coordinates[d];
+    if (view.stride[d] == 1 && coordinate_is_bare(c) && c->terms[0].variable == piece->row) return true;
+  }
+  return false;
+}
+
 /* All sums of a tile agree about rows and lanes. */
-Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items) {
+Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of, void *context) {
   Tile *tile = session_allocate(session, sizeof *tile);
   *tile = (Tile){.piece_count = count, .pieces = session_allocate(session, (size_t)count * sizeof *tile->pieces)};
   for (int i = 0; i < count; i++) {
@@ -63,6 +74,7 @@ Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item
     int row = axis_of(items[i], piece->row), lane = axis_of(items[i], piece->lane);
     if (i > 0 && (row != tile->row_axis || lane != tile->lane_axis)) return NULL;
     tile->row_axis = row, tile->lane_axis = lane;
+    tile->rows_contiguous |= contiguous_rows(piece, view_of, context);
     tile->rows = items[i]->box[piece->row], tile->lanes = items[i]->box[piece->lane];
   }
   tile_size(tile, options);

@@ -107,14 +107,15 @@ static void store_sums(Making *making, const Operand *sums, Affine row) {
   }
 }
 
-static void finish_rows(Making *making, int rows, Affine row) {
+static void finish_rows(Making *making, Affine row) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   const Phase *phase = making->phase;
   Session *session = builder_session(builder);
   int lanes = builder_lanes(builder);
   Operand *values = session_allocate(session, (size_t)phase->count * sizeof *values), *sums = session_allocate(session, (size_t)phase->count * sizeof *sums);
-  int r = builder_for(builder, affine_constant(0), affine_constant(rows), 1);
+  Affine rows = affine_add(affine_constant(tile->rows), affine_scale(row, -1));
+  int r = builder_for_limit(builder, affine_constant(0), affine_constant(tile->block_rows), rows, 1);
   for (int i = 0; i < phase->count; i++) {
     sums[i].reg = -1;
     if (i > 0 && sums_lanes(phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
@@ -161,8 +162,8 @@ static void finish_rows(Making *making, int rows, Affine row) {
 
 /* ---- the program ------------------------------------------------------------------------------------------------------------------------ */
 
-/* chunk = ((outer axes) * blocks + block) * panels + panel; returns the block's number. */
-static Affine take_chunk(Making *making) {
+/* chunk = ((outer axes) * blocks + block) * panels + panel */
+static void take_chunk(Making *making) {
   Builder *builder = making->builder;
   const View *view = &making->tile->pieces[0].item->view;
   int64_t below = 1, chunks = making->tile->panels * making->tile->blocks;
@@ -180,7 +181,6 @@ static Affine take_chunk(Making *making) {
   builder_chunks(builder, chunks);
   making->first_row = affine_scale(block, making->tile->task_rows);
   making->first_lane = affine_scale(panel, making->tile->task_lanes);
-  return block;
 }
 
 static void stage_sides(Making *making) {
@@ -205,20 +205,19 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
     making.b[p] = side_new(builder, &tile->pieces[p], true, tile->task_lanes);
     making.a[p] = side_new(builder, &tile->pieces[p], false, (tile->task_rows + lanes - 1) / lanes * lanes);
   }
-  Affine block = take_chunk(&making);
+  take_chunk(&making);
   stage_sides(&making);
-  int64_t full = tile->rows - tile->rows % tile->block_rows, rest = tile->rows % tile->block_rows;
-  Affine end = affine_add(affine_constant(full), affine_scale(making.first_row, -1));
+  int64_t rest = tile->rows % tile->block_rows;
+  Affine end = affine_add(affine_constant(tile->rows), affine_scale(making.first_row, -1));
   int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task_rows), end, tile->block_rows);
   Affine row = affine_add(making.first_row, affine_variable(inside, 1));
+  if (rest > 0) builder_if(builder, affine_add(affine_constant(tile->rows - tile->block_rows), affine_scale(row, -1)));
   multiply_block(&making, tile->block_rows, inside, row);
-  finish_rows(&making, tile->block_rows, row);
-  builder_close(builder);
-  if (rest == 0) return;
-  builder_if(builder, affine_add(block, affine_constant(1 - tile->blocks)));
-  inside = builder_let(builder, affine_constant(full - (tile->blocks - 1) * tile->task_rows), 1, 0);
-  row = affine_add(affine_constant((tile->blocks - 1) * tile->task_rows), affine_variable(inside, 1));
-  multiply_block(&making, (int)rest, inside, row);
-  finish_rows(&making, (int)rest, row);
+  if (rest > 0) {
+    builder_else(builder);
+    multiply_block(&making, (int)rest, inside, row);
+    builder_close(builder);
+  }
+  finish_rows(&making, row);
   builder_close(builder);
 }

@@ -18,10 +18,12 @@ static double block_cost(const Tile *tile, int lanes, int rows, int vectors) {
   return cost * (double)columns;
 }
 
+/* Rows that are contiguous come in whole lines of the cache, so the block should divide these. */
 static void choose_block(Tile *tile, int lanes, int registers) {
   double best = INFINITY;
   for (int rows = 1; rows <= 8 && rows <= tile->rows; rows++)
     for (int vectors = 1; vectors <= 8; vectors++) {
+      if (tile->rows_contiguous && (rows & (rows - 1)) != 0) continue;
       if (rows * vectors + vectors + 1 > registers || rows * vectors > registers - registers / 8) continue;
       double cost = block_cost(tile, lanes, rows, vectors);
       if (cost < best) best = cost, tile->block_rows = rows, tile->block_vectors = vectors;
@@ -49,7 +51,7 @@ static double outer_points(const Tile *tile) {
 
 /* Enough chunks for 16 workers where each still has work for several microseconds; panels narrow enough that all k of one stay in the second cache. */
 static void choose_task(Tile *tile, int lanes, int64_t panel_bytes, int64_t element_bytes) {
-  enum { CHUNKS = 64, LEAST_FLOPS = 1000000 };
+  enum { CHUNKS = 64, LEAST_FLOPS = 400000, LINE_BYTES = 64 };
   int64_t width = (int64_t)tile->block_vectors * lanes, columns = ceil_divide(tile->lanes, width);
   double k = summed_points(tile), flops = 2 * k * (double)tile->rows * (double)tile->lanes * outer_points(tile);
   int64_t together = (int64_t)((double)panel_bytes / (k * (double)(width * element_bytes)));
@@ -60,7 +62,8 @@ static void choose_task(Tile *tile, int lanes, int64_t panel_bytes, int64_t elem
   tile->panels = ceil_divide(tile->lanes, tile->task_lanes);
   double wanted = fmin(CHUNKS, flops / LEAST_FLOPS) / ((double)tile->panels * outer_points(tile));
   int64_t all = ceil_divide(tile->rows, tile->block_rows), count = wanted < 1 ? 1 : wanted > (double)all ? all : (int64_t)wanted;
-  tile->task_rows = ceil_divide(all, count) * tile->block_rows;
+  int64_t unit = tile->rows_contiguous ? 2 * LINE_BYTES / element_bytes : tile->block_rows;      /* two lines come together */
+  tile->task_rows = ceil_divide(ceil_divide(all, count) * tile->block_rows, unit) * unit;
   tile->blocks = ceil_divide(tile->rows, tile->task_rows);
 }
 
