@@ -6,8 +6,11 @@
 
 enum { EVERY_FACTOR = 1 << BOX_LIMIT };                     /* a variable that every factor is taken to have */
 
-/* A product taken apart: constants * numerators / denominators. */
-typedef struct Product { double above, below; List numerators, denominators; } Product;
+/* A product taken apart: constants * numerators / denominators. `depth` maps at most are opened one behind the other: behind them products of products could
+   have any number of factors. */
+typedef struct Product { double above, below; List numerators, denominators; int depth; } Product;
+
+enum { OPENING_DEPTH = 6 };
 
 static uint32_t summed_variables(const Node *sum) {
   uint32_t variables = 0;
@@ -52,9 +55,9 @@ static void product_collect(Graph *graph, const Node *sum, uint32_t summed, cons
     product_collect(graph, sum, summed, scalar->argument[0], inverse, product);
     product_collect(graph, sum, summed, scalar->argument[1], inverse != (scalar->op == OP_DIVIDE), product);
   } else {
-    Product opened = {1, 1, {0}, {0}};
+    Product opened = {1, 1, {0}, {0}, product->depth - 1};
     const Scalar *behind = NULL;
-    if (scalar->op == OP_READ && (scalar->variables & summed) != 0 && is_product(scalar_look_operation(scalar))) behind = scalar_look(graph, sum->box, scalar);
+    if (product->depth > 0 && scalar->op == OP_READ && (scalar->variables & summed) != 0 && is_product(scalar_look_operation(scalar))) behind = scalar_look(graph, sum->box, scalar);
     if (behind != NULL) product_collect(graph, sum, summed, behind, false, &opened);
     bool opens = behind != NULL && (opened.above != 1 || opened.below != 1 || list_has_free_of(&opened.numerators, summed) ||
                                     list_has_free_of(&opened.denominators, summed));
@@ -71,7 +74,7 @@ static void product_collect(Graph *graph, const Node *sum, uint32_t summed, cons
 /* Is the value a matrix-like product: two factors that share a summed variable, each with a kept variable of its own? Both are worth having in memory for
    themselves (their maps are shared with the other gradients), so nothing is taken out of them. */
 static bool is_matrix_product(Graph *graph, const Node *sum, uint32_t summed) {
-  Product product = {1, 1, {0}, {0}};
+  Product product = {1, 1, {0}, {0}, OPENING_DEPTH};
   product_collect(graph, sum, 0, sum->value, false, &product);
   bool pair = product.numerators.count == 2 && product.denominators.count == 0;
   uint32_t a = pair ? ((const Scalar *)product.numerators.items[0])->variables : 0, b = pair ? ((const Scalar *)product.numerators.items[1])->variables : 0;
@@ -104,7 +107,7 @@ static const Scalar *quotient(Graph *graph, const Scalar *above, const Scalar *b
 
 /* Factors without summed variables leave the sum. Where the write leaves elements alone only constants do: their 0 must not meet an infinite factor. */
 static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
-  Product product = {1, 1, {0}, {0}};
+  Product product = {1, 1, {0}, {0}, OPENING_DEPTH};
   uint32_t staying = sum_covers(sum) ? summed : EVERY_FACTOR;
   product_collect(graph, sum, is_matrix_product(graph, sum, summed) ? 0 : summed, sum->value, false, &product);
   const Scalar *inside = quotient(graph, multiply_all(graph, &product.numerators, staying, true), multiply_all(graph, &product.denominators, staying, true));
@@ -121,7 +124,7 @@ static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
 
 /* Do two factors of the term range over different variables? Such a sum is worth having for itself. */
 static bool is_contraction(Graph *graph, const Node *sum, const Scalar *term) {
-  Product product = {1, 1, {0}, {0}};
+  Product product = {1, 1, {0}, {0}, OPENING_DEPTH};
   uint32_t variables = 0;
   bool different = false;
   product_collect(graph, sum, 0, term, false, &product);
@@ -245,7 +248,7 @@ static const Scalar *look_for_addition(Graph *graph, const Node *sum, const Scal
 
 /* Is the term a deviation from its mean, times factors without summed variables? */
 static bool term_vanishes(Graph *graph, const Node *sum, uint32_t summed, const Scalar *term) {
-  Product product = {1, 1, {0}, {0}};
+  Product product = {1, 1, {0}, {0}, OPENING_DEPTH};
   const Scalar *deviation = NULL;
   int staying = 0;
   product_collect(graph, sum, summed, term, false, &product);

@@ -3,7 +3,6 @@
 #include "internal.h"
 #include "transform.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 static bool *flags_new(const Graph *graph) {
@@ -74,85 +73,9 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
   return couples;
 }
 
-/* ---- infinities ------------------------------------------------------------------------------------------------------------------- */
-
-enum { BOUND_DEPTH = 24 };                                 /* how far the search for a lower bound looks before it gives up */
-
-/* A number that the expression never falls below; -INFINITY if none is known. */
-static double lower_bound(const Scalar *scalar, int depth) {
-  if (depth == 0) return -INFINITY;
-  double a = -INFINITY, b = -INFINITY;
-  const Node *node = scalar->node;
-  if (scalar->argument[0] != NULL && scalar->op != OP_SELECT) a = lower_bound(scalar->argument[0], depth - 1);
-  if (scalar->argument[1] != NULL) b = lower_bound(scalar->argument[1], depth - 1);
-  switch (scalar->op) {
-  case OP_CONSTANT: return scalar->value;
-  case OP_ADD: return a + b;
-  case OP_MULTIPLY: return scalar->argument[0] == scalar->argument[1] ? 0 : a >= 0 && b >= 0 ? a * b : -INFINITY;
-  case OP_DIVIDE: return a >= 0 && b > 0 ? 0 : -INFINITY;
-  case OP_MAXIMUM: return fmax(a, b);
-  case OP_MINIMUM: return fmin(a, b);
-  case OP_SQRT: return a > 0 ? sqrt(a) : 0;
-  case OP_EXP: case OP_SIGMOID: case OP_SOFTPLUS: case OP_ABSOLUTE: case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: case OP_INDEX: return 0;
-  case OP_SELECT: return fmin(b, lower_bound(scalar->argument[2], depth - 1));
-  case OP_READ: break;
-  default: return -INFINITY;
-  }
-  while (node->kind == NODE_RESHAPE || node->kind == NODE_MARK || node->kind == NODE_CONSTANT) node = node->operand[0];
-  if (node->kind == NODE_RANDOM) return node->distribution == DISTRIBUTION_UNIFORM ? 0 : -INFINITY;
-  if (node->kind != NODE_COMPUTE) return -INFINITY;
-  a = lower_bound(node->value, depth - 1);
-  return node_is_map(node) ? a : a >= 0 ? 0 : -INFINITY;
-}
-
-/* Can the derivative be infinite where the value is not? Only a division, a power or a logarithm makes it so. Out of bounds a read is 0, below any bound. */
-static bool may_be_infinite(const Node *node, const Scalar *derivative) {
-  bool infinite = false;
-  List order = scalar_order(1, &derivative, false);
-  for (int i = 0; i < order.count && !infinite; i++) {
-    const Scalar *scalar = order.items[i];
-    if (scalar->op == OP_POWER || scalar->op == OP_LOG || scalar->op == OP_LOG1P) infinite = true;
-    if (scalar->op != OP_DIVIDE) continue;
-    const Scalar *below = scalar->argument[1];
-    if (below->op == OP_CONSTANT) infinite = below->value == 0;
-    else infinite = !(lower_bound(below, BOUND_DEPTH) > 0) || (below->op == OP_READ && access_may_leave(below->access, node->box, below->node->shape));
-  }
-  list_free(&order);
-  return infinite;
-}
-
-/* Is the expression a choice with `nothing`, or a product with one, perhaps behind maps? */
-static bool is_guarded(const Scalar *scalar, int depth) {
-  if (depth == 0) return false;
-  switch (scalar->op) {
-  case OP_SELECT: return scalar->argument[1]->op == OP_NOTHING || scalar->argument[2]->op == OP_NOTHING;
-  case OP_NEGATE: case OP_DIVIDE: return is_guarded(scalar->argument[0], depth - 1);
-  case OP_MULTIPLY: return is_guarded(scalar->argument[0], depth - 1) || is_guarded(scalar->argument[1], depth - 1);
-  case OP_READ: return node_is_map(scalar->node) && is_guarded(scalar->node->value, depth - 1);
-  default: return false;
-  }
-}
-
-/* Brings guards that stand behind maps into the expression, where `nothing` is still a symbol and can meet an infinity. */
-static const Scalar *open_guards(Graph *graph, const Node *node, const Scalar *scalar) {
-  if (!is_guarded(scalar, BOUND_DEPTH)) return scalar;
-  const Scalar *const *argument = scalar->argument, *first;
-  switch (scalar->op) {
-  case OP_NEGATE: return scalar_apply(graph, OP_NEGATE, open_guards(graph, node, argument[0]), NULL, NULL);
-  case OP_DIVIDE: return scalar_apply(graph, OP_DIVIDE, open_guards(graph, node, argument[0]), argument[1], NULL);
-  case OP_MULTIPLY:
-    first = open_guards(graph, node, argument[0]);
-    return scalar_apply(graph, OP_MULTIPLY, first, open_guards(graph, node, argument[1]), NULL);
-  case OP_READ:
-    if (access_may_leave(scalar->access, node->box, scalar->node->shape)) return scalar;
-    return open_guards(graph, node, scalar_substitute(graph, scalar->node->value, scalar->access->coordinates));
-  default: return scalar;
-  }
-}
-
 /* ---- the sweep ---------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Sweep { Graph *graph; bool *active; List *contributions; } Sweep;     /* contributions: nodes, by the id of what they are for */
+typedef struct Sweep { Graph *graph; bool *active; List *contributions; Guards guards; } Sweep;     /* contributions: nodes, by the id of what they are for */
 
 /* Several contributions become one map. */
 static Node *sweep_sum(Sweep *sweep, const Node *node) {
@@ -188,8 +111,8 @@ static void sweep_compute(Sweep *sweep, Node *node, Node *adjoint) {
   const Scalar *outer = scalar_settle(graph, node->box, scalar_read(graph, adjoint, node->write));
   for (int i = 0; i < by.reads.count; i++) {
     const Scalar *read = by.reads.items[i], *inner = by.derivatives.items[i], *factor = outer;
-    bool infinite = may_be_infinite(node, inner);
-    if (infinite) factor = open_guards(graph, node, outer);
+    bool infinite = guards_needed(&sweep->guards, node, inner);
+    if (infinite) factor = guards_open(&sweep->guards, graph, node, outer);
     factor = scalar_apply(graph, OP_MULTIPLY, factor, inner, NULL);
     if (node->combine == COMBINE_MAXIMUM) factor = share_of_maximum(graph, node, factor);
     else if (infinite && access_may_leave(node->write, node->box, node->shape))
@@ -227,6 +150,7 @@ void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node 
   }
   for (int i = 0; i < count; i++) adjoints[i] = sweep_sum(&sweep, at[i]);
   for (int i = 0; i < nodes; i++) list_free(&sweep.contributions[i]);
+  guards_free(&sweep.guards);
   free(sweep.contributions);
   free(sweep.active);
   list_free(&order);

@@ -39,6 +39,17 @@ Node *rebuild_image(const Rebuilding *rebuilding, const Node *node);
 /* The same node over the images of what it reads; itself if these are the same, unless `again` wants it built anew. */
 Node *rebuild_node(Rebuilding *rebuilding, Node *node, bool again);
 
+/* ---- guards.c ------------------------------------------------------------------------------------------------------------------- */
+
+/* What is known of expressions, by id, for one sweep: start with {0}, end with guards_free. */
+typedef struct Guards { Memo signs, guarded; } Guards;
+
+/* Can the derivative (of a read in the node's value) be infinite where the value is not? */
+bool guards_needed(Guards *guards, const Node *node, const Scalar *derivative);
+/* The factor with its choices of `nothing` brought out from behind maps, where `nothing` is still a symbol and annihilates an infinity. */
+const Scalar *guards_open(Guards *guards, Graph *graph, const Node *node, const Scalar *scalar);
+void guards_free(Guards *guards);
+
 /* ---- scalar_adjoint.c ----------------------------------------------------------------------------------------------------------- */
 
 /* For every read of a node in `active` (by id) inside value: the derivative of value by it. Two parallel pieces of one row each; list_free both. */

@@ -171,6 +171,8 @@ START_TEST(constants_noise_and_missing_paths) {
   Node *half = graph_constant(g, x, SPAN);
   EXPECT(&w, resolved(&w, graph_grad(g, total(g, x, multiply(g, all(g, x), all(g, half))), x, SPAN)), 3, 4);
   EXPECT(&w, resolved(&w, graph_grad(g, total(g, x, unary(g, OP_FLOOR, all(g, x))), x, SPAN)), 0, 0);
+  Node *ones = graph_grad(g, total(g, x, all(g, x)), x, SPAN);
+  EXPECT(&w, resolved(&w, graph_grad(g, total(g, x, all(g, ones)), x, SPAN)), 0, 0);
   ck_assert(!transform_reaches(g, x, half));
   ck_assert(transform_reaches(g, x, graph_grad(g, total(g, x, all(g, x)), noise, SPAN)));
   ck_assert_int_eq(diagnostic_error_count(w.session), 0);
