@@ -1,5 +1,6 @@
-/* The command `bench`. Takes a model and its data; measures the processor's peak first, then whole rounds, then every step of a round; says milliseconds, GFLOP/s and share of the
-   peak per step and per line of the model, and how far a round is from its floor. Trains in memory only; writes no file. */
+/* The command `bench`. Takes a model and its data; measures the processor's peak first, then whole rounds, then every step of a round; says
+   milliseconds, GFLOP/s and share of the peak per step and per line of the model, and how far a round is from its floor. Trains in memory only;
+   writes no file. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -91,8 +92,8 @@ static bool measure_steps(Session *session, Measured *measured, Problem *problem
 static double rate(const Row *row) { return row->milliseconds > 0 ? row->flops / row->milliseconds * 1e-6 : 0; }    /* GFLOP/s */
 
 static void print_row(const Row *row, const Measured *measured, const char *kind, const char *title) {
-  printf("  %9.4f %7.1f%% %10.1f %7.1f%%  %-5s line %-4lld %s\n", row->milliseconds, 100 * row->milliseconds / measured->round_milliseconds, rate(row), 100e9 * rate(row) / measured->peak, kind,
-         (long long)row->line, title);
+  printf("  %9.4f %7.1f%% %10.1f %7.1f%%  %-5s line %-4lld %s\n", row->milliseconds, 100 * row->milliseconds / measured->round_milliseconds, rate(row),
+         100e9 * rate(row) / measured->peak, kind, (long long)row->line, title);
 }
 
 static void print_rows(const Row *rows, int64_t count, const Model *model, const Measured *measured) {
@@ -103,13 +104,15 @@ static void print_rows(const Row *rows, int64_t count, const Model *model, const
     print_row(&rows[shown], measured, !model ? "" : model->programs[step->program].tile ? "tile" : "nest", model ? step->title : "");
   }
   for (int64_t k = shown; k < count; k++) rest.milliseconds += rows[k].milliseconds;
-  if (shown < count) printf("  %9.4f %7.1f%%  %lld more\n", rest.milliseconds, 100 * rest.milliseconds / measured->round_milliseconds, (long long)(count - shown));
+  if (shown < count)
+    printf("  %9.4f %7.1f%%  %lld more\n", rest.milliseconds, 100 * rest.milliseconds / measured->round_milliseconds, (long long)(count - shown));
 }
 
 static void print_text(const Session *session, const Measured *measured) {
   const Model *model = session->execution.model;
   double floor_milliseconds = measured->needed_flops / measured->peak * 1e3;
-  printf("peak: %.1f GFLOP/s (%s, fused multiply-adds, %d threads, measured now)\n\n", measured->peak * 1e-9, model->header->real, pool_threads(session->execution.pool));
+  printf("peak: %.1f GFLOP/s (%s, fused multiply-adds, %d threads, measured now)\n\n", measured->peak * 1e-9, model->header->real,
+         pool_threads(session->execution.pool));
   printf("%11s %8s %10s %8s\n", "ms a step", "of step", "GFLOP/s", "of peak");
   print_rows(measured->rows, measured->row_count, model, measured);
   printf("\nby line of %s\n", model->header->file);

@@ -1,5 +1,6 @@
-/* The descriptor of a compiled model: bytes to records. Takes the bytes that the compiler wrote (layout in abi.h); returns typed tables in which every index, offset, range and
-   count has been checked, so that nobody after this file checks them again. Never trusts a byte, never reads outside the bytes, never changes them. */
+/* The descriptor of a compiled model: bytes to records. Takes the bytes that the compiler wrote (layout in abi.h); returns typed tables in which
+   every index, offset, range and count has been checked, so that nobody after this file checks them again. Never trusts a byte, never reads outside
+   the bytes, never changes them. */
 #include "runtime/runtime.h"
 
 #include <stdarg.h>
@@ -89,8 +90,10 @@ static bool read_header(Reader *reader) {
   if (!read_word(reader, &version, "the version") || !read_word(reader, &size, "the size") || !read_word(reader, &hash, "the checksum")) return false;
   if (version != ABI_VERSION)
     return fail(reader, "the model was compiled for version %llu of the runtime, this is version %d", (unsigned long long)version, ABI_VERSION);
-  if (size != reader->size) return fail(reader, "the descriptor says it has %llu bytes, but has %llu", (unsigned long long)size, (unsigned long long)reader->size);
-  if (hash != hash_fnv(hash_start, reader->bytes + HEADER_BYTES, size - HEADER_BYTES)) return fail(reader, "the descriptor is damaged: its checksum does not fit");
+  if (size != reader->size)
+    return fail(reader, "the descriptor says it has %llu bytes, but has %llu", (unsigned long long)size, (unsigned long long)reader->size);
+  if (hash != hash_fnv(hash_start, reader->bytes + HEADER_BYTES, size - HEADER_BYTES))
+    return fail(reader, "the descriptor is damaged: its checksum does not fit");
   return true;
 }
 
@@ -121,7 +124,8 @@ static bool read_tables(Reader *reader, Model *model) {
     if (!read_word(reader, &counts[kind], "the counts of records")) return false;
     uint64_t room = (reader->size - reader->at) / 8 / layout_words(&layouts[kind]);
     if (counts[kind] > room)
-      return fail(reader, "%llu records of kind %s do not fit in %llu bytes", (unsigned long long)counts[kind], layouts[kind].name, (unsigned long long)reader->size);
+      return fail(reader, "%llu records of kind %s do not fit in %llu bytes", (unsigned long long)counts[kind], layouts[kind].name,
+                  (unsigned long long)reader->size);
     total += counts[kind] * layouts[kind].size;
   }
   uint64_t records_at = reader->at, string_bytes;
@@ -171,14 +175,16 @@ static bool check_scalar(Place at, const char *field, int64_t value, bool option
   const Model *model = at.reader->model;
   if (optional && value == -1) return true;
   if (!check_index(at, field, value, model->tensor_count)) return false;
-  return tensor_size(&model->tensors[value]) == 1 || fail(at.reader, "%s %lld: `%s` must name a single number, not %s", at.kind, (long long)at.record, field, model->tensors[value].name);
+  return tensor_size(&model->tensors[value]) == 1
+      || fail(at.reader, "%s %lld: `%s` must name a single number, not %s", at.kind, (long long)at.record, field, model->tensors[value].name);
 }
 
 static int64_t block_bytes(const Model *model, int64_t place) { return place == PLACE_ARENA ? model->header->arena_bytes : model->header->persistent_bytes; }
 
 static bool check_header(Place at, const Model *model) {
   const ModelRecord *header = model->header;
-  if (strcmp(header->real, "f32") != 0 && strcmp(header->real, "f64") != 0) return fail(at.reader, "model: `real` is \"%s\", neither f32 nor f64", header->real);
+  if (strcmp(header->real, "f32") != 0 && strcmp(header->real, "f64") != 0)
+    return fail(at.reader, "model: `real` is \"%s\", neither f32 nor f64", header->real);
   const char *units[] = {"", "steps", "images", "epochs"};
   bool known = false;
   for (int k = 0; k < 4; k++) known = known || strcmp(header->length_unit, units[k]) == 0;
@@ -196,39 +202,46 @@ static bool check_tensor_layout(Place at, const Model *model, const TensorRecord
   for (int axis = 0; axis < tensor->rank; axis++) {
     int64_t extent = tensor->shape[axis], stride = tensor->stride[axis];
     if (!check_range(at, "shape", extent, 1, bytes_limit) || !check_range(at, "stride", stride, 0, bytes_limit)) return false;
-    if (elements > bytes_limit / extent || (stride && extent - 1 > (bytes_limit - last) / stride)) return fail(at.reader, "tensor %s is too large", tensor->name);
+    if (elements > bytes_limit / extent || (stride && extent - 1 > (bytes_limit - last) / stride))
+      return fail(at.reader, "tensor %s is too large", tensor->name);
     elements *= extent;
     last += (extent - 1) * stride;
   }
   if (!check_range(at, "bytes", tensor->bytes, 0, bytes_limit) || !check_range(at, "offset", tensor->offset, 0, bytes_limit)) return false;
-  if (tensor->offset % width != 0) return fail(at.reader, "tensor %s: its offset %lld is not a multiple of %lld", tensor->name, (long long)tensor->offset, (long long)width);
+  if (tensor->offset % width != 0)
+    return fail(at.reader, "tensor %s: its offset %lld is not a multiple of %lld", tensor->name, (long long)tensor->offset, (long long)width);
   if ((last + 1) * width > tensor->bytes) return fail(at.reader, "tensor %s: its strides reach beyond its %lld bytes", tensor->name, (long long)tensor->bytes);
   if (tensor->offset + tensor->bytes > block_bytes(model, tensor->place))
-    return fail(at.reader, "tensor %s ends at byte %lld of a block of %lld", tensor->name, (long long)(tensor->offset + tensor->bytes), (long long)block_bytes(model, tensor->place));
+    return fail(at.reader, "tensor %s ends at byte %lld of a block of %lld", tensor->name, (long long)(tensor->offset + tensor->bytes),
+                (long long)block_bytes(model, tensor->place));
   return true;
 }
 
 static bool check_tensor(Place at, const Model *model) {
   const TensorRecord *tensor = &model->tensors[at.record];
   if (!check_range(at, "role", tensor->role, 0, ROLE_RESULT + 1) || !check_range(at, "type", tensor->type, 0, STORAGE_F64 + 1)
-      || !check_range(at, "rank", tensor->rank, 0, 9) || !check_range(at, "batch", tensor->batch, 0, 2) || !check_range(at, "place", tensor->place, 0, PLACE_ARENA + 1))
+      || !check_range(at, "rank", tensor->rank, 0, 9) || !check_range(at, "batch", tensor->batch, 0, 2)
+      || !check_range(at, "place", tensor->place, 0, PLACE_ARENA + 1))
     return false;
   if (tensor->batch && tensor->rank == 0) return fail(at.reader, "tensor %s runs over samples but has no axis", tensor->name);
-  if (tensor->role <= ROLE_OPTIMIZER_STATE && tensor->place != PLACE_PERSISTENT) return fail(at.reader, "tensor %s is kept but lies in the arena", tensor->name);
+  if (tensor->role <= ROLE_OPTIMIZER_STATE && tensor->place != PLACE_PERSISTENT)
+    return fail(at.reader, "tensor %s is kept but lies in the arena", tensor->name);
   if (!tensor->name[0] && tensor->role != ROLE_RESULT && tensor->role != ROLE_LOCAL) return fail(at.reader, "tensor %lld has no name", (long long)at.record);
   return check_tensor_layout(at, model, tensor) && check_range(at, "initial", tensor->initial, 0, INITIAL_ROUTINE + 1)
       && check_number(at, "initial_a", tensor->initial_a) && check_number(at, "initial_b", tensor->initial_b)
       && (tensor->initial == INITIAL_ROUTINE ? check_index(at, "initial_routine", tensor->initial_routine, model->routine_count) : true)
-      && check_range(at, "distribution", tensor->distribution, 0, DISTRIBUTION_KIND_NORMAL + 1) && check_number(at, "low", tensor->low) && check_number(at, "high", tensor->high)
-      && check_range(at, "classes", tensor->classes, 0, (int64_t)1 << 24) && check_optional(at, "group", tensor->group, model->tensor_count)
-      && check_optional(at, "origin", tensor->origin, model->tensor_count)
-      && ((tensor->role != ROLE_COUNTER && tensor->role != ROLE_SETTING) || tensor_size(tensor) == 1 || fail(at.reader, "%s must be a single number", tensor->name));
+      && check_range(at, "distribution", tensor->distribution, 0, DISTRIBUTION_KIND_NORMAL + 1) && check_number(at, "low", tensor->low)
+      && check_number(at, "high", tensor->high) && check_range(at, "classes", tensor->classes, 0, (int64_t)1 << 24)
+      && check_optional(at, "group", tensor->group, model->tensor_count) && check_optional(at, "origin", tensor->origin, model->tensor_count)
+      && ((tensor->role != ROLE_COUNTER && tensor->role != ROLE_SETTING) || tensor_size(tensor) == 1
+          || fail(at.reader, "%s must be a single number", tensor->name));
 }
 
 static bool check_program(Place at, const Model *model) {
   const ProgramRecord *program = &model->programs[at.record];
   return check_range(at, "entry", program->entry, 0, model->program_count) && check_range(at, "tile", program->tile, 0, 2)
-      && check_range(at, "chunks", program->chunks, 1, (int64_t)1 << 40) && check_range(at, "workspace_bytes", program->workspace_bytes, 0, model->header->workspace_bytes + 1)
+      && check_range(at, "chunks", program->chunks, 1, (int64_t)1 << 40)
+      && check_range(at, "workspace_bytes", program->workspace_bytes, 0, model->header->workspace_bytes + 1)
       && check_range(at, "buffer_count", program->buffer_count, 0, 1 << 20);
 }
 
@@ -248,7 +261,8 @@ static bool check_binding(Place at, const Model *model) {
 static bool check_routine(Place at, const Model *model) {
   const RoutineRecord *routine = &model->routines[at.record];
   if (!check_range(at, "kind", routine->kind, 0, ROUTINE_DIAGNOSE + 1) || !check_range(at, "ordinal", routine->ordinal, -1, (int64_t)1 << 31)
-      || !check_range(at, "batch", routine->batch, 0, (int64_t)1 << 31) || !check_slice(at, "steps", routine->first_step, routine->step_count, model->step_count)
+      || !check_range(at, "batch", routine->batch, 0, (int64_t)1 << 31)
+      || !check_slice(at, "steps", routine->first_step, routine->step_count, model->step_count)
       || !check_slice(at, "fills", routine->first_fill, routine->fill_count, model->fill_count))
     return false;
   for (int64_t k = 0; k < routine->fill_count; k++) {
@@ -267,7 +281,8 @@ static bool check_schedule(Place at, const Model *model) {
   if ((node->first_child != -1 && !check_index(at, "first_child", node->first_child, model->schedule_count))
       || (node->next_sibling != -1 && !check_index(at, "next_sibling", node->next_sibling, model->schedule_count)))
     return false;
-  return (node->kind == SCHEDULE_RUN ? check_index(at, "routine", node->routine, model->routine_count) : check_optional(at, "routine", node->routine, model->routine_count))
+  return (node->kind == SCHEDULE_RUN ? check_index(at, "routine", node->routine, model->routine_count)
+                                     : check_optional(at, "routine", node->routine, model->routine_count))
       && check_scalar(at, "value", node->value, true);
 }
 
@@ -289,15 +304,20 @@ static bool check_objective(Place at, const Model *model) {
 
 static bool check_diagnosis(Place at, const Model *model) {
   const DiagnosisRecord *diagnosis = &model->diagnoses[at.record];
-  return check_index(at, "objective", diagnosis->objective, model->objective_count) && check_index(at, "base_routine", diagnosis->base_routine, model->routine_count)
-      && check_index(at, "value_routine", diagnosis->value_routine, model->routine_count) && check_index(at, "gradient_routine", diagnosis->gradient_routine, model->routine_count)
+  return check_index(at, "objective", diagnosis->objective, model->objective_count)
+      && check_index(at, "base_routine", diagnosis->base_routine, model->routine_count)
+      && check_index(at, "value_routine", diagnosis->value_routine, model->routine_count)
+      && check_index(at, "gradient_routine", diagnosis->gradient_routine, model->routine_count)
       && check_optional(at, "second_routine", diagnosis->second_routine, model->routine_count) && check_scalar(at, "value", diagnosis->value, false)
       && check_slice(at, "pairs", diagnosis->first_pair, diagnosis->pair_count, model->pair_count);
 }
 
 static bool check_pair(Place at, const Model *model) {
   const PairRecord *pair = &model->pairs[at.record];
-  const struct { const char *name; int64_t tensor; } parts[] = {{"weight", pair->weight}, {"gradient", pair->gradient}, {"direction", pair->direction}, {"second", pair->second}};
+  const struct {
+    const char *name;
+    int64_t tensor;
+  } parts[] = {{"weight", pair->weight}, {"gradient", pair->gradient}, {"direction", pair->direction}, {"second", pair->second}};
   for (int k = 0; k < 4; k++) {
     if (k == 3 && pair->second == -1) continue;
     if (!check_index(at, parts[k].name, parts[k].tensor, model->tensor_count)) return false;
@@ -310,7 +330,8 @@ static bool check_pair(Place at, const Model *model) {
 static bool check_output(Place at, const Model *model) {
   const OutputRecord *output = &model->outputs[at.record];
   return check_index(at, "tensor", output->tensor, model->tensor_count) && check_index(at, "routine", output->routine, model->routine_count)
-      && check_range(at, "random", output->random, 0, 2) && (output->random ? model->tensors[output->tensor].batch || fail(at.reader, "output %s is random but has no samples", output->name) : true);
+      && check_range(at, "random", output->random, 0, 2)
+      && (output->random ? model->tensors[output->tensor].batch || fail(at.reader, "output %s is random but has no samples", output->name) : true);
 }
 
 static bool check_player(Place at, const Model *model) { return check_number(at, "flops", model->players[at.record].flops); }
@@ -321,9 +342,20 @@ static bool check_setting(Place at, const Model *model) {
 }
 
 static bool (*const checks[RECORD_KIND_COUNT])(Place, const Model *) = {
-  [RECORD_MODEL] = check_header, [RECORD_TENSOR] = check_tensor, [RECORD_PROGRAM] = check_program, [RECORD_STEP] = check_step, [RECORD_BINDING] = check_binding,
-  [RECORD_ROUTINE] = check_routine, [RECORD_FILL] = NULL, [RECORD_SCHEDULE] = check_schedule, [RECORD_OBJECTIVE] = check_objective,
-  [RECORD_DIAGNOSIS] = check_diagnosis, [RECORD_PAIR] = check_pair, [RECORD_OUTPUT] = check_output, [RECORD_PLAYER] = check_player, [RECORD_SETTING] = check_setting,
+    [RECORD_MODEL] = check_header,
+    [RECORD_TENSOR] = check_tensor,
+    [RECORD_PROGRAM] = check_program,
+    [RECORD_STEP] = check_step,
+    [RECORD_BINDING] = check_binding,
+    [RECORD_ROUTINE] = check_routine,
+    [RECORD_FILL] = NULL,
+    [RECORD_SCHEDULE] = check_schedule,
+    [RECORD_OBJECTIVE] = check_objective,
+    [RECORD_DIAGNOSIS] = check_diagnosis,
+    [RECORD_PAIR] = check_pair,
+    [RECORD_OUTPUT] = check_output,
+    [RECORD_PLAYER] = check_player,
+    [RECORD_SETTING] = check_setting,
 };
 
 static bool check_all(Reader *reader, const Model *model) {

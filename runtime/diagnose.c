@@ -1,6 +1,6 @@
-/* The command `diagnose`. Takes a model built in float64; compares, for every objective and weight, the derivative with a central difference along random directions: the gradient,
-   and the derivative of the gradient's product with a direction. Comparisons inside the model are frozen to the base point's decisions, so both are smooth.
-   Data and noise stay the same throughout. Says where they part; never changes a weight for good. */
+/* The command `diagnose`. Takes a model built in float64; compares, for every objective and weight, the derivative with a central difference along
+   random directions: the gradient, and the derivative of the gradient's product with a direction. Comparisons inside the model are frozen to the base
+   point's decisions, so both are smooth. Data and noise stay the same throughout. Says where they part; never changes a weight for good. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -51,7 +51,11 @@ static void draw_direction(Check *check, int64_t weight, double *out) {
   const TensorRecord *record = &check->session->trainer->model.tensors[weight];
   int64_t size = tensor_size(record);
   TensorRecord flat = {.name = record->name, .type = STORAGE_F64, .rank = 1, .shape = {size}, .stride = {1}};
-  Draw draw = {.seed = check->session->execution.seed, .stream = hash_text("direction"), .round = (int64_t)check->draws++, .distribution = DISTRIBUTION_KIND_NORMAL, .spread = 1};
+  Draw draw = {.seed = check->session->execution.seed,
+               .stream = hash_text("direction"),
+               .round = (int64_t)check->draws++,
+               .distribution = DISTRIBUTION_KIND_NORMAL,
+               .spread = 1};
   draw_fill(&flat, out, &draw, check->session->execution.pool);
   double norm = 0;
   for (int64_t k = 0; k < size; k++) norm += out[k] * out[k];
@@ -121,7 +125,8 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
     for (int order = 1; order <= (has_second ? 2 : 1); order++) {
       double expected, *derivative = order == 1 ? check->gradient : check->second;
       if (!difference(check, pair, order, &expected)) return false;
-      double error = relative_error(dot(derivative, check->along, size), expected, sqrt(dot(derivative, derivative, size)), size, order == 1 ? value : product, allowed[order - 1]);
+      double error = relative_error(dot(derivative, check->along, size), expected, sqrt(dot(derivative, derivative, size)), size,
+                                    order == 1 ? value : product, allowed[order - 1]);
       if (isnan(error) || error > errors[order - 1]) errors[order - 1] = error;    /* what is not a number stays: nothing is greater */
     }
   }
@@ -134,7 +139,8 @@ static bool check_objective(Check *check, int directions, int *wrong) {
   const Model *model = &check->session->trainer->model;
   char name[64];
   objective_name(model, check->diagnosis->objective, name, sizeof name);
-  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", name, model->header->file, (long long)model->objectives[check->diagnosis->objective].line, "weight", "order 1", "order 2");
+  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", name, model->header->file, (long long)model->objectives[check->diagnosis->objective].line, "weight",
+         "order 1", "order 2");
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
     draw_direction(check, check->pairs[p].weight, check->along);
     TensorView view = view_of(check, check->pairs[p].direction);

@@ -1,5 +1,5 @@
-/* The command `eval`. Takes trained weights; measures samples of an output against data of the same shape that training did not see, and as a yardstick the training data against
-   the same. For mixtures also which modes are reached. Never changes a run. */
+/* The command `eval`. Takes trained weights; measures samples of an output against data of the same shape that training did not see, and as a
+   yardstick the training data against the same. For mixtures also which modes are reached. Never changes a run. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static float *data_rows(const Dataset *dataset, const TensorRecord *tensor, int6
   return rows;
 }
 
-static bool measure(Session *session, int64_t output, const Dataset *held_out, const Dataset *seen, const TensorRecord *tensor, Evaluated *evaluated, Problem *problem) {
+static bool measure(Session *session, int64_t output, const Dataset *held_out, const Dataset *seen, const TensorRecord *tensor, Evaluated *evaluated,
+                    Problem *problem) {
   const Options *options = &session->trainer->options;
   int threads = pool_threads(session->execution.pool);
   int64_t size = held_out->size, count = options->count ? options->count : EVAL_COUNT;
@@ -41,8 +42,11 @@ static bool measure(Session *session, int64_t output, const Dataset *held_out, c
   float *samples = session_samples(session, output, count, problem);
   float *held_out_rows = samples ? data_rows(held_out, tensor, count, options->seed, problem) : NULL;
   float *seen_rows = held_out_rows ? data_rows(seen, tensor, count, options->seed, problem) : NULL;
-  bool fine = seen_rows && metric_sliced_wasserstein(samples, held_out_rows, count, size, evaluated->directions, options->seed, threads, &evaluated->sample_distance, problem)
-           && metric_sliced_wasserstein(seen_rows, held_out_rows, count, size, evaluated->directions, options->seed, threads, &evaluated->data_distance, problem);
+  bool fine = seen_rows
+      && metric_sliced_wasserstein(samples, held_out_rows, count, size, evaluated->directions, options->seed, threads, &evaluated->sample_distance,
+                                   problem)
+      && metric_sliced_wasserstein(seen_rows, held_out_rows, count, size, evaluated->directions, options->seed, threads, &evaluated->data_distance,
+                                   problem);
   if (fine) {
     evaluated->sample_pairs = metric_mean_pair_distance(samples, count, size, options->seed);
     evaluated->data_pairs = metric_mean_pair_distance(held_out_rows, count, size, options->seed);
@@ -57,11 +61,12 @@ static bool measure(Session *session, int64_t output, const Dataset *held_out, c
 
 static void print_text(const Model *model, int64_t output, const char *spec, const Evaluated *e) {
   printf("%s: %s samples against as many held-out ones of %s\n", model->outputs[output].name, text_count(e->count).text, spec);
-  printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %.5f; ratio %.2f\n", e->directions, e->sample_distance, e->data_distance,
-         e->sample_distance / e->data_distance);
+  printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %.5f; ratio %.2f\n", e->directions, e->sample_distance,
+         e->data_distance, e->sample_distance / e->data_distance);
   printf("mean distance of pairs: samples %.4f, held-out data %.4f; ratio %.1f%%\n", e->sample_pairs, e->data_pairs, 100 * e->sample_pairs / e->data_pairs);
   if (e->mixture)
-    printf("modes: %d of %d; high-quality samples: %.1f%%; reverse KL: %.4f nats\n", e->modes.covered, e->modes.modes, 100 * e->modes.high_quality, e->modes.reverse_divergence);
+    printf("modes: %d of %d; high-quality samples: %.1f%%; reverse KL: %.4f nats\n", e->modes.covered, e->modes.modes, 100 * e->modes.high_quality,
+           e->modes.reverse_divergence);
 }
 
 static bool print_json(const Model *model, int64_t output, const char *spec, const Evaluated *e, Problem *problem) {
@@ -99,13 +104,16 @@ int command_eval(Trainer *trainer) {
   const char *spec = NULL;
   Dataset *held_out = NULL, *seen = NULL;
   int64_t output = trainer_output(trainer, &problem), data = output >= 0 ? output_data(model, output) : -1;
-  bool fine = output >= 0 && (data >= 0 || problem_set(&problem, "no data of the model have the shape of %s, so there is nothing to measure it against", model->outputs[output].name))
-           && session_open_trained(&session, trainer, model->outputs[output].routine, &problem);
+  bool fine = output >= 0
+      && (data >= 0
+          || problem_set(&problem, "no data of the model have the shape of %s, so there is nothing to measure it against", model->outputs[output].name))
+      && session_open_trained(&session, trainer, model->outputs[output].routine, &problem);
   if (fine) {
     spec = data_spec(trainer, session.config, &model->tensors[data]);
     held_out = dataset_open(spec, DATA_HELD_OUT, COLUMN_SAMPLES, &problem);
     seen = held_out ? dataset_open(spec, DATA_TRAIN, COLUMN_SAMPLES, &problem) : NULL;
-    fine = seen && dataset_fits(held_out, &model->tensors[data], &problem) && measure(&session, output, held_out, seen, &model->tensors[data], &evaluated, &problem);
+    fine = seen && dataset_fits(held_out, &model->tensors[data], &problem)
+        && measure(&session, output, held_out, seen, &model->tensors[data], &evaluated, &problem);
   }
   if (fine && trainer->options.json) fine = print_json(model, output, spec, &evaluated, &problem);
   else if (fine) print_text(model, output, spec, &evaluated);

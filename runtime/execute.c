@@ -1,5 +1,6 @@
-/* One routine: a single evaluation of what a model computes. Takes a model's tables, kernels and a supply of data; resolves every pointer once; then runs routines: fills the data
-   and noise that they mention and walks their steps. Never decides which routine runs when (schedule.c), nor what a kernel does. */
+/* One routine: a single evaluation of what a model computes. Takes a model's tables, kernels and a supply of data; resolves every pointer once; then
+   runs routines: fills the data and noise that they mention and walks their steps. Never decides which routine runs when (schedule.c), nor what a
+   kernel does. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -46,7 +47,9 @@ static bool resolve_fills(Execution *execution, Problem *problem) {
 bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem) {
   *execution = (Execution){.model = model, .kernels = kernels, .supply = supply, .seed = seed};
   execution->pool = pool_create(threads, !model_is_f64(model), problem);
-  if (execution->pool && memory_create(&execution->memory, model, threads, problem) && resolve_bindings(execution, problem) && resolve_fills(execution, problem)) return true;
+  if (execution->pool && memory_create(&execution->memory, model, threads, problem) && resolve_bindings(execution, problem)
+      && resolve_fills(execution, problem))
+    return true;
   execution_release(execution);
   return false;
 }
@@ -69,7 +72,9 @@ static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, 
   const Model *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
   int64_t first = routine->first_fill, supplied = execution->supplied[r];
-  if (supplied > 0 && !supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first, supplied, evaluation.apart, problem)) return false;
+  if (supplied > 0
+      && !supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first, supplied, evaluation.apart, problem))
+    return false;
   for (int64_t k = first + supplied; k < first + routine->fill_count; k++) {
     const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
     if (tensor->role == ROLE_DATA)

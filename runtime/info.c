@@ -1,5 +1,5 @@
-/* The command `info`. Takes a model; says what is in it: players, weights, work, memory, programs, and every name that can be set or fed, for people or as JSON. Opens the data only to
-   tell how much memory they take; runs nothing. */
+/* The command `info`. Takes a model; says what is in it: players, weights, work, memory, programs, and every name that can be set or fed, for people
+   or as JSON. Opens the data only to tell how much memory they take; runs nothing. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -65,8 +65,12 @@ static bool summarise(const Trainer *trainer, Summary *summary, Problem *problem
   return true;
 }
 
-static const char *tensor_title(const TensorRecord *tensor) { return tensor->name[0] ? tensor->name : tensor->role == ROLE_RESULT ? "(a result)" : "(a value)"; }
-static const char *draw_name(const TensorRecord *tensor) { return tensor->role == ROLE_DATA ? "data" : tensor->distribution == DISTRIBUTION_KIND_NORMAL ? "normal noise" : "uniform noise"; }
+static const char *tensor_title(const TensorRecord *tensor) {
+  return tensor->name[0] ? tensor->name : tensor->role == ROLE_RESULT ? "(a result)" : "(a value)";
+}
+static const char *draw_name(const TensorRecord *tensor) {
+  return tensor->role == ROLE_DATA ? "data" : tensor->distribution == DISTRIBUTION_KIND_NORMAL ? "normal noise" : "uniform noise";
+}
 
 static int64_t player_weights(const Model *model, const char *player) {
   int64_t count = 0;
@@ -81,22 +85,26 @@ static void print_names(const Model *model) {
   printf("\nweights\n");
   for (int64_t k = 0; k < model->tensor_count; k++)
     if (model->tensors[k].role == ROLE_WEIGHT || model->tensors[k].role == ROLE_STATE)
-      printf("  %-28s %-16s %s\n", model->tensors[k].name, text_shape(&model->tensors[k], true).text, model->tensors[k].role == ROLE_STATE ? "state" : model->tensors[k].player);
+      printf("  %-28s %-16s %s\n", model->tensors[k].name, text_shape(&model->tensors[k], true).text,
+             model->tensors[k].role == ROLE_STATE ? "state" : model->tensors[k].player);
   printf("\ncan be fed (--feed name=FILE.npy, a row per sample)\n");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
     if (tensor->role != ROLE_DATA && tensor->role != ROLE_NOISE) continue;
-    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_name(tensor), tensor->source[0] && tensor->origin < 0 ? " from " : "", tensor->origin < 0 ? tensor->source : "");
+    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_name(tensor),
+           tensor->source[0] && tensor->origin < 0 ? " from " : "", tensor->origin < 0 ? tensor->source : "");
     if (tensor->origin >= 0) printf(", a fresh draw of %s", model->tensors[tensor->origin].name);
     printf("%s\n", tensor->batch ? "" : ", one row per evaluation");
   }
   if (!model->header->feeds) printf("  (noise inside layers: in a trainer built with --feeds)\n");
   printf("\nsettings\n");
   for (int64_t k = 0; k < model->setting_count; k++)
-    printf("  %-28s %-16g %s\n", model->settings[k].name, model->settings[k].value, model->settings[k].tensor >= 0 ? "--set" : "fixed when built (ganc build --set)");
+    printf("  %-28s %-16g %s\n", model->settings[k].name, model->settings[k].value,
+           model->settings[k].tensor >= 0 ? "--set" : "fixed when built (ganc build --set)");
   printf("\noutputs\n");
   for (int64_t k = 0; k < model->output_count; k++)
-    printf("  %-28s %-16s %s\n", model->outputs[k].name, text_shape(&model->tensors[model->outputs[k].tensor], false).text, model->outputs[k].random ? "samples" : "logged");
+    printf("  %-28s %-16s %s\n", model->outputs[k].name, text_shape(&model->tensors[model->outputs[k].tensor], false).text,
+           model->outputs[k].random ? "samples" : "logged");
 }
 
 static void print_text(const Summary *summary) {
@@ -106,22 +114,23 @@ static void print_text(const Summary *summary) {
   if (header->length_unit[0]) printf(", trained for %s %s", text_count((int64_t)header->length).text, header->length_unit);
   printf("\n\nplayers\n");
   for (int64_t k = 0; k < model->player_count; k++)
-    printf("  %-12s %14s weights   %12s an update   %s\n", model->players[k].name, text_count(player_weights(model, model->players[k].name)).text, text_flops(model->players[k].flops).text,
-           model->players[k].optimizer);
+    printf("  %-12s %14s weights   %12s an update   %s\n", model->players[k].name, text_count(player_weights(model, model->players[k].name)).text,
+           text_flops(model->players[k].flops).text, model->players[k].optimizer);
   printf("objectives\n");
   for (int64_t k = 0; k < model->objective_count; k++) {
     char name[64];
     objective_name(model, k, name, sizeof name);
     printf("  %-12s %s at line %lld\n", name, model->objectives[k].maximize ? "maximized" : "minimized", (long long)model->objectives[k].line);
   }
-  printf("\nwork a step: %s needed, %s executed, in %lld programs (%lld tiles, %lld nests)\n", text_flops(summary->needed_flops).text, text_flops(summary->executed_flops).text,
-         (long long)model->program_count, (long long)summary->tiles, (long long)summary->nests);
-  printf("memory: %s = %s weights and states + %s values + %d x %s workspace + %s data\n", text_bytes(predicted_bytes(summary)).text, text_bytes((double)header->persistent_bytes).text,
-         text_bytes((double)header->arena_bytes).text, summary->threads, text_bytes((double)header->workspace_bytes).text, text_bytes(summary->data_bytes).text);
+  printf("\nwork a step: %s needed, %s executed, in %lld programs (%lld tiles, %lld nests)\n", text_flops(summary->needed_flops).text,
+         text_flops(summary->executed_flops).text, (long long)model->program_count, (long long)summary->tiles, (long long)summary->nests);
+  printf("memory: %s = %s weights and states + %s values + %d x %s workspace + %s data\n", text_bytes(predicted_bytes(summary)).text,
+         text_bytes((double)header->persistent_bytes).text, text_bytes((double)header->arena_bytes).text, summary->threads,
+         text_bytes((double)header->workspace_bytes).text, text_bytes(summary->data_bytes).text);
   if (summary->data_problem[0]) printf("  (%s)\n", summary->data_problem);
   for (int k = 0; k < summary->largest_count; k++)
-    printf("  %-28s %-16s %10s  line %lld\n", tensor_title(summary->largest[k]), text_shape(summary->largest[k], true).text, text_bytes((double)tensor_bytes(summary->largest[k])).text,
-           (long long)summary->largest[k]->line);
+    printf("  %-28s %-16s %10s  line %lld\n", tensor_title(summary->largest[k]), text_shape(summary->largest[k], true).text,
+           text_bytes((double)tensor_bytes(summary->largest[k])).text, (long long)summary->largest[k]->line);
   print_names(model);
 }
 
@@ -135,8 +144,16 @@ static void put_shape(JsonWriter *json, const TensorRecord *tensor, bool with_ba
 
 static void put_header(JsonWriter *json, const Summary *summary) {
   const ModelRecord *header = summary->model->header;
-  const struct { const char *key, *text; } texts[] = {{"model", header->name}, {"file", header->file}, {"real", header->real}, {"target", header->target},
-                                                      {"features", header->features}, {"compiler", header->build}, {"source_hash", header->source_hash}, {"length_unit", header->length_unit}};
+  const struct {
+    const char *key, *text;
+  } texts[] = {{"model", header->name},
+               {"file", header->file},
+               {"real", header->real},
+               {"target", header->target},
+               {"features", header->features},
+               {"compiler", header->build},
+               {"source_hash", header->source_hash},
+               {"length_unit", header->length_unit}};
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) json_put_text(json, texts[k].key, texts[k].text);
   json_put_number(json, "length", header->length);
   json_put_integer(json, "batch", header->batch);
@@ -149,9 +166,15 @@ static void put_header(JsonWriter *json, const Summary *summary) {
   json_put_integer(json, "nests", summary->nests);
   json_close(json);
   json_open_object(json, "memory");
-  const struct { const char *key; double bytes; } parts[] = {{"persistent_bytes", (double)header->persistent_bytes}, {"arena_bytes", (double)header->arena_bytes},
-                                                             {"workspace_bytes", (double)header->workspace_bytes}, {"threads", summary->threads}, {"data_bytes", summary->data_bytes},
-                                                             {"predicted_bytes", predicted_bytes(summary)}};
+  const struct {
+    const char *key;
+    double bytes;
+  } parts[] = {{"persistent_bytes", (double)header->persistent_bytes},
+               {"arena_bytes", (double)header->arena_bytes},
+               {"workspace_bytes", (double)header->workspace_bytes},
+               {"threads", summary->threads},
+               {"data_bytes", summary->data_bytes},
+               {"predicted_bytes", predicted_bytes(summary)}};
   for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) json_put_integer(json, parts[k].key, (int64_t)parts[k].bytes);
   json_open_array(json, "largest");
   for (int k = 0; k < summary->largest_count; k++) {
@@ -167,7 +190,8 @@ static void put_header(JsonWriter *json, const Summary *summary) {
 }
 
 static void put_tensors(JsonWriter *json, const Model *model) {
-  static const char *const roles[] = {[ROLE_WEIGHT] = "weight", [ROLE_STATE] = "state", [ROLE_OPTIMIZER_STATE] = "optimizer state", [ROLE_DATA] = "data", [ROLE_NOISE] = "noise"};
+  static const char *const roles[]
+      = {[ROLE_WEIGHT] = "weight", [ROLE_STATE] = "state", [ROLE_OPTIMIZER_STATE] = "optimizer state", [ROLE_DATA] = "data", [ROLE_NOISE] = "noise"};
   json_open_array(json, "tensors");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];

@@ -1,5 +1,5 @@
-/* Where a run begins. Takes an execution whose memory is zero; writes settings, counters, constants, draws, and runs the routines that leave an initial value. An initial value
-   depends on the seed and the tensor's name alone: round 0, ordinal 0, sample 0. Never reads a file. */
+/* Where a run begins. Takes an execution whose memory is zero; writes constants and draws, and runs the routines that leave an
+   initial value. An initial value depends on the seed and the tensor's name alone: round 0, ordinal 0, sample 0. Never reads a file. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>

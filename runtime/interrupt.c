@@ -1,5 +1,5 @@
-/* Ctrl-C and SIGTERM. Takes the process's signals onto a thread of its own; says when the first one came; the second ends the process at once. No handler runs inside other
-   code, so nothing here has to be a global. */
+/* Ctrl-C and SIGTERM. Takes the process's signals onto a thread of its own; says when the first one came; the second ends the process at once. No
+   handler runs inside other code, so nothing here has to be a global. */
 #include "runtime/runtime.h"
 
 #include <pthread.h>

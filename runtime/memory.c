@@ -1,6 +1,6 @@
-/* Memory of a running model: one persistent block, one arena, a workspace per worker. Takes the sizes the compiler planned; returns zeroed blocks aligned to 64 bytes, in huge
-   pages where the system gives them, each between two inaccessible pages: a kernel that leaves its block stops at once instead of spoiling another.
-   Never moves, grows or shares a block. */
+/* Memory of a running model: one persistent block, one arena, a workspace per worker. Takes the sizes the compiler planned; returns zeroed blocks
+   aligned to 64 bytes, in huge pages where the system gives them, each between two inaccessible pages: a kernel that leaves its block stops at once
+   instead of spoiling another. Never moves, grows or shares a block. */
 #include "runtime/runtime.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The command line of a trainer. Takes arguments; returns Options, or a message that names the option, what it expects and what was found. One table makes parsing, help and
-   suggestions. Never looks at the model beyond printing its name, never opens a file. */
+/* The command line of a trainer. Takes arguments; returns Options, or a message that names the option, what it expects and what was found. One table
+   makes parsing, help and suggestions. Never looks at the model beyond printing its name, never opens a file. */
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -11,7 +11,14 @@ typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_SEED, O
 enum { TRAIN = 1 << COMMAND_TRAIN, SAMPLE = 1 << COMMAND_SAMPLE, EVAL = 1 << COMMAND_EVAL, DIAGNOSE = 1 << COMMAND_DIAGNOSE, INFO = 1 << COMMAND_INFO,
        BENCH = 1 << COMMAND_BENCH, RUNS = TRAIN | SAMPLE | EVAL | DIAGNOSE | BENCH, EVERYWHERE = RUNS | INFO };
 
-typedef struct OptionRow { const char *name, *value; OptionKind kind; unsigned commands; size_t field, given; int64_t least, most; const char *help; } OptionRow;
+typedef struct OptionRow {
+  const char *name, *value;
+  OptionKind kind;
+  unsigned commands;
+  size_t field, given;
+  int64_t least, most;
+  const char *help;
+} OptionRow;
 
 #define FIELD(field) offsetof(Options, field), 0
 #define FIELD_GIVEN(field, given) offsetof(Options, field), offsetof(Options, given)
@@ -120,7 +127,8 @@ static bool read_seed(const OptionRow *row, const char *text, uint64_t *seed, Pr
   char *end;
   errno = 0;
   unsigned long long value = strtoull(text, &end, 0);
-  if (text[0] == 0 || text[0] == '-' || *end || errno) return problem_set(problem, "--%s expects a whole number from 0 to 2^64 - 1, found \"%s\"", row->name, text);
+  if (text[0] == 0 || text[0] == '-' || *end || errno)
+    return problem_set(problem, "--%s expects a whole number from 0 to 2^64 - 1, found \"%s\"", row->name, text);
   *seed = value;
   return true;
 }
@@ -141,7 +149,9 @@ static bool read_value(Options *options, const OptionRow *row, const char *text,
   if (row->given) *(bool *)((char *)options + row->given) = true;
   switch (row->kind) {
     case OPTION_FLAG: return *(bool *)field = true;
-    case OPTION_TEXT: *(const char **)field = text; return text[0] || problem_set(problem, "%s%s expects %s, found nothing", dashes(row->name), row->name, row->value);
+    case OPTION_TEXT:
+      *(const char **)field = text;
+      return text[0] || problem_set(problem, "%s%s expects %s, found nothing", dashes(row->name), row->name, row->value);
     case OPTION_COUNT: return read_whole_number(row, text, field, problem);
     case OPTION_SEED: return read_seed(row, text, field, problem);
     case OPTION_ASSIGNMENT: return read_assignment(row, text, field, problem);
@@ -163,7 +173,8 @@ static bool read_option(Options *options, int count, char **arguments, int *at, 
   if (argument[0] != '-') return problem_set(problem, "\"%s\" is not an option; what can be given starts with --", argument);
   if (!row) {
     const char *near = nearest_option(name, length, command);
-    return problem_set(problem, "there is no option \"%.*s\"%s%s%s", (int)(name - argument + (ptrdiff_t)length), argument, near ? "; did you mean " : "", near ? dashes(near) : "", near ? near : "");
+    return problem_set(problem, "there is no option \"%.*s\"%s%s%s", (int)(name - argument + (ptrdiff_t)length), argument, near ? "; did you mean " : "",
+                       near ? dashes(near) : "", near ? near : "");
   }
   if (!(row->commands & command)) {
     char list[128] = "";
@@ -200,7 +211,8 @@ bool options_read(Options *options, int count, char **arguments, const char *pro
   bool has_command = options->command != COMMAND_COUNT;
   const char *command_name = has_command ? command_rows[options->command].name : "";
   while (at < count)
-    if (!read_option(options, count, arguments, &at, has_command ? 1u << options->command : ~0u, command_name, &problem)) return complain(program, command_name, &problem);
+    if (!read_option(options, count, arguments, &at, has_command ? 1u << options->command : ~0u, command_name, &problem))
+      return complain(program, command_name, &problem);
   if (has_command || options->help || options->version) return true;
   problem_set(&problem, "a command is missing: train, sample, eval, diagnose, info or bench");
   return complain(program, "", &problem);

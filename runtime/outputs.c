@@ -1,5 +1,5 @@
-/* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic ones. Outputs change nothing: they walk through data and
-   count their draws apart from training. */
+/* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic ones. Outputs change nothing:
+   they walk through data and count their draws apart from training. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -24,7 +24,9 @@ static bool run_output(Session *session, int64_t output, int64_t first_sample, P
   const OutputRecord *record = &model->outputs[output];
   int64_t ordinal = model->routines[record->routine].ordinal;
   clock_show(&session->clock, &session->execution);
-  return execution_run(&session->execution, record->routine, (Evaluation){.round = session->clock.step, .ordinal = ordinal < 0 ? 0 : ordinal, .first_sample = first_sample, .apart = record->name}, problem);
+  return execution_run(
+      &session->execution, record->routine,
+      (Evaluation){.round = session->clock.step, .ordinal = ordinal < 0 ? 0 : ordinal, .first_sample = first_sample, .apart = record->name}, problem);
 }
 
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem) {

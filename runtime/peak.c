@@ -1,5 +1,6 @@
-/* How fast the processor can multiply and add: the yardstick of `bench`. Takes the pool; returns fused multiply-adds a second, times 2, of all its workers together, measured now.
-   Registers only, so no memory is in the way; as many independent sums as hide the latency. Never used while training. */
+/* How fast the processor can multiply and add: the yardstick of `bench`. Takes the pool; returns fused multiply-adds a second, times 2, of all its
+   workers together, measured now. Registers only, so no memory is in the way; as many independent sums as hide the latency. Never used while
+   training. */
 #include "runtime/runtime.h"
 
 #include <immintrin.h>
@@ -39,7 +40,10 @@ PEAK_LOOP(loop_256_f64, "avx2,fma", __m256d, _mm256_set1_pd, _mm256_fmadd_pd, _m
 PEAK_LOOP(loop_512_f32, "avx512f,fma", __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_storeu_ps, float, 16)
 PEAK_LOOP(loop_512_f64, "avx512f,fma", __m512d, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_storeu_pd, double, 8)
 
-static const struct { int vector_bytes; Loop loops[2]; } widths[] = {{16, {loop_128_f32, loop_128_f64}}, {32, {loop_256_f32, loop_256_f64}}, {64, {loop_512_f32, loop_512_f64}}};
+static const struct {
+  int vector_bytes;
+  Loop loops[2];
+} widths[] = {{16, {loop_128_f32, loop_128_f64}}, {32, {loop_256_f32, loop_256_f64}}, {64, {loop_512_f32, loop_512_f64}}};
 
 typedef struct Measurement { Loop loop; double results[THREAD_LIMIT]; } Measurement;
 

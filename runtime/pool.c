@@ -1,6 +1,6 @@
-/* A pool of threads that live as long as it does. Takes a task and a number of chunks; runs every chunk once, on whichever worker claims it first from one counter, and
-   returns when all are done. A fork and join takes about a microsecond while workers still spin; then they park. Never decides how work is cut, so a
-   result depends on the chunks alone, never on how many threads there are. */
+/* A pool of threads that live as long as it does. Takes a task and a number of chunks; runs every chunk once, on whichever worker claims it first
+   from one counter, and returns when all are done. A fork and join takes about a microsecond while workers still spin; then they park. Never decides
+   how work is cut, so a result depends on the chunks alone, never on how many threads there are. */
 #include "runtime/runtime.h"
 
 #include <errno.h>

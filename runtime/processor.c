@@ -1,5 +1,5 @@
-/* What the processor can do. Takes feature names as LLVM spells them; asks cpuid, and the system whether it keeps wide registers. Never executes an instruction that it is
-   asking about. */
+/* What the processor can do. Takes feature names as LLVM spells them; asks cpuid, and the system whether it keeps wide registers. Never executes an
+   instruction that it is asking about. */
 #include "runtime/runtime.h"
 
 #include <cpuid.h>

@@ -1,5 +1,6 @@
-/* Random numbers as functions of what they are for: Philox 4x32-10 with the key and counters that compiler/graph/graph.h defines. Takes a tensor's record and a draw; writes
-   every element, in the tensor's own strides and type, sixteen lanes at a time. Keeps no state, so any number of threads leaves the same bits. */
+/* Random numbers as functions of what they are for: Philox 4x32-10 with the key and counters that compiler/graph/graph.h defines. Takes a tensor's
+   record and a draw; writes every element, in the tensor's own strides and type, sixteen lanes at a time. Keeps no state, so any number of threads
+   leaves the same bits. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -174,7 +175,8 @@ static void fill_lanes(const Fill *fill, int64_t sample, int64_t block) {
 static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t fill_chunks(const Fill *fill) {
-  return fill->across_samples ? ceiling(fill->samples, LANES) * ceiling(fill->blocks, BLOCKS_A_CHUNK / LANES) : fill->samples * ceiling(fill->blocks, BLOCKS_A_CHUNK);
+  return fill->across_samples ? ceiling(fill->samples, LANES) * ceiling(fill->blocks, BLOCKS_A_CHUNK / LANES)
+                              : fill->samples * ceiling(fill->blocks, BLOCKS_A_CHUNK);
 }
 
 static void fill_chunk(void *context, int64_t chunk, int worker) {

@@ -107,7 +107,7 @@ void view_rows(const TensorView *view, int64_t rows, float *out);         /* the
 
 /* ---- initial.c ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Settings at their values, then every weight and state as the model says: a function of seed and name alone. */
+/* Every weight and state as the model says: a function of seed and name alone. Settings must be at their values. */
 bool initial_values(Execution *execution, Problem *problem);
 
 /* ---- schedule.c: one round ---------------------------------------------------------------------------------------------------------------- */

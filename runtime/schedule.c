@@ -1,6 +1,6 @@
-/* One round of `train`: the schedule's tree, walked once. Takes an execution and a clock; sets the counters that expressions read, runs routines in order and moves the clock on.
-   The ordinal of an evaluation is its number within the round among those that draw, so a routine inside `repeat` draws anew each time. Never writes
-   a file, never looks at a result beyond the counts, periods and conditions of the tree. */
+/* One round of `train`: the schedule's tree, walked once. Takes an execution and a clock; sets the counters that expressions read, runs routines in
+   order and moves the clock on. The ordinal of an evaluation is its number within the round among those that draw, so a routine inside `repeat` draws
+   anew each time. Never writes a file, never looks at a result beyond the counts, periods and conditions of the tree. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -27,7 +27,8 @@ Clock clock_create(const Model *model, const Supply *supply) {
 double clock_epoch(const Clock *clock) { return clock->first_data_samples > 0 ? (double)clock->image / clock->first_data_samples : 0; }
 
 void clock_show(const Clock *clock, Execution *execution) {
-  double epoch = clock_epoch(clock), done[] = {[UNIT_NONE] = 0, [UNIT_STEPS] = (double)clock->step, [UNIT_IMAGES] = (double)clock->image, [UNIT_EPOCHS] = epoch};
+  double epoch = clock_epoch(clock),
+         done[] = {[UNIT_NONE] = 0, [UNIT_STEPS] = (double)clock->step, [UNIT_IMAGES] = (double)clock->image, [UNIT_EPOCHS] = epoch};
   double progress = clock->unit != UNIT_NONE && clock->length > 0 ? fmin(done[clock->unit] / clock->length, 1) : 0;
   double values[] = {(double)clock->step, (double)clock->image, epoch, progress};
   for (int k = 0; k < 4; k++)

@@ -1,5 +1,5 @@
-/* What the commands share: a model in memory, with its data, settings and weights in place. Takes options and, for a run that exists, its config.json; returns a session that is
-   ready to run routines. Never trains and never prints more than notes. */
+/* What the commands share: a model in memory, with its data, settings and weights in place. Takes options and, for a run that exists, its
+   config.json; returns a session that is ready to run routines. Never trains and never prints more than notes. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -11,7 +11,8 @@
 static bool is_source(const TensorRecord *tensor) { return tensor->role == ROLE_DATA && tensor->origin < 0; }
 static bool is_feedable(const TensorRecord *tensor) { return tensor->role == ROLE_DATA || tensor->role == ROLE_NOISE; }
 
-static int64_t find_named(const Model *model, const Assignment *assignment, bool (*fits)(const TensorRecord *), const char *option, const char *what, Problem *problem) {
+static int64_t find_named(const Model *model, const Assignment *assignment, bool (*fits)(const TensorRecord *), const char *option, const char *what,
+                          Problem *problem) {
   const char **names = calloc((size_t)model->tensor_count + 1, sizeof *names);
   size_t count = 0;
   int64_t found = -1;
@@ -24,8 +25,9 @@ static int64_t find_named(const Model *model, const Assignment *assignment, bool
   const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, count) : NULL;
   free(names);
   if (found < 0)
-    problem_set(problem, "%s %.*s: the model has no %s of that name%s%s; `info` lists them%s", option, (int)assignment->name_length, assignment->name, what,
-                near ? ", did you mean " : "", near ? near : "", !model->header->feeds && fits == is_feedable ? ", and noise inside layers can be fed in a trainer built with --feeds" : "");
+    problem_set(problem, "%s %.*s: the model has no %s of that name%s%s; `info` lists them%s", option, (int)assignment->name_length, assignment->name,
+                what, near ? ", did you mean " : "", near ? near : "",
+                !model->header->feeds && fits == is_feedable ? ", and noise inside layers can be fed in a trainer built with --feeds" : "");
   return found;
 }
 
@@ -59,7 +61,9 @@ static bool add_sources(Session *session, const Json *config, int64_t data_of, P
     const TensorRecord *tensor = &model->tensors[k];
     if (!is_source(tensor) || supply_has(session->supply, k) || data_of == DATA_OF_NONE || (data_of >= 0 && !routine_mentions(model, data_of, k))) continue;
     const char *spec = data_spec(session->trainer, config, tensor);
-    if (!spec[0]) return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC", tensor->name, text_shape(tensor, false).text, tensor->name);
+    if (!spec[0])
+      return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC", tensor->name,
+                         text_shape(tensor, false).text, tensor->name);
     if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem)) return false;
   }
   return data_of != DATA_OF_ALL || supply_check(session->supply, problem);
@@ -80,11 +84,15 @@ static const SettingRecord *find_setting(const Model *model, const Assignment *a
   char *end;
   int length = (int)assignment->name_length;
   *value = strtod(assignment->value, &end);
-  if (!found) problem_set(problem, "--set %.*s: the model has no setting of that name%s%s; `info` lists them", length, assignment->name, near ? ", did you mean " : "", near ? near : "");
-  else if (*end || end == assignment->value || !isfinite(*value)) problem_set(problem, "--set %.*s expects a number, found \"%s\"", length, assignment->name, assignment->value);
+  if (!found)
+    problem_set(problem, "--set %.*s: the model has no setting of that name%s%s; `info` lists them", length, assignment->name,
+                near ? ", did you mean " : "", near ? near : "");
+  else if (*end || end == assignment->value || !isfinite(*value))
+    problem_set(problem, "--set %.*s expects a number, found \"%s\"", length, assignment->name, assignment->value);
   else if (found->tensor < 0)
-    problem_set(problem, "--set %.*s: this setting decided a shape, a branch or a bound when the model was compiled; build anew: ganc build %s --set %.*s=%s", length,
-                assignment->name, model->header->file, length, assignment->name, assignment->value);
+    problem_set(problem,
+                "--set %.*s: this setting decided a shape, a branch or a bound when the model was compiled; build anew: ganc build %s --set %.*s=%s",
+                length, assignment->name, model->header->file, length, assignment->name, assignment->value);
   else return found;
   return NULL;
 }
@@ -105,7 +113,8 @@ static bool apply_settings(Session *session, const Json *config, Problem *proble
   for (int64_t k = 0; k < model->setting_count; k++) {
     const SettingRecord *setting = &model->settings[k];
     const Json *stored = json_find(json_find(config, "settings"), setting->name);
-    if (setting->tensor >= 0) execution_set_scalar(&session->execution, setting->tensor, stored && stored->kind == JSON_NUMBER ? stored->number : setting->value);
+    if (setting->tensor >= 0)
+      execution_set_scalar(&session->execution, setting->tensor, stored && stored->kind == JSON_NUMBER ? stored->number : setting->value);
   }
   for (int k = 0; k < session->trainer->options.settings.count; k++) {
     double value;
@@ -148,7 +157,8 @@ TensorView *session_kept_views(const Session *session, bool optimizer_states, si
   *count = 0;
   if (!views) problem_out_of_memory(problem, "the list of weights", (size_t)model->tensor_count * sizeof *views);
   for (int64_t k = 0; views && k < model->tensor_count; k++)
-    if (tensor_is_kept(&model->tensors[k]) && (optimizer_states || model->tensors[k].role != ROLE_OPTIMIZER_STATE)) views[(*count)++] = execution_view(&session->execution, k);
+    if (tensor_is_kept(&model->tensors[k]) && (optimizer_states || model->tensors[k].role != ROLE_OPTIMIZER_STATE))
+      views[(*count)++] = execution_view(&session->execution, k);
   return views;
 }
 
@@ -159,7 +169,8 @@ bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_state
   bool fine = views && checkpoint_load(checkpoint, views, count, false, &report, problem);
   if (fine && report.loaded == 0 && count > 0) fine = problem_set(problem, "%s holds none of this model's weights", checkpoint_path(checkpoint));
   if (fine && report.missing + report.different > 0)
-    report_note(session->trainer->program, "%s: %zu of %zu were loaded; the others keep their initial values\n%s", checkpoint_path(checkpoint), report.loaded, count, report.text ? report.text : "");
+    report_note(session->trainer->program, "%s: %zu of %zu were loaded; the others keep their initial values\n%s", checkpoint_path(checkpoint),
+                report.loaded, count, report.text ? report.text : "");
   load_report_release(&report);
   free(views);
   return fine;
@@ -191,7 +202,9 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
   char *directory = options->weights ? NULL : run_directory(trainer, problem), *notes = NULL;
   if (!options->weights && !directory) return false;
   Json *config = directory ? run_config_read(directory, problem) : NULL;
-  Checkpoint *checkpoint = options->weights ? checkpoint_open(options->weights, problem) : config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
+  Checkpoint *checkpoint = options->weights ? checkpoint_open(options->weights, problem)
+      : config                              ? run_folder_newest_checkpoint(directory, &notes, problem)
+                                            : NULL;
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
   bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) && session_load(session, checkpoint, false, problem);
   const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;

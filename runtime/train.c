@@ -1,5 +1,6 @@
-/* The command `train`. Takes a trainer; runs round after round, and leaves a run folder: config.json, stats.jsonl, sample grids, checkpoints. Everything that is written is written
-   after so many steps, never after so much time, so a run that is stopped and resumed leaves the bits of one that was not. Never keeps a state outside of checkpoints. */
+/* The command `train`. Takes a trainer; runs round after round, and leaves a run folder: config.json, stats.jsonl, sample grids, checkpoints.
+   Everything that is written is written after so many steps, never after so much time, so a run that is stopped and resumed leaves the bits of one
+   that was not. Never keeps a state outside of checkpoints. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -27,7 +28,9 @@ static int64_t objective_count(const Training *training) {
   return count < OBJECTIVE_LIMIT ? count : OBJECTIVE_LIMIT;
 }
 
-static double objective_value(const Training *training, int64_t k) { return execution_scalar(&training->session.execution, training->trainer->model.objectives[k].tensor); }
+static double objective_value(const Training *training, int64_t k) {
+  return execution_scalar(&training->session.execution, training->trainer->model.objectives[k].tensor);
+}
 
 /* ---- what is written ------------------------------------------------------------------------------------------------------------ */
 
@@ -37,8 +40,10 @@ static bool write_config(Training *training, const Json *config, Problem *proble
   JsonWriter *writer = json_writer_new(true);
   if (!writer) return problem_out_of_memory(problem, "config.json", 0);
   json_open_object(writer, NULL);
-  const struct { const char *key, *text; } texts[] = {{"model", model->header->name}, {"file", model->header->file}, {"source_hash", model->header->source_hash},
-                                                      {"real", model->header->real}, {"target", model->header->target}, {"compiler", model->header->build}};
+  const struct {
+    const char *key, *text;
+  } texts[] = {{"model", model->header->name}, {"file", model->header->file},     {"source_hash", model->header->source_hash},
+               {"real", model->header->real},  {"target", model->header->target}, {"compiler", model->header->build}};
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) json_put_text(writer, texts[k].key, texts[k].text);
   char seed[32];
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)execution->seed);    /* as text: 64 bits do not fit a JSON number */
@@ -49,7 +54,8 @@ static bool write_config(Training *training, const Json *config, Problem *proble
   json_open_object(writer, "data");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (tensor->role == ROLE_DATA && tensor->origin < 0 && supply_dataset(training->session.supply, k)) json_put_text(writer, tensor->name, data_spec(training->trainer, config, tensor));
+    if (tensor->role == ROLE_DATA && tensor->origin < 0 && supply_dataset(training->session.supply, k))
+      json_put_text(writer, tensor->name, data_spec(training->trainer, config, tensor));
   }
   json_close(writer);
   json_open_object(writer, "settings");
@@ -93,7 +99,8 @@ static bool write_samples(Training *training, Problem *problem) {
     bool picture = picture_possible(tensor->rank - 1, tensor->shape + 1);
     int64_t count = picture && tensor->rank - 1 == 1 ? 16 * GRID_SAMPLES : GRID_SAMPLES;    /* points of the plane: a cloud shows more than a grid */
     float *samples = session_samples(&training->session, k, count, problem);
-    char *path = samples ? run_folder_sample_path(training->folder, model->outputs[k].name, training->session.clock.step, picture ? "png" : "npy", problem) : NULL;
+    char *path = samples ? run_folder_sample_path(training->folder, model->outputs[k].name, training->session.clock.step, picture ? "png" : "npy", problem)
+                         : NULL;
     bool fine = path && output_write(model, k, samples, count, path, problem);
     free(path);
     free(samples);
@@ -105,7 +112,11 @@ static bool write_samples(Training *training, Problem *problem) {
 static bool write_checkpoint(Training *training, Problem *problem) {
   const Model *model = &training->trainer->model;
   const Session *session = &training->session;
-  CheckpointState state = {.step = session->clock.step, .image = session->clock.image, .seed = session->execution.seed, .model = model->header->name, .source_hash = model->header->source_hash};
+  CheckpointState state = {.step = session->clock.step,
+                           .image = session->clock.image,
+                           .seed = session->execution.seed,
+                           .model = model->header->name,
+                           .source_hash = model->header->source_hash};
   state.counts = supply_positions(session->supply, &state.count_count);
   if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count, (int)training->trainer->options.keep, problem)) return false;
   training->saved_step = state.step;
@@ -129,8 +140,10 @@ static void show_progress(Training *training, bool must) {
 static void show_end(const Training *training, const char *why) {
   const Session *session = &training->session;
   int64_t done = session->clock.step - training->first_step;
-  printf("%s: %s at step %s; %s steps in %.1f s\n", run_folder_path(training->folder), why, text_count(session->clock.step).text, text_count(done).text, seconds_now() - training->started);
-  if (session->clock.step < session->clock.steps) printf("go on with: %s train --run %s --resume\n", training->trainer->program, run_folder_path(training->folder));
+  printf("%s: %s at step %s; %s steps in %.1f s\n", run_folder_path(training->folder), why, text_count(session->clock.step).text, text_count(done).text,
+         seconds_now() - training->started);
+  if (session->clock.step < session->clock.steps)
+    printf("go on with: %s train --run %s --resume\n", training->trainer->program, run_folder_path(training->folder));
 }
 
 /* A number that is none tells that training has failed; what it would spoil next is the checkpoint. */
@@ -141,8 +154,8 @@ static bool check_objectives(const Training *training, Problem *problem) {
     if (isfinite(value)) continue;
     char saved[96] = "no checkpoint was written yet";
     if (training->saved_step >= 0) snprintf(saved, sizeof saved, "the checkpoint of step %lld is kept", (long long)training->saved_step);
-    return problem_set(problem, "the objective %s (%s:%lld) became %s at step %lld; %s", training->names[k], model->header->file, (long long)model->objectives[k].line,
-                       isnan(value) ? "not a number" : "infinite", (long long)training->session.clock.step, saved);
+    return problem_set(problem, "the objective %s (%s:%lld) became %s at step %lld; %s", training->names[k], model->header->file,
+                       (long long)model->objectives[k].line, isnan(value) ? "not a number" : "infinite", (long long)training->session.clock.step, saved);
   }
   return true;
 }
@@ -218,13 +231,16 @@ static bool prepare(Training *training, Problem *problem) {
   const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
   bool fine = !options->resume || state;
   if (fine && state && options->has_seed && options->seed != state->seed)
-    fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu", (unsigned long long)state->seed, (unsigned long long)options->seed);
+    fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu", (unsigned long long)state->seed,
+                       (unsigned long long)options->seed);
   fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state ? state->seed : options->seed, problem);
   if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
-  fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem)) && (!options->init || load_init(training, problem)) && find_length(training, config, problem);
+  fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem)) && (!options->init || load_init(training, problem))
+      && find_length(training, config, problem);
   if (fine && !options->dry_run) {
     training->folder = options->resume ? run_folder_resume(directory, problem) : run_folder_create(options->run, trainer->model.header->name, problem);
-    fine = training->folder && write_config(training, config, problem) && (!options->resume || run_folder_trim_stats(training->folder, training->session.clock.step, problem));
+    fine = training->folder && write_config(training, config, problem)
+        && (!options->resume || run_folder_trim_stats(training->folder, training->session.clock.step, problem));
   }
   checkpoint_close(checkpoint);
   json_free(config);
@@ -242,7 +258,9 @@ static void show_dry_run(const Training *training) {
          text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const Dataset *dataset = model->tensors[k].role == ROLE_DATA && model->tensors[k].origin < 0 ? supply_dataset(session->supply, k) : NULL;
-    if (dataset) printf("%s %s: %s, %s samples\n", model->tensors[k].name, text_shape(&model->tensors[k], false).text, dataset->name, text_count(dataset->count).text);
+    if (dataset)
+      printf("%s %s: %s, %s samples\n", model->tensors[k].name, text_shape(&model->tensors[k], false).text, dataset->name,
+             text_count(dataset->count).text);
   }
   printf("everything fits; nothing was trained (--dry-run)\n");
 }
