@@ -50,7 +50,7 @@ static bool measure_rounds(Session *session, int64_t wanted, Measured *measured,
 /* By how often the updates really ran: `repeat` may count as it likes. */
 static bool measure_need(const Execution *execution, Measured *measured, Problem *problem) {
   const Model *model = execution->model;
-  double *runs = calloc((size_t)model->routine_count + 1, sizeof *runs);
+  double *runs = allocate_zeroed((size_t)model->routine_count + 1, sizeof *runs);
   if (!runs) return problem_out_of_memory(problem, "measurements", (size_t)model->routine_count * sizeof *runs);
   for (int64_t r = 0; r < model->routine_count; r++)
     if (model->routines[r].step_count > 0) runs[r] = (double)execution->runs[model->routines[r].first_step] / (double)measured->rounds;
@@ -66,8 +66,8 @@ static bool measure_steps(Session *session, Measured *measured, Problem *problem
   if (!execution_measure(execution, problem)) return false;
   for (int64_t k = 0; k < measured->rounds; k++)
     if (!round_run(execution, &session->clock, problem)) return false;
-  measured->rows = calloc((size_t)model->step_count + 1, sizeof(Row));
-  measured->lines = calloc((size_t)model->step_count + 1, sizeof(Row));
+  measured->rows = allocate_zeroed((size_t)model->step_count + 1, sizeof(Row));
+  measured->lines = allocate_zeroed((size_t)model->step_count + 1, sizeof(Row));
   if (!measured->rows || !measured->lines) return problem_out_of_memory(problem, "measurements", (size_t)model->step_count * sizeof(Row));
   double rounds = (double)measured->rounds;
   for (int64_t s = 0; s < model->step_count; s++) {

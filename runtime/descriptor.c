@@ -136,7 +136,7 @@ static bool read_tables(Reader *reader, Model *model) {
   const char *strings = (const char *)reader->bytes + reader->at;
   if (string_bytes == 0 || strings[0] != 0 || strings[string_bytes - 1] != 0) return fail(reader, "the string block must begin and end with a zero");
 
-  model->storage = malloc(total ? total : 1);
+  model->storage = system_allocate(total ? total : 1);
   if (!model->storage) return fail(reader, "no memory for %llu bytes of records", (unsigned long long)total);
   reader->at = records_at;
   uint8_t *out = model->storage;
@@ -366,7 +366,7 @@ static bool check_all(Reader *reader, const Model *model) {
     for (int64_t record = 0; checks[kind] && record < count; record++)
       if (!checks[kind]((Place){reader, layouts[kind].name, record}, model)) return false;
   }
-  uint8_t *seen = calloc((size_t)model->schedule_count + 1, 1);
+  uint8_t *seen = allocate_zeroed((size_t)model->schedule_count + 1, 1);
   if (!seen) return fail(reader, "no memory to check the schedule");
   bool tree = check_schedule_tree(reader, model, model->header->schedule, seen, 0);
   free(seen);

@@ -14,7 +14,7 @@ static void *tensor_data(const Execution *execution, int64_t tensor) {
 static bool resolve_bindings(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
   size_t bytes = (size_t)(model->binding_count + 1) * sizeof(void *);
-  execution->buffers = malloc(bytes);
+  execution->buffers = system_allocate(bytes);
   if (!execution->buffers) return problem_out_of_memory(problem, "the table of buffers", bytes);
   for (int64_t k = 0; k < model->binding_count; k++) execution->buffers[k] = memory_at(&execution->memory, model->bindings[k].place, model->bindings[k].offset);
   return true;
@@ -24,9 +24,9 @@ static bool resolve_bindings(Execution *execution, Problem *problem) {
 static bool resolve_fills(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
   size_t fills = (size_t)model->fill_count + 1;
-  execution->fill_tensors = malloc(fills * sizeof(int64_t));
-  execution->fill_buffers = malloc(fills * sizeof(void *));
-  execution->supplied = calloc((size_t)model->routine_count + 1, sizeof(int64_t));
+  execution->fill_tensors = system_allocate(fills * sizeof(int64_t));
+  execution->fill_buffers = system_allocate(fills * sizeof(void *));
+  execution->supplied = allocate_zeroed((size_t)model->routine_count + 1, sizeof(int64_t));
   if (!execution->fill_tensors || !execution->fill_buffers || !execution->supplied) return problem_out_of_memory(problem, "the table of fills", fills * 16);
   for (int64_t r = 0; r < model->routine_count; r++) {
     const RoutineRecord *routine = &model->routines[r];
@@ -116,8 +116,8 @@ bool execution_measure(Execution *execution, Problem *problem) {
   size_t count = (size_t)execution->model->step_count + 1;
   free(execution->seconds);
   free(execution->runs);
-  execution->seconds = calloc(count, sizeof *execution->seconds);
-  execution->runs = calloc(count, sizeof *execution->runs);
+  execution->seconds = allocate_zeroed(count, sizeof *execution->seconds);
+  execution->runs = allocate_zeroed(count, sizeof *execution->runs);
   return (execution->seconds && execution->runs) || problem_out_of_memory(problem, "measurements", count * 16);
 }
 

@@ -50,7 +50,7 @@ static void find_largest(Summary *summary) {
 static bool summarise(const Trainer *trainer, Summary *summary, Problem *problem) {
   const Model *model = &trainer->model;
   *summary = (Summary){.model = model, .threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count()};
-  double *runs = calloc((size_t)model->routine_count + 1, sizeof *runs);
+  double *runs = allocate_zeroed((size_t)model->routine_count + 1, sizeof *runs);
   if (!runs) return problem_out_of_memory(problem, "counts", (size_t)model->routine_count);
   round_expect(model, runs);
   for (int64_t r = 0; r < model->routine_count; r++) summary->executed_flops += runs[r] * routine_flops(model, r);

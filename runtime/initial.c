@@ -21,7 +21,7 @@ static void fill_drawn(Execution *execution, int64_t index) {
 /* In the order of routines: a copy of a network starts from what an earlier one has left. */
 static bool run_initial_routines(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
-  bool *wanted = calloc((size_t)model->routine_count + 1, sizeof *wanted), fine = true;
+  bool *wanted = allocate_zeroed((size_t)model->routine_count + 1, sizeof *wanted), fine = true;
   if (!wanted) return problem_out_of_memory(problem, "initial values", (size_t)model->routine_count);
   for (int64_t k = 0; k < model->tensor_count; k++)
     if (model->tensors[k].initial == INITIAL_ROUTINE) wanted[model->tensors[k].initial_routine] = true;

@@ -28,7 +28,7 @@ static void *watch(void *argument) {
 }
 
 Interrupt *interrupt_watch(Problem *problem) {
-  Interrupt *interrupt = calloc(1, sizeof *interrupt);
+  Interrupt *interrupt = allocate_zeroed(1, sizeof *interrupt);
   if (!interrupt) {
     problem_out_of_memory(problem, "watching for Ctrl-C", sizeof *interrupt);
     return NULL;

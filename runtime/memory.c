@@ -3,7 +3,7 @@
    instead of spoiling another. Never moves, grows or shares a block. */
 #include "runtime/runtime.h"
 
-#include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,6 +40,14 @@ void memory_release(Memory *memory) {
   block_release(&memory->arena);
   for (int k = 0; k < THREAD_LIMIT; k++) block_release(&memory->workspaces[k]);
   memory->workspace_count = 0;
+}
+
+void *allocate_zeroed(size_t count, size_t size) {
+  if (size && count > SIZE_MAX / size) return NULL;
+  size_t bytes = count * size;
+  void *memory = system_allocate(bytes > 0 ? bytes : 1);
+  if (memory) memset(memory, 0, bytes);
+  return memory;
 }
 
 void *memory_at(const Memory *memory, int64_t place, int64_t offset) {

@@ -47,6 +47,7 @@ enum { THREAD_LIMIT = 256, ALIGNMENT = 64 };
 typedef struct Block { uint8_t *data; size_t bytes; void *mapping; size_t mapped; } Block;
 typedef struct Memory { Block persistent, arena; int workspace_count; Block workspaces[THREAD_LIMIT]; } Memory;
 
+void *allocate_zeroed(size_t count, size_t size);                         /* as calloc(3), through the door of io.h; free with free(3) */
 bool memory_create(Memory *memory, const Model *model, int workers, Problem *problem);
 void memory_release(Memory *memory);                                      /* safe on zeroed ones */
 void *memory_at(const Memory *memory, int64_t place, int64_t offset);

@@ -13,7 +13,7 @@ static bool is_feedable(const TensorRecord *tensor) { return tensor->role == ROL
 
 static int64_t find_named(const Model *model, const Assignment *assignment, bool (*fits)(const TensorRecord *), const char *option, const char *what,
                           Problem *problem) {
-  const char **names = calloc((size_t)model->tensor_count + 1, sizeof *names);
+  const char **names = allocate_zeroed((size_t)model->tensor_count + 1, sizeof *names);
   size_t count = 0;
   int64_t found = -1;
   for (int64_t k = 0; names && k < model->tensor_count; k++) {
@@ -73,7 +73,7 @@ static bool add_sources(Session *session, const Json *config, int64_t data_of, P
 
 /* The setting that an assignment names, if it can still be changed and the value is a number. */
 static const SettingRecord *find_setting(const Model *model, const Assignment *assignment, double *value, Problem *problem) {
-  const char **names = calloc((size_t)model->setting_count + 1, sizeof *names);
+  const char **names = allocate_zeroed((size_t)model->setting_count + 1, sizeof *names);
   const SettingRecord *found = NULL;
   for (int64_t k = 0; names && k < model->setting_count; k++) {
     names[k] = model->settings[k].name;
@@ -153,7 +153,7 @@ void session_close(Session *session) {
 
 TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem) {
   const Model *model = &session->trainer->model;
-  TensorView *views = malloc(((size_t)model->tensor_count + 1) * sizeof *views);
+  TensorView *views = system_allocate(((size_t)model->tensor_count + 1) * sizeof *views);
   *count = 0;
   if (!views) problem_out_of_memory(problem, "the list of weights", (size_t)model->tensor_count * sizeof *views);
   for (int64_t k = 0; views && k < model->tensor_count; k++)
