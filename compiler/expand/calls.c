@@ -293,7 +293,10 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
     return value_error(e);
   }
   Frame frame = {.scope = recipe->definition->scope, .context = context, .definition = definition, .loop = ""};
-  CallSite site = {syntax_kind_name(definition->kind), definition->definition.name, arguments->span, e->site};
+  bool of_network = context.network != NULL && context.network->definition != NULL && context.network->definition->syntax == definition;
+  CallSite site = {of_network ? "network" : syntax_kind_name(definition->kind), definition->definition.name, arguments->span, e->site};
+  Index *indices = e->indices;                             /* those of the caller mean nothing here */
+  e->indices = NULL;
   Value *value = NULL;
   int rank;
   int64_t shape[OWN_LIMIT];
@@ -307,6 +310,7 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
     if (value == NULL || value->kind != VALUE_ERROR) value = result_of(e, &frame, definition, value);
     e->site = site.outer;
   }
+  e->indices = indices;
   e->depth--;
   return value;
 }
@@ -357,9 +361,8 @@ static Value *network_run(Evaluator *e, Frame *frame, Network *network, const Ca
   Context context = {.path = network->name, .network = network, .call = "#0", .fresh = frame->context.fresh, .training = training, .indices = frame->context.indices};
   Recipe plain = {.definition = network->definition};
   CallSite site = {"network", network->name, arguments->span, e->site};
-  e->site = &site;
-  CallArguments inner = *arguments;
-  Value *value = instance_run(e, network->recipe != NULL ? network->recipe : &plain, context, &inner, "network", true);
+  if (network->recipe != NULL) e->site = &site;            /* a definition of its own says so itself */
+  Value *value = instance_run(e, network->recipe != NULL ? network->recipe : &plain, context, arguments, "network", true);
   e->site = site.outer;
   return value;
 }

@@ -84,13 +84,26 @@ void record_open(Evaluator *e, Record *record) {
 
 void record_close(Evaluator *e, Record *record) { e->record = record->outer; }
 
+void record_slot(Evaluator *e, Slot *slot, bool moved) {
+  for (Record *record = e->record; record != NULL; record = record->outer) {
+    int k = 0;
+    while (k < record->count && record->readings[k].slot != slot) k++;
+    Reading reading = {slot, slot->current, false};
+    if (k == record->count) ARRAY_ADD(e, record->readings, record->count, record->capacity, reading);
+    record->readings[k].moved |= moved;
+  }
+}
+
 Value *memory_find(Evaluator *e, const char *key, const char *call) {
   for (const Memory *memory = e->evaluation->memories; memory != NULL; memory = memory->next) {
     if (strcmp(memory->key, key) != 0) continue;
     bool valid = !memory->record->noisy || call == NULL || strcmp(call, memory->call) == 0;
-    for (int k = 0; k < memory->record->count && valid; k++) valid = memory->record->readings[k].slot->current == memory->record->readings[k].node;
+    for (int k = 0; k < memory->record->count && valid; k++) {
+      const Reading *reading = &memory->record->readings[k];
+      valid = reading->moved || reading->slot->current == reading->node;
+    }
     if (!valid) continue;
-    for (int k = 0; k < memory->record->count; k++) slot_value(e, memory->record->readings[k].slot);          /* whoever calls has read it too */
+    for (int k = 0; k < memory->record->count; k++) record_slot(e, memory->record->readings[k].slot, memory->record->readings[k].moved);      /* whoever calls has, too */
     for (Record *record = e->record; record != NULL && memory->record->noisy; record = record->outer) record->noisy = true;
     return memory->value;
   }

@@ -100,8 +100,8 @@ struct Frame {
   const Syntax *declared_result;
 };
 
-/* What a call read and whether it drew: the condition under which an equal call may be the same call. */
-typedef struct Reading { Slot *slot; Node *node; } Reading;
+/* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none. */
+typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
 typedef struct Record { int count, capacity; Reading *readings; bool noisy; struct Record *outer; } Record;
 typedef struct Memory { const char *key; Record *record; const char *call; Value *value; struct Memory *next; } Memory;
 
@@ -293,6 +293,7 @@ void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span);
 void evaluation_fill(Evaluator *e, int tensor);
 void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);
+void record_slot(Evaluator *e, Slot *slot, bool moved);              /* the calls in progress read it, or move it */
 Value *memory_find(Evaluator *e, const char *key, const char *call);
 void memory_add(Evaluator *e, const char *key, Record *record, const char *call, Value *value);
 const char *value_key(Evaluator *e, const Value *value);

@@ -155,26 +155,42 @@ static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Val
   return number_with(e, result, row->truth, runtime, settings);
 }
 
-/* Does the list stay a list: numbers that are static, or tensors of unequal shapes? Equal shapes are a tensor with one more axis. */
-static bool is_ragged(Evaluator *e, Value *value) {
-  if (value->kind != VALUE_LIST || value->list.count == 0) return false;
-  const Value *first = value_dereference(e, value->list.items[0]);
-  bool numbers = true, equal = true;
-  for (int k = 0; k < value->list.count; k++) {
-    const Value *item = value_dereference(e, value->list.items[k]);
-    numbers &= item->kind == VALUE_NUMBER;
-    if (item->kind == VALUE_LIST) equal = false;
-    if (item->kind != VALUE_TENSOR || first->kind != VALUE_TENSOR) continue;
-    equal &= item->tensor.rank == first->tensor.rank && memcmp(item->tensor.shape, first->tensor.shape, sizeof(int64_t) * (size_t)item->tensor.rank) == 0;
-  }
-  return numbers || !equal;
+static bool is_static(Evaluator *e, Value *value) {
+  value = value_dereference(e, value);
+  bool all = value->kind == VALUE_NUMBER || value->kind == VALUE_LIST;
+  for (int k = 0; value->kind == VALUE_LIST && k < value->list.count; k++) all &= is_static(e, value->list.items[k]);
+  return all;
 }
 
-/* A list of numbers beside a tensor is a tensor too. */
+/* The shape of the tensor that a value is, if it is one: elements of a list must have equal shapes. */
+static bool find_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
+  value = value_dereference(e, value);
+  *rank = value->kind == VALUE_TENSOR ? value->tensor.rank : 0;
+  if (value->kind == VALUE_TENSOR) memcpy(shape, value->tensor.shape, sizeof(int64_t) * (size_t)*rank);
+  if (value->kind != VALUE_LIST) return value->kind == VALUE_TENSOR || value->kind == VALUE_NUMBER;
+  bool equal = value->list.count > 0;
+  int64_t first[OWN_LIMIT], next[OWN_LIMIT];
+  int first_rank = 0;
+  for (int k = 0; k < value->list.count && equal; k++) {
+    int next_rank;
+    equal = find_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT && (k == 0 || next_rank == first_rank);
+    if (k == 0) memcpy(first, next, sizeof first), first_rank = next_rank;
+    else equal = equal && memcmp(first, next, sizeof(int64_t) * (size_t)next_rank) == 0;
+  }
+  if (!equal) return false;
+  shape[0] = value->list.count;
+  memcpy(shape + 1, first, sizeof(int64_t) * (size_t)first_rank);
+  *rank = first_rank + 1;
+  return true;
+}
+
+/* Element by element: lists of static numbers among themselves, and lists whose elements have unequal shapes. Any other list is a tensor. */
 static bool takes_lists(Evaluator *e, Value *left, Value *right) {
-  if (left->kind == VALUE_TENSOR && left->tensor.rank > 0 && right->kind == VALUE_LIST && right->list.count > 0) return right->list.items[0]->kind != VALUE_NUMBER && is_ragged(e, right);
-  if (right->kind == VALUE_TENSOR && right->tensor.rank > 0 && left->kind == VALUE_LIST && left->list.count > 0) return left->list.items[0]->kind != VALUE_NUMBER && is_ragged(e, left);
-  return is_ragged(e, left) || is_ragged(e, right);
+  int rank;
+  int64_t shape[OWN_LIMIT];
+  if (left->kind != VALUE_LIST && right->kind != VALUE_LIST) return false;
+  if (is_static(e, left) && is_static(e, right)) return true;
+  return (left->kind == VALUE_LIST && !find_shape(e, left, &rank, shape)) || (right->kind == VALUE_LIST && !find_shape(e, right, &rank, shape));
 }
 
 /* Lists of tensors take pointwise operations element by element. */

@@ -310,12 +310,7 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
 }
 
 Value *slot_value(Evaluator *e, Slot *slot) {
-  for (Record *record = e->record; record != NULL; record = record->outer) {
-    bool known = false;
-    for (int k = 0; k < record->count; k++) known |= record->readings[k].slot == slot;
-    Reading reading = {slot, slot->current};
-    if (!known) ARRAY_ADD(e, record->readings, record->count, record->capacity, reading);
-  }
+  record_slot(e, slot, false);
   return value_of_node(e, slot->current, 0);
 }
 
@@ -339,6 +334,7 @@ bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
   }
   Node *node = value_node(e, value_tensor(e, input->rank, input->shape, false, value->tensor.element), span);
   if (node == NULL) return false;
+  record_slot(e, slot, true);
   slot->current = node;
   return true;
 }
