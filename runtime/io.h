@@ -201,7 +201,7 @@ bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *ar
 void npy_close(NpyArray *array);
 bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data, Problem *problem);   /* written aside */
 
-/* ---- data/source.c, idx.c, mixtures.c: data sets ------------------------------------------------------------------------- */
+/* ---- data/source.c, idx.c, mixtures.c, fill.c: data sets ------------------------------------------------------------------------- */
 
 typedef enum DataPart { DATA_TRAIN, DATA_HELD_OUT } DataPart;
 typedef enum DataColumn { COLUMN_SAMPLES, COLUMN_LABELS } DataColumn;

@@ -111,7 +111,7 @@ static bool generate(Dataset *dataset, const MixtureRow *row, const double *valu
 
 bool mixture_generate(Dataset *dataset, const char *spec, DataPart part, DataColumn column, Problem *problem) {
   double values[PARAMETER_LIMIT];
-  if (problem) *problem->text = 0;
+  *problem->text = 0;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     size_t length = strlen(rows[i].name);
     const char *after = strncmp(spec, rows[i].name, length) == 0 ? skip_blanks(spec + length) : "not this";

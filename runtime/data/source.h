@@ -7,13 +7,13 @@
 /* An IDX file, plain or compressed by gzip, from bytes. `rows` point into them (plain, one byte an element), or into dataset->owned. */
 bool idx_parse(Dataset *dataset, const uint8_t *bytes, size_t size, Problem *problem);
 
-/* `ring`, `grid(side=5, sigma=0.05)` … False with an empty problem text if the spec starts with no mixture's name. */
+/* `ring`, `grid(side=5, sigma=0.05)` … False with an empty problem text if the spec starts with no mixture's name; so `problem` must be there. */
 bool mixture_generate(Dataset *dataset, const char *spec, DataPart part, DataColumn column, Problem *problem);
 
-/* Axis 0 of an array becomes the samples. `what` names the array in messages. */
+/* Axis 0 of an array becomes the samples. */
 bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const int64_t *shape, const void *rows, Problem *problem);
 
-/* elements · type's size, and the sum over axes, without overflow; false if it does not fit 62 bits. */
+/* Bytes of an array; false if there are 2^62 or more, or an extent is negative. */
 bool shape_bytes(ElementType type, int64_t rank, const int64_t *shape, uint64_t *bytes);
 
 #endif

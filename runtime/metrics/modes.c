@@ -13,7 +13,7 @@ ModeReport metric_modes(const Mixture *mixture, const float *points, int64_t n) 
     int nearest = -1;
     for (int mode = 0; mode < mixture->modes; mode++) {
       double dx = points[2 * i] - mixture->center[mode][0], dy = points[2 * i + 1] - mixture->center[mode][1], square = dx * dx + dy * dy;
-      if (square >= best) continue;
+      if (!(square < best)) continue;                      /* nor is NaN near anything */
       best = square;
       nearest = mode;
     }
