@@ -124,6 +124,11 @@ static void print_text(const Summary *summary) {
   }
   printf("\nwork a step: %s needed, %s executed, in %lld programs (%lld tiles, %lld nests)\n", text_flops(summary->needed_flops).text,
          text_flops(summary->executed_flops).text, (long long)model->program_count, (long long)summary->tiles, (long long)summary->nests);
+  for (int64_t k = 0; k < model->schedule_count; k++)
+    if (model->schedules[k].value >= 0 && model->schedules[k].kind != SCHEDULE_RUN) {
+      printf("  (counts and choices that only training knows are taken as one turn, one period, half a branch; `bench` measures them)\n");
+      break;
+    }
   printf("memory: %s = %s weights and states + %s values + %d x %s workspace + %s data\n", text_bytes(predicted_bytes(summary)).text,
          text_bytes((double)header->persistent_bytes).text, text_bytes((double)header->arena_bytes).text, summary->threads,
          text_bytes((double)header->workspace_bytes).text, text_bytes(summary->data_bytes).text);
