@@ -162,7 +162,16 @@ static bool check_objectives(const Training *training, Problem *problem) {
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------------------- */
 
-static bool due(int64_t step, int64_t period, bool last) { return period > 0 && (step % period == 0 || last); }
+static bool due(int64_t step, int64_t period) { return period > 0 && step % period == 0; }
+
+/* The last step of a run that is done is written too, behind the checkpoint: one that goes on from there must not see that this run has ended in between. */
+static bool write_last(Training *training, Problem *problem) {
+  const Options *options = &training->trainer->options;
+  int64_t step = training->session.clock.step;
+  if (step == training->first_step) return true;
+  return (due(step, options->log_every) || write_stats(training, problem))
+      && (options->sample_every == 0 || due(step, options->sample_every) || write_samples(training, problem));
+}
 
 static bool train_loop(Training *training, Problem *problem) {
   const Options *options = &training->trainer->options;
@@ -172,13 +181,14 @@ static bool train_loop(Training *training, Problem *problem) {
     double start = seconds_now();
     if (!round_run(&session->execution, clock, problem) || !check_objectives(training, problem)) return false;
     progress_note(&training->progress, clock->step, (seconds_now() - start) * 1e3);
-    bool last = clock->step >= clock->steps;
-    if (due(clock->step, options->log_every, last) && !write_stats(training, problem)) return false;
-    if (due(clock->step, options->sample_every, last) && !write_samples(training, problem)) return false;
-    if (due(clock->step, options->checkpoint_every, false) && !write_checkpoint(training, problem)) return false;
-    show_progress(training, last);
+    if (due(clock->step, options->log_every) && !write_stats(training, problem)) return false;
+    if (due(clock->step, options->sample_every) && !write_samples(training, problem)) return false;
+    if (due(clock->step, options->checkpoint_every) && !write_checkpoint(training, problem)) return false;
+    show_progress(training, false);
   }
-  return training->saved_step == clock->step || write_checkpoint(training, problem);
+  if (clock->step > training->first_step) show_progress(training, true);
+  if (training->saved_step != clock->step && !write_checkpoint(training, problem)) return false;
+  return clock->step < clock->steps || write_last(training, problem);
 }
 
 /* ---- before the loop ------------------------------------------------------------------------------------------------------------------- */
