@@ -174,18 +174,45 @@ Value emit_fold(Emitter *e, Operation operation, Value value) {
   return half == 0 ? value : emit_operation(e, operation, lane_of(e, value, 0), lane_of(e, value, 1), NULL);
 }
 
-/* A butterfly: blocks of 1, 2, 4, ... elements of row pairs that far apart change places. */
-void emit_transpose(Emitter *e, Value *rows, int count) {
-  for (int block = 1; block < count; block *= 2)
-    for (int i = 0; i < count; i++) {
-      if ((i & block) != 0) continue;
-      Value first[64], second[64], a = rows[i], b = rows[i + block];
-      for (int k = 0; k < count; k++) {
-        bool right = (k & block) != 0;
-        first[k] = LLVMConstInt(e->i32, (uint64_t)(right ? count + k - block : k), false);
-        second[k] = LLVMConstInt(e->i32, (uint64_t)(right ? count + k : k + block), false);
-      }
-      rows[i] = LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(first, (unsigned)count), "");
-      rows[i + block] = LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(second, (unsigned)count), "");
+typedef enum Pick { PICK_LOW, PICK_HIGH, PICK_EVEN, PICK_ODD } Pick;
+
+/* Elements of `block` lanes; `inside` of them fill the 128 bits that shuffles work on. LOW, HIGH: within each such chunk the low (high) half of a's elements
+   and of b's in turn. EVEN, ODD: of all chunks of a, then of b, every second. Processors have exactly these, and
+   the fence, which is no instruction, keeps LLVM from searching for better ones across stages: that took most of the time of compiling. */
+static Value shuffle(Emitter *e, Value a, Value b, Pick pick, int block, int inside) {
+  Value order[64];
+  int lanes = value_lanes(a), count = lanes / block, chunks = count / inside;
+  for (int i = 0; i < count; i++) {
+    int chunk = i / inside, place = i % inside, second = place % 2, from = chunk * inside + place / 2 + (pick == PICK_HIGH ? inside / 2 : 0);
+    if (pick == PICK_EVEN || pick == PICK_ODD) {
+      int source = 2 * chunk + (pick == PICK_ODD);
+      second = source / chunks;
+      from = source % chunks * inside + place;
     }
+    for (int k = 0; k < block; k++) order[i * block + k] = LLVMConstInt(e->i32, (uint64_t)((second * count + from) * block + k), false);
+  }
+  return emit_unary(e, "llvm.arithmetic.fence", LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(order, (unsigned)lanes), ""));
+}
+
+/* First the squares within 128 bits, by interleaving lanes and then pairs of lanes; then the chunks, by sorting even from odd ones until all are in place. */
+void emit_transpose(Emitter *e, Value *rows, int count) {
+  Value next[64];
+  int inside = value_is_double(rows[0]) ? 2 : 4;
+  if (inside > count) inside = count;
+  for (int block = 1; block < inside; block *= 2) {
+    for (int i = 0; i < count / 2; i++) {
+      int group = 2 * i / inside * inside, pair = i % (inside / 2), first = group + (block == 1 ? 2 * pair : pair);
+      next[group + 2 * pair] = shuffle(e, rows[first], rows[first + block], PICK_LOW, block, inside / block);
+      next[group + 2 * pair + 1] = shuffle(e, rows[first], rows[first + block], PICK_HIGH, block, inside / block);
+    }
+    for (int i = 0; i < count; i++) rows[i] = next[i];
+  }
+  for (int sorted = inside; sorted < count; sorted *= 2) {
+    for (int i = 0; i < count / 2; i++) {                  /* row j of two neighbouring groups */
+      int group = i / inside, j = i % inside, first = 2 * group * inside + j;
+      next[group * inside + j] = shuffle(e, rows[first], rows[first + inside], PICK_EVEN, 1, inside);
+      next[group * inside + j + count / 2] = shuffle(e, rows[first], rows[first + inside], PICK_ODD, 1, inside);
+    }
+    for (int i = 0; i < count; i++) rows[i] = next[i];
+  }
 }
