@@ -13,7 +13,7 @@ struct Computed { Computed *next; const Scalar *scalar; int point; Operand opera
 typedef struct Width Width;
 struct Width { Width *next; const Scalar *scalar; int width; };
 typedef struct Known Known;
-struct Known { Known *next; const StoredValue *value; Affine offset; Operand operand; int level, serial; };
+struct Known { Known *next; const Node *node; Affine offset; Operand operand; int level, serial; };
 
 enum { BUCKETS = 1024 };
 struct Memory { Computed *computed[BUCKETS]; Width *widths[BUCKETS]; Known *known; int points; };
@@ -247,16 +247,16 @@ static bool plain_offset(const Point *point, const View *view, const Access *acc
   return true;
 }
 
-void express_know(Builder *builder, const Point *point, const View *view, const Access *access, Operand value) {
+void express_know(Builder *builder, const Point *point, const Item *item, const Access *access, Operand value) {
   struct Memory *memory = memory_of(builder);
   Known *known = session_allocate(builder_session(builder), sizeof *known);
   int level = builder_level(builder);
-  *known = (Known){memory->known, view->value, {0}, value, level, builder_level_serial(builder, level)};
-  if (!plain_offset(point, view, access, &known->offset)) return;
+  *known = (Known){memory->known, item->node, {0}, value, level, builder_level_serial(builder, level)};
+  if (!plain_offset(point, &item->view, access, &known->offset)) return;
   memory->known = known;
 }
 
-static const Known *find_known(Builder *builder, const Point *point, const View *view, const Access *access) {
+static const Known *find_known(Builder *builder, const Point *point, const Node *node, const View *view, const Access *access) {
   struct Memory *memory = memory_of(builder);
   Affine offset;
   bool asked = false;
@@ -266,7 +266,7 @@ static const Known *find_known(Builder *builder, const Point *point, const View 
       *link = known->next;
       continue;
     }
-    if (known->value == view->value) {
+    if (known->node == node) {
       if (!asked && !plain_offset(point, view, access, &offset)) return NULL;
       asked = true;
       if (affine_equal(known->offset, offset)) return known;
@@ -274,12 +274,6 @@ static const Known *find_known(Builder *builder, const Point *point, const View 
     link = &known->next;
   }
   return NULL;
-}
-
-void express_forget(Builder *builder, const StoredValue *value) {
-  for (Known **link = &memory_of(builder)->known; *link != NULL;)
-    if ((*link)->value == value) *link = (*link)->next;
-    else link = &(*link)->next;
 }
 
 /* ---- leaves ------------------------------------------------------------------------------------------------------------------ */
@@ -314,7 +308,7 @@ static Operand express_random(Builder *builder, const Point *point, const Scalar
 static Operand express_read(Builder *builder, const Point *point, const Scalar *read, int *level) {
   View view = builder_view(builder, read->node);
   if (view.value == NULL) return express_random(builder, point, read, level);
-  const Known *known = find_known(builder, point, &view, read->access);
+  const Known *known = find_known(builder, point, read->node, &view, read->access);
   if (known != NULL) {
     *level = known->level;
     return known->operand;

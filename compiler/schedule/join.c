@@ -413,4 +413,8 @@ void fusion_join(Fusion *fusion) {
     if (join_tile(fusion, fact) || start_tile(fusion, fact) || join_serial(&join, fact) || join_nest(fusion, fact)) continue;
     start_group(&join, fact);
   }
+  for (int n = 0; n < fusion->order_count; n++) {          /* draws that nobody has taken along */
+    Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    if (fact->item != NULL && fact->group == NULL) start_group(&join, fact);
+  }
 }

@@ -101,9 +101,8 @@ typedef struct Point {
 Point point_new(Builder *builder);
 void point_set(Point *point, int variable, Affine at, int64_t low, int64_t high);
 
-/* From now on, until its level closes, `view` at `access` is in a register. */
-void express_know(Builder *builder, const Point *point, const View *view, const Access *access, Operand value);
-void express_forget(Builder *builder, const StoredValue *value);
+/* From now on, until its level closes, the item's node at `access` is in a register. (What it overwrites in memory is another node.) */
+void express_know(Builder *builder, const Point *point, const Item *item, const Access *access, Operand value);
 Operand express(Builder *builder, const Point *point, const Scalar *scalar);
 /* In `real`, with the program's lanes where the point has lanes. */
 Operand express_real(Builder *builder, const Point *point, const Scalar *scalar);

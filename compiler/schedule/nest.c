@@ -132,7 +132,7 @@ static Leaving leaving_new(Builder *builder, const Phase *phase) {
 
 static void know_value(Builder *builder, Leaving *leaving, const Point *point, const Item *item, const Access *access, Operand value) {
   value = builder_convert(builder, builder_level(builder), value, item->view.value->storage, builder_register_type(builder, value).lanes);
-  express_know(builder, point, &item->view, access, value);
+  express_know(builder, point, item, access, value);
   leaving->values[leaving->count++] = value;
 }
 

@@ -47,7 +47,7 @@ static const Scalar *read_whole(const Fusion *fusion, Node *node) {
 
 /* An input that is both read at the end and moved is saved first, in a value of its own. */
 static Node *save_input(Fusion *fusion, Node *source) {
-  const char *name = session_format(fusion->session, "%s (before)", source->name != NULL ? source->name : "value");
+  const char *name = session_format(fusion->session, "%s %%%d (before)", source->name != NULL ? source->name : "value", source->id);
   Node *saved = graph_input(fusion->graph, name, source->rank, source->shape, source->batch, source->span);
   Fact *fact = fusion_fact(fusion, saved);
   if (fact->group != NULL) return saved;

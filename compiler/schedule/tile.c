@@ -134,7 +134,7 @@ static void finish_rows(Making *making, Affine row) {
   Address address = {.buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), affine_add(affine_variable(r, making->tile->task_lanes), affine_variable(lane, 1))), .lane_stride = 1};
   const Access *identity = access_identity(builder_graph(builder), view->rank);
   values[0] = builder_load(builder, builder_level(builder), builder_real(builder), lanes, address);
-  express_know(builder, &out, view, identity, values[0]);
+  express_know(builder, &out, phase->items[0], identity, values[0]);
   for (int i = 1; i < phase->count; i++) {
     const Item *item = phase->items[i];
     if (sums_lanes(item)) {
@@ -148,7 +148,7 @@ static void finish_rows(Making *making, Affine row) {
     }
     values[i] = express(builder, &out, item->value);       /* a map: its variables are the axes */
     values[i] = builder_convert(builder, builder_level(builder), values[i], item->view.value->storage, builder_register_type(builder, values[i]).lanes);
-    express_know(builder, &out, &item->view, item->write, values[i]);
+    express_know(builder, &out, item, item->write, values[i]);
   }
   if (phase->items[0]->stored) express_store(builder, &out, view, identity, values[0], false);
   for (int i = 1; i < phase->count; i++) {

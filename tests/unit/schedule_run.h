@@ -58,6 +58,7 @@ static inline void value_exchange(const StoredValue *value, char *memory, double
 
 typedef struct NativeRun {
   Session *session;
+  Fusion *fusion;
   Schedule *schedule;
   LoadedPrograms *loaded;
   void **memory;                                           /* by value */
@@ -77,11 +78,13 @@ static inline StoredValue *run_input(const NativeRun *run, const Node *node) {
   return NULL;
 }
 
-static inline NativeRun *run_new(Session *session, Target *target, Graph *graph, EffectList effects, RegisterType real) {
-  ScheduleOptions options = {.machine = target_machine(target), .real = real, .fuse_limit = -1};
+static inline NativeRun *run_limited(Session *session, Target *target, Graph *graph, EffectList effects, RegisterType real, int fuse_limit) {
+  ScheduleOptions *options = session_allocate(session, sizeof *options);
+  *options = (ScheduleOptions){.machine = target_machine(target), .real = real, .fuse_limit = fuse_limit};
   NativeRun *run = calloc(1, sizeof *run);
   run->session = session;
-  run->schedule = schedule_programs(schedule_fuse(session, graph, effects, &options));
+  run->fusion = schedule_fuse(session, graph, effects, options);
+  run->schedule = schedule_programs(run->fusion);
   Program **programs = calloc((size_t)run->schedule->step_count + 1, sizeof *programs);
   for (int s = 0; s < run->schedule->step_count; s++) {
     programs[s] = run->schedule->steps[s].program;
@@ -100,6 +103,10 @@ static inline NativeRun *run_new(Session *session, Target *target, Graph *graph,
   for (int v = 0; v < run->schedule->value_count; v++) run->memory[v] = guarded_block(value_bytes(run->schedule->values[v]));
   run->workspace = guarded_block(run->workspace_bytes);
   return run;
+}
+
+static inline NativeRun *run_new(Session *session, Target *target, Graph *graph, EffectList effects, RegisterType real) {
+  return run_limited(session, target, graph, effects, real, -1);
 }
 
 static inline void run_free(NativeRun *run) {
