@@ -122,6 +122,7 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, int *rank, int
 static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value *value) {
   if (target->kind == SYNTAX_NAME) {
     if (index_find(e, target->name) != NULL) evaluator_report(e, E2003, target->span, "`%s` is an index here", target->name);
+    else if (strcmp(target->name, "E") == 0 || strcmp(target->name, "grad") == 0) evaluator_report(e, E2049, target->span, "`%s` cannot be defined anew", target->name);
     else if (strcmp(target->name, "batch") == 0) evaluator_report(e, E3028, target->span, "only `train` itself sets the batch");
     else frame_define(e, frame, target->name, value);
     return;

@@ -91,6 +91,14 @@ bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name) 
 
 static const char *const reserved_names[] = {"E", "grad", "constant", "copy", "states", "training", "batch", "step", "epoch", "image", "progress", "true", "false", "pi"};
 
+/* `E[…]` and `grad(…)` are known by their names wherever they stand, so nothing in a body can have these. */
+static void check_fields(void *context, Syntax *syntax) {
+  Evaluator *e = context;
+  if (syntax->kind == SYNTAX_FIELD && (strcmp(syntax->field.name, "E") == 0 || strcmp(syntax->field.name, "grad") == 0))
+    evaluator_report(e, E2049, syntax->name_span.source != NULL ? syntax->name_span : syntax->span, "`%s` cannot be defined anew", syntax->field.name);
+  syntax_children(syntax, check_fields, e);
+}
+
 static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_span, const Syntax *syntax, const Syntax *field) {
   for (size_t k = 0; k < sizeof reserved_names / sizeof *reserved_names; k++)
     if (strcmp(reserved_names[k], name) == 0) {
@@ -128,10 +136,12 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
     switch (syntax->kind) {
     case SYNTAX_FN: case SYNTAX_LAYER:
       entry_add(e, scope, syntax->definition.name, syntax->name_span, syntax, NULL);
+      syntax_children(syntax, check_fields, e);
       labels_assign(e, syntax->definition.body);
       break;
     case SYNTAX_NETWORK:
       entry_add(e, scope, syntax->network.name, syntax->name_span, syntax, NULL);
+      syntax_children(syntax, check_fields, e);
       if (syntax->network.definition != NULL) labels_assign(e, syntax->network.definition->definition.body);
       if (syntax->network.from != NULL) evaluator_report(e, E4007, syntax->network.from->span, "here");
       break;

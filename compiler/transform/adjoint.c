@@ -53,11 +53,17 @@ bool transform_reaches(Graph *graph, Node *on, Node *node) {
 
 Node *transform_couples(Graph *graph, Node *e, Node *v) {
   List order = graph_order(graph, 1, &e);
-  bool *active = find_active(graph, &order, 1, &v);
+  bool *active = find_active(graph, &order, 1, &v), *leads = flags_new(graph);
+  leads[e->id] = true;
+  for (int i = order.count - 1; i >= 0; i--) {             /* backwards from e, but not through what is constant */
+    const Node *node = order.items[i];
+    if (!leads[node->id] || !active[node->id] || node->kind == NODE_CONSTANT) continue;
+    for (int r = 0; r < node->read_count; r++) leads[node->reads[r]->id] = true;
+  }
   Node *couples = NULL;
   for (int i = 0; i < order.count && couples == NULL; i++) {
     Node *node = (Node *)order.items[i];
-    if (node->kind != NODE_COMPUTE || !active[node->id]) continue;
+    if (node->kind != NODE_COMPUTE || !active[node->id] || !leads[node->id]) continue;
     List scalars = scalar_order(1, &node->value, false);
     for (int s = 0; s < scalars.count; s++) {
       const Scalar *read = scalars.items[s];
@@ -68,6 +74,7 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
     }
     list_free(&scalars);
   }
+  free(leads);
   free(active);
   list_free(&order);
   return couples;
