@@ -302,13 +302,16 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
   int64_t shape[OWN_LIMIT];
   if (!bind_settings(e, &frame, recipe, definition, arguments->span) || !bind_parameters(e, &frame, definition, arguments)) value = value_error(e);
   else {
+    const char *path = e->path;
     e->site = &site;
+    e->path = context.path;
     const Syntax *result = definition->definition.result;
     int errors = e->error_count;                           /* a promise that cannot be read spoils all that follows */
     if (result != NULL && result->result.name != NULL) declared_shape(e, &frame, result->result.name, &rank, shape);
     value = e->error_count > errors ? value_error(e) : body_run(e, &frame, definition->definition.body);
     if (value == NULL || value->kind != VALUE_ERROR) value = result_of(e, &frame, definition, value);
     e->site = site.outer;
+    e->path = path;
   }
   e->indices = indices;
   e->depth--;

@@ -143,6 +143,8 @@ struct Evaluator {
   Index *indices;                                          /* in scope, innermost first */
   Index *by_variable[BOX_LIMIT];
   CallSite *site;
+  const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
+  int library_count; Syntax *const *library;               /* the trees of the standard library */
   int depth, error_count;
   int slot_count, slot_capacity; Slot **slots;
   int network_count, network_capacity; Network **networks;
@@ -162,6 +164,8 @@ struct Evaluator {
 /* ---- report.c: diagnostics with the chain of calls -------------------------------------------------------------------------------- */
 Diagnostic *evaluator_report(Evaluator *e, DiagnosticCode code, Span span, const char *label, ...) __attribute__((format(printf, 4, 5)));
 Value *value_error(Evaluator *e);
+/* The place in the user's file that led here: of what the standard library does, the call that asked for it. */
+Span model_span(const Evaluator *e, Span span);
 const char *shape_text(Evaluator *e, int rank, const int64_t *shape);
 const char *value_text(Evaluator *e, const Value *value);            /* "[256, 8, 8]", "a function", "0.5" */
 

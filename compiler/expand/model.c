@@ -154,7 +154,7 @@ static bool trains_anybody(const Model *model) {
 }
 
 Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *const *standard, const ExpandOptions *options) {
-  Evaluator evaluator = {.session = session, .graph = graph_new(session), .options = options, .batch = 1};
+  Evaluator evaluator = {.session = session, .graph = graph_new(session), .options = options, .batch = 1, .library_count = standard_count, .library = standard};
   Evaluator *e = &evaluator;
   e->model = session_allocate(session, sizeof *e->model);
   *e->model = (Model){.session = session, .graph = e->graph, .name = model_name(e, file->span.source), .length_unit = "", .first_data = -1};

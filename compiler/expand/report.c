@@ -21,6 +21,18 @@ Diagnostic *evaluator_report(Evaluator *e, DiagnosticCode code, Span span, const
   return diagnostic;
 }
 
+static bool in_library(const Evaluator *e, Span span) {
+  for (int k = 0; k < e->library_count; k++)
+    if (e->library[k]->span.source == span.source) return true;
+  return false;
+}
+
+Span model_span(const Evaluator *e, Span span) {
+  for (const CallSite *site = e->site; site != NULL && in_library(e, span); site = site->outer)
+    if (site->span.source != NULL) span = site->span;
+  return span;
+}
+
 Value *value_error(Evaluator *e) { return value_kind(e, VALUE_ERROR); }
 
 const char *shape_text(Evaluator *e, int rank, const int64_t *shape) {

@@ -147,7 +147,9 @@ Node *value_node(Evaluator *e, const Value *tensor, Span span) {
   const Scalar *element = scalar_substitute(e->graph, tensor->tensor.element, layout.by);
   Node *whole = whole_node(e, element, &layout);
   if (whole != NULL && whole->batch == tensor->tensor.random) return whole;
-  return graph_map(e->graph, layout.rank, layout.box, tensor->tensor.random, element, span);
+  Node *node = graph_map(e->graph, layout.rank, layout.box, tensor->tensor.random, element, model_span(e, span));
+  if (node->kind == NODE_COMPUTE && node->name == NULL) node->name = e->path;
+  return node;
 }
 
 Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t summed, Span span) {
@@ -158,7 +160,7 @@ Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t
   uint32_t batch_variables = 0;
   if (tensor->tensor.random) batch_variables = 1u << layout.by[SAMPLE_VARIABLE].terms[0].variable;
   Node *node = graph_compute(e->graph, combine, layout.box_rank, layout.box, batch_variables, access_identity(e->graph, layout.rank), layout.rank,
-                             layout.box, batch, element, NULL, span);
+                             layout.box, batch, element, e->path, model_span(e, span));
   Value *value = value_of_node(e, node, layout.indices);
   if (node->batch != batch) value->tensor.random = batch;
   return value;

@@ -22,6 +22,7 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
     model->tensors = moved;
   }
   name = session_string(e->session, name);
+  span = model_span(e, span);
   model->tensors[count] = (ModelTensor){.name = name, .role = role, .input = graph_input(e->graph, name, rank, shape, batch, span),
                                         .initial_routine = -1, .player = "", .source = "", .group = -1, .origin = -1, .span = span};
   return model->tensor_count++;
@@ -80,7 +81,7 @@ static Node *draw_node(Evaluator *e, Sampling *sampling, Distribution distributi
   }
   if (batch) e->evaluation->counted = true;
   for (Record *record = e->record; record != NULL && batch; record = record->outer) record->noisy = true;
-  return graph_random(e->graph, stream, 0, distribution, name, rank, shape, batch, sampling->span);
+  return graph_random(e->graph, stream, 0, distribution, name, rank, shape, batch, model_span(e, sampling->span));
 }
 
 Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *settings) {
