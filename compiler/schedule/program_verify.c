@@ -124,7 +124,10 @@ static void check_loop(Verifier *v, const Statement *statement) {
   }
   if (!affine_range(v, statement, &statement->from, &from) || !affine_range(v, statement, &statement->to, &to)) return;
   if (statement->has_limit && !affine_range(v, statement, &statement->limit, &limit)) return;
-  if (statement->step < 1) fail(v, statement, "the step is %" PRId64, statement->step);
+  if (statement->step < 1) {
+    fail(v, statement, "the step is %" PRId64, statement->step);
+    return;
+  }
   Range *variable = &v->variables[statement->variable], outer = *variable;
   if (outer.defined) fail(v, statement, "i%d is in use", statement->variable);
   if (statement->unroll) {

@@ -1,0 +1,175 @@
+/* Loop programs as values: affine sums, equality and hash, the printed form, and what verification refuses. */
+#include "llvm_builder.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+/* sum over i of w[i] * x[i], with a bit of everything that equality must see */
+static Build *sample(Session *session, const char *title) {
+  Build *b = build_new(session, title, REGISTER_F32, 8);
+  int x = build_buffer(b, REGISTER_F32, 64, false), out = build_buffer(b, REGISTER_F32, 80, true);
+  int acc = build_register(b, REGISTER_F32, 8, 2), s = build_register(b, REGISTER_F32, 1, 1), i = build_variable(b), u = build_variable(b);
+  build_for(b, i, constant(0), constant(48), 16, false);
+  build_for(b, u, constant(0), constant(2), 1, true);
+  Address from = address(x, sum(variable(i, 1), variable(u, 8)), 1);
+  Guard *guard = session_allocate(session, sizeof *guard);
+  *guard = (Guard){sum(variable(i, 1), constant(-1)), 1, 0, 48};
+  from.guard_count = 1;
+  from.guards = guard;
+  from.has_valid = true;
+  from.valid = sum(constant(60), variable(i, -1));
+  build_load(b, at(acc, variable(u, 1)), from);
+  build_operate(b, OP_EXP, at(acc, variable(u, 1)), at(acc, variable(u, 1)), one(acc), one(acc));
+  build_store(b, address(out, sum(variable(i, 1), variable(u, 8)), 1), at(acc, variable(u, 1)), true);
+  build_end(b);
+  build_end(b);
+  build_set(b, one(s), -0.5);
+  build_if(b, variable(0, -1));
+  build_store(b, address(out, constant(3), 0), one(s), false);
+  build_end(b);
+  return b;
+}
+
+START_TEST(affine_sums) {
+  Affine a = affine_add(affine_variable(3, 2), affine_add(affine_variable(1, 5), affine_constant(7)));
+  ck_assert_int_eq(a.term_count, 2);
+  ck_assert_int_eq(a.terms[0].variable, 1);
+  ck_assert_int_eq(a.terms[1].coefficient, 2);
+  Affine gone = affine_add(a, affine_variable(3, -2));
+  ck_assert_int_eq(gone.term_count, 1);
+  ck_assert_int_eq(gone.constant, 7);
+  Affine scaled = affine_scale(a, -3);
+  ck_assert_int_eq(scaled.terms[0].coefficient, -15);
+  ck_assert_int_eq(scaled.constant, -21);
+  ck_assert_int_eq(affine_scale(a, 0).term_count, 0);
+  ck_assert_int_eq(affine_variable(4, 0).term_count, 0);
+}
+END_TEST
+
+/* Each changes one thing that decides the code. */
+static void change_constant(Build *b) { b->program.body->next->constant = 0.5; }
+static void change_zero(Build *b) { b->program.body->next->constant = -b->program.body->next->constant; }
+static void change_step(Build *b) { b->program.body->step = 8; }
+static void change_unroll(Build *b) { b->program.body->body->unroll = false; }
+static void change_guard(Build *b) { ((Guard *)b->program.body->body->body->address.guards)->high++; }
+static void change_valid(Build *b) { b->program.body->body->body->address.valid.constant--; }
+static void change_offset(Build *b) { b->program.body->body->body->address.offset.terms[0].coefficient++; }
+static void change_operation(Build *b) { b->program.body->body->body->next->operation = OP_TANH; }
+static void change_accumulate(Build *b) { b->program.body->body->body->next->next->accumulate = false; }
+static void change_storage(Build *b) { b->buffers[0].storage = REGISTER_F64; }
+static void change_lanes(Build *b) { b->program.lanes = 4; }
+static void change_register(Build *b) { b->registers[1].type = REGISTER_F64; }
+static void change_else(Build *b) { b->program.body->next->next->otherwise = b->program.body->next->next->body; }
+static void change_order(Build *b) { b->program.body->next->next->body->address.buffer = 0; }
+static void (*const changes[])(Build *b) = {change_constant, change_zero, change_step, change_unroll, change_guard, change_valid, change_offset, change_operation,
+                                            change_accumulate, change_storage, change_lanes, change_register, change_else, change_order};
+
+START_TEST(equality_sees_code) {
+  Session *session = session_new();
+  Build *a = sample(session, "one"), *b = sample(session, "two");
+  changes[_i](b);
+  ck_assert(!program_equal(&a->program, &b->program));
+  ck_assert(!program_equal(&b->program, &a->program));
+  ck_assert_uint_ne(program_hash(&a->program), program_hash(&b->program));
+  session_free(session);
+}
+END_TEST
+
+START_TEST(equality_ignores_names) {
+  Session *session = session_new();
+  Build *a = sample(session, "one"), *b = sample(session, "two");
+  b->program.id = 7;
+  b->program.span = (Span){.from = 3, .to = 4};
+  b->program.body->span = (Span){.from = 3, .to = 4};
+  b->buffers[0].name = "other";
+  b->program.flops = 5;
+  b->program.body->body->body->address.offset.terms[5].coefficient = 9;         /* beyond the terms */
+  ck_assert(program_equal(&a->program, &b->program));
+  ck_assert_uint_eq(program_hash(&a->program), program_hash(&b->program));
+  session_free(session);
+}
+END_TEST
+
+START_TEST(printed_form) {
+  Session *session = session_new();
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  program_print(&sample(session, "D.Linear_1: y")->program, out);
+  fclose(out);
+  const char *expected =
+    "program 0 \"D.Linear_1: y\": nest, 8 lanes of f32, 1 chunks i0, workspace 0 bytes, 0 Mflop, 0 MB\n"
+    "  b0: f32[64] buffer\n"
+    "  b1: f32[80] written buffer\n"
+    "  r0: f32 x 8, 2 of them\n"
+    "  r1: f32 x 1\n"
+    "  for i1 from 0 to 48 by 16\n"
+    "    unroll i2 from 0 to 2\n"
+    "      r0[i2] = b0[i1 + 8*i2 + lane] for lane < -i1 + 60 where 0 <= i1 - 1 + lane < 48\n"
+    "      r0[i2] = exp(r0[i2])\n"
+    "      b1[i1 + 8*i2 + lane] += r0[i2]\n"
+    "  r1 = -0.5\n"
+    "  if 0 <= -i0\n"
+    "    b1[3] = r1\n";
+  ck_assert_str_eq(text, expected);
+  free(text);
+  session_free(session);
+}
+END_TEST
+
+/* ---- verification: each makes one mistake, and is told so ------------------------------------------------------------------------ */
+
+static Statement *load_of(Build *b) { return b->program.body->body->body; }
+static void no_register(Build *b) { load_of(b)->result.reg = 9; }
+static void no_buffer(Build *b) { load_of(b)->address.buffer = 5; }
+static void no_variable(Build *b) { load_of(b)->address.offset = variable(9, 1); }
+static void out_of_scope(Build *b) { b->program.body->next->next->value = variable(1, 1); }
+static void moving_index(Build *b) { load_of(b)->result.index = variable(1, 1); }
+static void index_outside(Build *b) { load_of(b)->result.index = variable(2, 2); }
+static void read_before_written(Build *b) { load_of(b)->next->arguments[0].index = sum(variable(2, -1), constant(1)); }
+static void not_written(Build *b) { b->buffers[1].written = false; }
+static void outside_buffer(Build *b) { load_of(b)->next->next->address.offset.constant = 41; }
+static void other_type(Build *b) { b->registers[0].type = REGISTER_F64, load_of(b)->next->arguments[0] = one(1), b->registers[1].type = REGISTER_F32; }
+static void no_step(Build *b) { b->program.body->step = 0; }
+static void used_twice(Build *b) { b->program.body->body->variable = 1; }
+static void lanes_apart(Build *b) { b->registers[0].lanes = 4; }
+static void unbounded_unroll(Build *b) { b->program.body->unroll = true, b->program.body->to = variable(0, 1), b->program.chunks = 2; }
+static const struct { void (*mistake)(Build *b); const char *said; } mistakes[] = {
+  {no_register, "no register r9"}, {no_buffer, "no buffer b5"}, {no_variable, "i9 is not defined"}, {out_of_scope, "i1 is not defined"},
+  {moving_index, "not constant after unrolling"}, {index_outside, "has 2 registers"}, {read_before_written, "read before it is written"},
+  {not_written, "not marked as written"}, {outside_buffer, "are touched"}, {other_type, "r1[0] is read before"}, {no_step, "step is 0"},
+  {used_twice, "i1 is in use"}, {lanes_apart, "4 lanes"}, {unbounded_unroll, "not constant"},
+};
+
+START_TEST(mistakes_are_found) {
+  Session *session = session_new();
+  Build *b = sample(session, "wrong");
+  ck_assert(program_verify(session, &b->program));
+  mistakes[_i].mistake(b);
+  ck_assert(!program_verify(session, &b->program));
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  diagnostic_print_all(session, out);
+  fclose(out);
+  ck_assert_msg(strstr(text, mistakes[_i].said) != NULL, "%s", text);
+  free(text);
+  session_free(session);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("loop programs");
+  TCase *all = tcase_create("all");
+  tcase_add_test(all, affine_sums);
+  tcase_add_loop_test(all, equality_sees_code, 0, sizeof changes / sizeof *changes);
+  tcase_add_test(all, equality_ignores_names);
+  tcase_add_test(all, printed_form);
+  tcase_add_loop_test(all, mistakes_are_found, 0, sizeof mistakes / sizeof *mistakes);
+  suite_add_tcase(suite, all);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
