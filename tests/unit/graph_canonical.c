@@ -187,6 +187,25 @@ START_TEST(factors_leave_sums) {
 }
 END_TEST
 
+/* Where a rewrite of a sum would show: elements that are not written, and reads that leave. */
+START_TEST(sums_keep_their_zeros) {
+  Session *session = session_new();
+  Graph *g = graph_new(session);
+  Node *x = input(g, "x", SHAPE(3, 2)), *s = input(g, "s", 0, NULL);
+  const Scalar *scaled = divide(g, all(g, x), all(g, s));
+  Node *partly = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, at(0)), SHAPE(4), false, scaled, NULL, SPAN);
+  Node *rows = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, at(0)), SHAPE(3), false, unary(g, OP_EXP, all(g, x)), NULL, SPAN);
+  Node *over = graph_compute(g, COMBINE_SUM, 1, (int64_t[]){5}, 0, access_new(g, 0, NULL), 0, NULL, false, READ(g, rows, at(0)), NULL, SPAN);
+  Interpreter *interpreter = interpreter_new(g);
+  interpreter_set(interpreter, x, (double[]){0, 0, 0, 0, 0, 0});
+  ck_assert_double_eq(interpreter_value(interpreter, over)[0], 6);
+  ck_assert(isnan(interpreter_value(interpreter, partly)[0]));
+  ck_assert_double_eq(interpreter_value(interpreter, partly)[3], 0);
+  interpreter_free(interpreter);
+  session_free(session);
+}
+END_TEST
+
 /* Digits of one number become the number; a flattened map is a map over one axis, of inputs that are flattened for nothing. */
 START_TEST(digits_become_numbers) {
   Session *session = session_new();
@@ -199,6 +218,8 @@ START_TEST(digits_become_numbers) {
   const Scalar *value = add(g, multiply(g, READ(g, u, at(0)), all(g, x)), unary(g, OP_TANH, READ(g, y, at(0), digits)));
   Node *mixed = map_like(g, x, value), *flat = graph_reshape(g, mixed, SHAPE(3, 20), SPAN);
   ck_assert(node_is_map(mixed) && node_is_map(flat));
+  Node *wide = input(g, "wide", SHAPE(6, 7)), *cut = graph_map(g, SHAPE(4, 5), false, READ(g, wide, at(0), at(1)), SPAN);
+  ck_assert_int_eq(graph_reshape(g, cut, SHAPE(20), SPAN)->kind, NODE_RESHAPE);
   Node *apart = map_like(g, x, multiply(g, value, scalar_index(g, 3)));
   ck_assert_int_eq(graph_reshape(g, apart, SHAPE(3, 20), SPAN)->kind, NODE_RESHAPE);
   Interpreter *interpreter = interpreter_new(g);
@@ -268,6 +289,6 @@ START_TEST(graphs_print) {
 END_TEST
 
 int main(void) {
-  return run_tests("canonical form", 7, (const TTest *[]){random_nodes_keep_their_values, spellings_meet, sums_become_sets_only_where_every_element_is_written_once,
-                                                          factors_leave_sums, digits_become_numbers, verify_sees_broken_nodes, graphs_print});
+  return run_tests("canonical form", 8, (const TTest *[]){random_nodes_keep_their_values, spellings_meet, sums_become_sets_only_where_every_element_is_written_once,
+                                                          factors_leave_sums, sums_keep_their_zeros, digits_become_numbers, verify_sees_broken_nodes, graphs_print});
 }

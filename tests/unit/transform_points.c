@@ -231,8 +231,38 @@ START_TEST(deviations_sum_to_nothing) {
     ck_assert_int_eq(all(g, sum)->op, OP_NOTHING);
     Node *part = graph_compute(g, COMBINE_SUM, 3, x->shape, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), true, all(g, centred), NULL, SPAN);
     ck_assert_int_eq(all(g, part)->op, OP_READ);
+    Node *twice = map_like(g, x, subtract(g, all(g, x), multiply(g, number(g, 2), READ(g, means[i], at(1)))));
+    sum = graph_compute(g, COMBINE_SUM, 3, x->shape, 0, ACCESS(g, at(1)), SHAPE(3), false, all(g, twice), NULL, SPAN);
+    ck_assert_int_eq(all(g, sum)->op, OP_READ);
   }
+  /* the mean of another row is not the mean */
+  Node *y = input(g, "y", SHAPE(3, 5));
+  Node *shifted = graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, affine_at(0, 1, 1)), SHAPE(4), false, divide(g, all(g, y), number(g, 5)), NULL, SPAN);
+  Node *sum = graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, at(0)), SHAPE(3), false, subtract(g, all(g, y), READ(g, shifted, at(0))), NULL, SPAN);
+  ck_assert_int_eq(all(g, sum)->op, OP_READ);
   world_free(&w);
+}
+END_TEST
+
+/* Each operation that decides, frozen where it stands, moves like its tangent from there. */
+START_TEST(every_decision_holds_still) {
+  static const struct { Operation op; double start, other, end, expected; } rows[] = {
+      {OP_LESS, 1, 2, 3, 1}, {OP_LESS_EQUAL, 3, 2, 1, 0}, {OP_EQUAL, 2, 2, 3, 1}, {OP_FLOOR, 1.5, 0, 2.5, 1}, {OP_CEILING, 1.5, 0, 2.5, 2}, {OP_ROUND, 1.2, 0, 1.9, 1},
+      {OP_SIGN, -1, 0, 1, -1}, {OP_ABSOLUTE, -1, 0, 2, -2}, {OP_MAXIMUM, 1, 2, 5, 2}, {OP_MINIMUM, 1, 2, 5, 5}, {OP_MODULO, 2.5, 1, 4.5, 2.5}};
+  for (int i = 0; i < LENGTH(rows); i++) {
+    World w = world_new();
+    Node *x = input(w.g, "x", 0, NULL), *y = input(w.g, "y", 0, NULL), *target = input(w.g, "target", 0, NULL);
+    Node *of = map_like(w.g, x, scalar_apply(w.g, rows[i].op, all(w.g, x), operation_arity(rows[i].op) == 2 ? all(w.g, y) : NULL, NULL));
+    Frozen frozen = transform_freeze(w.g, (EffectList){1, &(Effect){target, of, SPAN}});
+    Node *held = frozen.effects.items[0].value;
+    interpreter_set(w.interpreter, x, &rows[i].start);
+    interpreter_set(w.interpreter, y, &rows[i].other);
+    interpreter_apply(w.interpreter, &frozen.decisions);
+    EXPECT(&w, held, *interpreter_value(w.interpreter, of));
+    interpreter_set(w.interpreter, x, &rows[i].end);
+    EXPECT(&w, held, rows[i].expected);
+    world_free(&w);
+  }
 }
 END_TEST
 
@@ -261,8 +291,8 @@ START_TEST(decisions_hold_still) {
 END_TEST
 
 int main(void) {
-  return run_tests("points of doubt", 12, (const TTest *[]){kinks, norm_at_zero, roots_and_logarithms_behind_a_choice, dropped_writes, ties_of_a_maximum_share,
+  return run_tests("points of doubt", 13, (const TTest *[]){kinks, norm_at_zero, roots_and_logarithms_behind_a_choice, dropped_writes, ties_of_a_maximum_share,
                                                             marks_keep_the_value_that_is_asked_for, grad_inside_grad_inside_grad, constants_noise_and_missing_paths,
                                                             computed_subscripts_gather_and_scatter, each_sample_has_its_own_gradient, deviations_sum_to_nothing,
-                                                            decisions_hold_still});
+                                                            every_decision_holds_still, decisions_hold_still});
 }
