@@ -125,6 +125,7 @@ START_TEST(test_outputs_count_apart) {
 
 START_TEST(test_clocks) {
   const struct { const char *unit; double length; int64_t steps; } cases[] = {{"steps", 40, 40}, {"images", 1000, 16}, {"epochs", 2, 2048}, {"", 0, 0}};
+  free(fixture.tables);
   for (int k = 0; k < 4; k++) {
     make();
     fixture.tables->Model[0].length_unit = cases[k].unit;
