@@ -204,7 +204,6 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
       return;
     }
     bool declared = declared_shape(e, frame, base->name, &rank, shape);
-    if (old != NULL && assign->assign.op == OPERATOR_DEFINE) declared = false;
     value = evaluate_indexed_assignment(e, frame, assign, old, declared, rank, shape);
     if (value->kind == VALUE_TENSOR && declared && old == NULL &&
         (value->tensor.rank != rank || memcmp(value->tensor.shape, shape, sizeof(int64_t) * (size_t)rank) != 0)) {

@@ -327,16 +327,24 @@ static const char *arguments_key(Evaluator *e, const char *kind, const char *pat
   return key;
 }
 
-static const char *next_call(Evaluator *e, const char *path) {
+/* How many calls of the path came before in this evaluation. */
+static int next_call(Evaluator *e, const char *path) {
   Evaluation *evaluation = e->evaluation;
   for (int k = 0; k < evaluation->call_count; k++)
-    if (strcmp(evaluation->calls[k].path, path) == 0) return session_format(e->session, "#%d", ++evaluation->calls[k].count);
+    if (strcmp(evaluation->calls[k].path, path) == 0) return ++evaluation->calls[k].count;
   void *moved = session_allocate(e->session, (size_t)(evaluation->call_count + 1) * sizeof *evaluation->calls);
   if (evaluation->call_count > 0) memcpy(moved, evaluation->calls, (size_t)evaluation->call_count * sizeof *evaluation->calls);
   evaluation->calls = moved;
   evaluation->calls[evaluation->call_count].path = path;
   evaluation->calls[evaluation->call_count++].count = 0;
-  return "#0";
+  return 0;
+}
+
+/* What the call's noise is named by: the ordinal of the network's call, and of the instance's own where one call of a network applies it several times. */
+static const char *call_name(Evaluator *e, const Context *context, bool numbered) {
+  if (numbered) return session_format(e->session, "#%d", next_call(e, context->path));
+  int again = next_call(e, session_format(e->session, "%s%s", context->path, context->call));
+  return again == 0 ? context->call : session_format(e->session, "%s.%d", context->call, again);
 }
 
 static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *given, const char *kind, bool numbered) {
@@ -346,16 +354,16 @@ static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, 
     arguments.values[k] = value_stored(e, value_dereference(e, given->values[k]), given->spans[k]);
     if (arguments.values[k]->kind == VALUE_ERROR) return arguments.values[k];
   }
-  const char *key = arguments_key(e, kind, context.path, &arguments, &context);
-  Value *value = memory_find(e, key, numbered ? NULL : context.call);
+  const char *key = arguments_key(e, kind, context.path, &arguments, &context), *call = context.call;
+  Value *value = memory_find(e, key, numbered ? NULL : call);
   if (value != NULL) return value;
-  if (numbered) context.call = next_call(e, context.path);
+  context.call = call_name(e, &context, numbered);
   Record record = {0};
   record_open(e, &record);
   value = recipe_run(e, recipe, context, &arguments);
   if (value->kind == VALUE_TENSOR) value = value_stored(e, value, given->span);
   record_close(e, &record);
-  memory_add(e, key, &record, context.call, value);
+  memory_add(e, key, &record, call, value);
   return value;
 }
 

@@ -305,7 +305,8 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
     e->fresh_places[e->fresh_count++] = syntax;
   }
   const char *outer = frame->context.fresh;
-  frame->context.fresh = session_format(e->session, "%s.fresh_%d%s", outer, place + 1, frame->loop);
+  const char *path = frame->context.path;                  /* functions are written in place: each has places of its own */
+  frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer, place + 1, frame->loop, path);
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);

@@ -388,8 +388,8 @@ Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax) {
 
 /* ---- assignments by index -------------------------------------------------------------------------------------------------------------------- */
 
-/* y[i, j] = value: the indices become the leading axes. */
-static Value *define_by_index(Evaluator *e, Frame *frame, const Syntax *assign, bool has_declared, int declared_rank, const int64_t *declared) {
+/* y[i, j] = value: the indices become the leading axes. A name defined `anew` may take another shape; what is declared then bounds only what nothing else does. */
+static Value *define_by_index(Evaluator *e, Frame *frame, const Syntax *assign, bool anew, bool has_declared, int declared_rank, const int64_t *declared) {
   const Syntax *target = assign->assign.target;
   Index *outer = e->indices, *lefts[OWN_LIMIT];
   int count = target->subscript.items.count;
@@ -413,9 +413,11 @@ static Value *define_by_index(Evaluator *e, Frame *frame, const Syntax *assign, 
     lefts[k] = failed ? NULL : index_open(e, frame, name, span);
     if (lefts[k] == NULL) failed = true;
     else if (item->kind == SYNTAX_BINARY) index_relation(e, frame, item, lefts[k], &failed);
-    if (!failed && has_declared && k < declared_rank && lefts[k]->extent < 0) lefts[k]->extent = declared[k];
+    if (!failed && !anew && has_declared && k < declared_rank && lefts[k]->extent < 0) lefts[k]->extent = declared[k];
   }
   if (!failed) failed = !bounds_from(e, frame, assign->assign.value, outer);
+  for (int k = 0; k < count && k < declared_rank && !failed && has_declared; k++)
+    if (lefts[k]->extent < 0) lefts[k]->extent = declared[k];
   Value *value = failed ? value_error(e) : evaluate_tensor(e, frame, assign->assign.value);
   Value *result = value;
   if (value->kind != VALUE_ERROR) {
@@ -547,5 +549,5 @@ static Value *increase_by_index(Evaluator *e, Frame *frame, const Syntax *assign
 
 Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, bool has_declared, int declared_rank, const int64_t *declared) {
   if (assign->assign.op == OPERATOR_INCREASE) return increase_by_index(e, frame, assign, old, has_declared, declared_rank, declared);
-  return define_by_index(e, frame, assign, has_declared, declared_rank, declared);
+  return define_by_index(e, frame, assign, old != NULL, has_declared, declared_rank, declared);
 }

@@ -10,7 +10,7 @@ typedef struct Builder {
   bool open;                                               /* an evaluation waits for more statements */
   bool drawing;                                            /* it is a `draw` */
   Span span;
-  int kept, kept_capacity; Binding *locals;                /* names of the open evaluation that become tensors when it closes */
+  int kept, kept_capacity; Binding *locals;                /* tensors that names of the open evaluation hold: they are kept when it closes */
 } Builder;
 
 static ModelSchedule *schedule_node(Evaluator *e, ScheduleKind kind, Span span) {
@@ -36,8 +36,7 @@ static void builder_run(Evaluator *e, Builder *builder, int routine, Span span) 
 static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
   for (int k = 0; k < builder->kept; k++) {
     Binding *local = &builder->locals[k];
-    Value *value = value_dereference(e, local->value);
-    if (value->kind != VALUE_TENSOR) continue;
+    Value *value = local->value;
     if (value->tensor.random) {
       if (!builder->drawing) {
         Diagnostic *diagnostic = evaluator_report(e, E3032, builder->span, "`%s` differs from sample to sample", local->name);
@@ -52,8 +51,9 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
     int tensor = tensor_new(e, name, ROLE_LOCAL, value->tensor.rank, value->tensor.shape, false, builder->span);
     e->model->tensors[tensor].initial = INITIAL_CONSTANT;
     evaluation_result(e, tensor, value, builder->span);
-    for (int j = 0; j < frame->count; j++)
-      if (frame->names[j].name == local->name) frame->names[j].value = value_of_node(e, e->model->tensors[tensor].input, 0);
+    bool truth = value->tensor.truth;
+    *value = *value_of_node(e, e->model->tensors[tensor].input, 0);        /* whatever holds it holds what was kept */
+    value->tensor.truth = truth;
   }
   int kept = 0;
   for (int j = 0; j < frame->count; j++)                   /* names of random values end here */
@@ -79,8 +79,8 @@ static void builder_open(Evaluator *e, Frame *frame, Builder *builder, const cha
 }
 
 /* What a statement of `train` assigns is a number, without derivative. */
-static void cut_derivatives(Evaluator *e, Node **before, Span span) {
-  for (int k = 0; k < e->slot_count; k++) {
+static void cut_derivatives(Evaluator *e, int count, Node **before, Span span) {
+  for (int k = 0; k < count; k++) {
     Slot *slot = e->slots[k];
     if (slot->current == before[k]) continue;
     slot->current = graph_constant(e->graph, slot->current, span);
@@ -88,33 +88,69 @@ static void cut_derivatives(Evaluator *e, Node **before, Span span) {
   }
 }
 
+/* The value without derivatives; each tensor in it is kept under the name. */
+static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value *value, Span span) {
+  value = value_dereference(e, value);
+  if (value->kind == VALUE_LIST || value->kind == VALUE_RECORD) {
+    Value *parts = value_kind(e, value->kind);
+    *parts = *value;
+    if (value->kind == VALUE_LIST) parts = value_list(e, value->list.count, value->list.items);
+    else {
+      parts->record.items = session_allocate(e->session, (size_t)(value->record.count + 1) * sizeof(Binding));
+      memcpy(parts->record.items, value->record.items, (size_t)value->record.count * sizeof(Binding));
+    }
+    int count = value->kind == VALUE_LIST ? parts->list.count : parts->record.count;
+    for (int k = 0; k < count; k++) {
+      Value **part = value->kind == VALUE_LIST ? &parts->list.items[k] : &parts->record.items[k].value;
+      *part = cut_value(e, builder, name, *part, span);
+    }
+    return parts;
+  }
+  Node *node = value->kind == VALUE_TENSOR ? value_node(e, value, span) : NULL;
+  if (node == NULL) return value;
+  Value *cut = value_of_node(e, graph_constant(e->graph, node, span), 0);
+  cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth, cut->tensor.classes = value->tensor.classes;
+  Binding local = {name, cut};
+  ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
+  return cut;
+}
+
+/* Calls visit on every name that an assignment defines; false as soon as that is. */
+static bool each_target(Evaluator *e, Frame *frame, Builder *builder, const Syntax *target, bool (*visit)(Evaluator *, Frame *, Builder *, const Syntax *)) {
+  while (target->kind == SYNTAX_SUBSCRIPT) target = target->subscript.operand;
+  if (target->kind == SYNTAX_NAME) return visit(e, frame, builder, target);
+  if (target->kind == SYNTAX_TUPLE || target->kind == SYNTAX_LIST)
+    for (int k = 0; k < target->items.count; k++)
+      if (!each_target(e, frame, builder, target->items.items[k], visit)) return false;
+  return true;
+}
+
+static bool name_is_free(Evaluator *e, Frame *frame, Builder *builder, const Syntax *name) {
+  (void)frame, (void)builder;
+  Scope *where;
+  Entry *entry = scope_find(e, &e->file, name->name, &where);
+  if (entry == NULL || where != &e->file) return true;
+  Diagnostic *diagnostic = evaluator_report(e, E3028, name->span, "`%s` belongs to the file", name->name);
+  diagnostic_also(diagnostic, entry->syntax->span, "defined here");
+  diagnostic_hint(diagnostic, "choose another name, or make it a `state` and move it by `<-`");
+  return false;
+}
+
+static bool name_cut(Evaluator *e, Frame *frame, Builder *builder, const Syntax *name) {
+  Value *value = frame_find(frame, name->name);
+  if (value != NULL) frame_define(e, frame, name->name, cut_value(e, builder, name->name, value, name->span));
+  return true;
+}
+
 static void assign_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax) {
   Node **before = session_allocate(e->session, (size_t)(e->slot_count + 1) * sizeof *before);
   int slots = e->slot_count;
   for (int k = 0; k < slots; k++) before[k] = e->slots[k]->current;
-  const Syntax *target = syntax->assign.target;
-  if (syntax->assign.op == OPERATOR_DEFINE && target->kind == SYNTAX_NAME) {
-    Scope *where;
-    Entry *entry = scope_find(e, &e->file, target->name, &where);
-    if (entry != NULL && where == &e->file) {
-      Diagnostic *diagnostic = evaluator_report(e, E3028, target->span, "`%s` belongs to the file", target->name);
-      diagnostic_also(diagnostic, entry->syntax->span, "defined here");
-      diagnostic_hint(diagnostic, "choose another name, or make it a `state` and move it by `<-`");
-      return;
-    }
-  }
+  bool moves = syntax->assign.op == OPERATOR_MOVE;
+  if (!moves && !each_target(e, frame, builder, syntax->assign.target, name_is_free)) return;
   statement_assign(e, frame, syntax);
-  if (slots == e->slot_count) cut_derivatives(e, before, syntax->span);
-  if (syntax->assign.op == OPERATOR_MOVE || target->kind != SYNTAX_NAME) return;
-  Value *value = frame_find(frame, target->name);
-  if (value == NULL || value->kind != VALUE_TENSOR) return;
-  Node *node = value_node(e, value, syntax->span);
-  if (node == NULL) return;
-  Value *cut = value_of_node(e, graph_constant(e->graph, node, syntax->span), 0);
-  cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth;
-  frame_define(e, frame, target->name, cut);
-  Binding local = {target->name, cut};
-  ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
+  cut_derivatives(e, slots, before, syntax->span);
+  if (!moves) each_target(e, frame, builder, syntax->assign.target, name_cut);
 }
 
 /* ---- statements ------------------------------------------------------------------------------------------------------------------------------ */
@@ -213,6 +249,11 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
   }
   if (was_open) {
     evaluator_report(e, E4016, syntax->span, "inside `draw`");
+    return;
+  }
+  if (known->kind != VALUE_TENSOR || !known->tensor.truth) {
+    Diagnostic *diagnostic = evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, known));
+    diagnostic_hint(diagnostic, "compare it with something");
     return;
   }
   node->children = session_allocate(e->session, 2 * sizeof *node->children);
