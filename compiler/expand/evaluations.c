@@ -125,11 +125,19 @@ static const char *items_key(Evaluator *e, int count, Value *const *items) {
   return session_format(e->session, "%s]", text);
 }
 
+/* Equal elements are equal values only where their indices run equally far. */
+static const char *tensor_key(Evaluator *e, const Value *tensor) {
+  const char *text = session_format(e->session, "t%d%s%s", tensor->tensor.element->id, tensor->tensor.random ? "r" : "", shape_text(e, tensor->tensor.rank, tensor->tensor.shape));
+  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+    if (tensor->tensor.element->variables & 1u << v) text = session_format(e->session, "%s<%lld", text, (long long)e->by_variable[v]->extent);
+  return text;
+}
+
 const char *value_key(Evaluator *e, const Value *value) {
   switch (value->kind) {
   case VALUE_NUMBER: return session_format(e->session, "n%.17g", value->number.value);
   case VALUE_STRING: return session_format(e->session, "s%s", value->string);
-  case VALUE_TENSOR: return session_format(e->session, "t%d%s%s", value->tensor.element->id, value->tensor.random ? "r" : "", shape_text(e, value->tensor.rank, value->tensor.shape));
+  case VALUE_TENSOR: return tensor_key(e, value);
   case VALUE_LIST: return items_key(e, value->list.count, value->list.items);
   case VALUE_RECORD: {
     const char *text = "{";

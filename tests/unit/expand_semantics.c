@@ -279,16 +279,16 @@ END_TEST
 /* A layer on what depends on an index: the same weights for every value of it; also where two indices run over different parts. */
 START_TEST(layers_along_an_index) {
   World world = world_of("layer Scale(v: [n]) -> [n] { weight w = 3; w * v + mean(v) }\n"
-                         "network A(v: [4, 2]) -> [4, 2] { one = Scale; a[i < 2] = one(v[i]); b[i] = one(v[i]); c[j] = one(v[j]); b + c + concat(a, a) }\n"
-                         "A minimizes sum(A([[1, 2], [3, 4], [5, 6], [7, 8]]))\ndata x: []\ntrain { batch = 1; optimize A by sgd(lr = 0); update A }\n"
-                         "output all = A([[1, 2], [3, 4], [5, 6], [7, 8]])\n");
+                         "network A() -> [4, 2] {\n weight v: [4, 2] = [[1, 2], [3, 4], [5, 6], [7, 8]]\n one = Scale\n"
+                         " a[i < 2] = one(v[i]); b[i] = one(v[i]); c[j] = one(v[j]); b + c + concat(a, a)\n}\n"
+                         "A minimizes sum(A())\ndata x: []\ntrain { batch = 1; optimize A by sgd(lr = 0); update A }\noutput all = A()\n");
   double expected[8];
   for (int k = 0; k < 8; k++) {
     double value = 3 * (k + 1) + (4 * (k / 2) + 3) / 2.0, early = 3 * (k % 4 + 1) + (4 * (k % 4 / 2) + 3) / 2.0;
     expected[k] = 2 * value + early;
   }
   check_output(&world, "all", 8, expected);
-  ck_assert_int_eq(model_count(world.model, ROLE_WEIGHT), 1);
+  ck_assert_int_eq(model_count(world.model, ROLE_WEIGHT), 2);
   world_free(&world);
 }
 END_TEST
