@@ -9,7 +9,7 @@
 
 #include "runtime/io.h"
 
-enum { GAP = 2, GAP_SHADE = 64, SIDE_LIMIT = 32768 };
+enum { GAP = 2, GAP_SHADE = 64, SIDE_LIMIT = 32768, SMALL = 64 };
 
 typedef struct Canvas { int64_t width, height, channels; uint8_t *pixels; } Canvas;
 
@@ -36,13 +36,14 @@ static bool canvas_write(const Canvas *canvas, const char *path, Problem *proble
 
 /* ---- grids ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* Channels, height, width of a sample that is an image; 0 channels: it is none. */
-typedef struct Tile { int64_t channels, height, width; } Tile;
+/* Channels, height, width of a sample that is an image; 0 channels: it is none. Small images are drawn with `scale` x `scale` dots a pixel, to be seen. */
+typedef struct Tile { int64_t channels, height, width, scale; } Tile;
 
 static Tile tile_of(int64_t rank, const int64_t *shape) {
-  if (rank == 2) return (Tile){ 1, shape[0], shape[1] };
-  if (rank == 3 && (shape[0] == 1 || shape[0] == 3)) return (Tile){ shape[0], shape[1], shape[2] };
-  return (Tile){0};
+  if (rank != 2 && (rank != 3 || (shape[0] != 1 && shape[0] != 3))) return (Tile){0};
+  Tile tile = { rank == 2 ? 1 : shape[0], shape[rank - 2], shape[rank - 1], 1 };
+  if (tile.height <= SMALL && tile.width <= SMALL) tile.scale = 2;
+  return tile;
 }
 
 static bool is_point(int64_t rank, const int64_t *shape) { return rank == 1 && shape[0] == 2; }
@@ -56,19 +57,21 @@ static uint8_t shade_of(float value, double low, double high) {
 
 static void draw_tile(const Canvas *canvas, const Tile *tile, const float *values, int64_t left, int64_t top, double low, double high) {
   for (int64_t c = 0; c < tile->channels; c++)
-    for (int64_t y = 0; y < tile->height; y++)
-      for (int64_t x = 0; x < tile->width; x++)
-        canvas->pixels[((top + y) * canvas->width + left + x) * canvas->channels + c] = shade_of(values[(c * tile->height + y) * tile->width + x], low, high);
+    for (int64_t y = 0; y < tile->height * tile->scale; y++)
+      for (int64_t x = 0; x < tile->width * tile->scale; x++)
+        canvas->pixels[((top + y) * canvas->width + left + x) * canvas->channels + c] =
+            shade_of(values[(c * tile->height + y / tile->scale) * tile->width + x / tile->scale], low, high);
 }
 
 static bool write_grid(const char *path, const float *values, int64_t n, Tile tile, double low, double high, Problem *problem) {
   int64_t columns = 1;
   while (columns * columns < n) columns++;
   int64_t rows = (n + columns - 1) / columns, size = tile.channels * tile.height * tile.width;
+  int64_t across = tile.width * tile.scale + GAP, down = tile.height * tile.scale + GAP;
   Canvas canvas;
   if (tile.width > SIDE_LIMIT || tile.height > SIDE_LIMIT || columns > SIDE_LIMIT) return problem_set(problem, "%s: too large for a picture; write .npy", path);
-  if (!canvas_create(&canvas, columns * (tile.width + GAP) + GAP, rows * (tile.height + GAP) + GAP, tile.channels, GAP_SHADE, path, problem)) return false;
-  for (int64_t i = 0; i < n; i++) draw_tile(&canvas, &tile, values + i * size, GAP + i % columns * (tile.width + GAP), GAP + i / columns * (tile.height + GAP), low, high);
+  if (!canvas_create(&canvas, columns * across + GAP, rows * down + GAP, tile.channels, GAP_SHADE, path, problem)) return false;
+  for (int64_t i = 0; i < n; i++) draw_tile(&canvas, &tile, values + i * size, GAP + i % columns * across, GAP + i / columns * down, low, high);
   bool fine = canvas_write(&canvas, path, problem);
   free(canvas.pixels);
   return fine;

@@ -23,13 +23,13 @@ START_TEST(grey_grid) {
   for (int i = 6; i < 18; i++) values[i] = 1;
   ck_assert_msg(picture_write("g.png", values, 3, 3, (int64_t[]){ 1, 2, 3 }, -1, 1, &problem), "%s", problem.text);
   uint8_t *pixels = read_png("g.png", &image);
-  ck_assert(image.width == 2 + 2 * (3 + 2) && image.height == 2 + 2 * (2 + 2) && image.format == PNG_FORMAT_GRAY);
+  ck_assert(image.width == 2 + 2 * (6 + 2) && image.height == 2 + 2 * (4 + 2) && image.format == PNG_FORMAT_GRAY);
   static const uint8_t first[2][3] = { { 0, 128, 255 }, { 0, 255, 0 } };
-  for (int y = 0; y < 2; y++)
-    for (int x = 0; x < 3; x++) ck_assert_uint_eq(pixels[(2 + y) * image.width + 2 + (uint32_t)x], first[y][x]);
+  for (int y = 0; y < 4; y++)                              /* small images: two dots a pixel, both ways */
+    for (int x = 0; x < 6; x++) ck_assert_uint_eq(pixels[(2 + y) * image.width + 2 + (uint32_t)x], first[y / 2][x / 2]);
   ck_assert_uint_eq(pixels[0], 64);
-  ck_assert_uint_eq(pixels[2 * image.width + 7], 255);     /* the second tile */
-  ck_assert_uint_eq(pixels[6 * image.width + 7], 64);      /* no fourth */
+  ck_assert_uint_eq(pixels[2 * image.width + 10], 255);     /* the second tile */
+  ck_assert_uint_eq(pixels[8 * image.width + 10], 64);      /* no fourth */
   free(pixels);
   leave_folder(folder);
 }
@@ -42,10 +42,10 @@ START_TEST(colour_grid) {
   static const float planes[12] = { 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1 };               /* [3, 2, 2] */
   ck_assert(picture_write("c.png", planes, 1, 3, (int64_t[]){ 3, 2, 2 }, 0, 1, NULL));
   uint8_t *pixels = read_png("c.png", &image);
-  ck_assert(image.width == 6 && image.height == 6 && image.format == PNG_FORMAT_RGB);
-  const uint8_t *tile = pixels + (2 * 6 + 2) * 3;
-  static const uint8_t rows[2][6] = { { 0, 0, 0, 255, 0, 0 }, { 0, 255, 0, 0, 0, 255 } };
-  for (int y = 0; y < 2; y++) ck_assert_mem_eq(tile + y * 18, rows[y], 6);
+  ck_assert(image.width == 8 && image.height == 8 && image.format == PNG_FORMAT_RGB);
+  static const uint8_t colours[2][2][3] = { { { 0, 0, 0 }, { 255, 0, 0 } }, { { 0, 255, 0 }, { 0, 0, 255 } } };
+  for (int y = 0; y < 4; y++)
+    for (int x = 0; x < 4; x++) ck_assert_mem_eq(pixels + ((2 + y) * 8 + 2 + x) * 3, colours[y / 2][x / 2], 3);
   free(pixels);
   leave_folder(folder);
 }
