@@ -158,7 +158,7 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
       lines_add(&lines, text_format("%s is not in %s\n", views[i].name, path));
     } else if (!shapes_equal(stored, &views[i])) {
       report->different++;
-      lines_add(&lines, text_format("%s is %s here and %s in %s\n", views[i].name, shape_text(views[i].rank, views[i].shape, here), shape_text(stored->rank, stored->shape, there), path));
+      lines_add(&lines, text_format("%s is %s here and %s in %s\n", views[i].name, element_shape_text(views[i].rank, views[i].shape, here), element_shape_text(stored->rank, stored->shape, there), path));
     }
   }
   if (names) qsort(names, count, sizeof *names, compare_names);

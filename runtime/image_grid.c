@@ -155,7 +155,7 @@ bool picture_write(const char *path, const float *values, int64_t n, int64_t ran
   if (n < 1) return problem_set(problem, "%s: a picture of no samples", path);
   if (is_point(rank, shape)) return write_scatter(path, values, n, problem);
   Tile tile = tile_of(rank, shape);
-  if (tile.channels == 0) return problem_set(problem, "samples of shape %s are no pictures ([h, w], [1, h, w], [3, h, w] or [2] are); write them to a .npy file", shape_text(rank, shape, text));
+  if (tile.channels == 0) return problem_set(problem, "samples of shape %s are no pictures ([h, w], [1, h, w], [3, h, w] or [2] are); write them to a .npy file", element_shape_text(rank, shape, text));
   if (!(high > low)) return problem_set(problem, "%s: a picture needs a range of values, found %g to %g", path, low, high);
   return write_grid(path, values, n, tile, low, high, problem);
 }

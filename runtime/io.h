@@ -105,7 +105,7 @@ bool element_is_integer(ElementType type);
 double element_read(ElementType type, const void *array, int64_t index);  /* no alignment asked for */
 void element_range(ElementType type, double *low, double *high);          /* of an integer type */
 /* "[3, 64, 64]" for messages; `text` holds 160 bytes; returns it. */
-char *shape_text(int64_t rank, const int64_t *shape, char text[160]);
+char *element_shape_text(int64_t rank, const int64_t *shape, char text[160]);
 
 /* A tensor in memory. Strides in elements. */
 typedef struct TensorView { const char *name; StorageType type; int64_t rank; int64_t shape[8]; int64_t stride[8]; void *data; } TensorView;

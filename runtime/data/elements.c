@@ -52,7 +52,7 @@ double element_read(ElementType type, const void *array, int64_t index) {
   return NAN;
 }
 
-char *shape_text(int64_t rank, const int64_t *shape, char text[160]) {
+char *element_shape_text(int64_t rank, const int64_t *shape, char text[160]) {
   size_t length = (size_t)snprintf(text, 160, "[");
   for (int64_t i = 0; i < rank && length < 130; i++) length += (size_t)snprintf(text + length, 160 - length, "%s%" PRId64, i ? ", " : "", shape[i]);
   snprintf(text + length, 160 - length, "]");

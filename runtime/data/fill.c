@@ -33,8 +33,8 @@ bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *p
   int64_t here_rank = squeeze(rank, shape, here), there_rank = squeeze(dataset->rank, dataset->shape, there);
   bool flat = here_rank <= 1 || there_rank <= 1, same = here_rank == there_rank && memcmp(here, there, (size_t)here_rank * sizeof *here) == 0;
   if (size == dataset->size && (same || flat)) return record->classes == 0 || labels_fit(dataset, record, problem);
-  shape_text(rank, shape, wanted);
-  shape_text(dataset->rank, dataset->shape, found);
+  element_shape_text(rank, shape, wanted);
+  element_shape_text(dataset->rank, dataset->shape, found);
   if (size == dataset->size)
     return problem_set(problem, "%s: samples are %s, %s is %s: as many elements in another order of axes; transpose the file", dataset->name, found, record->name, wanted);
   return problem_set(problem, "%s: samples are %s, %s is declared as %s", dataset->name, found, record->name, wanted);

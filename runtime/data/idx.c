@@ -30,13 +30,13 @@ static bool header_read(const char *name, const uint8_t *bytes, size_t size, Idx
   }
   char text[160];
   return shape_bytes(header->type, header->rank, header->shape, &header->data_bytes) ||
-         problem_set(problem, "%s: its shape %s overflows", name, shape_text(header->rank, header->shape, text));
+         problem_set(problem, "%s: its shape %s overflows", name, element_shape_text(header->rank, header->shape, text));
 }
 
 static bool check_size(const char *name, const IdxHeader *header, uint64_t found, Problem *problem) {
   char text[160];
   if (found == header->data_bytes) return true;
-  return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %s%" PRIu64 "%s", name, shape_text(header->rank, header->shape, text), element_name(header->type), header->data_bytes,
+  return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %s%" PRIu64 "%s", name, element_shape_text(header->rank, header->shape, text), element_name(header->type), header->data_bytes,
                      found > header->data_bytes ? "at least " : "", found, found < header->data_bytes ? "; it was cut short" : "");
 }
 

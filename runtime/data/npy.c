@@ -125,9 +125,9 @@ bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *ar
   memcpy(array->shape, header.shape, sizeof array->shape);
   uint64_t wanted, found = size - prefix - length;
   char text[160];
-  if (!shape_bytes(array->type, array->rank, array->shape, &wanted)) return problem_set(problem, "%s: its shape %s overflows", name, shape_text(array->rank, array->shape, text));
+  if (!shape_bytes(array->type, array->rank, array->shape, &wanted)) return problem_set(problem, "%s: its shape %s overflows", name, element_shape_text(array->rank, array->shape, text));
   if (wanted != found)
-    return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %" PRIu64 "%s", name, shape_text(array->rank, array->shape, text), element_name(array->type), wanted, found,
+    return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %" PRIu64 "%s", name, element_shape_text(array->rank, array->shape, text), element_name(array->type), wanted, found,
                        found < wanted ? "; it was cut short" : "");
   array->data = bytes + prefix + length;
   return true;
