@@ -42,24 +42,43 @@ void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
 
 /* ---- facts ------------------------------------------------------------------------------------------------------------------ */
 
-static void visit_node(void *context, Node *node) {
-  Fusion *fusion = context;
+typedef struct Order { Session *session; int count, capacity; Node **nodes; const Scalar **values; } Order;
+
+static void list_node(void *context, Node *node) {
+  Order *order = context;
+  int capacity = order->capacity;
+  order->nodes = fusion_grow(order->session, order->nodes, order->count, &capacity, sizeof *order->nodes);
+  order->values = fusion_grow(order->session, order->values, order->count, &order->capacity, sizeof *order->values);
+  order->values[order->count] = node->kind == NODE_COMPUTE ? node->value : NULL;
+  order->nodes[order->count++] = node;
+}
+
+static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   Fact *fact = fusion_fact(fusion, node);
-  *fact = (Fact){.node = node, .position = fusion->order_count};
+  if (fact->residence != RESIDES_NOWHERE) return;
+  *fact = (Fact){.node = node, .position = fusion->order_count, .value = value};
   fact->residence = node->kind == NODE_INPUT ? RESIDES_INPUT : node->kind == NODE_RANDOM ? RESIDES_DRAWN
                   : node->kind == NODE_RESHAPE ? RESIDES_VIEW : RESIDES_STORED;
-  fact->value = node->kind == NODE_COMPUTE ? node->value : NULL;
   fusion->order[fusion->order_count++] = node;
 }
 
+/* All nodes that the effects need, operands first; the maps that were cut out of a node come right before it. */
 static void collect_facts(Fusion *fusion) {
+  Order order = {.session = fusion->session};
+  graph_walk(fusion->graph, &fusion->effects, list_node, &order);
+  for (int i = 0; i < fusion->effects.count; i++) list_node(&order, fusion->effects.items[i].target);      /* may be on no walk */
+  for (int n = 0; n < order.count; n++)
+    if (order.nodes[n]->kind == NODE_COMPUTE) order.values[n] = fusion_cut(fusion->graph, order.nodes[n]);
   fusion->fact_count = graph_node_count(fusion->graph) + fusion->effects.count;      /* room for inputs that are saved */
   fusion->facts = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof *fusion->facts);
   fusion->order = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof(Node *));
-  graph_walk(fusion->graph, &fusion->effects, visit_node, fusion);
-  for (int i = 0; i < fusion->effects.count; i++) {        /* a target that nobody reads is not on the walk */
-    Node *target = fusion->effects.items[i].target;
-    if (fusion_fact(fusion, target)->residence == RESIDES_NOWHERE) visit_node(fusion, target);
+  for (int n = 0; n < order.count; n++) {
+    if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) {
+      Leaves leaves = leaves_of(fusion->session, order.values[n]);
+      for (int k = 0; k < leaves.count; k++)
+        if (leaves.items[k]->op == OP_READ && leaves.items[k]->node->kind == NODE_COMPUTE) add_fact(fusion, leaves.items[k]->node, leaves.items[k]->node->value);
+    }
+    add_fact(fusion, order.nodes[n], order.values[n]);
   }
 }
 
@@ -77,7 +96,7 @@ static void store_draws(Fusion *fusion) {
       if (fact->residence == RESIDES_DRAWN) fact->residence = RESIDES_STORED;
     }
     if (node->kind != NODE_COMPUTE) continue;
-    Leaves leaves = leaves_of(fusion->session, node->value);
+    Leaves leaves = leaves_of(fusion->session, fusion_fact(fusion, node)->value);
     for (int k = 0; k < leaves.count; k++) {
       if (leaves.items[k]->op != OP_READ) continue;
       Fact *fact = fusion_fact(fusion, leaves.items[k]->node);

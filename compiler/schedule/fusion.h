@@ -60,6 +60,8 @@ StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
 Group *fusion_group(Fusion *fusion, GroupKind kind);
 void group_phase(Fusion *fusion, Group *group, int count, Item **items);
+/* cut.c: the node's expression, with costly parts of few indices read from maps of their own. */
+const Scalar *fusion_cut(Graph *graph, const Node *node);
 /* join.c: every item into a group. */
 void fusion_join(Fusion *fusion);
 /* Is the old value of `target` read by the item only where it writes? */

@@ -1,7 +1,7 @@
 /* Which items share a program. Takes items in the order of their operands; puts each into a group, so that no group waits for itself:
    - a sum of enough products is a tile; a sum of such sums, with no other reader, one tile with several pieces;
    - maps at the points of a tile's result join it, if all else they read is ready before it, and so do sums of these over the lanes where a task has all of them;
-   - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read goes with the first of them.
+   - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read is a nest of its own.
    An input that moves in place is overwritten where it was read, or later than all that read it. Never makes programs. */
 #include "fusion.h"
 
@@ -197,18 +197,7 @@ static bool may_fuse(Fusion *fusion) {
   return true;
 }
 
-/* Draws of the same points that wait for a place come along. */
-static void bring_draws(Fusion *fusion, const Item *item, Group *group, Phase *phase) {
-  Reads reads = reads_of(fusion, item);
-  for (int k = 0; k < reads.count; k++) {
-    Fact *fact = fusion_fact(fusion, reads.items[k]->node);
-    if (fact->node->kind != NODE_RANDOM || fact->item == NULL || fact->group != NULL) continue;
-    if (!at_point(reads.items[k], &item->view) || !same_shape(&fact->view, &item->view)) continue;
-    phase_add(fusion, phase, fact->item);
-    place(fusion, fact, group);
-  }
-}
-
+/* A draw that several nodes read is a program of its own: it then costs a quarter, and what reads it has the same code whatever the stream. */
 static void settle_draws(Fusion *fusion, const Item *item) {
   Reads reads = reads_of(fusion, item);
   for (int k = 0; k < reads.count; k++) {
@@ -260,7 +249,7 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
       if (!same_shape(&item->view, &phase->items[0]->view) || !fits_phase(fusion, item, group, phase, &joined) || joined == 0) continue;
     } else if (!sums_rows(fusion, item, group)) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
-    if (map) bring_draws(fusion, item, group, phase);
+    settle_draws(fusion, item);
     phase_add(fusion, phase, fact->item);
     place(fusion, fact, group);
     return true;
@@ -324,13 +313,9 @@ static bool join_serial(Join *join, Fact *fact) {
     bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view) && fits_phase(fusion, item, group, last, &joined);
     if (overwritten_before(fusion, item, group, along ? last : NULL)) continue;
     if (!may_fuse(fusion)) return false;
-    if (along) {
-      bring_draws(fusion, item, group, last);
-      phase_add(fusion, last, fact->item);
-    } else {
-      settle_draws(fusion, item);
-      group_phase(fusion, group, 1, &fact->item);
-    }
+    settle_draws(fusion, item);
+    if (along) phase_add(fusion, last, fact->item);
+    else group_phase(fusion, group, 1, &fact->item);
     place(fusion, fact, group);
     return true;
   }
@@ -348,7 +333,7 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
     if (!item_is_map(root) && (root->combine == COMBINE_SET || residue_split(fusion->session, root) == NULL)) continue;
     if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
-    bring_draws(fusion, item, group, &group->phases[0]);
+    settle_draws(fusion, item);
     phase_add(fusion, &group->phases[0], fact->item);
     place(fusion, fact, group);
     return true;
@@ -358,16 +343,9 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
 
 static void start_group(const Join *join, Fact *fact) {
   Fusion *fusion = join->fusion;
-  if (!item_is_map(fact->item)) settle_draws(fusion, fact->item);
+  settle_draws(fusion, fact->item);
   Group *group = fusion_group(fusion, is_small(join, fact->item) ? GROUP_SERIAL : GROUP_NEST);
   group_phase(fusion, group, 1, &fact->item);
-  if (item_is_map(fact->item)) {
-    Phase phase = {0};
-    bring_draws(fusion, fact->item, group, &phase);
-    phase_add(fusion, &phase, fact->item);
-    group->phases[0] = phase;
-    settle_draws(fusion, fact->item);
-  }
   place(fusion, fact, group);
 }
 
@@ -405,7 +383,7 @@ void fusion_join(Fusion *fusion) {
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
     Piece roles;
     if (fact->item == NULL || fact->group != NULL) continue;
-    if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue;        /* with its first reader */
+    if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue;        /* right before its first reader */
     if (fusion->options->fuse_limit != 0) {
       if (piece_roles(fact->item, &roles) && is_piece(fusion, fact)) continue;
       if (start_pieces(fusion, fact)) continue;
@@ -413,7 +391,7 @@ void fusion_join(Fusion *fusion) {
     if (join_tile(fusion, fact) || start_tile(fusion, fact) || join_serial(&join, fact) || join_nest(fusion, fact)) continue;
     start_group(&join, fact);
   }
-  for (int n = 0; n < fusion->order_count; n++) {          /* draws that nobody has taken along */
+  for (int n = 0; n < fusion->order_count; n++) {          /* draws that only effects need */
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
     if (fact->item != NULL && fact->group == NULL) start_group(&join, fact);
   }

@@ -180,15 +180,25 @@ static void unit_variables(Point *point, const Item *item) {
     if (v >= point->variables || item->box[v] == 1) point_set(point, v, affine_constant(0), 0, 0);
 }
 
+/* A draw by itself: four elements that follow each other share one block of random words. */
+static bool draws_by_fours(const Phase *phase, const Nest *nest) {
+  const Scalar *value = phase->items[0]->value;
+  return phase->count == 1 && value->op == OP_READ && value->node == phase->items[0]->node && value->node->kind == NODE_RANDOM && value->node->batch &&
+         nest->loop_count == 2 && nest->loops[1].axis == 0 && nest->loops[0].extent % 4 == 0;
+}
+
 static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   const Item *first = phase->items[0];
   Nest nest = {.builder = builder, .lane = -1};
   double cost = 0;
+  bool fours = false;
   for (int v = 0; v < first->box_rank; v++)
     if (first->box[v] > 1) nest.loops[nest.loop_count++] = (Loop){.extent = first->box[v], .stride = write_stride(first, v), .axis = v};
   qsort(nest.loops, (size_t)nest.loop_count, sizeof *nest.loops, by_stride);
   merge_loops(&nest, phase);
   nest.lane = nest.loop_count - 1;
+  fours = draws_by_fours(phase, &nest);
+  if (fours) nest.loops[0].extent /= 4;
   for (int i = 0; i < phase->count; i++) cost += item_cost(phase->items[i]);
   int64_t chunks = parallel ? used_chunks(&nest, chunks_of(cost)) : 1;
   if (parallel) builder_chunks(builder, chunks);
@@ -196,6 +206,11 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   Point point = nest_point(&nest);
   unit_variables(&point, first);
   point_loops(&point, &nest, first->box);
+  if (fours) {
+    int axis = nest.loops[0].axis;
+    Affine at = affine_add(affine_variable(nest.loops[0].variable, 4), affine_variable(builder_unrolled(builder, 4), 1));
+    point_set(&point, axis, at, 0, first->box[axis] - 1);
+  }
   Leaving leaving = leaving_new(builder, phase);
   for (int i = 0; i < phase->count; i++) {
     const Item *item = phase->items[i];
@@ -203,6 +218,7 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   }
   for (int i = 0; i < phase->count; i++)
     if (phase->items[i]->stored) express_store(builder, &point, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
+  if (fours) builder_close(builder);
   close_loops(&nest);
 }
 
