@@ -29,7 +29,7 @@ static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syn
       arguments->named_spans[arguments->named_count++] = item->span;
     } else {
       arguments->values[arguments->count] = value;
-      arguments->spans[arguments->count++] = expression->span;
+      arguments->spans[arguments->count++] = result_span(expression);
     }
   }
   return fine;
@@ -47,6 +47,11 @@ static bool take_training(Evaluator *e, CallArguments *arguments, bool *training
     }
   }
   return true;
+}
+
+Span result_span(const Syntax *expression) {
+  while (expression->kind == SYNTAX_PIPE) expression = expression->pipe.right;
+  return expression->span;
 }
 
 /* ---- recipes ------------------------------------------------------------------------------------------------------------------------- */
@@ -261,7 +266,7 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
       return value_error(e);
     }
     value = value_dereference(e, value);
-    return result == NULL ? value : check_promise(e, frame, result->result.type, value, last_statement(body)->span, name);
+    return result == NULL ? value : check_promise(e, frame, result->result.type, value, result_span(last_statement(body)), name);
   }
   int count = result->result.name != NULL ? 1 : result->result.fields.count;
   Value *record = value_kind(e, VALUE_RECORD);
@@ -452,10 +457,10 @@ Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
   Value *left = evaluate(e, frame, pipe->pipe.left);
   if (left->kind == VALUE_ERROR) return left;
   const Syntax *right = pipe->pipe.right;
-  if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, pipe->pipe.left->span);
+  if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, result_span(pipe->pipe.left));
   Value *function = evaluate(e, frame, right);
   if (function->kind == VALUE_ERROR) return function;
-  Span span = pipe->pipe.left->span;
+  Span span = result_span(pipe->pipe.left);
   CallArguments arguments = {.count = 1, .values = &left, .spans = &span, .span = right->span};
   return value_apply(e, frame, function, &arguments, label_of(e, right));
 }

@@ -355,7 +355,23 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
   return value_error(e);
 }
 
+static void report_player(Evaluator *e, const char *name, Span span) {
+  const char *names[256], *all = "";
+  int count = 0;
+  for (int k = 0; k < e->file.count && count < 256; k++)
+    if (e->file.entries[k].syntax->kind == SYNTAX_NETWORK) names[count++] = e->file.entries[k].name;
+  for (int k = 0; k < count && k < 8; k++) all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
+  Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
+  const char *nearest = diagnostic_nearest(name, names, count);
+  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  else if (count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
+}
+
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span) {
+  if (name_find(e, frame, name, span) == NULL) {
+    report_player(e, name, span);
+    return NULL;
+  }
   Value *value = name_lookup(e, frame, name, span);
   if (value->kind == VALUE_NETWORK) return value->network;
   if (value->kind != VALUE_ERROR) {

@@ -8,6 +8,16 @@
 
 /* ---- objectives --------------------------------------------------------------------------------------------------------------- */
 
+/* The term of a sum that is random. */
+static const Syntax *random_term(Evaluator *e, Frame *frame, const Syntax *expression) {
+  while (expression->kind == SYNTAX_BINARY && (expression->binary.op == OPERATOR_ADD || expression->binary.op == OPERATOR_SUBTRACT)) {
+    const Value *left = value_dereference(e, evaluate(e, frame, expression->binary.left));
+    bool random = left->kind == VALUE_TENSOR && left->tensor.random;
+    expression = random ? expression->binary.left : expression->binary.right;
+  }
+  return expression;
+}
+
 Value *objective_value(Evaluator *e, int objective) {
   const Syntax *syntax = e->objectives[objective];
   const Syntax *expression = syntax->objective.value;
@@ -23,8 +33,10 @@ Value *objective_value(Evaluator *e, int objective) {
     return value_error(e);
   }
   if (value->tensor.random) {
-    Diagnostic *diagnostic = evaluator_report(e, E3001, expression->span, "this differs from sample to sample");
-    diagnostic_hint(diagnostic, "take the expectation: `E[…]`");
+    const Syntax *term = random_term(e, &frame, expression);
+    bool mean = term->kind == SYNTAX_CALL && term->call.function->kind == SYNTAX_NAME && strcmp(term->call.function->name, "mean") == 0;
+    Diagnostic *diagnostic = evaluator_report(e, E3001, term->span, "this differs from sample to sample");
+    diagnostic_hint(diagnostic, mean ? "`mean` reaches over the axes of one sample; over the samples it is `E[…]`" : "take the expectation: `E[…]`");
     return value_error(e);
   }
   return value_stored(e, value, expression->span);

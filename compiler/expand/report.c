@@ -11,7 +11,12 @@ Diagnostic *evaluator_report(Evaluator *e, DiagnosticCode code, Span span, const
   const char *text = session_format_list(e->session, label, arguments);
   va_end(arguments);
   e->error_count++;
-  Diagnostic *diagnostic = diagnostic_report(e->session, code, span, "%s", text);
+  const CallSite *caller = e->site;                        /* what goes wrong inside the library is shown where the model calls it */
+  while (caller != NULL && caller->span.source != NULL && caller->span.source->standard) caller = caller->outer;
+  bool inside = span.source != NULL && span.source->standard && caller != NULL && caller->span.source != NULL;
+  Diagnostic *diagnostic = inside ? diagnostic_report(e->session, code, caller->span, "in this call of `%s`", caller->name)
+                                  : diagnostic_report(e->session, code, span, "%s", text);
+  if (inside) diagnostic_also(diagnostic, span, "%s", text);
   int shown = 0;
   for (const CallSite *site = e->site; site != NULL && shown < CONTEXT_LIMIT; site = site->outer, shown++) {
     if (site->span.source == NULL) continue;
@@ -46,7 +51,7 @@ const char *value_text(Evaluator *e, const Value *value) {
   case VALUE_ERROR: return "something wrong";
   case VALUE_NUMBER: return value->number.truth ? (value->number.value != 0 ? "true" : "false") : session_format(e->session, "the number %g", value->number.value);
   case VALUE_STRING: return session_format(e->session, "the string \"%s\"", value->string);
-  case VALUE_TENSOR: return shape_text(e, value->tensor.rank, value->tensor.shape);
+  case VALUE_TENSOR: return value->tensor.rank == 0 ? "[], one number" : shape_text(e, value->tensor.rank, value->tensor.shape);
   case VALUE_LIST: return session_format(e->session, "a list of %d", value->list.count);
   case VALUE_RECORD: return session_format(e->session, "a record of %d", value->record.count);
   case VALUE_RANGE: return session_format(e->session, "the range %g..%g", value->range.low, value->range.high);

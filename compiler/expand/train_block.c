@@ -381,8 +381,12 @@ bool train_scan(Evaluator *e, const Syntax *train) {
   if (train->train.length != NULL) {
     const char *unit = train->train.unit;
     bool known = strcmp(unit, "steps") == 0 || strcmp(unit, "images") == 0 || strcmp(unit, "epochs") == 0;
-    if (!known) evaluator_report(e, E3025, train->train.length->span, "this says `%s`", unit);
-    else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) model->length_unit = unit;
+    if (!known) {
+      static const char *const units[] = {"steps", "images", "epochs"};
+      Diagnostic *diagnostic = evaluator_report(e, E3025, train->train.length->span, "this says `%s`", unit);
+      const char *nearest = diagnostic_nearest(unit, units, 3);
+      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+    } else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) model->length_unit = unit;
   }
   const Syntax *block = train->train.block;
   bool set = false;

@@ -215,10 +215,14 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
   }
   const char *source = "";
   if (data->data.from != NULL) {
-    Value *from = evaluate(e, &top, data->data.from);
-    if (from->kind == VALUE_ERROR) return from;
-    if (from->kind != VALUE_STRING) {
-      evaluator_report(e, E2023, data->data.from->span, "this is %s", value_text(e, from));
+    const Syntax *place = data->data.from;
+    bool unknown = place->kind == SYNTAX_NAME && name_find(e, &top, place->name, place->span) == NULL;
+    Value *from = unknown ? NULL : evaluate(e, &top, place);
+    if (!unknown && from->kind == VALUE_ERROR) return from;
+    if (unknown || from->kind != VALUE_STRING) {
+      Diagnostic *diagnostic = unknown ? evaluator_report(e, E2023, place->span, "nothing is called `%s`", place->name)
+                                       : evaluator_report(e, E2023, place->span, "this is %s", value_text(e, from));
+      diagnostic_hint(diagnostic, "data are named by a string: `from \"fashion-mnist\"`");
       return value_error(e);
     }
     source = from->string;
