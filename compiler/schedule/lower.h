@@ -162,7 +162,7 @@ typedef struct Tile {
   int piece_count; Piece *pieces;
   int row_axis, lane_axis;                                 /* of the output */
   int64_t rows, lanes;                                     /* their extents */
-  bool rows_contiguous;                                    /* in the memory of some factor */
+  bool rows_contiguous, lanes_staged;                      /* in the memory of some factor; by every chunk */
   int block_rows, block_vectors;                           /* accumulators of the micro-kernel */
   int64_t task_rows, task_lanes;                           /* of a chunk: multiples of a block */
   int64_t blocks, panels;                                  /* chunks along the rows, along the lanes */
@@ -181,7 +181,7 @@ typedef struct Side {
   int fast;                                                /* the row or the lane variable */
   const Piece *piece;
   bool in_place;
-  int64_t workspace, width;                                /* first element; elements between two k */
+  int64_t workspace, width, pitch;                         /* first element; elements that are copied of a k; from one k to the next */
 } Side;
 Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width);
 /* Copies the part of a side that a task needs: fast variable in [from, from + width), all k. `outer` has the other variables. */

@@ -25,7 +25,7 @@ static int64_t stride_along(Builder *builder, const Side *side, int variable) {
 
 /* Lanes are loaded where they are contiguous. Rows are broadcast from anywhere, but rows that are contiguous across a long stride would waste cache lines. */
 Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width) {
-  enum { LONG_STRIDE = 64 };
+  enum { LONG_STRIDE = 64, SAME_SETS = 128 };              /* rows this many elements apart meet in a few sets of the first cache */
   Side side = {.item = piece->item, .value = lanes ? piece->b : piece->a, .fast = lanes ? piece->lane : piece->row, .piece = piece, .width = width};
   if (plain_read(builder, &side)) {
     int64_t fast = stride_along(builder, &side, side.fast), k = stride_along(builder, &side, piece->k[piece->k_count - 1]);
@@ -34,7 +34,8 @@ Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width) {
   if (side.in_place) return side;
   int64_t lanes_wide = builder_lanes(builder), last = piece->item->box[piece->k[piece->k_count - 1]];
   int64_t points = k_points(piece) / last * ((last + lanes_wide - 1) / lanes_wide * lanes_wide);
-  side.workspace = builder_workspace(builder, points * width);
+  side.pitch = width % SAME_SETS == 0 ? width + lanes_wide : width;
+  side.workspace = builder_workspace(builder, points * side.pitch);
   return side;
 }
 
@@ -50,7 +51,7 @@ static Affine k_number(Builder *builder, const Side *side, const Point *point) {
 }
 
 static Address workspace_address(Builder *builder, const Side *side, const Point *point, Affine inside) {
-  Affine offset = affine_add(affine_constant(side->workspace), affine_scale(k_number(builder, side, point), side->width));
+  Affine offset = affine_add(affine_constant(side->workspace), affine_scale(k_number(builder, side, point), side->pitch));
   return (Address){.buffer = WORKSPACE, .offset = affine_add(offset, inside), .lane_stride = 1};
 }
 
@@ -121,7 +122,7 @@ static void stage_turned(Builder *builder, const Side *side, Point *point, Affin
   builder_append(builder, STATEMENT_TRANSPOSE)->arguments[0] = operand_single(square);
   int row = builder_unrolled(builder, lanes);
   Address address = workspace_address(builder, side, point, affine_variable(block, 1));
-  address.offset = affine_add(address.offset, affine_variable(row, side->width));
+  address.offset = affine_add(address.offset, affine_variable(row, side->pitch));
   builder_store(builder, address, operand_at(square, affine_variable(row, 1)), false);
   for (int i = 0; i < side->piece->k_count + 2; i++) builder_close(builder);
 }
