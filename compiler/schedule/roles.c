@@ -53,13 +53,14 @@ static int axis_of(const Item *item, int variable) {
   return -1;
 }
 
-static bool contiguous_rows(const Piece *piece, ViewOf view_of, void *context) {
-  if (piece->a->op != OP_READ) return false;
-  View view = view_of(context, piece->a->node);
+/* Is the factor a read in which the variable is contiguous? */
+static bool contiguous(const Scalar *factor, int variable, ViewOf view_of, void *context) {
+  if (factor->op != OP_READ) return false;
+  View view = view_of(context, factor->node);
   if (view.value == NULL) return false;
-  for (int d = 0; d < piece->a->access->rank; d++) {
-    const Coordinate *c = &piece->a->access->coordinates[d];
-    if (view.stride[d] == 1 && coordinate_is_bare(c) && c->terms[0].variable == piece->row) return true;
+  for (int d = 0; d < factor->access->rank; d++) {
+    const Coordinate *c = &factor->access->coordinates[d];
+    if (view.stride[d] == 1 && coordinate_is_bare(c) && c->terms[0].variable == variable) return true;
   }
   return false;
 }
@@ -74,7 +75,8 @@ Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item
     int row = axis_of(items[i], piece->row), lane = axis_of(items[i], piece->lane);
     if (i > 0 && (row != tile->row_axis || lane != tile->lane_axis)) return NULL;
     tile->row_axis = row, tile->lane_axis = lane;
-    tile->rows_contiguous |= contiguous_rows(piece, view_of, context);
+    tile->rows_contiguous |= contiguous(piece->a, piece->row, view_of, context);
+    tile->lanes_staged |= !contiguous(piece->b, piece->lane, view_of, context);
     tile->rows = items[i]->box[piece->row], tile->lanes = items[i]->box[piece->lane];
   }
   tile_size(tile, options);

@@ -12,7 +12,7 @@ static double block_cost(const Tile *tile, int lanes, int rows, int vectors) {
   double cost = 0;
   for (int part = 0; part < 2; part++) {
     int64_t r = part == 0 ? rows : rest, count = part == 0 ? full : rest > 0;
-    double work = fmax((double)(r * vectors), LATENCY_ACCUMULATORS) + 0.15 * (double)(r + vectors);
+    double work = fmax((double)(r * vectors), LATENCY_ACCUMULATORS) + 0.15 * (double)r + 0.2 * (double)vectors;      /* rows come from the first cache, lanes from the second */
     cost += work * (double)count;
   }
   return cost * (double)columns;
@@ -49,27 +49,40 @@ static double outer_points(const Tile *tile) {
   return points;
 }
 
-/* Enough chunks for 16 workers where each still has work for several microseconds; panels narrow enough that all k of one stay in the second cache. */
-static void choose_task(Tile *tile, int lanes, int64_t panel_bytes, int64_t element_bytes) {
-  enum { CHUNKS = 64, LEAST_FLOPS = 400000, LINE_BYTES = 64 };
-  int64_t width = (int64_t)tile->block_vectors * lanes, columns = ceil_divide(tile->lanes, width);
-  double k = summed_points(tile), flops = 2 * k * (double)tile->rows * (double)tile->lanes * outer_points(tile);
-  int64_t together = (int64_t)((double)panel_bytes / (k * (double)(width * element_bytes)));
-  if (together < 1) together = 1;
-  if (together > columns) together = columns;
-  tile->panels = ceil_divide(columns, together);
-  tile->task_lanes = ceil_divide(columns, tile->panels) * width;
-  tile->panels = ceil_divide(tile->lanes, tile->task_lanes);
-  double wanted = fmin(CHUNKS, flops / LEAST_FLOPS) / ((double)tile->panels * outer_points(tile));
-  int64_t all = ceil_divide(tile->rows, tile->block_rows), count = wanted < 1 ? 1 : wanted > (double)all ? all : (int64_t)wanted;
+/* Relative costs of a division into chunks: lanes that every chunk stages again for its rows, starting chunks, too few of them for 16 workers, panels that leave
+   the second cache, the operand of the rows read once for every panel. */
+static double task_cost(const Tile *tile, double flops, double panel_bytes, double cache_bytes, int64_t chunks) {
+  const double staged_rows = 8, staged_lanes = 6, start_flops = 1e4;
+  double cost = tile->lanes_staged ? staged_rows / (double)tile->task_rows : 0;
+  cost += tile->rows_contiguous ? staged_lanes / (double)tile->task_lanes : 0;
+  cost += start_flops * (double)chunks / flops + 0.01 * (double)tile->panels;
+  cost += chunks < 16 ? 0.1 * (16.0 / (double)chunks - 1) : 0;
+  cost += 3 / (double)chunks;
+  return panel_bytes > cache_bytes ? cost + panel_bytes / cache_bytes : cost;
+}
+
+static void choose_task(Tile *tile, int lanes, int64_t cache_bytes, int64_t element_bytes) {
+  enum { LINE_BYTES = 64 };
+  int64_t width = (int64_t)tile->block_vectors * lanes, columns = ceil_divide(tile->lanes, width), all = ceil_divide(tile->rows, tile->block_rows);
   int64_t unit = tile->rows_contiguous ? 2 * LINE_BYTES / element_bytes : tile->block_rows;      /* two lines come together */
-  tile->task_rows = ceil_divide(ceil_divide(all, count) * tile->block_rows, unit) * unit;
-  tile->blocks = ceil_divide(tile->rows, tile->task_rows);
+  double k = summed_points(tile), flops = 2 * k * (double)tile->rows * (double)tile->lanes * outer_points(tile), best = INFINITY;
+  Tile chosen = *tile;
+  for (int64_t together = 1; together <= columns; together++)
+    for (int64_t count = 1; count <= all; count++) {
+      tile->task_lanes = ceil_divide(columns, ceil_divide(columns, together)) * width;
+      tile->panels = ceil_divide(tile->lanes, tile->task_lanes);
+      tile->task_rows = ceil_divide(ceil_divide(all, count) * tile->block_rows, unit) * unit;
+      tile->blocks = ceil_divide(tile->rows, tile->task_rows);
+      double chunks = (double)(tile->blocks * tile->panels) * outer_points(tile);
+      double cost = task_cost(tile, flops, k * (double)(tile->task_lanes * element_bytes), (double)cache_bytes, (int64_t)chunks);
+      if (cost < best) best = cost, chosen = *tile;
+    }
+  *tile = chosen;
 }
 
 void tile_size(Tile *tile, const ScheduleOptions *options) {
   int64_t bytes = options->real == REGISTER_F32 ? 4 : 8;
   int lanes = options->machine->vector_bytes / (int)bytes;
   choose_block(tile, lanes, options->machine->vector_registers);
-  choose_task(tile, lanes, options->machine->l2_bytes / 4, bytes);
+  choose_task(tile, lanes, options->machine->l2_bytes / 2, bytes);
 }
