@@ -77,7 +77,7 @@ const Scalar *scalar_read(Graph *graph, Node *node, const Access *access);
 const Scalar *scalar_within(Graph *graph, Node *node, const Access *access);
 const Scalar *scalar_apply(Graph *graph, Operation op, const Scalar *a, const Scalar *b, const Scalar *c);    /* unused arguments NULL */
 const Scalar *scalar_substitute(Graph *graph, const Scalar *scalar, const Coordinate *by);    /* variables by coordinates */
-/* The same expression with every READ and WITHIN replaced by replace(context, leaf). */
+/* The same expression with every READ and WITHIN replaced by replace(context, leaf), which sees computed coordinates already replaced. */
 const Scalar *scalar_rebuild(Graph *graph, const Scalar *scalar, const Scalar *(*replace)(void *context, const Scalar *leaf), void *context);
 /* Calls visit once on every distinct READ (and WITHIN) below. */
 void scalar_reads(const Scalar *scalar, void (*visit)(void *context, const Scalar *read), void *context);
@@ -127,7 +127,11 @@ Node *graph_input(Graph *graph, const char *name, int rank, const int64_t *shape
 Node *graph_random(Graph *graph, uint64_t stream, int draw, Distribution distribution, const char *name, int rank, const int64_t *shape, bool batch, Span span);
 /* Builds the one node in canonical form (negative coefficients of the write flipped, box trimmed to what can land, unit variables gone, variables numbered
    by the write, `+=` turned into `=` where the write is a bijection, factors without summed variables taken out of sums). May therefore
-   return another node that has the same value. A missing batch_variables bit is derived from reads of batch axes. */
+   return another node that has the same value. A missing batch_variables bit is derived from reads of batch axes.
+   Variable d < rank is the one whose coordinate on axis d is the bare variable; an axis that has none (its extent is 1, or it is written by several
+   variables or a constant) leaves box[d] = 1, and variable d occurs nowhere. All others are numbered from rank on and have extents > 1; digits that only
+   occur as one number (28*k + l) are that number. So a map has box_rank == rank. Where nothing lands the output is 0, of `max=` too; a `=` whose write
+   is no bijection becomes `+=`. */
 Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *box, uint32_t batch_variables, const Access *write,
                     int rank, const int64_t *shape, bool batch, const Scalar *value, const char *name, Span span);
 /* out[i] = value(i) for all i of the shape: the most frequent node. */
