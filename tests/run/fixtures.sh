@@ -15,7 +15,7 @@ compare() { # model, f32 or f64, limit per tensor, limit per player
   shift 4
   status 0 "$work/trainer" "$@" || return
   status 0 "$BUILD/tests/compare_weights" "$folder/init.safetensors" "$folder/expected.safetensors" "$(newest "$work/$model-$real")" "$limit" "$player_limit"
-  printf '%s %s: worst %s\n' "$model" "$real" "$(awk '{ print $(NF > 3 ? 2 : NF), $1 }' "$work/out" | sort -g | tail -n 1)"
+  printf '%s %s: worst %s\n' "$model" "$real" "$(sed 's/^NO//' "$work/out" | awk '{ print $2, $1 }' | sort -g | tail -n 1)"
 }
 
 for model in gan wgan wgan_gp; do
