@@ -85,6 +85,11 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
 typedef struct Sweep { Graph *graph; bool *active; List *contributions; Guards guards; } Sweep;     /* contributions: nodes, by the id of what they are for */
 
 /* Several contributions become one map. */
+/* For people: what a node of the reverse sweep is the derivative by. */
+static const char *derivative_name(Graph *graph, const Node *by) {
+  return by->name == NULL ? NULL : session_format(graph_session(graph), "d %s", by->name);
+}
+
 static Node *sweep_sum(Sweep *sweep, const Node *node) {
   const List *parts = &sweep->contributions[node->id];
   if (parts->count == 0) return NULL;
@@ -93,7 +98,9 @@ static Node *sweep_sum(Sweep *sweep, const Node *node) {
   const Scalar *sum = scalar_nothing(sweep->graph);
   for (int i = 0; i < parts->count; i++)
     sum = scalar_apply(sweep->graph, OP_ADD, sum, scalar_read(sweep->graph, (Node *)parts->items[i], identity), NULL);
-  return graph_map(sweep->graph, node->rank, node->shape, node->batch, sum, node->span);
+  Node *total = graph_map(sweep->graph, node->rank, node->shape, node->batch, sum, node->span);
+  if (total->kind == NODE_COMPUTE && total->name == NULL) total->name = derivative_name(sweep->graph, node);
+  return total;
 }
 
 static void sweep_contribute(Sweep *sweep, const Node *to, Node *part) {
@@ -127,7 +134,7 @@ static void sweep_compute(Sweep *sweep, Node *node, Node *adjoint) {
     const Node *of = read->node;
     if (factor->op == OP_NOTHING) continue;
     sweep_contribute(sweep, of, graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, read->access, of->rank, of->shape, of->batch,
-                                              factor, NULL, node->span));
+                                              factor, derivative_name(graph, of), node->span));
   }
   list_free(&by.reads);
   list_free(&by.derivatives);
