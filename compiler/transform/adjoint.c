@@ -84,12 +84,12 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
 
 typedef struct Sweep { Graph *graph; bool *active; List *contributions; Guards guards; } Sweep;     /* contributions: nodes, by the id of what they are for */
 
-/* Several contributions become one map. */
 /* For people: what a node of the reverse sweep is the derivative by. */
 static const char *derivative_name(Graph *graph, const Node *by) {
   return by->name == NULL ? NULL : session_format(graph_session(graph), "d %s", by->name);
 }
 
+/* Several contributions become one map. */
 static Node *sweep_sum(Sweep *sweep, const Node *node) {
   const List *parts = &sweep->contributions[node->id];
   if (parts->count == 0) return NULL;
