@@ -189,7 +189,7 @@ static Value lanes_below(Emitter *e, const Sum *sum, int64_t step, int64_t bound
   bool small = bound <= limit - room && step * lanes <= room && -step * lanes <= room;
   Type type = small ? e->i32 : e->i64;
   Value first = small ? clamp(e, sum, limit) : sum_value(e, sum);
-  Value all = LLVMBuildAdd(e->builder, emit_spread(e, first, lanes), emit_iota(e, type, lanes, step), "");
+  Value all = LLVMBuildAdd(e->builder, emit_spread(e, first, lanes), emit_iota(type, lanes, step), "");
   return LLVMBuildICmp(e->builder, LLVMIntULT, all, emit_whole(all, bound), "");
 }
 
@@ -205,7 +205,7 @@ static void add_guard(Emitter *e, AddressPlace *place, Sum sum, int64_t step, in
   else place->mask = both(e, place->mask, lanes_below(e, &sum, step, bound, lanes));
 }
 
-/* Lanes below `valid` may: lane - valid is in [-lanes - valid's range, 0). */
+/* Lanes below `valid` may. */
 static void add_valid(Emitter *e, AddressPlace *place, const Affine *valid, int lanes) {
   Sum sum = sum_of(e, valid);
   if (sum.low >= lanes) return;
@@ -216,7 +216,7 @@ static void add_valid(Emitter *e, AddressPlace *place, const Affine *valid, int 
     place->allowed = both(e, place->allowed, below(e, &last, INT64_MAX));
   } else {
     Value count = emit_spread(e, clamp(e, &sum, lanes), lanes);
-    place->mask = both(e, place->mask, LLVMBuildICmp(e->builder, LLVMIntSLT, emit_iota(e, e->i32, lanes, 1), count, ""));
+    place->mask = both(e, place->mask, LLVMBuildICmp(e->builder, LLVMIntSLT, emit_iota(e->i32, lanes, 1), count, ""));
   }
 }
 
@@ -240,7 +240,7 @@ static void add_computed(Emitter *e, AddressPlace *place, const ComputedIndex *c
     place->allowed = both(e, place->allowed, inside);
     return;
   }
-  if (place->offsets == NULL) place->offsets = emit_iota(e, e->i32, lanes, place->lane_stride);
+  if (place->offsets == NULL) place->offsets = emit_iota(e->i32, lanes, place->lane_stride);
   if (LLVMTypeOf(index) != LLVMTypeOf(place->offsets)) {   /* one of both is wide */
     Type wide = LLVMVectorType(e->i64, (unsigned)lanes);
     index = LLVMBuildSExtOrBitCast(b, index, wide, "");

@@ -52,9 +52,8 @@ Value emit_whole(Value like, int64_t value) {
   return emit_splat_constant(LLVMConstInt(element_of(LLVMTypeOf(like)), (uint64_t)value, true), value_lanes(like));
 }
 
-Value emit_iota(const Emitter *e, Type integer, int lanes, int64_t step) {
+Value emit_iota(Type integer, int lanes, int64_t step) {
   Value all[64];
-  (void)e;
   for (int i = 0; i < lanes; i++) all[i] = LLVMConstInt(integer, (uint64_t)(i * step), true);
   return lanes == 1 ? all[0] : LLVMConstVector(all, (unsigned)lanes);
 }

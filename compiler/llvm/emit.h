@@ -26,14 +26,20 @@ enum { INTRINSIC_LIMIT = 64, DEPTH_LIMIT = 64 };
 typedef struct Intrinsic { const char *name; Type types[2]; Value function; Type type; } Intrinsic;
 
 typedef struct DebugFile { const Source *source; LLVMMetadataRef file, scope; } DebugFile;
-typedef struct Debug { LLVMDIBuilderRef builder; LLVMMetadataRef unit, type, function; LLVMMetadataRef location; Span last; int file_count; DebugFile files[64]; } Debug;
+typedef struct Debug {
+  LLVMDIBuilderRef builder;                                /* NULL: nothing comes from a file */
+  LLVMMetadataRef unit, type, function, location;
+  Span last;                                               /* where `location` is */
+  int file_count;
+  DebugFile files[64];                                     /* that this function comes from */
+} Debug;
 
 typedef struct Emitter {
   Session *session;                                        /* this thread's own */
   const Machine *machine;
   LLVMContextRef context;
   LLVMModuleRef module;
-  LLVMBuilderRef builder;                                  /* always at the end of a block, but inside emit_hoist */
+  LLVMBuilderRef builder;                                  /* at the end of a block, but for what address.c hoists */
   Type bit, i8, i32, i64, f32, f64, pointer;
   int intrinsic_count;
   Intrinsic intrinsics[INTRINSIC_LIMIT];
@@ -72,7 +78,7 @@ Value emit_integer(const Emitter *e, int64_t value);       /* i64 */
 Value emit_real(Value like, double value);                 /* a constant of the type of `like` */
 Value emit_splat_constant(Value constant, int lanes);      /* scalar constant in all lanes */
 Value emit_whole(Value like, int64_t value);               /* an integer constant, 32 or 64 bits as `like` */
-Value emit_iota(const Emitter *e, Type integer, int lanes, int64_t step);          /* 0, step, 2*step, ... */
+Value emit_iota(Type integer, int lanes, int64_t step);          /* 0, step, 2*step, ... */
 Value emit_spread(Emitter *e, Value value, int lanes);     /* a scalar into all lanes; a vector stays */
 Value emit_intrinsic(Emitter *e, const char *name, int type_count, const Type *types, int count, const Value *arguments);
 Value emit_unary(Emitter *e, const char *name, Value a);   /* intrinsics of one floating-point type */
@@ -128,7 +134,6 @@ void debug_end(Emitter *e);
 /* ---- target.c ----------------------------------------------------------------------------------------------------------------------- */
 
 LLVMTargetMachineRef target_machine_new(const Target *target);            /* every thread its own */
-const char *target_features(const Target *target);         /* as LLVM spells them: "+avx2,…" */
 
 /* ---- object.c: several relocatable ELF files as one ------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,5 @@
-/* Several relocatable ELF files as one: sections are laid one after the other as they are, symbols and names are numbered anew, a name that one file defines and
-   others use becomes one symbol. Takes what LLVM writes for x86-64; returns bytes that depend on nothing else; resolves and relocates nothing. */
+/* Several relocatable ELF files as one: sections are laid one after the other as they are, symbols and names are numbered anew, and a name that one file
+   defines and others use becomes one symbol. Takes what LLVM writes for x86-64; returns bytes that depend on nothing else; resolves and relocates nothing. */
 #include "emit.h"
 
 #include <elf.h>

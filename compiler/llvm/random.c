@@ -107,7 +107,7 @@ static Value separate(Emitter *e, Words words, Value which, Distribution distrib
 
 /* sum + step * lane */
 static Value along_lanes(Emitter *e, Value first, int64_t step, int lanes) {
-  return step == 0 || lanes == 1 ? first : LLVMBuildAdd(e->builder, emit_spread(e, first, lanes), emit_iota(e, e->i64, lanes, step), "");
+  return step == 0 || lanes == 1 ? first : LLVMBuildAdd(e->builder, emit_spread(e, first, lanes), emit_iota(e->i64, lanes, step), "");
 }
 
 Value emit_random(Emitter *e, const Statement *statement, RegisterType type, int lanes) {

@@ -1,5 +1,5 @@
 /* Processors. Takes the name of one; returns what LLVM must be told and what a schedule needs to know. Code relies on the features of one of two levels,
-   so a trainer has few to check; the processor's own name only tunes the order of instructions. Never asks the operating system. */
+   so a trainer has few to check, and processors of one level get the same code: tuning for their names gained nothing. Never asks the operating system. */
 #include "emit.h"
 
 #include <llvm-c/Target.h>
@@ -43,7 +43,6 @@ struct Target {
 };
 
 const Machine *target_machine(const Target *target) { return &target->machine; }
-const char *target_features(const Target *target) { return target->features; }
 
 const char *target_list(Session *session) {
   const char *list = "native";
@@ -57,8 +56,8 @@ static bool holds_feature(const char *list, const char *feature, size_t length, 
   size_t before = strlen(prefix);
   for (const char *name = list; name != NULL && *name != 0; name = strchr(name, separator)) {
     if (*name == separator) name++;
-    if (strncmp(name, prefix, before) == 0 && strncmp(name + before, feature, length) == 0 && (name[before + length] == separator || name[before + length] == 0))
-      return true;
+    if (strncmp(name, prefix, before) != 0 || strncmp(name + before, feature, length) != 0) continue;
+    if (name[before + length] == separator || name[before + length] == 0) return true;
   }
   return false;
 }

@@ -42,7 +42,7 @@ static Value any_lane(Emitter *e, Value mask) {
 /* ---- loads ------------------------------------------------------------------------------------------------------------------ */
 
 static Value lane_pointers(Emitter *e, const AddressPlace *place, int lanes) {
-  Value offsets = place->offsets != NULL ? place->offsets : emit_iota(e, e->i32, lanes, place->lane_stride);
+  Value offsets = place->offsets != NULL ? place->offsets : emit_iota(e->i32, lanes, place->lane_stride);
   return LLVMBuildGEP2(e->builder, place->element, place->pointer, &offsets, 1, "");
 }
 
@@ -69,7 +69,10 @@ static Value load_place(Emitter *e, AddressPlace place, int lanes) {
   Type type = type_of_lanes(place.element, lanes);
   bool regular = place.offsets == NULL, same = regular && place.lane_stride == 0 && lanes > 1;
   if (place.never) return LLVMConstNull(type);
-  if (same && place.mask != NULL) place.allowed = place.allowed == NULL ? any_lane(e, place.mask) : LLVMBuildAnd(e->builder, place.allowed, any_lane(e, place.mask), "");
+  if (same && place.mask != NULL) {                        /* one element for all: read it where any lane may */
+    Value any = any_lane(e, place.mask);
+    place.allowed = place.allowed == NULL ? any : LLVMBuildAnd(e->builder, place.allowed, any, "");
+  }
   if (place.allowed != NULL) {
     if (!regular || place.lane_stride < 0 || place.lane_stride > 1) {    /* lanes that spread out cannot read our zeros: they are masked */
       Value all = emit_spread(e, place.allowed, lanes);

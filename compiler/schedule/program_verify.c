@@ -59,7 +59,8 @@ static const Register *check_operand(Verifier *v, const Statement *statement, co
   Range index;
   if (!affine_range(v, statement, &operand->index, &index)) return reg;
   if (index.low != index.high) fail(v, statement, "the index of r%d is not constant after unrolling", operand->reg);
-  else if (index.low < 0 || index.low + width > reg->count) fail(v, statement, "r%d has %d registers, and %" PRId64 " is used", operand->reg, reg->count, index.low + width - 1);
+  else if (index.low < 0 || index.low + width > reg->count)
+    fail(v, statement, "r%d has %d registers, and %" PRId64 " is used", operand->reg, reg->count, index.low + width - 1);
   else
     for (int i = 0; i < width; i++) {
       bool *written = &v->written[v->first[operand->reg] + index.low + i];
@@ -106,12 +107,14 @@ static void check_computation(Verifier *v, const Statement *statement) {
     if (statement->kind == STATEMENT_FOLD) {
       if (result->lanes != 1) fail(v, statement, "the result of a fold has one lane");
       if (statement->operation != OP_ADD && statement->operation != OP_MAXIMUM) fail(v, statement, "only sums and maxima are folded");
-    } else if (argument->lanes != 1 && argument->lanes != result->lanes) fail(v, statement, "argument %d has %d lanes, the result %d", i, argument->lanes, result->lanes);
+    } else if (argument->lanes != 1 && argument->lanes != result->lanes)
+      fail(v, statement, "argument %d has %d lanes, the result %d", i, argument->lanes, result->lanes);
     bool logic = is_logic(op) || (op == OP_SELECT && i == 0) || statement->kind == STATEMENT_CONVERT;
     RegisterType wanted = is_truth(op) ? arguments[0]->type : result->type;
     if (!logic && (argument->type != wanted || (wanted == REGISTER_MASK && op != OP_SELECT))) fail(v, statement, "argument %d has another type", i);
   }
-  if (result->type == REGISTER_MASK && op != OP_SELECT && !is_truth(op) && statement->kind != STATEMENT_CONVERT) fail(v, statement, "this gives no truth value");
+  bool gives_truth = op == OP_SELECT || is_truth(op) || statement->kind == STATEMENT_CONVERT;
+  if (result->type == REGISTER_MASK && !gives_truth) fail(v, statement, "this gives no truth value");
 }
 
 static void check_block(Verifier *v, const Statement *statement);
