@@ -44,7 +44,7 @@ static char *read_whole(const char *path, size_t *size) {
   return bytes;
 }
 
-typedef struct Emitted { char folder[32], path[3][64]; } Emitted;
+typedef struct Emitted { char folder[32]; const char *path[3]; } Emitted;
 
 static Emitted emit_all(Session *session) {
   Emitted emitted = {.folder = "/tmp/ganc-test-XXXXXX"};
@@ -55,7 +55,7 @@ static Emitted emit_all(Session *session) {
   for (int i = 0; i < PROGRAMS; i++) programs[i] = small_program(session, target_machine(target), source, i);
   const int threads[] = {1, 2, 7};
   for (int i = 0; i < 3; i++) {
-    snprintf(emitted.path[i], sizeof emitted.path[i], "%s/%d.o", emitted.folder, i);
+    emitted.path[i] = session_format(session, "%s/%d.o", emitted.folder, i);
     bool done = llvm_emit(session, target, PROGRAMS, programs, "descriptor", 10, EMIT_OBJECT, emitted.path[i], threads[i]);
     if (!done) diagnostic_print_all(session, stderr);
     ck_assert(done);
