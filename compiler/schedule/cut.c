@@ -51,11 +51,19 @@ static const Scalar *cut_below(const Cut *cut, const Scalar *scalar) {
   return changed ? scalar_apply(cut->graph, scalar->op, arguments[0], arguments[1], arguments[2]) : scalar;
 }
 
+/* Where numbers are compared for equality both sides must have been computed in the same way. */
+static bool compares_equal(const Scalar *scalar) {
+  if (scalar->op == OP_EQUAL) return true;
+  for (int a = 0; a < operation_arity(scalar->op); a++)
+    if (compares_equal(scalar->argument[a])) return true;
+  return false;
+}
+
 /* Expressions are small here or share little; a part met twice is cut twice into the same node. */
 const Scalar *fusion_cut(Graph *graph, const Node *node) {
   uint32_t batch = node->batch_variables;
   if (node->combine == COMBINE_MAXIMUM || (batch & (batch - 1)) != 0 || batch == 0) return node->value;
   Cut cut = {graph, node, points_of(node, UINT32_MAX)};
-  if (scalar_cost(node->value) > 400) return node->value;
+  if (scalar_cost(node->value) > 400 || compares_equal(node->value)) return node->value;
   return cut_below(&cut, node->value);
 }

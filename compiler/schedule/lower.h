@@ -4,8 +4,6 @@
 
 #include "schedule.h"
 
-enum { AXIS_LIMIT = 12 };                                  /* loops of one nest */
-
 /* ---- layout.c: where the elements of a node lie -------------------------------------------------------------------------- */
 
 typedef struct View {                                     /* a node seen as memory: a value, perhaps somebody else's under a reshape */

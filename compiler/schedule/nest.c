@@ -9,13 +9,13 @@
 typedef struct Loop {
   int64_t extent, stride;                                  /* in the output, to sort by */
   int axis;                                                /* box variable, output axis or free variable that it runs over */
-  int merged[AXIS_LIMIT], merged_count;                    /* variables that this loop also runs over: they stay 0 */
+  int merged[BOX_LIMIT], merged_count;                    /* variables that this loop also runs over: they stay 0 */
   int variable;                                            /* once it is open */
 } Loop;
 
 typedef struct Nest {
   Builder *builder;
-  int loop_count; Loop loops[AXIS_LIMIT + 4];
+  int loop_count; Loop loops[BOX_LIMIT];
   int lane;                                                /* loop with the lanes, or -1 */
   bool has_valid; Affine valid;
 } Nest;
