@@ -379,8 +379,9 @@ static Operand express_quotient(Builder *builder, const Point *point, const Scal
 }
 
 static bool divides_by_outer(const Scalar *scalar) {
+  if (scalar->op != OP_DIVIDE) return false;
   uint32_t above = scalar->argument[0]->variables, below = scalar->argument[1]->variables;
-  return scalar->op == OP_DIVIDE && above != 0 && (above | below) == above && above != below;
+  return above != 0 && (above | below) == above && above != below;
 }
 
 static Operand express_operation(Builder *builder, const Point *point, const Scalar *scalar, int *level) {
