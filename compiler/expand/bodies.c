@@ -236,6 +236,7 @@ static const char *turn_label(Evaluator *e, const Value *item) {
 
 bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *, Frame *, void *), void *context) {
   Value *list;
+  bool ascending = false;                                  /* no value comes twice */
   if (binding->kind != SYNTAX_BINARY || (binding->binary.op != OPERATOR_LESS && binding->binary.op != OPERATOR_IN)) {
     Diagnostic *diagnostic = evaluator_report(e, E2067, binding->span, "this does not say what to run over");
     diagnostic_hint(diagnostic, "`for i < n`, or `for item in list`");
@@ -254,19 +255,23 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
     Value *range = value_kind(e, VALUE_RANGE);
     range->range.low = 0, range->range.high = (double)count - 1;
     list = value_as_list(e, range, binding->span);
+    ascending = true;
   } else list = value_as_list(e, right, binding->binary.right->span);
   if (list == NULL) return false;
+  ascending |= right->kind == VALUE_RANGE;
   const char *outer = frame->loop;
   const char **seen = session_allocate(e->session, (size_t)(list->list.count + 1) * sizeof *seen);
   for (int k = 0; k < list->list.count; k++) {
     seen[k] = session_string(e->session, turn_label(e, list->list.items[k]));
     int times = 1;
-    for (int j = 0; j < k; j++) times += seen[j] == seen[k];
+    for (int j = 0; j < k && !ascending; j++) times += seen[j] == seen[k];
     frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, seen[k]) : session_format(e->session, "%s[%s, %d]", outer, seen[k], times);
     int errors = e->error_count;
-    destructure(e, frame, binding->binary.left, list->list.items[k]);
-    run(e, frame, context);
-    if (e->error_count > errors) {
+    if (work_goes_on(e, 1, binding->span)) {
+      destructure(e, frame, binding->binary.left, list->list.items[k]);
+      run(e, frame, context);
+    }
+    if (e->error_count > errors || e->exhausted) {
       frame->loop = outer;
       return false;
     }

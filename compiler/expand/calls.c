@@ -295,6 +295,7 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
     e->depth--;
     Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here", definition->definition.name, DEPTH_LIMIT);
     diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
+    e->exhausted = true;
     return value_error(e);
   }
   Frame frame = {.scope = recipe->definition->scope, .context = context, .definition = definition, .loop = ""};

@@ -11,7 +11,10 @@ enum {
   OWN_LIMIT = 6,
   INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT,               /* first index */
   INDEX_LIMIT = BOX_LIMIT - INDEX_VARIABLE,
-  DEPTH_LIMIT = 400                                        /* calls within calls */
+  DEPTH_LIMIT = 400,                                       /* calls within calls */
+  WORK_LIMIT = 1 << 20,                                    /* expressions and turns of loops, all in all */
+  UPDATE_WORK = 256,                                       /* an update counts as so many */
+  TURN_LIMIT = 1 << 16                                     /* elements of a list that a range becomes */
 };
 
 typedef struct Value Value;
@@ -95,6 +98,7 @@ struct Frame {
   Context context;
   const Syntax *definition;                                /* FN, LAYER, or NULL at top level and in train */
   int count, capacity; Binding *names;
+  int floor;                                               /* names below it belong to an outer scope */
   const char *loop;                                        /* "[3]" */
   bool in_train;
   const Syntax *declared_result;
@@ -146,6 +150,7 @@ struct Evaluator {
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
   int library_count; Syntax *const *library;               /* the trees of the standard library */
   int depth, error_count;
+  int work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
   int slot_count, slot_capacity; Slot **slots;
   int network_count, network_capacity; Network **networks;
   int setting_count; Setting settings[64];
@@ -204,6 +209,7 @@ const Scalar *element_substitute(Evaluator *e, const Scalar *element, int variab
 
 /* ---- expressions.c --------------------------------------------------------------------------------------------------------------------- */
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
+bool work_goes_on(Evaluator *e, int amount, Span span);              /* false, after one report, where a model would never end */
 Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
 Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span);
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);

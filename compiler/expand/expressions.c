@@ -285,9 +285,10 @@ static void run_turn(Evaluator *e, Frame *frame, void *context) {
 
 static Value *evaluate_comprehension(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Turning turning = {.comprehension = syntax};
-  int names = frame->count;
+  int names = frame->count, floor = frame->floor;
+  frame->floor = names;
   bool fine = turns_run(e, frame, syntax->comprehension.turns.items[0]->turn.binding, run_turn, &turning);
-  frame->count = names;
+  frame->count = names, frame->floor = floor;
   return fine && !turning.failed ? value_list(e, turning.count, turning.items) : value_error(e);
 }
 
@@ -413,8 +414,18 @@ static const EvaluateKind evaluate_kind[] = {
   [SYNTAX_MEMBER] = evaluate_member, [SYNTAX_AT] = evaluate_unbuilt, [SYNTAX_AFTER] = evaluate_unbuilt, [SYNTAX_BLOCK] = evaluate_block,
 };
 
+bool work_goes_on(Evaluator *e, int amount, Span span) {
+  e->work += e->exhausted ? 0 : amount;
+  if (e->exhausted || e->work <= WORK_LIMIT) return !e->exhausted;
+  Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d expressions by the time this is evaluated", WORK_LIMIT);
+  diagnostic_hint(diagnostic, "is a loop too long, or does something call itself twice?");
+  e->exhausted = true;
+  return false;
+}
+
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax) {
   size_t kind = (size_t)syntax->kind;
+  if (!work_goes_on(e, 1, syntax->span)) return value_error(e);
   if (kind < sizeof evaluate_kind / sizeof *evaluate_kind && evaluate_kind[kind] != NULL) return evaluate_kind[kind](e, frame, syntax);
   evaluator_report(e, E2044, syntax->span, "a value is expected here, not `%s`", syntax_kind_name(syntax->kind));
   return value_error(e);

@@ -14,6 +14,11 @@ Value *frame_find(const Frame *frame, const char *name) {
 }
 
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
+  for (int k = frame->count - 1; k >= frame->floor; k--)
+    if (frame->names[k].name == name && frame->names[k].value->kind != VALUE_INSTANCE) {      /* what instances are called is remembered */
+      frame->names[k].value = value;
+      return;
+    }
   Binding binding = {name, value};
   ARRAY_ADD(e, frame->names, frame->count, frame->capacity, binding);
 }

@@ -175,10 +175,12 @@ static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
 /* A part of the tree of its own; names defined in it end with it. */
 static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) {
   Builder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, block->span)};
-  int names = frame->count, batch = e->batch;
+  int names = frame->count, floor = frame->floor, batch = e->batch;
+  frame->floor = names;
   block_run(e, frame, &inner, block, false);
   builder_close(e, frame, &inner);
   if (frame->count > names) frame->count = names;
+  frame->floor = floor;
   e->batch = batch;
   return inner.sequence;
 }
@@ -284,7 +286,7 @@ static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Sy
       builder_close(e, frame, builder);
       builder_open(e, frame, builder, session_format(e->session, "update %s", players), syntax->span);
     }
-    update_run(e, frame, syntax);
+    if (work_goes_on(e, UPDATE_WORK, syntax->span)) update_run(e, frame, syntax);
     if (!drawing) builder_close(e, frame, builder);
     return;
   }

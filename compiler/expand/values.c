@@ -293,7 +293,11 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
     return list;
   }
   case VALUE_RANGE: {
-    if (value->range.low != floor(value->range.low) || value->range.high != floor(value->range.high) || value->range.high - value->range.low > 1e6) break;
+    if (value->range.low != floor(value->range.low) || value->range.high != floor(value->range.high)) break;
+    if (value->range.high - value->range.low >= TURN_LIMIT) {
+      evaluator_report(e, E2061, span, "more than %d turns", TURN_LIMIT);
+      return NULL;
+    }
     int count = value->range.high < value->range.low ? 0 : (int)(value->range.high - value->range.low) + 1;
     Value *list = value_list(e, 0, NULL);
     list->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof(Value *));
