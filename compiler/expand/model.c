@@ -97,6 +97,7 @@ static void output_run(Evaluator *e, const Syntax *syntax) {
 /* ---- the order ------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *model_name(Evaluator *e, const Source *source) {
+  if (source == NULL) return "model";                      /* a file without statements */
   const char *slash = strrchr(source->path, '/');
   const char *start = slash == NULL ? source->path : slash + 1;
   const char *dot = strrchr(start, '.');
