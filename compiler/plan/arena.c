@@ -34,31 +34,35 @@ static int by_size(const void *left, const void *right) {
 
 static bool alive_together(const PlacedValue *a, const PlacedValue *b) { return a->routine == b->routine && a->first <= b->last && b->first <= a->last; }
 
-/* The lowest offset beside those that are alive: candidates are 0 and the ends of the others. */
+/* The lowest gap among those alive together; `placed` is sorted by offset. */
 static int64_t lowest_offset(PlacedValue *const *placed, int count, const PlacedValue *value) {
-  int64_t best = INT64_MAX;
-  for (int c = -1; c < count; c++) {
-    if (c >= 0 && !alive_together(placed[c], value)) continue;
-    int64_t offset = c < 0 ? 0 : placed[c]->offset + placed[c]->bytes;
-    if (offset >= best) continue;
-    bool free_here = true;
-    for (int o = 0; o < count && free_here; o++)
-      free_here = !alive_together(placed[o], value) || offset >= placed[o]->offset + placed[o]->bytes || placed[o]->offset >= offset + value->bytes;
-    if (free_here) best = offset;
+  int64_t end = 0;
+  for (int p = 0; p < count; p++) {
+    if (!alive_together(placed[p], value)) continue;
+    if (placed[p]->offset - end >= value->bytes) break;
+    if (placed[p]->offset + placed[p]->bytes > end) end = placed[p]->offset + placed[p]->bytes;
   }
-  return best;
+  return end;
+}
+
+static void insert_by_offset(PlacedValue **placed, int count, PlacedValue *value) {
+  int at = count;
+  for (; at > 0 && placed[at - 1]->offset > value->offset; at--) placed[at] = placed[at - 1];
+  placed[at] = value;
 }
 
 int64_t arena_place(PlanLayout *layout) {
   collect_values(layout);
   PlacedValue **order = session_allocate(layout->session, (size_t)(layout->value_count + 1) * sizeof *order);
+  PlacedValue **placed = session_allocate(layout->session, (size_t)(layout->value_count + 1) * sizeof *placed);
   for (int v = 0; v < layout->value_count; v++) order[v] = &layout->values[v];
   int64_t bytes = 0;
   for (int from = 0, to; from < layout->value_count; from = to) {
     for (to = from; to < layout->value_count && layout->values[to].routine == layout->values[from].routine;) to++;
     qsort(order + from, (size_t)(to - from), sizeof *order, by_size);
     for (int v = from; v < to; v++) {
-      order[v]->offset = lowest_offset(order + from, v - from, order[v]);
+      order[v]->offset = lowest_offset(placed, v - from, order[v]);
+      insert_by_offset(placed, v - from, order[v]);
       if (order[v]->offset + order[v]->bytes > bytes) bytes = order[v]->offset + order[v]->bytes;
     }
   }

@@ -130,16 +130,32 @@ static void place_values(Fusion *fusion) {
   }
 }
 
+static void collect_reads(Session *session, Item *item) {
+  int capacity = 0;
+  for (int part = -1; part < item->write->rank; part++) {
+    const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
+    if (scalar == NULL) continue;
+    Leaves leaves = leaves_of(session, scalar);
+    for (int k = 0; k < leaves.count; k++) {
+      if (leaves.items[k]->op != OP_READ) continue;
+      item->reads = fusion_grow(session, item->reads, item->read_count, &capacity, sizeof *item->reads);
+      item->reads[item->read_count++] = leaves.items[k];
+    }
+  }
+}
+
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value) {
   Item *item = session_allocate(fusion->session, sizeof *item);
   *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true};
   if (node->kind == NODE_COMPUTE && value == fusion_fact(fusion, node)->value) {
     item->combine = node->combine, item->box_rank = node->box_rank, item->box = node->box, item->write = node->write;
+    collect_reads(fusion->session, item);
     return item;
   }
   int64_t *box = session_allocate(fusion->session, RANK_LIMIT * sizeof *box);
   for (int d = 0; d < view->rank; d++) box[d] = view->shape[d];
   item->box = box, item->box_rank = view->rank, item->write = access_identity(fusion->graph, view->rank);
+  collect_reads(fusion->session, item);
   return item;
 }
 
@@ -156,11 +172,10 @@ static bool same_layout(const StoredValue *a, const StoredValue *b) {
 
 /* Is the old value of `target` read by the item only where it writes? */
 bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target) {
-  Leaves leaves = leaves_of(fusion->session, item->value);
-  for (int k = 0; k < leaves.count; k++) {
-    if (leaves.items[k]->op != OP_READ || fusion_fact(fusion, leaves.items[k]->node)->stored != target) continue;
-    if (!item_is_map(item) || leaves.items[k]->node->rank != item->view.rank) return false;
-    const Access *read = leaves.items[k]->access, *write = item->write;
+  for (int k = 0; k < item->read_count; k++) {
+    if (fusion_fact(fusion, item->reads[k]->node)->stored != target) continue;
+    if (!item_is_map(item) || item->reads[k]->node->rank != item->view.rank) return false;
+    const Access *read = item->reads[k]->access, *write = item->write;
     for (int d = 0; d < read->rank; d++) {
       const Coordinate *c = &read->coordinates[d], *w = &write->coordinates[d];
       if (item->view.shape[d] == 1) continue;
@@ -178,6 +193,7 @@ static void plan_moves(Fusion *fusion) {
     Fact *value = fusion_fact(fusion, effect->value), *target = fusion_fact(fusion, effect->target);
     Move *move = &fusion->moves[i];
     *move = (Move){.target = effect->target, .value = value, .span = effect->span};
+    target->move = move;
     if (value->residence != RESIDES_STORED || value->stored->node != value->node) continue;      /* an input, or moved already */
     if (!same_layout(value->stored, target->stored) || !reads_in_place(fusion, value->item, target->stored)) continue;
     move->in_place = true;
@@ -214,18 +230,12 @@ static void make_items(Fusion *fusion) {
 
 /* An item is in memory where another phase, a view or an effect needs it. */
 static void mark_reads(Fusion *fusion, const Phase *phase, const Item *reader) {
-  for (int part = -1; part < reader->write->rank; part++) {
-    const Scalar *scalar = part < 0 ? reader->value : reader->write->coordinates[part].computed;
-    if (scalar == NULL) continue;
-    Leaves leaves = leaves_of(fusion->session, scalar);
-    for (int k = 0; k < leaves.count; k++) {
-      if (leaves.items[k]->op != OP_READ) continue;
-      const Fact *fact = fusion_fact(fusion, leaves.items[k]->node);
-      bool here = false;
-      for (int i = 0; phase != NULL && i < phase->count; i++) here |= phase->items[i] == fact->item;
-      fact = fusion_behind(fusion, fact);
-      if (!here && fact->item != NULL) fact->item->stored = true;
-    }
+  for (int k = 0; k < reader->read_count; k++) {
+    const Fact *fact = fusion_fact(fusion, reader->reads[k]->node);
+    bool here = false;
+    for (int i = 0; phase != NULL && i < phase->count; i++) here |= phase->items[i] == fact->item;
+    fact = fusion_behind(fusion, fact);
+    if (!here && fact->item != NULL) fact->item->stored = true;
   }
 }
 

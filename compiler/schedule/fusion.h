@@ -22,6 +22,8 @@ typedef struct Fact {                                      /* what is known of a
   StoredValue *stored;
   View view;
   Group *group;                                            /* that makes it */
+  struct Move *move;                                       /* INPUT: the effect that overwrites it */
+  int group_count, group_capacity; Group **groups;         /* INPUT: that read it */
   int readers;                                             /* nodes that read it; effects and views count twice */
   Item *item;
 } Fact;

@@ -32,33 +32,10 @@ static void add_wait(Fusion *fusion, Group *group, Group *on) {
   group->after[group->after_count++] = on;
 }
 
-typedef struct Reads { int count; const Scalar **items; } Reads;
-
-/* All READs of an item, of its write too. */
-static Reads reads_of(Fusion *fusion, const Item *item) {
-  Reads reads = {0};
-  int capacity = 0;
-  for (int part = -1; part < item->write->rank; part++) {
-    const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
-    if (scalar == NULL) continue;
-    Leaves leaves = leaves_of(fusion->session, scalar);
-    for (int k = 0; k < leaves.count; k++) {
-      if (leaves.items[k]->op != OP_READ) continue;
-      reads.items = fusion_grow(fusion->session, reads.items, reads.count, &capacity, sizeof *reads.items);
-      reads.items[reads.count++] = leaves.items[k];
-    }
-  }
-  return reads;
-}
-
 static Fact *fact_of_read(const Fusion *fusion, const Scalar *read) { return (Fact *)(uintptr_t)fusion_behind(fusion, fusion_fact(fusion, read->node)); }
 
 /* The move that overwrites this input in place, or NULL. */
-static const Move *move_of(const Fusion *fusion, const Fact *input) {
-  for (int m = 0; m < fusion->move_count && input->residence == RESIDES_INPUT; m++)
-    if (fusion->moves[m].in_place && fusion->moves[m].target == input->node) return &fusion->moves[m];
-  return NULL;
-}
+static const Move *move_of(const Fact *input) { return input->residence == RESIDES_INPUT && input->move != NULL && input->move->in_place ? input->move : NULL; }
 
 static const Fact *target_of(const Fusion *fusion, const Item *item) {
   const Node *node = item->view.value->node;
@@ -66,47 +43,43 @@ static const Fact *target_of(const Fusion *fusion, const Item *item) {
 }
 
 static bool item_reads(Fusion *fusion, const Item *item, const Fact *input) {
-  Reads reads = reads_of(fusion, item);
-  for (int k = 0; k < reads.count; k++)
-    if (fact_of_read(fusion, reads.items[k]) == input) return true;
-  return false;
-}
-
-static bool group_reads(Fusion *fusion, const Group *group, const Fact *input) {
-  for (int p = 0; p < group->piece_count; p++)
-    if (item_reads(fusion, group->pieces[p], input)) return true;
-  for (int p = 0; p < group->phase_count; p++)
-    for (int i = 0; i < group->phases[p].count; i++)
-      if (item_reads(fusion, group->phases[p].items[i], input)) return true;
+  for (int k = 0; k < item->read_count; k++)
+    if (fact_of_read(fusion, item->reads[k]) == input) return true;
   return false;
 }
 
 /* Everything the item needs, or must not come before, is ready before the group, or in it. */
 static bool may_wait(Fusion *fusion, const Item *item, Group *group) {
-  Reads reads = reads_of(fusion, item);
-  for (int k = 0; k < reads.count; k++) {
-    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+  for (int k = 0; k < item->read_count; k++) {
+    const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->group != NULL && fact->group != group && waits_for(fusion, fact->group, group)) return false;
-    const Move *move = move_of(fusion, fact);              /* the reader must run before what overwrites */
+    const Move *move = move_of(fact);              /* the reader must run before what overwrites */
     if (move != NULL && move->value->group != NULL && move->value->group != group && waits_for(fusion, group, move->value->group)) return false;
   }
   const Fact *target = target_of(fusion, item);
-  for (int g = 0; target != NULL && g < fusion->group_count; g++)
-    if (fusion->groups[g] != group && group_reads(fusion, fusion->groups[g], target) && waits_for(fusion, fusion->groups[g], group)) return false;
+  for (int g = 0; target != NULL && g < target->group_count; g++)
+    if (target->groups[g] != group && waits_for(fusion, target->groups[g], group)) return false;
   return true;
 }
 
+static void add_reader(Fusion *fusion, Fact *input, Group *group) {
+  for (int g = 0; g < input->group_count; g++)
+    if (input->groups[g] == group) return;
+  input->groups = fusion_grow(fusion->session, input->groups, input->group_count, &input->group_capacity, sizeof *input->groups);
+  input->groups[input->group_count++] = group;
+}
+
 static void record_waits(Fusion *fusion, const Item *item, Group *group) {
-  Reads reads = reads_of(fusion, item);
-  for (int k = 0; k < reads.count; k++) {
-    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+  for (int k = 0; k < item->read_count; k++) {
+    Fact *fact = fact_of_read(fusion, item->reads[k]);
+    if (fact->residence == RESIDES_INPUT) add_reader(fusion, fact, group);
     if (fact->group != NULL) add_wait(fusion, group, fact->group);
-    const Move *move = move_of(fusion, fact);
+    const Move *move = move_of(fact);
     if (move != NULL && move->value->group != NULL && !waits_for(fusion, group, move->value->group)) add_wait(fusion, move->value->group, group);
   }
   const Fact *target = target_of(fusion, item);
-  for (int g = 0; target != NULL && g < fusion->group_count; g++)
-    if (fusion->groups[g] != group && group_reads(fusion, fusion->groups[g], target) && !waits_for(fusion, fusion->groups[g], group)) add_wait(fusion, group, fusion->groups[g]);
+  for (int g = 0; target != NULL && g < target->group_count; g++)
+    if (target->groups[g] != group && !waits_for(fusion, target->groups[g], group)) add_wait(fusion, group, target->groups[g]);
 }
 
 /* ---- may these share points? ---------------------------------------------------------------------------------------------------- */
@@ -141,17 +114,16 @@ static bool same_shape(const View *a, const View *b) {
 
 /* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the phase. */
 static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, const Phase *phase, int *joined) {
-  Reads reads = reads_of(fusion, item);
   *joined = 0;
-  for (int k = 0; k < reads.count; k++) {
-    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+  for (int k = 0; k < item->read_count; k++) {
+    const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (is_piece_of(group, fact->item)) return false;
     if (fact->group == group && in_phase(phase, fact->item)) {
       bool sum = fact->item->combine == COMBINE_SUM && fact->item != phase->items[0];
-      if (sum || fact->node != reads.items[k]->node || !at_point(reads.items[k], &item->view)) return false;
+      if (sum || fact->node != item->reads[k]->node || !at_point(item->reads[k], &item->view)) return false;
       (*joined)++;
     }
-    const Move *move = move_of(fusion, fact);
+    const Move *move = move_of(fact);
     if (move != NULL && move->value->group == group && in_phase(phase, move->value->item) && !reads_in_place(fusion, item, fact->stored)) return false;
   }
   const Fact *target = target_of(fusion, item);
@@ -166,10 +138,9 @@ static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, con
 
 /* An input that an earlier phase of the group has overwritten can be read no more. */
 static bool overwritten_before(Fusion *fusion, const Item *item, const Group *group, const Phase *phase) {
-  Reads reads = reads_of(fusion, item);
-  for (int k = 0; k < reads.count; k++) {
-    const Fact *fact = fact_of_read(fusion, reads.items[k]);
-    const Move *move = move_of(fusion, fact);
+  for (int k = 0; k < item->read_count; k++) {
+    const Fact *fact = fact_of_read(fusion, item->reads[k]);
+    const Move *move = move_of(fact);
     if (move != NULL && move->value->group == group && !(phase != NULL && in_phase(phase, move->value->item))) return true;
   }
   return false;
@@ -199,9 +170,8 @@ static bool may_fuse(Fusion *fusion) {
 
 /* A draw that several nodes read is a program of its own: it then costs a quarter, and what reads it has the same code whatever the stream. */
 static void settle_draws(Fusion *fusion, const Item *item) {
-  Reads reads = reads_of(fusion, item);
-  for (int k = 0; k < reads.count; k++) {
-    Fact *fact = fact_of_read(fusion, reads.items[k]);
+  for (int k = 0; k < item->read_count; k++) {
+    Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->node->kind != NODE_RANDOM || fact->item == NULL || fact->group != NULL) continue;
     Group *group = fusion_group(fusion, GROUP_NEST);
     group_phase(fusion, group, 1, &fact->item);
@@ -222,13 +192,12 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
     row = c->terms[0].variable;
   }
   if (row < 0 || item->box[row] != tile->rows || item->box[1 - row] != tile->lanes || target_of(fusion, item) != NULL) return false;
-  Reads reads = reads_of(fusion, item);
   int found = 0;
-  for (int k = 0; k < reads.count; k++) {
-    const Fact *fact = fact_of_read(fusion, reads.items[k]);
+  for (int k = 0; k < item->read_count; k++) {
+    const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->group != group) continue;
-    const Access *access = reads.items[k]->access;
-    if (fact->node != reads.items[k]->node || !in_phase(&group->phases[0], fact->item) || fact->node->rank != 2) return false;
+    const Access *access = item->reads[k]->access;
+    if (fact->node != item->reads[k]->node || !in_phase(&group->phases[0], fact->item) || fact->node->rank != 2) return false;
     if (fact->item->combine == COMBINE_SUM && fact->item != group->phases[0].items[0]) return false;
     for (int d = 0; d < 2; d++)
       if (!coordinate_is_bare(&access->coordinates[d]) || access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row)) return false;
@@ -354,9 +323,8 @@ static void count_readers(Fusion *fusion) {
     const Fact *fact = fusion_fact(fusion, fusion->order[n]);
     if (fact->residence == RESIDES_VIEW) fusion_fact(fusion, fact->node->operand[0])->readers += 2;
     if (fact->item == NULL) continue;
-    Reads reads = reads_of(fusion, fact->item);
-    for (int k = 0; k < reads.count; k++)
-      if (reads.items[k]->node != fact->node) fusion_fact(fusion, reads.items[k]->node)->readers++;
+    for (int k = 0; k < fact->item->read_count; k++)
+      if (fact->item->reads[k]->node != fact->node) fusion_fact(fusion, fact->item->reads[k]->node)->readers++;
   }
   for (int m = 0; m < fusion->move_count; m++) fusion->moves[m].value->readers += 2;
 }

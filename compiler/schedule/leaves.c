@@ -4,20 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Walk { Session *session; Leaves leaves; size_t size; unsigned char *seen; } Walk;
+typedef struct Walk { Session *session; Leaves leaves; size_t count, slots; const Scalar **seen; } Walk;      /* seen: open addressing by id */
+
+static void remember(Walk *walk, const Scalar *scalar) {
+  size_t slot = (size_t)scalar->id * 0x9E3779B1u & (walk->slots - 1);
+  while (walk->seen[slot] != NULL) slot = (slot + 1) & (walk->slots - 1);
+  walk->seen[slot] = scalar;
+}
+
+static void grow_seen(Walk *walk) {
+  const Scalar **old = walk->seen;
+  size_t slots = walk->slots;
+  walk->slots = slots == 0 ? 64 : 2 * slots;
+  walk->seen = calloc(walk->slots, sizeof *walk->seen);
+  if (walk->seen == NULL) abort();
+  for (size_t s = 0; s < slots; s++)
+    if (old[s] != NULL) remember(walk, old[s]);
+  free((void *)old);
+}
 
 static bool first_visit(Walk *walk, const Scalar *scalar) {
-  size_t id = (size_t)scalar->id;
-  if (id >= walk->size) {
-    size_t size = (id + 1) * 2;
-    walk->seen = realloc(walk->seen, size);
-    if (walk->seen == NULL) abort();
-    memset(walk->seen + walk->size, 0, size - walk->size);
-    walk->size = size;
-  }
-  bool first = !walk->seen[id];
-  walk->seen[id] = 1;
-  return first;
+  if (2 * walk->count >= walk->slots) grow_seen(walk);
+  for (size_t slot = (size_t)scalar->id * 0x9E3779B1u & (walk->slots - 1); walk->seen[slot] != NULL; slot = (slot + 1) & (walk->slots - 1))
+    if (walk->seen[slot] == scalar) return false;
+  remember(walk, scalar);
+  walk->count++;
+  return true;
 }
 
 static void add_leaf(Walk *walk, const Scalar *leaf) {
@@ -45,7 +57,7 @@ static void collect(Walk *walk, const Scalar *scalar) {
 Leaves leaves_of(Session *session, const Scalar *scalar) {
   Walk walk = {.session = session};
   collect(&walk, scalar);
-  free(walk.seen);
+  free((void *)walk.seen);
   return walk.leaves;
 }
 

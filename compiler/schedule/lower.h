@@ -29,6 +29,7 @@ typedef struct Item {
   const Scalar *value;
   View view;
   bool stored;                                             /* false: read within its program only, from registers */
+  int read_count; const Scalar **reads;                    /* all READs in value and write, each once */
 } Item;
 
 /* ---- builder.c: programs under construction ------------------------------------------------------------------------------ */

@@ -5,18 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Edges { int count; bool *before; } Edges;   /* before[a * count + b]: group a runs before group b */
+/* before[a * count + b]: group a runs before group b, because b reads what a makes (MAKES), or only because b overwrites what a reads (KEEPS). */
+enum { FREE, KEEPS, MAKES };
+typedef struct Edges { int count; unsigned char *before; } Edges;
 
 typedef void Visit(void *context, const Group *reader, const Fact *read);
 
 static void each_read_of_item(Fusion *fusion, const Group *group, const Item *item, Visit *visit, void *context) {
-  for (int part = -1; part < item->write->rank; part++) {
-    const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
-    if (scalar == NULL) continue;
-    Leaves leaves = leaves_of(fusion->session, scalar);
-    for (int k = 0; k < leaves.count; k++)
-      if (leaves.items[k]->op == OP_READ) visit(context, group, fusion_fact(fusion, leaves.items[k]->node));
-  }
+  for (int k = 0; k < item->read_count; k++) visit(context, group, fusion_fact(fusion, item->reads[k]->node));
 }
 
 static void each_read(Fusion *fusion, const Group *group, Visit *visit, void *context) {
@@ -32,13 +28,12 @@ static Group *writer_of(const Move *move) { return move->in_place ? move->value-
 static void add_edges(void *context, const Group *reader, const Fact *read) {
   Sort *sort = context;
   read = fusion_behind(sort->fusion, read);
-  if (read->group != NULL && read->group != reader) sort->edges.before[read->group->order * sort->edges.count + reader->order] = true;
+  if (read->group != NULL && read->group != reader) sort->edges.before[read->group->order * sort->edges.count + reader->order] = MAKES;
   if (read->residence != RESIDES_INPUT) return;
-  for (int m = 0; m < sort->fusion->move_count; m++) {
-    const Move *move = &sort->fusion->moves[m];
-    const Group *writer = writer_of(move);
-    if (move->target == read->node && writer != NULL && writer != reader) sort->edges.before[reader->order * sort->edges.count + writer->order] = true;
-  }
+  Group *writer = read->move != NULL ? writer_of(read->move) : NULL;
+  if (writer == NULL || writer == reader) return;
+  unsigned char *edge = &sort->edges.before[reader->order * sort->edges.count + writer->order];
+  if (*edge == FREE) *edge = KEEPS;
 }
 
 static const Scalar *read_whole(const Fusion *fusion, Node *node) {
@@ -64,12 +59,8 @@ static void make_copy(Fusion *fusion, Move *move) {
   Node *source = move->value->node;
   if (node_size(source) == 0) return;
   const Fact *base = fusion_behind(fusion, move->value);
-  for (int m = 0; m < fusion->move_count; m++)
-    if (base->residence == RESIDES_INPUT && fusion->moves[m].target == base->node) {
-      if (source == move->target) return;                  /* itself: nothing moves */
-      source = save_input(fusion, source);
-      break;
-    }
+  if (source == move->target) return;                      /* itself: nothing moves */
+  if (base->residence == RESIDES_INPUT && base->move != NULL) source = save_input(fusion, source);
   Fact *target = fusion_fact(fusion, move->target);
   Item *item = fusion_item(fusion, move->target, &target->view, read_whole(fusion, source));
   move->copy = fusion_group(fusion, GROUP_NEST);
@@ -101,14 +92,32 @@ static int group_position(const Fusion *fusion, const Group *group) {
   return position;
 }
 
-/* Always the earliest group whose predecessors are done; false when none is left without a cycle. */
-static bool sort_groups(Fusion *fusion, Group **stuck) {
+static void *zeroed(size_t count, size_t size) {
+  void *memory = calloc(count + 1, size);
+  if (memory == NULL) abort();
+  return memory;
+}
+
+/* Walks back from a group that waits until a group comes again; returns an edge of that cycle that a copy would remove, as the overwriting group. */
+static Group *find_cycle(const Fusion *fusion, const Edges *edges, Group *stuck) {
+  int count = edges->count, at = stuck->order;
+  Group *overwrites = NULL;
+  for (int turn = 0; turn < 2 * count && overwrites == NULL; turn++) {
+    int before = 0;                                        /* there is one: every group left waits for another that is left */
+    while (fusion->groups[before]->mark != 0 || edges->before[before * count + at] == FREE) before++;
+    if (turn >= count && edges->before[before * count + at] == KEEPS) overwrites = fusion->groups[at];
+    at = before;
+  }
+  return overwrites;
+}
+
+/* Always the earliest group whose predecessors are done. NULL, or a group of a cycle whose effects should not be in place. */
+static Group *sort_groups(Fusion *fusion, bool *sorted_all) {
   int count = fusion->group_count, done = 0;
   Sort sort = {.fusion = fusion, .edges = {.count = count}};
-  sort.edges.before = calloc((size_t)count * (size_t)count + 1, sizeof(bool));
-  int *waits = calloc((size_t)count + 1, sizeof *waits), *position = calloc((size_t)count + 1, sizeof *position);
-  Group **sorted = calloc((size_t)count + 1, sizeof *sorted);
-  if (sort.edges.before == NULL || waits == NULL || position == NULL || sorted == NULL) abort();
+  sort.edges.before = zeroed((size_t)count * (size_t)count, 1);
+  int *waits = zeroed((size_t)count, sizeof *waits), *position = zeroed((size_t)count, sizeof *position);
+  Group **sorted = zeroed((size_t)count, sizeof *sorted), *cyclic = NULL;
   for (int g = 0; g < count; g++) {
     fusion->groups[g]->order = g;
     fusion->groups[g]->mark = 0;
@@ -116,7 +125,7 @@ static bool sort_groups(Fusion *fusion, Group **stuck) {
   }
   for (int g = 0; g < count; g++) each_read(fusion, fusion->groups[g], add_edges, &sort);
   for (int a = 0; a < count; a++)
-    for (int b = 0; b < count; b++) waits[b] += sort.edges.before[a * count + b];
+    for (int b = 0; b < count; b++) waits[b] += sort.edges.before[a * count + b] != FREE;
   while (done < count) {
     int next = -1;
     for (int g = 0; g < count; g++)
@@ -126,34 +135,50 @@ static bool sort_groups(Fusion *fusion, Group **stuck) {
     fusion->groups[next]->mark = 1;
     sorted[done++] = fusion->groups[next];
     for (int b = 0; b < count; b++)
-      if (sort.edges.before[next * count + b]) waits[b]--;
+      if (sort.edges.before[next * count + b] != FREE) waits[b]--;
   }
-  for (int g = 0; g < count && done < count; g++)
-    if (fusion->groups[g]->mark == 0) *stuck = fusion->groups[g];
-  if (done == count) memcpy(fusion->groups, sorted, (size_t)count * sizeof *sorted);
+  *sorted_all = done == count;
+  for (int g = 0; g < count && !*sorted_all && cyclic == NULL; g++)
+    if (fusion->groups[g]->mark == 0) cyclic = find_cycle(fusion, &sort.edges, fusion->groups[g]);
+  if (*sorted_all) memcpy(fusion->groups, sorted, (size_t)count * sizeof *sorted);
   free(sort.edges.before), free(waits), free(position), free(sorted);
-  return done == count;
+  return cyclic;
 }
 
-/* Some move among the groups of a cycle gives up its place. */
-static bool loosen(Fusion *fusion) {
-  for (int m = fusion->move_count - 1; m >= 0; m--) {
-    Move *move = &fusion->moves[m];
-    if (!move->in_place || move->value->group == NULL || move->value->group->mark != 0) continue;
-    give_up_place(fusion, move);
-    make_copy(fusion, move);
-    return true;
+static bool group_reads(const Fusion *fusion, const Group *group, const Node *input) {
+  for (int p = -1; p < group->phase_count; p++) {
+    int count = p < 0 ? group->piece_count : group->phases[p].count;
+    Item *const *items = p < 0 ? group->pieces : group->phases[p].items;
+    for (int i = 0; i < count; i++)
+      for (int k = 0; k < items[i]->read_count; k++)
+        if (fusion_behind(fusion, fusion_fact(fusion, items[i]->reads[k]->node))->node == input) return true;
   }
   return false;
+}
+
+/* The effects of the group that overwrite what a group still to run reads are done by copies. */
+static void loosen(Fusion *fusion, const Group *overwrites) {
+  for (int m = 0; m < fusion->move_count; m++) {
+    Move *move = &fusion->moves[m];
+    if (!move->in_place || move->value->group != overwrites) continue;
+    bool waited = false;
+    for (int g = 0; g < fusion->group_count && !waited; g++)
+      waited = fusion->groups[g] != overwrites && fusion->groups[g]->mark == 0 && group_reads(fusion, fusion->groups[g], move->target);
+    if (!waited) continue;
+    give_up_place(fusion, move);
+    make_copy(fusion, move);
+  }
 }
 
 void fusion_order(Fusion *fusion) {
   for (int m = 0; m < fusion->move_count; m++)
     if (!fusion->moves[m].in_place) make_copy(fusion, &fusion->moves[m]);
-  Group *stuck = NULL;
-  while (!sort_groups(fusion, &stuck))
-    if (!loosen(fusion)) {
-      fprintf(stderr, "schedule: groups wait for each other (%s)\n", stuck->phases[0].items[0]->node->name != NULL ? stuck->phases[0].items[0]->node->name : "?");
+  bool sorted = false;
+  for (Group *cyclic = sort_groups(fusion, &sorted); !sorted; cyclic = sort_groups(fusion, &sorted)) {
+    if (cyclic == NULL) {
+      fprintf(stderr, "schedule: groups wait for each other\n");
       abort();
     }
+    loosen(fusion, cyclic);
+  }
 }
