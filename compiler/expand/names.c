@@ -212,11 +212,6 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   const char *key = session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh);
   Value *value = memory_find(e, key, "");
   if (value != NULL) return value;
-  if (entry->state == ENTRY_BUSY) {
-    Diagnostic *diagnostic = evaluator_report(e, E2048, syntax->span, "`%s` leads back to itself", entry->name);
-    diagnostic_hint(diagnostic, "what changes from round to round is a `state`");
-    return value_error(e);
-  }
   entry->state = ENTRY_BUSY;
   Record record = {0};
   record_open(e, &record);
@@ -270,6 +265,11 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
   if (entry->state == ENTRY_DONE) return entry->value;
   const Syntax *syntax = entry->syntax;
   Value *value;
+  if (entry->state == ENTRY_BUSY) {
+    Diagnostic *diagnostic = evaluator_report(e, E2048, syntax->span, "`%s` leads back to itself", entry->name);
+    if (syntax->kind == SYNTAX_ASSIGN) diagnostic_hint(diagnostic, "what changes from round to round is a `state`");
+    return value_error(e);
+  }
   switch (syntax->kind) {
   case SYNTAX_FN: case SYNTAX_LAYER: {
     Definition *definition = session_allocate(e->session, sizeof *definition);
@@ -279,10 +279,6 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
     break;
   }
   case SYNTAX_NETWORK: {
-    if (entry->state == ENTRY_BUSY) {
-      evaluator_report(e, E2048, syntax->span, "`%s` leads back to itself", entry->name);
-      return value_error(e);
-    }
     entry->state = ENTRY_BUSY;
     Network *network = network_of(e, entry, scope);
     value = network == NULL ? value_error(e) : value_kind(e, VALUE_NETWORK);
@@ -290,6 +286,7 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
     break;
   }
   case SYNTAX_STATE: {
+    entry->state = ENTRY_BUSY;
     Frame top = frame_top(e, true, "");
     Slot *slot = slot_declare(e, &top, syntax, entry->name, ROLE_STATE);
     value = slot == NULL ? value_error(e) : value_kind(e, VALUE_SLOT);
@@ -307,7 +304,10 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
       diagnostic_hint(diagnostic, "add it to the parameters, and give it where the layer is applied");
       return value_error(e);
     }
-    return syntax->kind == SYNTAX_NOISE ? top_noise(e, frame, syntax) : top_data(e, frame, syntax, entry->field);
+    entry->state = ENTRY_BUSY;
+    value = syntax->kind == SYNTAX_NOISE ? top_noise(e, frame, syntax) : top_data(e, frame, syntax, entry->field);
+    entry->state = ENTRY_NEW;
+    return value;
   default: return definition_value(e, entry, scope, frame);
   }
   entry->value = value, entry->state = ENTRY_DONE;

@@ -240,7 +240,8 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
   if (was_open) known = value_dereference(e, evaluate(e, frame, syntax->choice.condition));
   else if (!deciding_value(e, frame, syntax->choice.condition, node, "if", &known)) return;
   if (known->kind == VALUE_ERROR) return;
-  if (known->kind == VALUE_NUMBER) {
+  bool runs = node->routine >= 0;                          /* a setting decides it when the trainer runs */
+  if (known->kind == VALUE_NUMBER && !runs) {
     bool truth;
     if (!value_static_truth(e, known, syntax->choice.condition->span, &truth)) return;
     const Syntax *branch = truth ? syntax->choice.then : syntax->choice.otherwise;
@@ -253,7 +254,7 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
     evaluator_report(e, E4016, syntax->span, "inside `draw`");
     return;
   }
-  if (known->kind != VALUE_TENSOR || !known->tensor.truth) {
+  if (known->kind == VALUE_NUMBER ? !known->number.truth : known->kind != VALUE_TENSOR || !known->tensor.truth) {
     Diagnostic *diagnostic = evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, known));
     diagnostic_hint(diagnostic, "compare it with something");
     return;

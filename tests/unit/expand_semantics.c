@@ -152,6 +152,33 @@ START_TEST(reached) {
 }
 END_TEST
 
+/* Objectives of several players count once for a weight that several of them hold; objectives with names are those that an update asks for. */
+START_TEST(objectives) {
+  static const struct { const char *text; double t, a; } cases[] = {
+    {"D, T minimize D()", 1 - 0.3, 3 - 0.1}, {"D minimizes D()\nT maximizes 2*T()", 1 - 0.3 + 0.2, 3 - 0.1}, {"D, T minimize D()\nmore: D minimizes 5*D()", 1 - 0.3, 3 - 0.1}};
+  Session *texts = session_new();
+  World world = world_of(session_format(texts, "network T() -> [] { weight t = 1; t }\nnetwork D() -> [] { weight a = 3; a * T() }\n%s\ndata x: []\n"
+                                                       "train { batch = 1; optimize D, T by sgd(lr = 0.1); update D, T }\n", cases[_i].text));
+  world_round(&world);
+  ck_near(world_value(&world, "T.t"), cases[_i].t);
+  ck_near(world_value(&world, "D.a"), cases[_i].a);
+  world_free(&world);
+  session_free(texts);
+}
+END_TEST
+
+START_TEST(named_objectives) {
+  static const struct { const char *by; double a; } cases[] = {{"", 3 - 0.1}, {" by two", 3 - 0.2}, {" by two + four", 3 - 0.6}};
+  Session *texts = session_new();
+  World world = world_of(session_format(texts, "network D() -> [] { weight a = 3; a }\nD minimizes D()\ntwo: D minimizes 2*D()\nfour: D maximizes -4*D()\ndata x: []\n"
+                                                       "train { batch = 1; optimize D by sgd(lr = 0.1); update D%s }\n", cases[_i].by));
+  world_round(&world);
+  ck_near(world_value(&world, "D.a"), cases[_i].a);
+  world_free(&world);
+  session_free(texts);
+}
+END_TEST
+
 /* Two players, one trunk: it moves once, by the sum; `all` of clipped is the gradients of one player. */
 START_TEST(trunk) {
   World world = world_of("network T() -> [] { weight t = 1; t }\nnetwork D() -> [] { weight a = 3; a * T() }\nnetwork Q() -> [] { weight b = 4; b * T() }\n"
@@ -320,6 +347,16 @@ START_TEST(settings) {
   world_set(&world, "g", 1, (double[]){4});
   EXPECT(&world, "a", 64 + 4 + 4 + 4 + 16 + 2);
   world_free(&world);
+  world = world_of("flag = 1\ntimes = 2\nstate s = 0\n" "network N() -> [] { weight w = 1; w }\nN minimizes N()\ndata x: []\n"
+                   "train { batch = 3; optimize N by sgd(lr = 0.1); update N; if flag > 0 { s <- s + 1 } else { s <- s + 100 }\n"
+                   "  repeat times { s <- s + 10 }; for (a, b) in zip([1, 2], [3, 4]) { s <- s + 1000*a*b } }\n");
+  world_round(&world);
+  ck_near(world_value(&world, "s"), 11021);
+  world_set(&world, "flag", 1, (double[]){0});
+  world_set(&world, "times", 1, (double[]){3});
+  world_round(&world);
+  ck_near(world_value(&world, "s"), 2 * 11000 + 21 + 130);
+  world_free(&world);
 }
 END_TEST
 
@@ -383,6 +420,8 @@ int main(void) {
                                               &draws, &evaluations, &indices, &layers_along_an_index, &settings, &inference, &initial_values, &constants_and_gradients};
   for (int k = 0; k < LENGTH(tests); k++) tcase_add_test(rules, *tests[k]);
   tcase_add_loop_test(rules, updates_in_a_draw, 0, 11);
+  tcase_add_loop_test(rules, objectives, 0, 3);
+  tcase_add_loop_test(rules, named_objectives, 0, 3);
   suite_add_tcase(suite, rules);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
