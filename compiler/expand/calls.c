@@ -454,10 +454,21 @@ static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *f
 
 Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, call->span); }
 
+/* The mistakes that a call holds whatever it is applied to: in its name and in its arguments. */
+static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
+  CallArguments arguments;
+  const Syntax *function = right->kind == SYNTAX_CALL ? right->call.function : right;
+  if (function->kind == SYNTAX_NAME) evaluate(e, frame, function);
+  if (right->kind == SYNTAX_CALL) arguments_evaluate(e, frame, &right->call.arguments, NULL, right->span, right->span, &arguments);
+}
+
 Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
   Value *left = evaluate(e, frame, pipe->pipe.left);
-  if (left->kind == VALUE_ERROR) return left;
   const Syntax *right = pipe->pipe.right;
+  if (left->kind == VALUE_ERROR) {
+    check_call(e, frame, right);
+    return left;
+  }
   if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, result_span(pipe->pipe.left));
   Value *function = evaluate(e, frame, right);
   if (function->kind == VALUE_ERROR) return function;

@@ -289,10 +289,14 @@ Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const 
 Value *counter_value(Evaluator *e, const char *name, Span span);     /* step, image, epoch, progress; NULL if it is none of these */
 Value *setting_value(Evaluator *e, Setting *setting);
 uint64_t stream_of(Evaluator *e, const char *name, Span span);        /* hash of the name; reports a collision */
+
+/* ---- networks.c ---------------------------------------------------------------------------------------------------------------------------------------- */
 void network_add_slot(Evaluator *e, Network *network, Slot *slot);
 void network_add_network(Evaluator *e, Network *network, Network *part);
 /* Its weights, those of the networks that it calls included, each once. */
 int network_weights(Evaluator *e, Network *network, Slot ***weights);
+/* Calls each on stand-ins for its parameters, where their types are plain numbers. */
+void networks_meet(Evaluator *e);
 
 /* ---- evaluations.c ------------------------------------------------------------------------------------------------------------------------------------- */
 Evaluation *evaluation_open(Evaluator *e, const char *name);
@@ -315,6 +319,7 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *update);
 Value *objective_value(Evaluator *e, int objective);
 bool train_scan(Evaluator *e, const Syntax *train);                 /* length, batch and optimizers, before anything is evaluated */
 void train_run(Evaluator *e, const Syntax *train);
+void train_check_optimizers(Evaluator *e, const Syntax *train);
 void outputs_run(Evaluator *e);
 void diagnoses_make(Evaluator *e);
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span);

@@ -169,11 +169,13 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
   settings_override(e);
   if (!train_scan(e, train)) return NULL;
   entries_check(e);
+  networks_meet(e);
   objectives_prepare(e);
   for (int k = 0; k < file->items.count; k++)              /* outputs before training: their errors stand on their own */
     if (file->items.items[k]->kind == SYNTAX_OUTPUT) output_run(e, file->items.items[k]);
   e->batch = e->model->batch;
   if (e->error_count == 0) train_run(e, train);
+  else train_check_optimizers(e, train);
   if (e->error_count > 0) return NULL;
   if (!trains_anybody(e->model)) {
     Diagnostic *diagnostic = evaluator_report(e, E3045, train->span, "no `update` in it");

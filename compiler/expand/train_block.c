@@ -407,6 +407,18 @@ bool train_scan(Evaluator *e, const Syntax *train) {
   return e->error_count == 0;
 }
 
+/* Where training is not expanded because of mistakes elsewhere: those in the optimizers' settings. Names that `train` defines are not known here. */
+void train_check_optimizers(Evaluator *e, const Syntax *train) {
+  const Syntax *block = train->train.block;
+  Frame frame = frame_top(e, true, "");
+  for (int k = 0; k < block->items.count; k++)
+    if (block->items.items[k]->kind == SYNTAX_ASSIGN && !sets_batch(block->items.items[k])) return;
+  evaluation_open(e, "optimizers");
+  for (int k = 0; k < block->items.count; k++)
+    if (block->items.items[k]->kind == SYNTAX_OPTIMIZE) evaluate(e, &frame, block->items.items[k]->players.by);
+  evaluation_abandon(e);
+}
+
 void train_run(Evaluator *e, const Syntax *train) {
   Frame frame = frame_top(e, true, "");
   frame.in_train = true;

@@ -344,41 +344,6 @@ bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
   return true;
 }
 
-/* ---- networks as lists of weights ----------------------------------------------------------------------------------------------------------------- */
-
-void network_add_slot(Evaluator *e, Network *network, Slot *slot) {
-  for (int k = 0; k < network->count; k++)
-    if (network->items[k].slot == slot) return;
-  NetworkItem item = {slot, NULL};
-  ARRAY_ADD(e, network->items, network->count, network->capacity, item);
-}
-
-void network_add_network(Evaluator *e, Network *network, Network *part) {
-  for (int k = 0; k < network->count; k++)
-    if (network->items[k].network == part) return;
-  NetworkItem item = {NULL, part};
-  ARRAY_ADD(e, network->items, network->count, network->capacity, item);
-}
-
-static void add_weights(Evaluator *e, Network *network, Slot ***weights, int *count, int *capacity) {
-  for (int k = 0; k < network->count; k++) {
-    if (network->items[k].network != NULL) {
-      add_weights(e, network->items[k].network, weights, count, capacity);
-      continue;
-    }
-    bool known = !network->items[k].slot->is_weight;
-    for (int j = 0; j < *count; j++) known |= (*weights)[j] == network->items[k].slot;
-    if (!known) ARRAY_ADD(e, *weights, *count, *capacity, network->items[k].slot);
-  }
-}
-
-int network_weights(Evaluator *e, Network *network, Slot ***weights) {
-  int count = 0, capacity = 0;
-  *weights = NULL;
-  add_weights(e, network, weights, &count, &capacity);
-  return count;
-}
-
 /* ---- counters and settings -------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const counters[] = {"step", "image", "epoch", "progress"};

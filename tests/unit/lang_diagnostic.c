@@ -154,7 +154,7 @@ END_TEST
 START_TEST(codes) {
   DiagnosticCode code;
   ck_assert(diagnostic_code_find("E2004", &code) && code == E2004);
-  ck_assert_str_eq(diagnostic_code_name(W6001), "W6001");
+  ck_assert_str_eq(diagnostic_code_name(W6008), "W6008");
   ck_assert(!diagnostic_code_find("E9999", &code));
   for (int at = 1; at < DIAGNOSTIC_CODE_COUNT; at++) {
     const char *before = diagnostic_code_name((DiagnosticCode)(at - 1)), *name = diagnostic_code_name((DiagnosticCode)at);
