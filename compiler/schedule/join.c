@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-enum { SERIAL_COST = 8192 };                               /* vector operations that are not worth a program of their own */
+/* Vector operations that are not worth a program of their own; phases of a program that still compiles fast. */
+enum { SERIAL_COST = 8192, PHASE_LIMIT = 32 };
 
 typedef struct Join { Fusion *fusion; int lanes; } Join;
 
@@ -277,7 +278,7 @@ static bool join_serial(Join *join, Fact *fact) {
   for (int g = fusion->group_count - 1; g >= 0; g--) {
     Group *group = fusion->groups[g];
     int joined;
-    if (group->kind != GROUP_SERIAL || !may_wait(fusion, item, group)) continue;
+    if (group->kind != GROUP_SERIAL || group->phase_count >= PHASE_LIMIT || !may_wait(fusion, item, group)) continue;
     Phase *last = &group->phases[group->phase_count - 1];
     bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view) && fits_phase(fusion, item, group, last, &joined);
     if (overwritten_before(fusion, item, group, along ? last : NULL)) continue;

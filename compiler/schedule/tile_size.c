@@ -62,13 +62,13 @@ static double task_cost(const Tile *tile, double flops, double panel_bytes, doub
 }
 
 static void choose_task(Tile *tile, int lanes, int64_t cache_bytes, int64_t element_bytes) {
-  enum { LINE_BYTES = 64 };
+  enum { LINE_BYTES = 64, CHUNK_LIMIT = 256 };
   int64_t width = (int64_t)tile->block_vectors * lanes, columns = ceil_divide(tile->lanes, width), all = ceil_divide(tile->rows, tile->block_rows);
   int64_t unit = tile->rows_contiguous ? 2 * LINE_BYTES / element_bytes : tile->block_rows;      /* two lines come together */
   double k = summed_points(tile), flops = 2 * k * (double)tile->rows * (double)tile->lanes * outer_points(tile), best = INFINITY;
   Tile chosen = *tile;
   for (int64_t together = 1; together <= columns; together++)
-    for (int64_t count = 1; count <= all; count++) {
+    for (int64_t count = 1; count <= all && count <= CHUNK_LIMIT; count++) {
       tile->task_lanes = ceil_divide(columns, ceil_divide(columns, together)) * width;
       tile->panels = ceil_divide(tile->lanes, tile->task_lanes);
       tile->task_rows = ceil_divide(ceil_divide(all, count) * tile->block_rows, unit) * unit;
