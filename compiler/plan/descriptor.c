@@ -137,8 +137,8 @@ static int64_t count_schedule(const ModelSchedule *node) {
 /* Nodes before their children, in the order of the text; `sibling` is -1 or the index of the next child of the same parent. */
 static void write_schedule(Writer *writer, const ModelSchedule *node, int64_t sibling) {
   int64_t index = writer->counts[RECORD_SCHEDULE], next = index + 1;
-  write_SCHEDULE(writer, &(ScheduleRecord){.kind = node->kind, .first_child = node->child_count > 0 ? next : -1, .next_sibling = sibling, .routine = node->routine,
-                                           .value = node->value, .constant = node->constant, .line = line_of(node->span)});
+  write_SCHEDULE(writer, &(ScheduleRecord){.kind = node->kind, .first_child = node->child_count > 0 ? next : -1, .next_sibling = sibling,
+                                           .routine = node->routine, .value = node->value, .constant = node->constant, .line = line_of(node->span)});
   for (int c = 0; c < node->child_count; c++) {
     next += count_schedule(node->children[c]);
     write_schedule(writer, node->children[c], c + 1 < node->child_count ? next : -1);

@@ -177,6 +177,8 @@ static Operand within_at(Builder *builder, const Point *point, const int64_t *sh
   return result;
 }
 
+static void *kept(Session *session, const void *items, size_t size) { return size == 0 ? NULL : memcpy(session_allocate(session, size), items, size); }
+
 /* The address and the level at which all its parts are known. */
 static Address address_at(Builder *builder, const Point *point, const View *view, const Access *access, int *level) {
   Address address = {.offset = affine_constant(0)};
@@ -206,10 +208,8 @@ static Address address_at(Builder *builder, const Point *point, const View *view
     }
   }
   Session *session = builder_session(builder);
-  if (address.guard_count > 0)
-    address.guards = memcpy(session_allocate(session, (size_t)address.guard_count * sizeof *guards), guards, (size_t)address.guard_count * sizeof *guards);
-  if (address.computed_count > 0)
-    address.computed = memcpy(session_allocate(session, (size_t)address.computed_count * sizeof *computed), computed, (size_t)address.computed_count * sizeof *computed);
+  address.guards = kept(session, guards, (size_t)address.guard_count * sizeof *guards);
+  address.computed = kept(session, computed, (size_t)address.computed_count * sizeof *computed);
   *level = larger(*level, affine_level(builder, address.offset));
   address.lane_stride = lane_step(point, address.offset);
   if (address.lane_stride != 0 || lanes) {

@@ -76,7 +76,8 @@ static void collect_facts(Fusion *fusion) {
     if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) {
       Leaves leaves = leaves_of(fusion->session, order.values[n]);
       for (int k = 0; k < leaves.count; k++)
-        if (leaves.items[k]->op == OP_READ && leaves.items[k]->node->kind == NODE_COMPUTE) add_fact(fusion, leaves.items[k]->node, leaves.items[k]->node->value);
+        if (leaves.items[k]->op == OP_READ && leaves.items[k]->node->kind == NODE_COMPUTE)
+          add_fact(fusion, leaves.items[k]->node, leaves.items[k]->node->value);
     }
     add_fact(fusion, order.nodes[n], order.values[n]);
   }

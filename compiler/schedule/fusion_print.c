@@ -30,8 +30,8 @@ void fusion_print(const Fusion *fusion, FILE *out) {
     const Group *group = fusion->groups[g];
     fprintf(out, "%s %d\n", group->kind == GROUP_TILE ? "tile" : group->kind == GROUP_SERIAL ? "serial nest" : "nest", g);
     if (group->kind == GROUP_TILE)
-      fprintf(out, "  %" PRId64 " rows, %" PRId64 " lanes; blocks of %d rows, %d vectors; %" PRId64 " x %" PRId64 " chunks\n", group->tile->rows, group->tile->lanes,
-              group->tile->block_rows, group->tile->block_vectors, group->tile->blocks, group->tile->panels);
+      fprintf(out, "  %" PRId64 " rows, %" PRId64 " lanes; blocks of %d rows, %d vectors; %" PRId64 " x %" PRId64 " chunks\n", group->tile->rows,
+              group->tile->lanes, group->tile->block_rows, group->tile->block_vectors, group->tile->blocks, group->tile->panels);
     for (int p = 0; p < group->piece_count; p++) print_item(fusion, group->pieces[p], out);
     for (int p = 0; p < group->phase_count; p++) {
       if (group->phase_count > 1) fprintf(out, "  phase %d\n", p);

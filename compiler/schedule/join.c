@@ -1,6 +1,6 @@
 /* Which items share a program. Takes items in the order of their operands; puts each into a group, so that no group waits for itself:
    - a sum of enough products is a tile; a sum of such sums, with no other reader, one tile with several pieces;
-   - maps at the points of a tile's result join it, if all else they read is ready before it, and so do sums of these over the lanes where a task has all of them;
+   - maps at the points of a tile's result join it, if all else they read is ready before it; so do sums of these over the lanes, where a chunk has all lanes;
    - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read is a nest of its own.
    An input that moves in place is overwritten where it was read, or later than all that read it. Never makes programs. */
 #include "fusion.h"
@@ -110,7 +110,8 @@ static bool is_piece_of(const Group *group, const Item *item) {
 }
 
 static bool same_shape(const View *a, const View *b) {
-  return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 && memcmp(a->stride, b->stride, (size_t)a->rank * sizeof *a->stride) == 0;
+  size_t size = (size_t)a->rank * sizeof *a->shape;
+  return a->rank == b->rank && memcmp(a->shape, b->shape, size) == 0 && memcmp(a->stride, b->stride, size) == 0;
 }
 
 /* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the phase. */
@@ -184,7 +185,8 @@ static void settle_draws(Fusion *fusion, const Item *item) {
 static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
   const Tile *tile = group->tile;
   const View *view = &group->phases[0].items[0]->view;
-  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->panels != 1 || view->rank != 2 || item->view.rank < 1 || item->view.value->storage != fusion->options->real) return false;
+  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->panels != 1 || view->rank != 2) return false;
+  if (item->view.rank < 1 || item->view.value->storage != fusion->options->real) return false;
   int row = -1;
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *c = &item->write->coordinates[d];
@@ -230,7 +232,8 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
 /* The terms of a sum of sums: reads at the same point of sums that nobody else reads. */
 static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scalar, Item **pieces, int *count) {
   enum { PIECE_LIMIT = 8 };
-  if (scalar->op == OP_ADD) return collect_pieces(fusion, item, scalar->argument[0], pieces, count) && collect_pieces(fusion, item, scalar->argument[1], pieces, count);
+  if (scalar->op == OP_ADD)
+    return collect_pieces(fusion, item, scalar->argument[0], pieces, count) && collect_pieces(fusion, item, scalar->argument[1], pieces, count);
   if (scalar->op != OP_READ || *count == PIECE_LIMIT || !at_point(scalar, &item->view)) return false;
   Fact *fact = fusion_fact(fusion, scalar->node);
   if (fact->item == NULL || fact->readers != 1 || fact->group != NULL) return false;
@@ -280,7 +283,8 @@ static bool join_serial(Join *join, Fact *fact) {
     int joined;
     if (group->kind != GROUP_SERIAL || group->phase_count >= PHASE_LIMIT || !may_wait(fusion, item, group)) continue;
     Phase *last = &group->phases[group->phase_count - 1];
-    bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view) && fits_phase(fusion, item, group, last, &joined);
+    bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view);
+    along = along && fits_phase(fusion, item, group, last, &joined);
     if (overwritten_before(fusion, item, group, along ? last : NULL)) continue;
     if (!may_fuse(fusion)) return false;
     settle_draws(fusion, item);
@@ -339,9 +343,19 @@ static bool is_piece(Fusion *fusion, const Fact *fact) {
     int count = 0;
     if (reader->item == NULL || reader->item->value->op != OP_ADD || !item_is_map(reader->item)) continue;
     if (!item_reads(fusion, reader->item, fact)) continue;
-    return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) && tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion) != NULL;
+    return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) &&
+           tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion) != NULL;
   }
   return false;
+}
+
+/* Pieces that were kept for a tile of several, which is not to be: one program each. */
+static void settle_pieces(const Join *join, const Item *item) {
+  for (int k = 0; k < item->read_count; k++) {
+    Fact *fact = fact_of_read(join->fusion, item->reads[k]);
+    if (fact->item == NULL || fact->group != NULL || fact->node->kind == NODE_RANDOM) continue;
+    if (!start_tile(join->fusion, fact)) start_group(join, fact);
+  }
 }
 
 void fusion_join(Fusion *fusion) {
@@ -356,6 +370,7 @@ void fusion_join(Fusion *fusion) {
     if (fusion->options->fuse_limit != 0) {
       if (piece_roles(fact->item, &roles) && is_piece(fusion, fact)) continue;
       if (start_pieces(fusion, fact)) continue;
+      settle_pieces(&join, fact->item);
     }
     if (join_tile(fusion, fact) || start_tile(fusion, fact) || join_serial(&join, fact) || join_nest(fusion, fact)) continue;
     start_group(&join, fact);

@@ -171,7 +171,7 @@ typedef struct Tile {
 bool piece_roles(const Item *item, Piece *piece);
 /* NULL: the sums do not agree. */
 Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of, void *context);
-void tile_size(Tile *tile, const ScheduleOptions *options);
+bool tile_size(Tile *tile, const ScheduleOptions *options);                /* false: its stages would be too large */
 
 /* A side of a product as the micro-kernel reads it: in place, or copied to the workspace with `fast` contiguous. */
 typedef struct Side {

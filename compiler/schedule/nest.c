@@ -292,7 +292,8 @@ static Operand both(Builder *builder, Operand a, Operand b) {
 }
 
 /* Adds one gather to the accumulator. */
-static void gather_loops(Builder *builder, const Item *item, const ResidueClass *class, const Gather *gather, const Nest *outer, int lane_free, const Affine *q, Operand accumulator) {
+static void gather_loops(const Nest *outer, const Item *item, const ResidueClass *class, const Gather *gather, int lane_free, const Affine *q, Operand accumulator) {
+  Builder *builder = outer->builder;
   Nest nest = {.builder = builder, .lane = -1};
   for (int t = 0; t < gather->free_count; t++)
     if (t != lane_free) nest.loops[nest.loop_count++] = (Loop){.extent = gather->free_extent[t], .axis = t};
@@ -355,7 +356,7 @@ static void class_loops(Builder *builder, const Phase *phase, const ResidueClass
   for (int l = 0; l < nest.loop_count; l++) q[nest.loops[l].axis] = affine_variable(nest.loops[l].variable, 1);
   Operand accumulator = builder_set(builder, builder_real(builder), lanes.axis >= 0 || lanes.free >= 0 ? builder_lanes(builder) : 1,
                                     root->combine == COMBINE_SUM || class->gather_count == 0 ? 0 : -INFINITY);
-  for (int g = 0; g < class->gather_count; g++) gather_loops(builder, root, class, &class->gathers[g], &nest, lanes.free, q, accumulator);
+  for (int g = 0; g < class->gather_count; g++) gather_loops(&nest, root, class, &class->gathers[g], lanes.free, q, accumulator);
   Operand value = finish_sum(builder, root, class, lanes.free >= 0, accumulator);
   Point out = nest_point(&nest);
   for (int d = 0; d < root->view.rank; d++)

@@ -79,6 +79,5 @@ Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item
     tile->lanes_staged |= !contiguous(piece->b, piece->lane, view_of, context);
     tile->rows = items[i]->box[piece->row], tile->lanes = items[i]->box[piece->lane];
   }
-  tile_size(tile, options);
-  return tile;
+  return tile_size(tile, options) ? tile : NULL;
 }

@@ -63,7 +63,8 @@ static void accumulate_piece(Making *making, int p, int rows, int row_block, Aff
 
 static void multiply_block(Making *making, int rows, int row_block, Affine row) {
   Builder *builder = making->builder;
-  int lanes = builder_lanes(builder), vectors = making->tile->block_vectors, accumulators = builder_register(builder, builder_real(builder), lanes, rows * vectors);
+  int lanes = builder_lanes(builder), vectors = making->tile->block_vectors;
+  int accumulators = builder_register(builder, builder_real(builder), lanes, rows * vectors);
   Affine end = affine_add(affine_constant(making->tile->lanes), affine_scale(making->first_lane, -1));
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(making->tile->task_lanes), end, (int64_t)vectors * lanes);
   int i = builder_unrolled(builder, (int64_t)rows * vectors);
@@ -107,56 +108,78 @@ static void store_sums(Making *making, const Operand *sums, Affine row) {
   }
 }
 
-static void finish_rows(Making *making, Affine row) {
+/* The point of a row and of the first of a vector of lanes. */
+static Point result_point(Making *making, Affine row, int lane) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  const Phase *phase = making->phase;
-  Session *session = builder_session(builder);
-  int lanes = builder_lanes(builder);
-  Operand *values = session_allocate(session, (size_t)phase->count * sizeof *values), *sums = session_allocate(session, (size_t)phase->count * sizeof *sums);
-  Affine rows = affine_add(affine_constant(tile->rows), affine_scale(row, -1));
-  int r = builder_for_limit(builder, affine_constant(0), affine_constant(tile->block_rows), rows, 1);
-  for (int i = 0; i < phase->count; i++) {
-    sums[i].reg = -1;
-    if (i > 0 && sums_lanes(phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
-  }
-  Affine end = affine_add(affine_constant(tile->lanes), affine_scale(making->first_lane, -1));
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(making->tile->task_lanes), end, lanes);
-  Point out = point_new(builder);
-  const View *view = &phase->items[0]->view;
+  const View *view = &making->phase->items[0]->view;
   Affine at = affine_add(making->first_lane, affine_variable(lane, 1));
+  Point out = point_new(builder);
   for (int d = 0; d < view->rank; d++) point_set(&out, d, making->outer[d], 0, view->shape[d] - 1);
-  point_set(&out, tile->row_axis, affine_add(row, affine_variable(r, 1)), 0, tile->rows - 1);
+  point_set(&out, tile->row_axis, row, 0, tile->rows - 1);
   point_set(&out, tile->lane_axis, at, 0, tile->lanes - 1);
   out.lane_variable = lane;
-  out.has_valid = tile->lanes % lanes != 0;
+  out.has_valid = tile->lanes % builder_lanes(builder) != 0;
   out.valid = affine_add(affine_constant(tile->lanes), affine_scale(at, -1));
-  Address address = {.buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), affine_add(affine_variable(r, making->tile->task_lanes), affine_variable(lane, 1))), .lane_stride = 1};
-  const Access *identity = access_identity(builder_graph(builder), view->rank);
-  values[0] = builder_load(builder, builder_level(builder), builder_real(builder), lanes, address);
-  express_know(builder, &out, phase->items[0], identity, values[0]);
+  return out;
+}
+
+static void add_sum(Making *making, const Item *item, const Point *out, Operand sum) {
+  Builder *builder = making->builder;
+  Point along = point_new(builder);
+  along.lane_variable = out->lane_variable, along.has_valid = out->has_valid, along.valid = out->valid;
+  sum_point(making, item, out, &along);
+  Operand mask = {.reg = -1};
+  if (out->has_valid) mask = express_between(builder, out, out->at[making->tile->lane_axis], 0, making->tile->lanes);
+  express_accumulate(builder, &along, COMBINE_SUM, sum, item->value, mask);
+}
+
+/* All values of the point first, then the stores: what a store overwrites has been read by then. */
+static void finish_point(Making *making, const Point *out, Operand result, const Operand *sums) {
+  Builder *builder = making->builder;
+  const Phase *phase = making->phase;
+  const Item *root = phase->items[0];
+  Operand *values = session_allocate(builder_session(builder), (size_t)phase->count * sizeof *values);
+  const Access *identity = access_identity(builder_graph(builder), root->view.rank);
+  values[0] = result;
+  express_know(builder, out, root, identity, result);
   for (int i = 1; i < phase->count; i++) {
     const Item *item = phase->items[i];
     if (sums_lanes(item)) {
-      Point along = point_new(builder);
-      along.lane_variable = lane, along.has_valid = out.has_valid, along.valid = out.valid;
-      sum_point(making, item, &out, &along);
-      Operand mask = {.reg = -1};
-      if (out.has_valid) mask = express_between(builder, &out, at, 0, tile->lanes);
-      express_accumulate(builder, &along, COMBINE_SUM, sums[i], item->value, mask);
+      add_sum(making, item, out, sums[i]);
       continue;
     }
-    values[i] = express(builder, &out, item->value);       /* a map: its variables are the axes */
-    values[i] = builder_convert(builder, builder_level(builder), values[i], item->view.value->storage, builder_register_type(builder, values[i]).lanes);
-    express_know(builder, &out, item, item->write, values[i]);
+    Operand value = express(builder, out, item->value);    /* a map: its variables are the axes */
+    values[i] = builder_convert(builder, builder_level(builder), value, item->view.value->storage, builder_register_type(builder, value).lanes);
+    express_know(builder, out, item, item->write, values[i]);
   }
-  if (phase->items[0]->stored) express_store(builder, &out, view, identity, values[0], false);
+  if (root->stored) express_store(builder, out, &root->view, identity, values[0], false);
   for (int i = 1; i < phase->count; i++) {
-    if (sums_lanes(phase->items[i]) || !phase->items[i]->stored) continue;
-    express_store(builder, &out, &phase->items[i]->view, phase->items[i]->write, values[i], false);
+    const Item *item = phase->items[i];
+    if (!sums_lanes(item) && item->stored) express_store(builder, out, &item->view, item->write, values[i], false);
   }
+}
+
+/* The rows of a block, one after the other, vector by vector. */
+static void finish_rows(Making *making, Affine first) {
+  Builder *builder = making->builder;
+  const Tile *tile = making->tile;
+  int lanes = builder_lanes(builder), count = making->phase->count;
+  Operand *sums = session_allocate(builder_session(builder), (size_t)count * sizeof *sums);
+  int r = builder_for_limit(builder, affine_constant(0), affine_constant(tile->block_rows), affine_add(affine_constant(tile->rows), affine_scale(first, -1)), 1);
+  Affine row = affine_add(first, affine_variable(r, 1));
+  for (int i = 0; i < count; i++) {
+    sums[i].reg = -1;
+    if (i > 0 && sums_lanes(making->phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
+  }
+  Affine end = affine_add(affine_constant(tile->lanes), affine_scale(making->first_lane, -1));
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task_lanes), end, lanes);
+  Point out = result_point(making, row, lane);
+  Affine inside = affine_add(affine_variable(r, tile->task_lanes), affine_variable(lane, 1));
+  Address address = {.buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), inside), .lane_stride = 1};
+  finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address), sums);
   builder_close(builder);
-  store_sums(making, sums, affine_add(row, affine_variable(r, 1)));
+  store_sums(making, sums, row);
   builder_close(builder);
 }
 

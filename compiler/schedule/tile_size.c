@@ -1,4 +1,5 @@
-/* How large the parts of a tile are: registers, then tasks. Takes a tile's extents and the machine; fills in its sizes. Never depends on the number of workers. */
+/* How large the parts of a tile are: registers, then tasks. Takes a tile's extents and the machine; fills in its sizes, or says that it should not be one.
+   Never depends on the number of workers. */
 #include "lower.h"
 
 #include <math.h>
@@ -12,7 +13,8 @@ static double block_cost(const Tile *tile, int lanes, int rows, int vectors) {
   double cost = 0;
   for (int part = 0; part < 2; part++) {
     int64_t r = part == 0 ? rows : rest, count = part == 0 ? full : rest > 0;
-    double work = fmax((double)(r * vectors), LATENCY_ACCUMULATORS) + 0.15 * (double)r + 0.2 * (double)vectors;      /* rows come from the first cache, lanes from the second */
+    double loads = 0.15 * (double)r + 0.2 * (double)vectors;                     /* rows come from the first cache, lanes from the second */
+    double work = fmax((double)(r * vectors), LATENCY_ACCUMULATORS) + loads;
     cost += work * (double)count;
   }
   return cost * (double)columns * (rest > 0 ? 1.04 : 1);   /* a second kernel is code to compile and to fetch */
@@ -80,9 +82,13 @@ static void choose_task(Tile *tile, int lanes, int64_t cache_bytes, int64_t elem
   *tile = chosen;
 }
 
-void tile_size(Tile *tile, const ScheduleOptions *options) {
+bool tile_size(Tile *tile, const ScheduleOptions *options) {
+  enum { STAGED_CACHES = 8 };                              /* a workspace much beyond the second cache makes a tile pointless */
   int64_t bytes = options->real == REGISTER_F32 ? 4 : 8;
   int lanes = options->machine->vector_bytes / (int)bytes;
   choose_block(tile, lanes, options->machine->vector_registers);
   choose_task(tile, lanes, options->machine->l2_bytes / 2, bytes);
+  int64_t width = (tile->lanes_staged ? tile->task_lanes : 0) + (tile->rows_contiguous ? tile->task_rows : 0);
+  double staged = summed_points(tile) * (double)(width * bytes);
+  return staged <= (double)(STAGED_CACHES * options->machine->l2_bytes);
 }
