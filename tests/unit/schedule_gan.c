@@ -61,11 +61,40 @@ START_TEST(native_updates_match_the_interpreter) {
 }
 END_TEST
 
+/* The reference model: every product is a tile, a gradient is never in memory (the optimizer runs where it is made), few programs are left. */
+START_TEST(the_reference_model_is_few_programs) {
+  static const int64_t generator[] = {100, 256, 512, 1024, 784}, discriminator[] = {784, 1024, 512, 256, 1};
+  Session *session = session_new();
+  Target *target = target_new(session, "x86-64-v4");
+  Gan gan;
+  gan_new(&gan, session, 64, 4, generator, discriminator);
+  ScheduleOptions options = {.machine = target_machine(target), .real = REGISTER_F32, .fuse_limit = -1};
+  double flops = 0;
+  for (int player = 0; player < 2; player++) {
+    EffectList effects = gan_update(&gan, player);
+    Schedule *schedule = schedule_programs(schedule_fuse(session, gan.graph, effects, &options));
+    ck_assert_int_eq(schedule->tile_count, 17);
+    ck_assert_int_le(schedule->nest_count, 12);
+    flops += schedule->needed_flops;
+    for (int k = 0; k < schedule->step_count; k++) {
+      ck_assert(program_verify(session, schedule->steps[k].program));
+      for (int b = 0; b < schedule->steps[k].program->buffer_count; b++) {
+        const Node *node = schedule->steps[k].bindings[b]->node;
+        ck_assert_msg(node->kind == NODE_INPUT || node->batch || node_size(node) <= 1024, "node %d, a gradient, is stored", node->id);
+      }
+    }
+  }
+  ck_assert_double_eq_tol(flops * 1e-9, 2.04, 0.01);
+  session_free(session);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("schedule: updates");
   TCase *cases = tcase_create("gan");
   tcase_set_timeout(cases, 120);
   tcase_add_loop_test(cases, native_updates_match_the_interpreter, 0, 2 * (int)(sizeof settings / sizeof *settings));
+  tcase_add_test(cases, the_reference_model_is_few_programs);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
