@@ -43,6 +43,12 @@ static void kernel_slow_count(const Call *call, int64_t chunk, void *workspace) 
   kernel_count(call, chunk, workspace);
 }
 
+/* A step that would outlast any patience: whoever ends before it does not wait for it. */
+static void kernel_endless_count(const Call *call, int64_t chunk, void *workspace) {
+  sleep(20);
+  kernel_count(call, chunk, workspace);
+}
+
 static pid_t start(ModelTables *(*make)(void), const Kernel *kernels, int *output, char **arguments, int count) {
   int ends[2];
   ck_assert_int_eq(pipe(ends), 0);
@@ -312,9 +318,9 @@ START_TEST(test_foreign_processors_are_told) {
 } END_TEST
 
 /* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole one. */
-static void interrupt_run(int number, int times, Ran *ran) {
+static void interrupt_run(int number, int times, Kernel count, Ran *ran) {
   memcpy(slow_kernels, line_kernels, sizeof slow_kernels);
-  slow_kernels[P_COUNT] = kernel_slow_count;
+  slow_kernels[P_COUNT] = count;
   char *arguments[] = {"trainer", "train", "--data", "p=line.npy", "--steps", "100000", "--run", "a", "--checkpoint-every", "0"};
   int output;
   pid_t child = start(line_tables, slow_kernels, &output, arguments, sizeof arguments / sizeof *arguments);
@@ -322,14 +328,14 @@ static void interrupt_run(int number, int times, Ran *ran) {
   usleep(100000);
   for (int k = 0; k < times; k++) {
     kill(child, number);
-    usleep(2000);
+    usleep(200000);                                        /* two of a kind at once would be one */
   }
   finish(child, output, ran);
 }
 
 START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
   Ran ran;
-  interrupt_run(_i == 0 ? SIGINT : SIGTERM, 1, &ran);
+  interrupt_run(_i == 0 ? SIGINT : SIGTERM, 1, kernel_slow_count, &ran);
   expect(&ran, 0, "train --run a --resume");
   Problem problem;
   Checkpoint *checkpoint = run_folder_newest_checkpoint("a", NULL, &problem);
@@ -346,7 +352,7 @@ START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
 
 START_TEST(test_second_interrupt_ends_at_once) {
   Ran ran;
-  interrupt_run(SIGINT, 2, &ran);
+  interrupt_run(SIGINT, 2, kernel_endless_count, &ran);
   expect(&ran, 130, NULL);
 } END_TEST
 
