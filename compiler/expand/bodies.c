@@ -104,7 +104,7 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
   return value->kind == VALUE_LIST && value->list.count > 0 && value->list.items[0]->kind != VALUE_NUMBER ? value : tensor;
 }
 
-bool declared_shape(Evaluator *e, Frame *frame, const char *name, int *rank, int64_t *shape) {
+bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *declared) {
   const Syntax *result = frame->definition == NULL || (frame->definition->kind != SYNTAX_FN && frame->definition->kind != SYNTAX_LAYER)
                            ? NULL : frame->definition->definition.result;
   if (result == NULL) return false;
@@ -114,7 +114,7 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, int *rank, int
   for (int k = 0; k < result->result.fields.count; k++)
     if (result->result.fields.items[k]->field.name == name) found = true, type = result->result.fields.items[k]->field.type;
   int classes;
-  return found && type_shape(e, frame, type, rank, shape, &classes);
+  return found && type_shape(e, frame, type, &declared->rank, declared->shape, &classes);
 }
 
 /* ---- assignments --------------------------------------------------------------------------------------------------------------------------- */
@@ -170,11 +170,33 @@ static void move(Evaluator *e, Frame *frame, const Syntax *assign) {
     diagnostic_hint(diagnostic, "its player's optimizer moves it, or a statement of `train`");
     return;
   }
-  const ModelTensor *tensor = &e->model->tensors[slot->slot->tensor];
-  Value *value = target->kind == SYNTAX_SUBSCRIPT
-                   ? evaluate_indexed_assignment(e, frame, assign, NULL, true, tensor->input->rank, tensor->input->shape)
-                   : evaluate(e, frame, assign->assign.value);
+  const Node *input = e->model->tensors[slot->slot->tensor].input;
+  Declared declared = {.rank = input->rank};
+  memcpy(declared.shape, input->shape, sizeof declared.shape);
+  Value *value = target->kind == SYNTAX_SUBSCRIPT ? evaluate_indexed_assignment(e, frame, assign, NULL, &declared) : evaluate(e, frame, assign->assign.value);
   if (value->kind != VALUE_ERROR) slot_move(e, slot->slot, value, assign->span);
+}
+
+/* What an assignment by index makes of its name; NULL after a report that leaves the name as it is. */
+static Value *indexed_value(Evaluator *e, Frame *frame, const Syntax *assign) {
+  const Syntax *target = assign->assign.target;
+  const Syntax *base = target->kind == SYNTAX_SUBSCRIPT ? target->subscript.operand : target;
+  if (base->kind != SYNTAX_NAME) {
+    evaluator_report(e, E2065, target->span, "this is not a name");
+    return NULL;
+  }
+  Value *old = frame_find(frame, base->name);
+  if (old != NULL && old->kind == VALUE_SLOT) {
+    evaluator_report(e, E2065, target->span, "`%s` is a %s; `<-` moves it", base->name, old->slot->is_weight ? "weight" : "state");
+    return NULL;
+  }
+  Declared declared;
+  bool promised = declared_shape(e, frame, base->name, &declared);
+  Value *value = evaluate_indexed_assignment(e, frame, assign, old, promised ? &declared : NULL);
+  if (value->kind != VALUE_TENSOR || !promised || old != NULL) return value;
+  if (value->tensor.rank == declared.rank && memcmp(value->tensor.shape, declared.shape, sizeof(int64_t) * (size_t)declared.rank) == 0) return value;
+  evaluator_report(e, E2040, target->span, "gives %s, where %s is promised", value_text(e, value), shape_text(e, declared.rank, declared.shape));
+  return value_error(e);
 }
 
 void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
@@ -189,29 +211,9 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
     return;
   }
   bool indexed = target->kind == SYNTAX_SUBSCRIPT || assign->assign.op == OPERATOR_INCREASE;
-  Value *value;
-  if (indexed) {
-    const Syntax *base = target->kind == SYNTAX_SUBSCRIPT ? target->subscript.operand : target;
-    if (base->kind != SYNTAX_NAME) {
-      evaluator_report(e, E2065, target->span, "this is not a name");
-      return;
-    }
-    int rank = 0;
-    int64_t shape[OWN_LIMIT];
-    Value *old = frame_find(frame, base->name);
-    if (old != NULL && old->kind == VALUE_SLOT) {
-      evaluator_report(e, E2065, target->span, "`%s` is a %s; `<-` moves it", base->name, old->slot->is_weight ? "weight" : "state");
-      return;
-    }
-    bool declared = declared_shape(e, frame, base->name, &rank, shape);
-    value = evaluate_indexed_assignment(e, frame, assign, old, declared, rank, shape);
-    if (value->kind == VALUE_TENSOR && declared && old == NULL &&
-        (value->tensor.rank != rank || memcmp(value->tensor.shape, shape, sizeof(int64_t) * (size_t)rank) != 0)) {
-      evaluator_report(e, E2040, target->span, "gives %s, where %s is promised", value_text(e, value), shape_text(e, rank, shape));
-      value = value_error(e);
-    }
-    target = base;
-  } else value = value_dereference(e, evaluate(e, frame, assign->assign.value));
+  Value *value = indexed ? indexed_value(e, frame, assign) : value_dereference(e, evaluate(e, frame, assign->assign.value));
+  if (value == NULL) return;
+  if (target->kind == SYNTAX_SUBSCRIPT) target = target->subscript.operand;
   if (value->kind == VALUE_ERROR) {
     assign_failed(e, frame, target);
     return;

@@ -167,6 +167,14 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
 
 /* ---- running a definition -------------------------------------------------------------------------------------------------------------- */
 
+/* Indices that a value depends on. */
+static uint32_t value_indices(const Value *value) {
+  uint32_t indices = value->kind == VALUE_TENSOR ? value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1) : 0;
+  for (int k = 0; value->kind == VALUE_LIST && k < value->list.count; k++) indices |= value_indices(value->list.items[k]);
+  for (int k = 0; value->kind == VALUE_RECORD && k < value->record.count; k++) indices |= value_indices(value->record.items[k].value);
+  return indices;
+}
+
 static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, const Syntax *definition, Span span) {
   for (int k = 0; k < definition->definition.settings.count; k++) {
     const Syntax *parameter = definition->definition.settings.items[k];
@@ -181,6 +189,7 @@ static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, cons
     }
     if (value == NULL) value = value_dereference(e, evaluate(e, frame, parameter->parameter.standard));
     if (value->kind == VALUE_ERROR) return false;
+    frame->context.indices |= value_indices(value);
     frame_define(e, frame, parameter_name(parameter), value);
   }
   return true;
@@ -229,7 +238,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
     if (name_is_differentiated(e, definition->definition.body, parameter_text)) value = value_marked(e, value_as_tensor(e, value, span), span);
-    if (value->kind == VALUE_TENSOR) frame->context.indices |= value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1);
+    frame->context.indices |= value_indices(value);
     frame_define(e, frame, parameter_text, value);
   }
   return true;
@@ -304,8 +313,7 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
   Index *indices = e->indices;                             /* those of the caller mean nothing here */
   e->indices = NULL;
   Value *value = NULL;
-  int rank;
-  int64_t shape[OWN_LIMIT];
+  Declared declared;
   if (!bind_settings(e, &frame, recipe, definition, arguments->span) || !bind_parameters(e, &frame, definition, arguments)) value = value_error(e);
   else {
     const char *path = e->path;
@@ -313,7 +321,7 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
     e->path = context.path;
     const Syntax *result = definition->definition.result;
     int errors = e->error_count;                           /* a promise that cannot be read spoils all that follows */
-    if (result != NULL && result->result.name != NULL) declared_shape(e, &frame, result->result.name, &rank, shape);
+    if (result != NULL && result->result.name != NULL) declared_shape(e, &frame, result->result.name, &declared);
     value = e->error_count > errors ? value_error(e) : body_run(e, &frame, definition->definition.body);
     if (value == NULL || value->kind != VALUE_ERROR) value = result_of(e, &frame, definition, value);
     e->site = site.outer;

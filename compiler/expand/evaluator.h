@@ -12,6 +12,7 @@ enum {
   INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT,               /* first index */
   INDEX_LIMIT = BOX_LIMIT - INDEX_VARIABLE,
   DEPTH_LIMIT = 400,                                       /* calls within calls */
+  NESTING_LIMIT = 8000,                                    /* expressions within expressions, those of all calls in progress: what the stack bears */
   WORK_LIMIT = 1 << 20,                                    /* expressions and turns of loops, all in all */
   UPDATE_WORK = 256,                                       /* an update counts as so many */
   TURN_LIMIT = 1 << 16                                     /* elements of a list that a range becomes */
@@ -150,7 +151,7 @@ struct Evaluator {
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
   int library_count; Syntax *const *library;               /* the trees of the standard library */
   int depth, error_count;
-  int work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
+  int nesting, work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
   int slot_count, slot_capacity; Slot **slots;
   int network_count, network_capacity; Network **networks;
   int setting_count; Setting settings[64];
@@ -219,10 +220,22 @@ Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(
 Index *index_find(Evaluator *e, const char *name);
 Value *index_value(Evaluator *e, Index *index);
 Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax);
-Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax);
 Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items, Span span);
-/* target[...] = value, target[...] += value; the new value of the target's name, or an error. */
-Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, bool has_declared, int declared_rank, const int64_t *declared);
+/* For those who open indices of their own: reductions and assignments. */
+Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span);         /* NULL after a report */
+void indices_close(Evaluator *e, Index *until);
+bool item_names_index(const Syntax *item, const char **name, Span *span);           /* `i`, `i < n`, `i in a..b` */
+/* Lets the relation bound the index. False if it is a condition; *failed after a report. */
+bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index *index, bool *failed);
+/* Bounds indices opened since `until` by every bare subscript in the syntax. False after a report. */
+bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until);
+Coordinate scalar_coordinate(const Scalar *scalar);                                 /* affine where it can be, else computed */
+
+/* ---- reductions.c, index_assignments.c --------------------------------------------------------------------------------------------------- */
+Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax);
+typedef struct Declared { int rank; int64_t shape[OWN_LIMIT]; } Declared;           /* a promised shape */
+/* target[...] = value, target[...] += value; the new value of the target's name, or an error. `old` and `declared` may be NULL. */
+Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, const Declared *declared);
 
 /* ---- names.c: scopes, frames, settings ------------------------------------------------------------------------------------------------------ */
 void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
@@ -252,7 +265,7 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign);
 bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes);
 Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, const char *what, Span span);
 /* Calls run for every turn of `binding`, its names defined in the frame. */
-bool declared_shape(Evaluator *e, Frame *frame, const char *name, int *rank, int64_t *shape);      /* of a result of the frame's definition */
+bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *declared);      /* of a result of the frame's definition */
 bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *e, Frame *frame, void *context), void *context);
 
 /* ---- builtins.c ------------------------------------------------------------------------------------------------------------------------------------- */

@@ -426,7 +426,18 @@ bool work_goes_on(Evaluator *e, int amount, Span span) {
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax) {
   size_t kind = (size_t)syntax->kind;
   if (!work_goes_on(e, 1, syntax->span)) return value_error(e);
-  if (kind < sizeof evaluate_kind / sizeof *evaluate_kind && evaluate_kind[kind] != NULL) return evaluate_kind[kind](e, frame, syntax);
+  if (e->nesting == NESTING_LIMIT) {
+    Diagnostic *diagnostic = evaluator_report(e, E2036, syntax->span, "this stands in %d other expressions", NESTING_LIMIT);
+    diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
+    e->exhausted = true;
+    return value_error(e);
+  }
+  if (kind < sizeof evaluate_kind / sizeof *evaluate_kind && evaluate_kind[kind] != NULL) {
+    e->nesting++;
+    Value *value = evaluate_kind[kind](e, frame, syntax);
+    e->nesting--;
+    return value;
+  }
   evaluator_report(e, E2044, syntax->span, "a value is expected here, not `%s`", syntax_kind_name(syntax->kind));
   return value_error(e);
 }

@@ -1,5 +1,5 @@
-/* Index notation: subscripts, reductions and assignments by index (the seven rules of the language). Takes syntax and values; returns values whose elements
-   are expressions over index variables; a node is made only where something is summed, scattered, or read outside its bounds. */
+/* Index notation: indices in scope, what bounds them, and subscripts. Takes syntax and values; returns values whose elements are expressions over index
+   variables. A node is made only where something is read outside its bounds; reductions.c and index_assignments.c make the others. */
 #include "evaluator.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ Value *index_value(Evaluator *e, Index *index) {
   return value_tensor(e, 0, NULL, false, element);
 }
 
-static Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span) {
+Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span) {
   if (index_find(e, name) != NULL) {
     evaluator_report(e, E2051, span, "`%s` already runs here", name);
     return NULL;
@@ -43,7 +43,7 @@ static Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span
   return index;
 }
 
-static void indices_close(Evaluator *e, Index *until) {
+void indices_close(Evaluator *e, Index *until) {
   while (e->indices != until) {
     e->by_variable[e->indices->variable] = NULL;
     e->indices = e->indices->outer;
@@ -63,7 +63,7 @@ static bool index_bound(Evaluator *e, Index *index, int64_t extent, Span span) {
 }
 
 /* `i < n` and `i in a..b` bound an index. False if the item is neither; *failed after a report. */
-static bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index *index, bool *failed) {
+bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index *index, bool *failed) {
   Value *bound = value_dereference(e, evaluate(e, frame, item->binary.right));
   Span span = item->binary.right->span;
   if (bound->kind == VALUE_ERROR) {
@@ -91,7 +91,7 @@ static bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index
   return true;
 }
 
-static bool item_names_index(const Syntax *item, const char **name, Span *span) {
+bool item_names_index(const Syntax *item, const char **name, Span *span) {
   if (item->kind == SYNTAX_NAME) {
     *name = item->name, *span = item->span;
     return true;
@@ -131,7 +131,7 @@ static void scan_bounds(void *context, Syntax *syntax) {
   syntax_children(syntax, scan_bounds, scan);
 }
 
-static bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until) {
+bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until) {
   Scan scan = {e, frame, until, true};
   scan_bounds(&scan, (Syntax *)(uintptr_t)syntax);
   return scan.fine;
@@ -168,7 +168,7 @@ static bool affine_coordinate(const Scalar *scalar, Coordinate *out) {
   }
 }
 
-static Coordinate scalar_coordinate(const Scalar *scalar) {
+Coordinate scalar_coordinate(const Scalar *scalar) {
   Coordinate coordinate;
   if (affine_coordinate(scalar, &coordinate)) return coordinate;
   coordinate = coordinate_constant(0);
@@ -301,253 +301,4 @@ Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax) {
     if (subscripts[k]->kind == VALUE_ERROR) return subscripts[k];
   }
   return value_subscript(e, value, count, subscripts, (const Syntax *const *)syntax->subscript.items.items, syntax->span);
-}
-
-/* ---- reductions --------------------------------------------------------------------------------------------------------------------------- */
-
-static Value *constant_tensor(Evaluator *e, double value) { return value_tensor(e, 0, NULL, false, scalar_constant(e->graph, value)); }
-
-Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax) {
-  Index *outer = e->indices;
-  uint32_t summed = 0;
-  const Syntax *conditions[16];
-  int condition_count = 0;
-  bool failed = false;
-  SyntaxOperator op = syntax->reduction.op;
-  for (int k = 0; k < syntax->reduction.items.count && !failed; k++) {
-    const Syntax *item = syntax->reduction.items.items[k];
-    const char *name;
-    Span span;
-    bool relation = item->kind == SYNTAX_BINARY;
-    Index *known = NULL;
-    if (item_names_index(item, &name, &span)) known = index_find(e, name);
-    else if (item->kind == SYNTAX_BINARY && item->binary.left->kind == SYNTAX_NAME) {          /* `j != i`: a new index with a condition */
-      name = item->binary.left->name, span = item->binary.left->span;
-      if (index_find(e, name) == NULL && name_find(e, frame, name, span) == NULL) {
-        Index *index = index_open(e, frame, name, span);
-        if (index == NULL) failed = true;
-        else summed |= 1u << index->variable;
-      }
-      known = index_find(e, name);
-    } else name = NULL;
-    bool bounds = false;
-    if (name != NULL && (known == NULL || !relation) && (item->kind == SYNTAX_NAME || known == NULL)) {
-      Index *index = index_open(e, frame, name, span);
-      if (index == NULL) failed = true;
-      else {
-        summed |= 1u << index->variable;
-        bounds = relation ? index_relation(e, frame, item, index, &failed) : true;
-      }
-    }
-    if (!bounds && !failed) {
-      if (!relation && item->kind != SYNTAX_UNARY) evaluator_report(e, E2052, item->span, "write an index, `i < n`, `i in a..b` or a comparison"), failed = true;
-      else if (condition_count < 16) conditions[condition_count++] = item;
-    }
-  }
-  if (!failed) failed = !bounds_from(e, frame, syntax, outer);
-  Value *body = failed ? value_error(e) : evaluate_tensor(e, frame, syntax->reduction.operand);
-  Value *condition = NULL;
-  for (int k = 0; k < condition_count && body->kind != VALUE_ERROR; k++) {
-    Value *next = evaluate_tensor(e, frame, conditions[k]);
-    Value *pair[2] = {condition, next};
-    Span spans[2] = {conditions[k]->span, conditions[k]->span};
-    condition = condition == NULL || next->kind == VALUE_ERROR ? next : apply_pointwise(e, OP_AND, 2, pair, spans, conditions[k]->span);
-    if (condition->kind == VALUE_ERROR) body = condition;
-  }
-  Value *result = body;
-  bool extreme = op == OPERATOR_MAX || op == OPERATOR_MIN;
-  if (body->kind != VALUE_ERROR) {
-    if (op == OPERATOR_MIN) body = apply_unary_number(e, OP_NEGATE, NULL, body, syntax->span);
-    if (condition != NULL) {
-      Value *three[3] = {condition, body, constant_tensor(e, extreme ? -(double)INFINITY : 0)};
-      Span spans[3] = {syntax->span, syntax->span, syntax->span};
-      body = apply_pointwise(e, OP_SELECT, 3, three, spans, syntax->span);
-    }
-    result = body->kind == VALUE_ERROR ? body : value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, body, summed, syntax->span);
-    if (result->kind != VALUE_ERROR && op == OPERATOR_MIN) result = apply_unary_number(e, OP_NEGATE, NULL, result, syntax->span);
-    if (result->kind != VALUE_ERROR && op == OPERATOR_MEAN) {
-      Value *count;
-      if (condition == NULL) {
-        double product = 1;
-        for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
-          if (summed & 1u << v) product *= (double)variable_extent(e, body, v, syntax->span);
-        count = value_number(e, product);
-      } else {
-        Value *three[3] = {condition, constant_tensor(e, 1), constant_tensor(e, 0)};
-        Span spans[3] = {syntax->span, syntax->span, syntax->span};
-        count = value_reduce(e, COMBINE_SUM, apply_pointwise(e, OP_SELECT, 3, three, spans, syntax->span), summed, syntax->span);
-        Value *two[2] = {count, constant_tensor(e, 1)};                       /* a mean over nothing is 0 */
-        if (count->kind != VALUE_ERROR) count = apply_pointwise(e, OP_MAXIMUM, 2, two, spans, syntax->span);
-      }
-      result = apply_binary(e, OPERATOR_DIVIDE, result, count, syntax->span, syntax->span, syntax->span);
-    }
-  }
-  indices_close(e, outer);
-  return result;
-}
-
-/* ---- assignments by index -------------------------------------------------------------------------------------------------------------------- */
-
-/* y[i, j] = value: the indices become the leading axes. A name defined `anew` may take another shape; what is declared then bounds only what nothing else does. */
-static Value *define_by_index(Evaluator *e, Frame *frame, const Syntax *assign, bool anew, bool has_declared, int declared_rank, const int64_t *declared) {
-  const Syntax *target = assign->assign.target;
-  Index *outer = e->indices, *lefts[OWN_LIMIT];
-  int count = target->subscript.items.count;
-  if (count > OWN_LIMIT) {
-    evaluator_report(e, E2060, target->span, "more than %d axes", OWN_LIMIT);
-    return value_error(e);
-  }
-  bool failed = false;
-  for (int k = 0; k < count && !failed; k++) {
-    const Syntax *item = target->subscript.items.items[k];
-    const char *name;
-    Span span;
-    if (!item_names_index(item, &name, &span)) {
-      Diagnostic *diagnostic = evaluator_report(e, E2008, item->span, "this is no bare index");
-      diagnostic_hint(diagnostic, "`+=` takes any subscript on its left side");
-      failed = true;
-      break;
-    }
-    for (int j = 0; j < k; j++)
-      if (lefts[j]->name == name) evaluator_report(e, E2008, span, "`%s` stands here twice", name), failed = true;
-    lefts[k] = failed ? NULL : index_open(e, frame, name, span);
-    if (lefts[k] == NULL) failed = true;
-    else if (item->kind == SYNTAX_BINARY) index_relation(e, frame, item, lefts[k], &failed);
-    if (!failed && !anew && has_declared && k < declared_rank && lefts[k]->extent < 0) lefts[k]->extent = declared[k];
-  }
-  if (!failed) failed = !bounds_from(e, frame, assign->assign.value, outer);
-  for (int k = 0; k < count && k < declared_rank && !failed && has_declared; k++)
-    if (lefts[k]->extent < 0) lefts[k]->extent = declared[k];
-  Value *value = failed ? value_error(e) : evaluate_tensor(e, frame, assign->assign.value);
-  Value *result = value;
-  if (value->kind != VALUE_ERROR) {
-    int64_t shape[2 * OWN_LIMIT];
-    Coordinate by[BOX_LIMIT];
-    for (int v = 0; v < BOX_LIMIT; v++) by[v] = coordinate_variable(v);
-    for (int k = 0; k < count; k++) {
-      shape[k] = variable_extent(e, value, lefts[k]->variable, target->span);
-      if (shape[k] < 1) failed = true;
-      by[lefts[k]->variable] = coordinate_variable(OWN_VARIABLE + k);
-    }
-    for (int d = 0; d < value->tensor.rank && d + count < OWN_LIMIT; d++) {
-      shape[count + d] = value->tensor.shape[d];
-      by[OWN_VARIABLE + d] = coordinate_variable(OWN_VARIABLE + count + d);
-    }
-    int rank = count + value->tensor.rank;
-    if (rank > OWN_LIMIT) evaluator_report(e, E2060, target->span, "%d axes", rank), failed = true;
-    result = failed ? value_error(e) : value_tensor(e, rank, shape, value->tensor.random, scalar_substitute(e->graph, value->tensor.element, by));
-  }
-  indices_close(e, outer);
-  return result;
-}
-
-/* Opens an index for every name in subscripts that nothing defines. */
-typedef struct Opening { Evaluator *e; Frame *frame; bool in_subscript, failed; } Opening;
-
-static void open_indices(void *context, Syntax *syntax) {
-  Opening *opening = context;
-  bool inside = opening->in_subscript;
-  if (opening->failed) return;
-  if (syntax->kind == SYNTAX_NAME && inside) {
-    if (index_find(opening->e, syntax->name) == NULL && name_find(opening->e, opening->frame, syntax->name, syntax->span) == NULL)
-      opening->failed = index_open(opening->e, opening->frame, syntax->name, syntax->span) == NULL;
-    return;
-  }
-  if (syntax->kind == SYNTAX_REDUCTION) return;            /* its indices are its own */
-  if (syntax->kind == SYNTAX_SUBSCRIPT) {
-    opening->in_subscript = true;
-    for (int k = 0; k < syntax->subscript.items.count; k++) open_indices(opening, syntax->subscript.items.items[k]);
-    opening->in_subscript = inside;
-    if (syntax->subscript.operand->kind != SYNTAX_NAME) open_indices(opening, syntax->subscript.operand);
-    return;
-  }
-  syntax_children(syntax, open_indices, opening);
-}
-
-/* y[f(i)] += value: summed over all indices, dropped outside. */
-static Value *increase_by_index(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, bool has_declared, int declared_rank, const int64_t *declared) {
-  const Syntax *target = assign->assign.target;
-  Index *outer = e->indices;
-  int count = target->kind == SYNTAX_SUBSCRIPT ? target->subscript.items.count : 0;
-  if (old != NULL) {
-    old = value_as_tensor(e, old, target->span);
-    if (old->kind == VALUE_ERROR) return old;
-    has_declared = true, declared_rank = old->tensor.rank, declared = old->tensor.shape;
-  }
-  if (!has_declared) {
-    Diagnostic *diagnostic = evaluator_report(e, E2009, target->span, "its shape is declared nowhere");
-    diagnostic_hint(diagnostic, "declare it as a result: `-> y: [n]`, or give it a value with `=` first");
-    return value_error(e);
-  }
-  if (count > declared_rank) {
-    evaluator_report(e, E2011, target->span, "%d subscripts for %s", count, shape_text(e, declared_rank, declared));
-    return value_error(e);
-  }
-  Opening opening = {e, frame, false, false};
-  open_indices(&opening, (Syntax *)(uintptr_t)target);
-  open_indices(&opening, assign->assign.value);
-  bool failed = opening.failed || !bounds_from(e, frame, assign->assign.value, outer);
-  for (int k = 0; k < count && !failed; k++) {             /* the left bounds an index only where nothing on the right does */
-    const Syntax *item = target->subscript.items.items[k];
-    Index *index = item->kind == SYNTAX_NAME ? index_find(e, item->name) : NULL;
-    if (index != NULL && index->extent < 0) index->extent = declared[k];
-  }
-  Value *value = failed ? value_error(e) : evaluate_tensor(e, frame, assign->assign.value);
-  Value *result = value;
-  if (value->kind != VALUE_ERROR) {
-    int rest = declared_rank - count;
-    bool fits = value->tensor.rank == 0 || (value->tensor.rank == rest && memcmp(value->tensor.shape, declared + count, sizeof(int64_t) * (size_t)rest) == 0);
-    if (!fits) {
-      evaluator_report(e, E2004, assign->assign.value->span, "gives %s, where %s is added to", value_text(e, value), shape_text(e, rest, declared + count));
-      result = value_error(e);
-    } else {
-      Value *whole = value_tensor(e, rest, declared + count, value->tensor.random, value->tensor.element);
-      Coordinate write[RANK_LIMIT], by[BOX_LIMIT];
-      int64_t box[BOX_LIMIT], shape[RANK_LIMIT];
-      int box_rank = 0, rank = 0;
-      bool random = value->tensor.random;
-      uint32_t own_indices = 0, used = value->tensor.element->variables, lefts = 0;
-      for (Index *index = e->indices; index != outer; index = index->outer) own_indices |= 1u << index->variable;
-      Coordinate left[OWN_LIMIT];
-      for (int k = 0; k < count; k++) {
-        Value *subscript = evaluate_tensor(e, frame, target->subscript.items.items[k]);
-        if (subscript->kind == VALUE_ERROR) { indices_close(e, outer); return subscript; }
-        left[k] = scalar_coordinate(subscript->tensor.element);
-        lefts |= subscript->tensor.element->variables;
-        random |= subscript->tensor.random;
-      }
-      used |= lefts | own_indices;
-      for (int v = 0; v < BOX_LIMIT; v++) by[v] = coordinate_constant(0);
-      if (random) {
-        write[rank] = coordinate_variable(box_rank), shape[rank++] = e->evaluation->batch;
-        by[SAMPLE_VARIABLE] = coordinate_variable(box_rank), box[box_rank++] = e->evaluation->batch;
-      }
-      uint32_t free_indices = 0;
-      for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
-        if ((used & 1u << v) == 0) continue;
-        int64_t extent = variable_extent(e, whole, v, target->span);
-        if (extent < 1) failed = true;
-        if ((own_indices & 1u << v) == 0) write[rank] = coordinate_variable(box_rank), shape[rank++] = extent, free_indices |= 1u << v;
-        by[v] = coordinate_variable(box_rank), box[box_rank++] = extent;
-      }
-      for (int d = 0; d < rest; d++) by[OWN_VARIABLE + d] = coordinate_variable(box_rank), box[box_rank++] = declared[count + d];
-      for (int k = 0; k < count; k++) write[rank] = coordinate_substitute(e->graph, &left[k], by), shape[rank++] = declared[k];
-      for (int d = 0; d < rest; d++) write[rank] = by[OWN_VARIABLE + d], shape[rank++] = declared[count + d];
-      if (failed) result = value_error(e);
-      else {
-        Node *node = graph_compute(e->graph, COMBINE_SUM, box_rank, box, random ? 1u : 0u, access_new(e->graph, rank, write), rank, shape, random,
-                                   scalar_substitute(e->graph, whole->tensor.element, by), NULL, assign->span);
-        result = value_of_node(e, node, free_indices);
-        result->tensor.random = random;
-        if (old != NULL) result = apply_binary(e, OPERATOR_ADD, old, result, assign->span, target->span, assign->assign.value->span);
-      }
-    }
-  }
-  indices_close(e, outer);
-  return result;
-}
-
-Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, bool has_declared, int declared_rank, const int64_t *declared) {
-  if (assign->assign.op == OPERATOR_INCREASE) return increase_by_index(e, frame, assign, old, has_declared, declared_rank, declared);
-  return define_by_index(e, frame, assign, old != NULL, has_declared, declared_rank, declared);
 }

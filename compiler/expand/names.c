@@ -223,7 +223,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   Frame frame = frame_top(e, caller->context.training, "");
   frame.scope = scope;
   frame.context.fresh = caller->context.fresh;
-  if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, false, 0, NULL);
+  if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
   if (scope->syntax != NULL && name_is_differentiated(e, scope->syntax, entry->name)) value = value_marked(e, value, syntax->span);
