@@ -222,13 +222,15 @@ START_TEST(draws) {
                          "output shared = min(E[abs(twice(x))])\nnetwork twice(v: [2]) -> [2] { weight w = 1; drop = Scramble; a = drop(v) / v; b = drop(3*v) / (3*v); w * (a - b) }\n"
                          "layer Scramble(v: [2]) { noise u: [2] ~ uniform; v * u }\ntwice minimizes E[sum(twice(x))]\n"
                          "output again = max(E[abs(once(x))])\nnetwork once(v: [2]) -> [2] { weight w = 1; drop = Scramble; w * (drop(v) - drop(v)) }\nonce minimizes E[sum(once(x))]\n"
+                         "output along = E[abs(each(x)[0] - each(x)[1])]\nfn each(v: [n]) -> y: [n] { y[i] = noisy([v[i], v[i]]) / v[i] }\nfn noisy(l) { noise u ~ uniform; u * l[0] }\n"
+                         "output setting = E[abs(given(x)[0] - given(x)[1])]\nfn given(v: [n]) -> y: [n] { s = [1, 2]; y[i] = moved(s[i])(1) / s[i] }\nfn moved(f)(a) { noise u ~ uniform; a * u * f }\n"
                          "output label = E[if c in 0..4 then 1 else 0]\noutput whole = E[abs(c - floor(c))]\n");
   EXPECT(&world, "same", 0);
   EXPECT(&world, "calls", 0);
   EXPECT(&world, "again", 0);
   EXPECT(&world, "label", 1);
   EXPECT(&world, "whole", 0);
-  static const char *const different[] = {"apart", "places", "functions", "turns", "noises", "others", "shared"};
+  static const char *const different[] = {"apart", "places", "functions", "turns", "noises", "others", "shared", "along", "setting"};
   for (int k = 0; k < LENGTH(different); k++) ck_assert_msg(*world_output(&world, different[k]) > 1e-6, "%s draw the same", different[k]);
   world_free(&world);
 }
@@ -413,14 +415,42 @@ START_TEST(constants_and_gradients) {
 }
 END_TEST
 
+/* ---- what never ends is refused, soon ---------------------------------------------------------------------------------------------------------- */
+
+START_TEST(refused) {
+  static const struct { const char *text, *code; } cases[] = {
+    {"fn R(v) = R(v) + R(v)\n", "E2036"}, {"layer L(v) { for i < 1000000 { v = v + 1 }; v }\nfn R(v) = v |> L\n", "E2061"},
+    {"fn deep(n, v) = if n == 0 then v else deep(n - 1, v) + deep(n - 1, 2*v)\nfn R(v) = deep(40, v)\n", "E2061"},
+    {"layer L(v) { for i < 60000 { for j < 60000 { } }; v }\nfn R(v) = v |> L\n", "E2061"}, {"fn R(v: [n]) -> y: [n] { y[i] = R(v + 1)[i] }\n", "E2061"},
+    {"fn deep(n, v) = if n == 0 then v else BRACKETS\nfn R(v) = deep(380, v)\n", "E2036"}, {"fn R(v) = R\nstate s = s + 1\n", "E2048"}, {"fn R(v) = v\ndata y: [len(y)]\n", "E2048"}};
+  Session *session = session_new();
+  const char *brackets = "deep(n - 1, v)", *text = cases[_i].text, *place = strstr(text, "BRACKETS");
+  for (int k = 0; k < 120; k++) brackets = session_format(session, "[%s][0]", brackets);
+  if (place != NULL) text = session_format(session, "%.*s%s%s", (int)(place - text), text, brackets, place + strlen("BRACKETS"));
+  text = session_format(session, "%snetwork N(v: [2]) -> [] = R(v) |> Linear(1) |> scalar\nN minimizes E[N(x)^2]\ndata x: [2]\n"
+                                "train { batch = 3; optimize N by sgd(lr = 0.1); update N }\n", text);
+  ck_assert_ptr_null(model_expand(session, "text.gan", text, strlen(text), false));
+  char *messages;
+  size_t size;
+  FILE *out = open_memstream(&messages, &size);
+  diagnostic_print_all(session, out);
+  fclose(out);
+  ck_assert_msg(strstr(messages, cases[_i].code) != NULL, "not %s but %s", cases[_i].code, messages);
+  free(messages);
+  session_free(session);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("expand semantics");
   TCase *rules = tcase_create("rules");
+  tcase_set_timeout(rules, 60);
   static const TTest *const *const tests[] = {&names, &equal_calls, &calls_again_after_weights_move, &states_thread, &states_carry_derivatives, &reached, &trunk, &definitions_in_train,
                                               &draws, &evaluations, &indices, &layers_along_an_index, &settings, &inference, &initial_values, &constants_and_gradients};
   for (int k = 0; k < LENGTH(tests); k++) tcase_add_test(rules, *tests[k]);
   tcase_add_loop_test(rules, updates_in_a_draw, 0, 11);
   tcase_add_loop_test(rules, objectives, 0, 3);
+  tcase_add_loop_test(rules, refused, 0, 8);
   tcase_add_loop_test(rules, named_objectives, 0, 3);
   suite_add_tcase(suite, rules);
   SRunner *runner = srunner_create(suite);
