@@ -1,0 +1,86 @@
+/* Whole models natively against the interpreter: every routine of every narrow example, from its file through all passes to machine code, on the same inputs and draws. */
+#include "expand_check.h"
+#include "schedule_run.h"
+
+typedef struct Inputs { const Model *model; int count; Node *nodes[4096]; } Inputs;
+
+static void add_input(void *context, Node *node) {
+  Inputs *inputs = context;
+  for (int k = 0; k < inputs->count; k++)
+    if (inputs->nodes[k] == node) return;
+  if (node->kind == NODE_INPUT) inputs->nodes[inputs->count++] = node;
+}
+
+/* What may stand in a tensor: second moments and counts are positive, all else is spread around 0. Exact in float32. */
+static double input_number(const ModelTensor *tensor, int64_t i) {
+  DrawCounters counters = {.seed = 7};
+  double uniform = draw_uniform(counters, tensor->stream + (uint64_t)tensor->role * 977 + (uint64_t)node_size(tensor->input), 0, i);
+  if (tensor->role == ROLE_COUNTER) return 1 + floor(3 * uniform);
+  if (tensor->role == ROLE_OPTIMIZER_STATE || tensor->role == ROLE_STATE || tensor->role == ROLE_SETTING || tensor->role == ROLE_LOCAL) return 0.25 + 0.5 * uniform;
+  return 1.5 * uniform - 0.75;
+}
+
+static void check_routine(Session *session, Target *target, const Model *model, const ModelRoutine *routine, RegisterType real, double tolerance) {
+  Inputs inputs = {.model = model};
+  graph_walk(model->graph, &routine->effects, add_input, &inputs);
+  for (int k = 0; k < routine->effects.count; k++) add_input(&inputs, routine->effects.items[k].target);
+  Interpreter *interpreter = interpreter_new(model->graph);
+  NativeRun *run = run_new(session, target, model->graph, routine->effects, real);
+  run->counters = (DrawCounters){.seed = 3, .round = 2, .ordinal = 1};
+  interpreter_draws(interpreter, run->counters);
+  for (int k = 0; k < inputs.count; k++) {
+    const ModelTensor *tensor = NULL;
+    for (int t = 0; t < model->tensor_count; t++)
+      if (model->tensors[t].input == inputs.nodes[k]) tensor = &model->tensors[t];
+    ck_assert_ptr_nonnull(tensor);
+    int64_t size = node_size(inputs.nodes[k]);
+    double *numbers = malloc((size_t)size * sizeof *numbers);
+    for (int64_t i = 0; i < size; i++) numbers[i] = input_number(tensor, i);
+    interpreter_set(interpreter, inputs.nodes[k], numbers);
+    run_set(run, inputs.nodes[k], numbers);
+    free(numbers);
+  }
+  run_steps(run);
+  for (int k = 0; k < routine->effects.count; k++) {
+    const Effect *effect = &routine->effects.items[k];
+    int64_t size = node_size(effect->target);
+    double *native = malloc((size_t)size * sizeof *native);
+    run_get(run, effect->target, native);
+    double far = distance(native, interpreter_value(interpreter, effect->value), size);
+    ck_assert_msg(far <= tolerance, "%s of %s: %s is %.2e away", routine->name, model->name, effect->target->name, far);
+    free(native);
+  }
+  run_free(run);
+  interpreter_free(interpreter);
+}
+
+static const char *const models[] = {"gan", "wgan", "wgan_gp", "ring", "features"};
+static const struct { const char *march; RegisterType real; double tolerance; } settings[] = {
+  {"native", REGISTER_F64, 1e-12}, {"native", REGISTER_F32, 1e-5}, {"x86-64-v3", REGISTER_F32, 1e-5},
+};
+
+START_TEST(native_is_the_interpreter) {
+  int setting = _i / LENGTH(models), name = _i % LENGTH(models);
+  Session *session = session_new();
+  Target *target = target_new(session, settings[setting].march);
+  ck_assert_ptr_nonnull(target);
+  Model *model = model_read(session, models[name], false);
+  model_differentiate(model);
+  model_pass(model, transform_simplify, "simplify");
+  ck_assert_int_gt(model->routine_count, 0);
+  for (int r = 0; r < model->routine_count; r++) check_routine(session, target, model, &model->routines[r], settings[setting].real, settings[setting].tolerance);
+  session_free(session);
+} END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("native models");
+  TCase *tests = tcase_create("routines");
+  tcase_set_timeout(tests, 240);
+  tcase_add_loop_test(tests, native_is_the_interpreter, 0, LENGTH(settings) * LENGTH(models));
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
