@@ -80,9 +80,9 @@ static void *worker_main(void *argument) {
   struct Worker *worker = argument;
   Pool *pool = worker->pool;
   start_apart(pool, worker->number);
-  uint32_t heard = 0;
-  while (!atomic_load(&pool->ending)) {
-    uint32_t bell = atomic_load(&pool->bell);
+  for (;;) {
+    uint32_t heard = atomic_load(&pool->bell);             /* before all else: what is asked for after this rings again */
+    if (atomic_load(&pool->ending)) return NULL;
     uint64_t state = atomic_load(&pool->state);
     while (job_is_open(state))
       if (atomic_compare_exchange_weak(&pool->state, &state, state + 1)) {
@@ -90,10 +90,8 @@ static void *worker_main(void *argument) {
         atomic_fetch_sub_explicit(&pool->state, 1, memory_order_release);
         break;
       }
-    heard = bell;
     wait_for_bell(pool, heard);
   }
-  return NULL;
 }
 
 void pool_run(Pool *pool, Task task, void *context, int64_t chunks) {

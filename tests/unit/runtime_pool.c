@@ -1,5 +1,6 @@
 /* The pool and the blocks: every chunk runs once, on any number of threads; jobs follow each other without mixing; what lies outside a block cannot be touched. */
 #include <check.h>
+#include <immintrin.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -57,6 +58,19 @@ static void halve(void *context, int64_t chunk, int worker) {
   volatile float tiny = 1.1754944e-38f;
   ((float *)context)[chunk] = tiny / 2;
 }
+
+/* A pool that ends while its workers have just begun, or are about to sleep, ends all the same. */
+START_TEST(test_pools_end_whenever_they_are_asked) {
+  Problem problem;
+  for (int turn = 0; turn < 3000; turn++) {
+    Pool *pool = pool_create(2 + turn % 3, false, &problem);
+    static Marks marks;
+    marks.threads = 4;
+    if (turn % 4 != 0) pool_run(pool, mark, &marks, turn % 5);
+    for (int wait = 0; wait < turn % 512; wait++) _mm_pause();
+    pool_free(pool);
+  }
+} END_TEST
 
 START_TEST(test_denormals_are_flushed_in_every_thread) {
   Problem problem;
@@ -118,6 +132,7 @@ int main(void) {
   tcase_set_timeout(tests, 30);
   tcase_add_test(tests, test_every_chunk_runs_once);
   tcase_add_test(tests, test_jobs_do_not_mix);
+  tcase_add_test(tests, test_pools_end_whenever_they_are_asked);
   tcase_add_test(tests, test_denormals_are_flushed_in_every_thread);
   tcase_add_test(tests, test_blocks_are_zero_and_aligned);
   tcase_add_test_raise_signal(tests, test_no_write_behind_a_block, SIGSEGV);
