@@ -155,6 +155,7 @@ static const char *const items[] = {
   "w*x |> BatchStandard", "w |> Affine", "w*x |> BatchNorm", "w*x |> BatchNorm(momentum = 0.5, init = constantly(0.5))", "w |> LayerNorm", "onehot(d) + w[1]",
   "gradient_penalty(slant, x + w, 2*w)", "slope(slant, w)", "linear_decay(w, -1, 1)", "cosine_ramp(w, 1, 2)", "exp(w) + log(w^2 + 1) + sqrt(w^2 + 1) + abs(w) + sign(w) + sin(w) + cos(w)",
   "tanh(w) + sigmoid(w) + erf(w) + floor(w) * w + ceil(w) * w + round(w) * w + log2(w^2 + 1)", "max(w, x) + min(w, x) + max(w) + min(w) + mean(w)", "2^w + (w^2 + 1)^w + w^3 + (w^2 + 1)^-1.5",
+  "sgd(0.1, 0.5)(w, w^2)", "rmsprop(0.1)(w, w^2 + 0.1)", "adam(0.1)(w, w^2 + 0.1)", "adamw(0.1)(w, w^2 + 0.1)", "clipped(0.1, sgd(0.1))(w, w^2, [w^2, w])",
   "w % 0.3 + w // 0.3 * w", "if w > 0 and not (w > 0.3) or w == 0 then w^2 else x*w", "if w in -0.3..0.3 then w^2 else -w",
 };
 
