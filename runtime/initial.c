@@ -33,7 +33,8 @@ static bool run_initial_routines(Execution *execution, Problem *problem) {
 
 bool initial_values(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
-  for (int64_t k = 0; k < model->tensor_count; k++)
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    if (model->tensors[k].role == ROLE_SETTING) continue;  /* set when the session opens: people may have chosen another value */
     switch ((InitialKind)model->tensors[k].initial) {
       case INITIAL_CONSTANT:                               /* fresh memory is 0 already, and untouched pages cost nothing */
         if (model->tensors[k].initial_a != 0) fill_constant(execution, k, model->tensors[k].initial_a);
@@ -43,5 +44,6 @@ bool initial_values(Execution *execution, Problem *problem) {
       case INITIAL_NONE:
       case INITIAL_ROUTINE: break;
     }
+  }
   return run_initial_routines(execution, problem);
 }

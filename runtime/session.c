@@ -110,6 +110,8 @@ bool options_fit_model(const Options *options, const Model *model, Problem *prob
 
 static bool apply_settings(Session *session, const Json *config, Problem *problem) {
   const Model *model = &session->trainer->model;
+  for (int64_t k = 0; k < model->tensor_count; k++)        /* those that the build fixed are read too */
+    if (model->tensors[k].role == ROLE_SETTING) execution_set_scalar(&session->execution, k, model->tensors[k].initial_a);
   for (int64_t k = 0; k < model->setting_count; k++) {
     const SettingRecord *setting = &model->settings[k];
     const Json *stored = json_find(json_find(config, "settings"), setting->name);

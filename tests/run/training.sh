@@ -25,6 +25,19 @@ for example in examples/*.gan; do
   done
 done
 
+# A setting given to the trainer is the one that trains, is written down, and comes back with the run.
+printf '%s\n' 'rate = 0.01' 'data x: [2] from "ring"' 'network D(x: [2]) -> [] = x |> Linear(1) |> scalar' 'D minimizes E[(D(x) - 1)^2]' \
+  'train { batch = 4; optimize D by sgd(lr = rate); update D }' >"$work/setting.gan"
+if status 0 "$GANC" build "$work/setting.gan" -o "$work/setting"; then
+  status 0 "$work/setting" train --steps 2 --run "$work/slow"
+  status 0 "$work/setting" train --steps 2 --set rate=0.5 --run "$work/fast"
+  grep -q '"rate": 0.5' "$work/fast/config.json" || fail 'config.json does not say what --set chose'
+  same "$(newest "$work/slow")" "$(newest "$work/fast")" && fail '--set rate=0.5 changes nothing'
+  status 0 "$work/setting" train --steps 4 --resume --run "$work/fast"
+  status 0 "$work/setting" train --steps 4 --set rate=0.5 --run "$work/whole"
+  same "$(newest "$work/whole")" "$(newest "$work/fast")" || fail 'a resumed run forgets what --set chose'
+fi
+
 # A broken compiler cannot reach this: at least seven of the eight modes of the ring, four samples in five within three deviations of one.
 if [ "$SANITIZE" = 0 ]; then
   status 0 "$work/ring" train --seed 1 --run "$work/learned"
