@@ -90,10 +90,7 @@ static bool print_json(const Model *model, int64_t output, const char *spec, con
     json_put_number(json, "reverse_kl", e->modes.reverse_divergence);
   }
   json_close(json);
-  const char *text = json_writer_text(json);
-  bool fine = text && fputs(text, stdout) >= 0;
-  json_writer_free(json);
-  return fine || problem_set(problem, "the text could not be written");
+  return json_writer_print(json, stdout, problem);
 }
 
 int command_eval(Trainer *trainer) {

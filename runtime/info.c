@@ -267,10 +267,7 @@ static bool print_json(const Summary *summary, Problem *problem) {
   put_lists(json, summary->model);
   put_tensors(json, summary->model);
   json_close(json);
-  const char *text = json_writer_text(json);
-  bool fine = text && fputs(text, stdout) >= 0;
-  json_writer_free(json);
-  return fine || problem_set(problem, "the text could not be written");
+  return json_writer_print(json, stdout, problem);
 }
 
 int command_info(Trainer *trainer) {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "runtime/abi.h"
 
@@ -91,6 +92,7 @@ void json_put_bool(JsonWriter *writer, const char *key, bool truth);
 void json_put_null(JsonWriter *writer, const char *key);
 const char *json_writer_text(JsonWriter *writer);                         /* ends with a newline; valid until the writer is freed */
 void json_writer_free(JsonWriter *writer);
+bool json_writer_print(JsonWriter *writer, FILE *out, Problem *problem);   /* its text; then it is freed */
 
 /* ---- data/elements.c: stored numbers -------------------------------------------------------------------------------- */
 

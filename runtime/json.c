@@ -323,6 +323,13 @@ void json_writer_free(JsonWriter *writer) {
   free(writer);
 }
 
+bool json_writer_print(JsonWriter *writer, FILE *out, Problem *problem) {
+  const char *text = json_writer_text(writer);
+  bool fine = text && fputs(text, out) >= 0;
+  json_writer_free(writer);
+  return fine || problem_set(problem, "the text could not be written");
+}
+
 static void writer_put(JsonWriter *writer, const char *bytes, size_t length) {
   if (writer->failed) return;
   if (writer->length + length + 1 > writer->capacity) {

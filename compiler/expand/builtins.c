@@ -121,7 +121,7 @@ static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const
   for (int d = 0; d < lead; d++) whole[d] = node->shape[d];
   for (int d = 0; d < rank; d++) whole[lead + d] = shape[d];
   Node *reshaped = graph_reshape(e->graph, node, lead + rank, whole, arguments->span);
-  Value *result = value_of_node(e, reshaped, value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1));
+  Value *result = value_of_node(e, reshaped, element_indices(value->tensor.element));
   result->tensor.random = value->tensor.random;
   result->tensor.truth = value->tensor.truth;
   return result;
@@ -228,7 +228,7 @@ static Value *run_constant(Evaluator *e, Frame *frame, const Builtin *self, cons
   if (value->kind == VALUE_ERROR) return value;
   Node *node = value_node(e, value, arguments->span);
   if (node == NULL) return value_error(e);
-  Value *result = value_of_node(e, graph_constant(e->graph, node, arguments->span), value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1));
+  Value *result = value_of_node(e, graph_constant(e->graph, node, arguments->span), element_indices(value->tensor.element));
   result->tensor.random = value->tensor.random;
   result->tensor.truth = value->tensor.truth;
   return result;
@@ -252,7 +252,7 @@ Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call) {
   }
   Value *value = evaluate_tensor(e, frame, of);
   if (value->kind == VALUE_ERROR || target->kind == VALUE_ERROR) return value_error(e);
-  if (value->tensor.rank != 0 || (value->tensor.element->variables >> INDEX_VARIABLE) != 0) {
+  if (value->tensor.rank != 0 || element_indices(value->tensor.element) != 0) {
     Diagnostic *diagnostic = evaluator_report(e, E3003, of->span, "this is %s%s", value_text(e, value), value->tensor.rank == 0 ? " for every index" : "");
     diagnostic_hint(diagnostic, "`sum(…)` makes one number of it");
     return value_error(e);

@@ -169,7 +169,7 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
 
 /* Indices that a value depends on. */
 static uint32_t value_indices(const Value *value) {
-  uint32_t indices = value->kind == VALUE_TENSOR ? value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1) : 0;
+  uint32_t indices = value->kind == VALUE_TENSOR ? element_indices(value->tensor.element) : 0;
   for (int k = 0; value->kind == VALUE_LIST && k < value->list.count; k++) indices |= value_indices(value->list.items[k]);
   for (int k = 0; value->kind == VALUE_RECORD && k < value->record.count; k++) indices |= value_indices(value->record.items[k].value);
   return indices;

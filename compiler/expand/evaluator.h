@@ -102,7 +102,6 @@ struct Frame {
   int floor;                                               /* names below it belong to an outer scope */
   const char *loop;                                        /* "[3]" */
   bool in_train;
-  const Syntax *declared_result;
 };
 
 /* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none. */
@@ -159,7 +158,6 @@ struct Evaluator {
   uint64_t served_objectives;                              /* set of those that an update serves */
   bool checking;                                           /* names are looked at, not mentioned */
   const char **labels; int label_count;                    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
-  const char **instance_paths; int instance_count, instance_capacity;
   int batch;                                               /* of the evaluation to come */
   int stream_count, stream_capacity; struct Stream { uint64_t hash; const char *name; } *streams;
   int ordinal;                                             /* of the next counted evaluation of the round */
@@ -206,7 +204,7 @@ Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t
 int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span span);     /* 0 after a report */
 /* element with own variable k replaced by `to + k`, for all k */
 const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int by);
-const Scalar *element_substitute(Evaluator *e, const Scalar *element, int variable, Coordinate by);
+uint32_t element_indices(const Scalar *element);                     /* the set of index variables that it depends on */
 
 /* ---- expressions.c --------------------------------------------------------------------------------------------------------------------- */
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
@@ -333,7 +331,6 @@ Value *objective_value(Evaluator *e, int objective);
 bool train_scan(Evaluator *e, const Syntax *train);                 /* length, batch and optimizers, before anything is evaluated */
 void train_run(Evaluator *e, const Syntax *train);
 void train_check_optimizers(Evaluator *e, const Syntax *train);
-void outputs_run(Evaluator *e);
 void diagnoses_make(Evaluator *e);
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span);
 Frame frame_top(Evaluator *e, bool training, const char *path);

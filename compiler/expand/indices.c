@@ -273,7 +273,7 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
   if (!inside && value->tensor.element->op != OP_READ) {   /* outside it is 0, and only a read knows what is outside */
     Node *node = value_node(e, value, span);
     if (node == NULL) return value_error(e);
-    Value *stored = value_of_node(e, node, value->tensor.element->variables & ~((1u << INDEX_VARIABLE) - 1));
+    Value *stored = value_of_node(e, node, element_indices(value->tensor.element));
     stored->tensor.random = value->tensor.random;
     value = stored;
   }

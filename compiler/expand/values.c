@@ -60,15 +60,7 @@ const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int s
   return scalar_substitute(e->graph, element, by);
 }
 
-const Scalar *element_substitute(Evaluator *e, const Scalar *element, int variable, Coordinate coordinate) {
-  if ((element->variables & 1u << variable) == 0) return element;
-  Coordinate by[BOX_LIMIT];
-  identity_map(by);
-  by[variable] = coordinate;
-  return scalar_substitute(e->graph, element, by);
-}
-
-static uint32_t index_variables(const Scalar *element) { return element->variables & ~((1u << INDEX_VARIABLE) - 1); }
+uint32_t element_indices(const Scalar *element) { return element->variables & ~((1u << INDEX_VARIABLE) - 1); }
 
 int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span span) {
   if (variable == SAMPLE_VARIABLE) return e->evaluation->batch;
@@ -105,7 +97,7 @@ static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, S
   identity_map(layout.by);
   int order[BOX_LIMIT], count = 0;
   if (tensor->tensor.random && (summed & 1u << SAMPLE_VARIABLE) == 0) order[count++] = SAMPLE_VARIABLE;
-  layout.indices = index_variables(tensor->tensor.element) & ~summed;
+  layout.indices = element_indices(tensor->tensor.element) & ~summed;
   for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
     if (layout.indices & 1u << v) order[count++] = v;
   for (int d = 0; d < tensor->tensor.rank; d++)
@@ -180,7 +172,7 @@ Value *value_stored(Evaluator *e, Value *value, Span span) {
     if ((value->tensor.element->variables & 1u << v) && e->by_variable[v]->extent < 0) return value;
   Node *node = value_node(e, value, span);
   if (node == NULL) return value_error(e);
-  Value *stored = value_of_node(e, node, index_variables(value->tensor.element));
+  Value *stored = value_of_node(e, node, element_indices(value->tensor.element));
   stored->tensor.random = value->tensor.random;
   stored->tensor.truth = value->tensor.truth;
   stored->tensor.classes = value->tensor.classes;
@@ -188,7 +180,7 @@ Value *value_stored(Evaluator *e, Value *value, Span span) {
 }
 
 Value *value_marked(Evaluator *e, Value *value, Span span) {
-  if (value->kind != VALUE_TENSOR || index_variables(value->tensor.element) != 0) return value;
+  if (value->kind != VALUE_TENSOR || element_indices(value->tensor.element) != 0) return value;
   Node *node = value_node(e, value, span);
   if (node == NULL) return value_error(e);
   if (node->kind != NODE_MARK && node->kind != NODE_INPUT) node = graph_mark(e->graph, node, span);

@@ -328,7 +328,7 @@ bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
     diagnostic_hint(diagnostic, "take the expectation: `E[…]`");
     return false;
   }
-  if (value->tensor.element->variables >> INDEX_VARIABLE != 0) {
+  if (element_indices(value->tensor.element) != 0) {
     evaluator_report(e, E3008, span, "what `%s` becomes differs from index to index", tensor->name);
     return false;
   }

@@ -179,11 +179,6 @@ static void print_with_names(Printer *printer, const Scalar *root) {
   list_free(&order);
 }
 
-void scalar_print(const Scalar *scalar, FILE *out) {
-  Printer printer = {.out = out};
-  print_with_names(&printer, scalar);
-}
-
 static void print_compute(FILE *out, const Node *node) {
   Printer printer = {.out = out, .batch = node->batch_variables};
   if (node_is_map(node)) fputs(" map", out);

@@ -62,7 +62,6 @@ Graph *builder_graph(Builder *builder) { return builder->graph; }
 Session *builder_session(Builder *builder) { return builder->session; }
 int builder_lanes(const Builder *builder) { return builder->lanes; }
 RegisterType builder_real(const Builder *builder) { return builder->options->real; }
-const Machine *builder_machine(const Builder *builder) { return builder->options->machine; }
 void builder_chunks(Builder *builder, int64_t chunks) { builder->program->chunks = chunks; }
 void builder_tile(Builder *builder) { builder->program->tile = true; }
 

@@ -459,13 +459,6 @@ void express_store(Builder *builder, const Point *point, const View *view, const
   builder_store(builder, address, value, accumulate);
 }
 
-int express_lanes(const Builder *builder, const Point *point, const Scalar *scalar) {
-  if (point->lane_variable >= 0)
-    for (int v = 0; v < point->variables; v++)
-      if ((scalar->variables >> v & 1) != 0 && lane_step(point, point->at[v]) != 0) return builder_lanes(builder);
-  return 1;
-}
-
 /* Machine operations of one evaluation; what is shared is counted once per mention, which is good enough to compare. */
 double scalar_cost(const Scalar *scalar) {
   enum { RANDOM_COST = 30 };

@@ -46,7 +46,6 @@ Graph *builder_graph(Builder *builder);
 Session *builder_session(Builder *builder);
 int builder_lanes(const Builder *builder);
 RegisterType builder_real(const Builder *builder);
-const Machine *builder_machine(const Builder *builder);
 int builder_buffer(Builder *builder, StoredValue *value, bool written);
 int64_t builder_workspace(Builder *builder, int64_t elements);            /* elements of `real`, aligned to lines; returns the first */
 int builder_register(Builder *builder, RegisterType type, int lanes, int count);
@@ -111,7 +110,6 @@ Address express_address(Builder *builder, const Point *point, const View *view, 
 void express_store(Builder *builder, const Point *point, const View *view, const Access *access, Operand value, bool accumulate);
 /* 1 lane or lanes of truth: low <= affine < high */
 Operand express_between(Builder *builder, const Point *point, Affine affine, int64_t low, int64_t high);
-int express_lanes(const Builder *builder, const Point *point, const Scalar *scalar);
 double scalar_cost(const Scalar *scalar);
 
 /* ---- residue.c: which points of a box land where ------------------------------------------------------------------------- */
