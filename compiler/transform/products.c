@@ -79,9 +79,11 @@ static const Scalar *multiply_apart(Graph *graph, const Node *node, const Factor
   int64_t shape[RANK_LIMIT], box[BOX_LIMIT];
   int rank = 0;
   uint32_t all = a->variables | b->variables, batch = kept & node->batch_variables;
+  /* Two sets, not `(is a sample) != (turn == 0)`: of that comparison of comparisons gcc 12.2 makes, at -O2, "is a sample" in both turns. */
+  const uint32_t turns[2] = {batch, kept & ~batch};
   for (int turn = 0; turn < 2; turn++)
     for (int v = 0; v < node->box_rank; v++) {
-      if ((kept >> v & 1) == 0 || ((batch >> v & 1) != 0) != (turn == 0)) continue;
+      if ((turns[turn] >> v & 1) == 0) continue;
       if (rank == RANK_LIMIT) return NULL;
       write[rank] = coordinate_variable(v);
       shape[rank++] = node->box[v];
