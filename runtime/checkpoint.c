@@ -1,10 +1,11 @@
 /* Checkpoints: one safetensors file with every weight, state and optimizer state under its name, and in its metadata where the run stands.
    Takes views of tensors; returns them filled, with a report of what did not match by name or shape. A file that says it is a checkpoint must carry a checksum, over all its
-   bytes, that holds. Never loads part of a damaged file. */
+   bytes, that holds. Never loads part of a damaged file, and neither writes nor loads what is no finite number. */
 #include "runtime/io.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,22 @@ struct Checkpoint {
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------------- */
 
+bool tensors_are_finite(const TensorView *views, size_t count, Problem *problem) {
+  for (size_t i = 0; i < count; i++) {
+    double value;
+    int64_t element = tensor_view_not_finite(&views[i], &value);
+    if (element < 0) continue;
+    char *place = tensor_view_place(&views[i], element);
+    problem_set(problem, "%s is %s", place ? place : views[i].name, number_word(value));
+    free(place);
+    return false;
+  }
+  return true;
+}
+
 bool checkpoint_write(const char *path, const CheckpointState *state, const TensorView *views, size_t count, Problem *problem) {
   enum { FIXED = 6 };
+  if (!tensors_are_finite(views, count, problem)) return false;
   size_t pairs = FIXED + state->count_count, made = 0;
   TextPair *metadata = system_allocate(pairs * sizeof *metadata);
   char **texts = system_allocate((3 + 2 * state->count_count) * sizeof *texts);
@@ -69,8 +84,10 @@ static bool read_state(Checkpoint *checkpoint, Problem *problem) {
   if (!safetensors_metadata(file, "checksum")) return problem_set(problem, "%s is damaged: a checkpoint without a checksum", checkpoint_path(checkpoint));
   static const char *const keys[3] = { "step", "image", "seed" };
   uint64_t numbers[3];
-  for (int i = 0; i < 3; i++)
-    if (!read_number(checkpoint, keys[i], safetensors_metadata(file, keys[i]), i < 2, &numbers[i], problem)) return false;
+  for (int i = 0; i < 3; i++) {
+    if (!read_number(checkpoint, keys[i], safetensors_metadata(file, keys[i]), false, &numbers[i], problem)) return false;
+    if (i < 2 && numbers[i] > INT64_MAX) return problem_set(problem, "%s: metadata \"%s\" is beyond 2^63", checkpoint_path(checkpoint), keys[i]);
+  }
   const char *model = safetensors_metadata(file, "model"), *source = safetensors_metadata(file, "source");
   checkpoint->state = (CheckpointState){ .step = (int64_t)numbers[0], .image = (int64_t)numbers[1], .seed = numbers[2], .model = model ? model : "", .source_hash = source ? source : "" };
   const Json *all = safetensors_metadata_all(file);
@@ -175,6 +192,24 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
   return fine || problem_out_of_memory(problem, path, count * sizeof *names);
 }
 
+/* What was read is finite; else what the file holds tells whether it is at fault or the view's type is too narrow. */
+static bool check_loaded(const Checkpoint *checkpoint, const StoredTensor *stored, const TensorView *view, Problem *problem) {
+  double value;
+  int64_t element = tensor_view_not_finite(view, &value);
+  if (element < 0) return true;
+  StoredTensor one = *stored;
+  TensorView scalar = { .name = view->name, .type = STORAGE_F64, .data = &value };
+  one.bytes = element_bytes(stored->type);
+  one.offset += (uint64_t)element * one.bytes;
+  if (!safetensors_read(checkpoint->file, &one, &scalar, problem)) return false;
+  char *place = tensor_view_place(view, element);
+  if (isfinite(value))
+    problem_set(problem, "%s: %s is %g, which float32 cannot hold; a trainer built with --real f64 can", checkpoint_path(checkpoint), place ? place : view->name, value);
+  else problem_set(problem, "%s: %s is %s; these weights are of no use, take an earlier file", checkpoint_path(checkpoint), place ? place : view->name, number_word(value));
+  free(place);
+  return false;
+}
+
 bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report, Problem *problem) {
   LoadReport own;
   if (!report) report = &own;
@@ -189,7 +224,7 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
   for (size_t i = 0; fine && i < count; i++) {
     const StoredTensor *stored = safetensors_find(checkpoint->file, views[i].name);
     if (!stored || !shapes_equal(stored, &views[i])) continue;
-    fine = safetensors_read(checkpoint->file, stored, &views[i], problem);
+    fine = safetensors_read(checkpoint->file, stored, &views[i], problem) && check_loaded(checkpoint, stored, &views[i], problem);
     report->loaded += fine;
   }
   if (report == &own) load_report_release(&own);

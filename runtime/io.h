@@ -114,6 +114,9 @@ typedef struct TensorView { const char *name; StorageType type; int64_t rank; in
 
 TensorView tensor_view(const TensorRecord *record, void *block);          /* block: start of the block that record->offset counts in */
 int64_t tensor_view_size(const TensorView *view);                         /* elements */
+/* "D.Linear_1.W[3, 0]": an element by its row-major number, for messages; on the heap. */
+char *tensor_view_place(const TensorView *view, int64_t element);
+const char *number_word(double value);                                    /* of what is no finite number: "not a number", "infinite", "minus infinity" */
 
 /* ---- safetensors.c --------------------------------------------------------------------------------------------------- */
 
@@ -132,6 +135,8 @@ const char *safetensors_metadata(const SafeTensors *file, const char *key);     
 const Json *safetensors_metadata_all(const SafeTensors *file);                        /* an object of texts, or NULL */
 /* The tensor's numbers, converted, into the view. The number of elements must agree. */
 bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const TensorView *view, Problem *problem);
+/* The row-major number of the first element that is NaN or infinite, and its value; -1: none is. */
+int64_t tensor_view_not_finite(const TensorView *view, double *value);
 /* Written aside, synced, renamed. The key "checksum" is added to the metadata: crc32 of the whole file with its eight digits as 0. */
 bool safetensors_write(const char *path, const TensorView *views, size_t count, const TextPair *metadata, size_t metadata_count, Problem *problem);
 /* Compares the checksum; a file without one passes. Reads all of the file. */
@@ -157,7 +162,9 @@ typedef struct LoadReport {
   char *text;                                              /* a line for each that was not loaded, "" if all is well */
 } LoadReport;
 
-/* `views`: the tensors whose role is WEIGHT, STATE or OPTIMIZER_STATE. */
+/* Are all of them finite numbers? Else the first that is not is named: "D.b[3] is not a number". */
+bool tensors_are_finite(const TensorView *views, size_t count, Problem *problem);
+/* `views`: the tensors whose role is WEIGHT, STATE or OPTIMIZER_STATE. Not finite ones are a problem, before anything is written. */
 bool checkpoint_write(const char *path, const CheckpointState *state, const TensorView *views, size_t count, Problem *problem);
 /* Any safetensors file. Its checksum, where it has one, is compared. */
 Checkpoint *checkpoint_open(const char *path, Problem *problem);
@@ -166,7 +173,7 @@ const char *checkpoint_path(const Checkpoint *checkpoint);
 /* NULL with a Problem: the file holds weights only (no position to go on from). Lives as long as the checkpoint. */
 const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem);
 /* Loads every view that the file has under its name with its shape. whole: unless all agree (left over ones included), touches nothing and returns false.
-   report may be NULL; else release it in any case. */
+   What is not finite, in the file or in the view's type, is a problem that names tensor and element; the views then hold anything. report may be NULL; else release it in any case. */
 bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report, Problem *problem);
 void load_report_release(LoadReport *report);
 
@@ -186,7 +193,8 @@ bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *probl
 bool run_folder_trim_stats(RunFolder *folder, int64_t step, Problem *problem);
 /* samples/<name>-<step>.<ending>; creates the folder; on the heap, NULL with a problem. */
 char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, const char *ending, Problem *problem);
-/* checkpoints/step-<step>.safetensors; then removes all but the newest `keep` (0: keeps all). A failure leaves the earlier ones as they are. */
+char *run_folder_checkpoint_path(const char *directory, int64_t step);    /* DIR/checkpoints/step-<step>.safetensors, on the heap */
+/* Writes that file; then removes all but the newest `keep` (0: keeps all). A failure leaves the earlier ones as they are. */
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count, int keep, Problem *problem);
 /* The newest checkpoint of a run's directory that passes its checks. `notes`, on the heap, has a line for each damaged one that was passed over ("" if none);
    may be NULL. Needs no lock. */

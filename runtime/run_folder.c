@@ -231,7 +231,7 @@ static int compare_steps(const void *a, const void *b) {
   return (x < y) - (x > y);                                /* the newest first */
 }
 
-static char *checkpoint_file(const char *directory, int64_t step) { return text_format("%s/checkpoints/step-%06" PRId64 ".safetensors", directory, step); }
+char *run_folder_checkpoint_path(const char *directory, int64_t step) { return text_format("%s/checkpoints/step-%06" PRId64 ".safetensors", directory, step); }
 
 /* A folder that is not there has none. The list is to be freed in any case. */
 static bool list_checkpoints(const char *directory, Steps *list, Problem *problem) {
@@ -267,7 +267,7 @@ static bool remove_old(const RunFolder *folder, int64_t newest, int keep, Proble
   int kept = 0;
   for (size_t i = 0; fine && i < list.count; i++) {
     if (list.steps[i] > newest || ++kept <= keep) continue;
-    char *path = checkpoint_file(folder->path, list.steps[i]);
+    char *path = run_folder_checkpoint_path(folder->path, list.steps[i]);
     if (!path) fine = problem_out_of_memory(problem, "a path", 64);
     else if (unlink(path) < 0) fine = problem_set_errno(problem, errno, "cannot remove the old checkpoint %s", path);
     free(path);
@@ -277,7 +277,7 @@ static bool remove_old(const RunFolder *folder, int64_t newest, int keep, Proble
 }
 
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count, int keep, Problem *problem) {
-  char *path = checkpoint_file(folder->path, state->step);
+  char *path = run_folder_checkpoint_path(folder->path, state->step);
   bool fine = path ? checkpoint_write(path, state, views, count, problem) : problem_out_of_memory(problem, folder->path, 64);
   free(path);
   return fine && (keep <= 0 || remove_old(folder, state->step, keep, problem));
@@ -291,7 +291,7 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
   bool fine = list_checkpoints(directory, &list, problem);
   if (notes) *notes = NULL;
   for (size_t i = 0; fine && !checkpoint && i < list.count; i++) {
-    char *path = checkpoint_file(directory, list.steps[i]);
+    char *path = run_folder_checkpoint_path(directory, list.steps[i]);
     checkpoint = path ? checkpoint_open(path, &damage) : NULL;
     if (checkpoint && !checkpoint_state(checkpoint, &damage)) {
       checkpoint_close(checkpoint);

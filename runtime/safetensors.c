@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,35 @@ static bool view_is_dense(const TensorView *view) {
 }
 
 static ElementType storage_element(StorageType type) { return type == STORAGE_F64 ? ELEMENT_F64 : ELEMENT_F32; }
+
+/* A number is not finite where all bits of its exponent are set. Block by block, so that asking costs a few vector instructions where all is well. */
+static int64_t first_not_finite(const void *numbers, StorageType type, int64_t count) {
+  enum { BLOCK = 1024 };
+  const uint32_t *single = numbers, single_mask = UINT32_C(0x7f800000);
+  const uint64_t *wide = numbers, wide_mask = UINT64_C(0x7ff0000000000000);
+  for (int64_t first = 0; first < count; first += BLOCK) {
+    int64_t end = count - first < BLOCK ? count : first + BLOCK;
+    uint64_t found = 0;
+    if (type == STORAGE_F64)
+      for (int64_t i = first; i < end; i++) found |= (wide[i] & wide_mask) == wide_mask;
+    else
+      for (int64_t i = first; i < end; i++) found |= (single[i] & single_mask) == single_mask;
+    for (int64_t i = first; found && i < end; i++)
+      if (!isfinite(element_read(storage_element(type), numbers, i))) return i;
+  }
+  return -1;
+}
+
+int64_t tensor_view_not_finite(const TensorView *view, double *value) {
+  bool dense = view_is_dense(view);
+  int64_t size = tensor_view_size(view), element = dense ? first_not_finite(view->data, view->type, size) : 0;
+  Walk walk = { .at = element };
+  for (; element >= 0 && element < size; element++, walk_next(&walk, view)) {
+    *value = element_read(storage_element(view->type), view->data, walk.at);
+    if (!isfinite(*value)) return element;
+  }
+  return -1;
+}
 
 bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const TensorView *view, Problem *problem) {
   ElementType wanted = storage_element(view->type);

@@ -32,6 +32,43 @@ static double objective_value(const Training *training, int64_t k) {
   return execution_scalar(&training->session.execution, training->trainer->model.objectives[k].tensor);
 }
 
+/* ---- what is no number ----------------------------------------------------------------------------------------------------------- */
+
+/* Always false. What is wrong, when, what there is to go on from, and how. */
+static bool set_diverged(const Training *training, const char *what, Problem *problem) {
+  char *saved = training->saved_step >= 0 && training->folder ? run_folder_checkpoint_path(run_folder_path(training->folder), training->saved_step) : NULL;
+  problem_set(problem,
+              "%s at step %lld; %s%s%s. Such numbers come from steps that are too large (a smaller lr), or from a formula that is infinite somewhere, or whose "
+              "derivative is; unchanged, the run would come here again",
+              what, (long long)training->session.clock.step, saved ? "the last good checkpoint is " : "no checkpoint was written", saved ? saved : "",
+              saved ? " (to start from it: --init)" : "");
+  free(saved);
+  return false;
+}
+
+/* Before anything is kept of them: no checkpoint may hold what no run can use. */
+static bool check_weights(const Training *training, Problem *problem) {
+  Problem found;
+  return tensors_are_finite(training->views, training->view_count, &found) || set_diverged(training, found.text, problem);
+}
+
+/* After every step, as it costs nothing; weights may be spoilt one step earlier. */
+static bool check_objectives(const Training *training, Problem *problem) {
+  const Model *model = &training->trainer->model;
+  for (int64_t k = 0; k < model->objective_count; k++) {
+    double value = execution_scalar(&training->session.execution, model->objectives[k].tensor);
+    if (isfinite(value)) continue;
+    Problem found, weights;
+    char name[64];
+    objective_name(model, k, name, sizeof name);
+    bool fine = tensors_are_finite(training->views, training->view_count, &weights);
+    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", name, model->header->file, (long long)model->objectives[k].line, number_word(value),
+                fine ? "" : ", and ", fine ? "" : weights.text);
+    return set_diverged(training, found.text, problem);
+  }
+  return true;
+}
+
 /* ---- what is written ------------------------------------------------------------------------------------------------------------ */
 
 static bool write_config(Training *training, const Json *config, Problem *problem) {
@@ -118,6 +155,7 @@ static bool write_checkpoint(Training *training, Problem *problem) {
                            .model = model->header->name,
                            .source_hash = model->header->source_hash};
   state.counts = supply_positions(session->supply, &state.count_count);
+  if (!check_weights(training, problem)) return false;
   if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count, (int)training->trainer->options.keep, problem)) return false;
   training->saved_step = state.step;
   return true;
@@ -144,20 +182,6 @@ static void show_end(const Training *training, const char *why) {
          seconds_now() - training->started);
   if (session->clock.step < session->clock.steps)
     printf("go on with: %s train --run %s --resume\n", training->trainer->program, run_folder_path(training->folder));
-}
-
-/* A number that is none tells that training has failed; what it would spoil next is the checkpoint. */
-static bool check_objectives(const Training *training, Problem *problem) {
-  const Model *model = &training->trainer->model;
-  for (int64_t k = 0; k < objective_count(training); k++) {
-    double value = objective_value(training, k);
-    if (isfinite(value)) continue;
-    char saved[96] = "no checkpoint was written yet";
-    if (training->saved_step >= 0) snprintf(saved, sizeof saved, "the checkpoint of step %lld is kept", (long long)training->saved_step);
-    return problem_set(problem, "the objective %s (%s:%lld) became %s at step %lld; %s", training->names[k], model->header->file,
-                       (long long)model->objectives[k].line, isnan(value) ? "not a number" : "infinite", (long long)training->session.clock.step, saved);
-  }
-  return true;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------------------------- */
@@ -246,7 +270,7 @@ static bool prepare(Training *training, Problem *problem) {
   fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state ? state->seed : options->seed, problem);
   if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
   fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem)) && (!options->init || load_init(training, problem))
-      && find_length(training, config, problem);
+      && check_weights(training, problem) && find_length(training, config, problem);
   if (fine && !options->dry_run) {
     training->folder = options->resume ? run_folder_resume(directory, problem) : run_folder_create(options->run, trainer->model.header->name, problem);
     fine = training->folder && write_config(training, config, problem)

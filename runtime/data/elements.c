@@ -71,3 +71,12 @@ int64_t tensor_view_size(const TensorView *view) {
   for (int64_t i = 0; i < view->rank; i++) size *= view->shape[i];
   return size;
 }
+
+char *tensor_view_place(const TensorView *view, int64_t element) {
+  int64_t index[IO_RANK_LIMIT];
+  char text[160];
+  for (int64_t axis = view->rank; axis-- > 0; element /= view->shape[axis]) index[axis] = element % view->shape[axis];
+  return text_format("%s%s", view->name, view->rank ? element_shape_text(view->rank, index, text) : "");
+}
+
+const char *number_word(double value) { return isnan(value) ? "not a number" : value > 0 ? "infinite" : "minus infinity"; }

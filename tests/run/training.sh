@@ -38,6 +38,29 @@ if status 0 "$GANC" build "$work/setting.gan" -o "$work/setting"; then
   same "$(newest "$work/whole")" "$(newest "$work/fast")" || fail 'a resumed run forgets what --set chose'
 fi
 
+# Weights that are no numbers are not kept, whether a step or Ctrl-C ends the run; the derivative of sqrt at 0 makes them in the first step.
+cat >"$work/spoilt.gan" <<'END'
+data x: [2] from "ring"
+noise z: [4] ~ normal
+network G(z: [4]) -> [2] = z |> Linear(16) |> relu |> Linear(2, bias = false, init = constantly(0))
+network D(x: [2]) -> [] = x |> Linear(16) |> leaky_relu(0.2) |> Linear(1) |> scalar
+diversity = sqrt(sumsq(G(z) - G(0.5 * z)))
+D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]
+G minimizes E[real_loss(D(G(z)))] - 0.1 * E[diversity]
+train { batch = 64; optimize D, G by adam(lr = 1e-3, beta1 = 0.5); update D; update G }
+output fakes = G(z)
+END
+if status 0 "$GANC" build "$work/spoilt.gan" -o "$work/spoilt"; then
+  status 0 "$work/spoilt" train --steps 0 --run "$work/spoilt-0"
+  status 1 "$work/spoilt" train --steps 1 --resume --run "$work/spoilt-0"
+  says "$work/err" 'G.Linear_1.W[0, 0] is not a number at step 1'
+  says "$work/err" "the last good checkpoint is $work/spoilt-0/checkpoints/step-000000.safetensors"
+  status 0 "$work/spoilt" sample --run "$work/spoilt-0" -o "$work/spoilt.npy"
+  status 1 "$work/spoilt" train --steps 5 --run "$work/spoilt-1"
+  says "$work/err" 'became not a number'
+  [ -z "$(ls "$work/spoilt-1/checkpoints")" ] || fail 'weights that are no numbers were kept'
+fi
+
 # A broken compiler cannot reach this: at least seven of the eight modes of the ring, four samples in five within three deviations of one.
 if [ "$SANITIZE" = 0 ]; then
   status 0 "$work/ring" train --seed 1 --run "$work/learned"

@@ -2,6 +2,7 @@
    A fault may hit any call, or the process may die there. */
 #include "tests/unit/io_common.h"
 
+#include <math.h>
 #include <sys/wait.h>
 
 #include "tests/unit/io_faults.h"
@@ -103,6 +104,89 @@ START_TEST(weights_alone_have_no_position) {
   ck_assert_ptr_null(checkpoint_state(checkpoint, &problem));
   ck_assert_says(problem, "--init");
   checkpoint_close(checkpoint);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+/* The third element of a row, by its name; neither strides nor types hide it; nothing is left beside an earlier file. */
+START_TEST(what_is_not_finite_is_not_written) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  CheckpointState state = state_at(1);
+  model_create(&model, 3);
+  ck_assert(checkpoint_write("c.safetensors", &state, model.views, 3, NULL));
+  static const struct { double value; const char *word; } rows[] = { { NAN, "not a number" }, { INFINITY, "infinite" }, { -INFINITY, "minus infinity" } };
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+    Problem problem = { "" };
+    char says[80];
+    model.w[2 * (WEIGHTS / 4) + 777] = (float)rows[k].value;
+    snprintf(says, sizeof says, "D.Linear_1.W[2, 777] is %s", rows[k].word);
+    ck_assert(!checkpoint_write("c.safetensors", &state, model.views, 3, &problem));
+    ck_assert_says(problem, says);
+    TensorView turned = { .name = "T", .type = STORAGE_F32, .rank = 2, .shape = { WEIGHTS / 4, 4 }, .stride = { 1, WEIGHTS / 4 }, .data = model.w };
+    ck_assert(!checkpoint_write("c.safetensors", &state, &turned, 1, &problem));
+    ck_assert_says(problem, "T[777, 2] is");
+    model.w[2 * (WEIGHTS / 4) + 777] = 3.4e38f;            /* large, but a number */
+    model.m[1] = rows[k].value;
+    ck_assert(!checkpoint_write("c.safetensors", &state, model.views, 3, &problem));
+    ck_assert_says(problem, "D.Linear_1.b/adam.m[1] is");
+    model.m[1] = 1e300;
+  }
+  ck_assert_msg(checkpoint_write("d.safetensors", &state, model.views, 3, NULL), "large numbers are numbers");
+  size_t size;
+  uint8_t *bytes = read_bytes("c.safetensors", &size);
+  ck_assert_uint_gt(size, WEIGHTS * sizeof(float));
+  Checkpoint *checkpoint = checkpoint_open("c.safetensors", NULL);
+  ck_assert(checkpoint && checkpoint_load(checkpoint, model.views, 3, true, NULL, NULL));
+  ck_assert(model.w[777] == 3 + 777);                      /* the first one, whole */
+  checkpoint_close(checkpoint);
+  free(bytes);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(what_is_not_finite_is_not_loaded) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  Problem problem = { "" };
+  model_create(&model, 3);
+  model.b[3] = NAN;
+  ck_assert(safetensors_write("n.safetensors", model.views, 3, NULL, 0, NULL));
+  Checkpoint *checkpoint = checkpoint_open("n.safetensors", NULL);
+  ck_assert(!checkpoint_load(checkpoint, model.views, 3, true, NULL, &problem));
+  ck_assert_says(problem, "n.safetensors: D.Linear_1.b[3] is not a number");
+  checkpoint_close(checkpoint);
+  model.b[3] = 0, model.m[1] = -1e300;                     /* fits float64 and no float32 */
+  ck_assert(safetensors_write("w.safetensors", model.views, 3, NULL, 0, NULL));
+  checkpoint = checkpoint_open("w.safetensors", NULL);
+  ck_assert(checkpoint_load(checkpoint, model.views, 3, true, NULL, &problem));
+  model.views[2].type = STORAGE_F32;
+  ck_assert(!checkpoint_load(checkpoint, model.views, 3, true, NULL, &problem));
+  ck_assert_says(problem, "w.safetensors: D.Linear_1.b/adam.m[1] is -1e+300, which float32 cannot hold");
+  checkpoint_close(checkpoint);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+/* As the checksum holds, only what the numbers say can be wrong. */
+START_TEST(positions_beyond_an_integer_are_refused) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  model_create(&model, 3);
+  static const char *const steps[] = { "9223372036854775808", "18446744073709551615", "-1", "1e3", "" };
+  for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
+    Problem problem = { "" };
+    const TextPair metadata[] = { { "ganc checkpoint", "1" }, { "step", steps[k] }, { "image", "0" }, { "seed", "1" } };
+    ck_assert(safetensors_write("s.safetensors", model.views, 3, metadata, 4, NULL));
+    ck_assert_ptr_null(checkpoint_open("s.safetensors", &problem));
+    ck_assert_says(problem, "\"step\"");
+  }
   free(model.w);
   leave_folder(folder);
 }
@@ -258,5 +342,5 @@ START_TEST(no_death_loses_a_checkpoint) {
 }
 END_TEST
 
-RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, weights_alone_have_no_position, every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading,
-          no_death_loses_a_checkpoint)
+RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, weights_alone_have_no_position, what_is_not_finite_is_not_written, what_is_not_finite_is_not_loaded,
+          positions_beyond_an_integer_are_refused, every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading, no_death_loses_a_checkpoint)

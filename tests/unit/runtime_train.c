@@ -302,7 +302,109 @@ static ModelTables *diverging_tables(void) {
 START_TEST(test_divergence_is_named) {
   Ran *ran = run_model(diverging_tables, line_kernels, "train --data p=line.npy --run a --checkpoint-every 1");
   expect(ran, 1, "the objective D (line.gan:9) became");
-  expect(ran, 1, "is kept");
+  expect(ran, 1, "the last good checkpoint is a/checkpoints/step-");
+} END_TEST
+
+/* A state that no objective reads becomes infinite in the seventh round. */
+static Kernel spoiling_kernels[P_PROGRAMS];
+static void kernel_spoiling_count(const Call *call, int64_t chunk, void *workspace) {
+  kernel_slow_count(call, chunk, workspace);
+  if (call->round >= 6) *(double *)call->buffers[0] = INFINITY;
+}
+
+static const Kernel *spoiling(void) {
+  memcpy(spoiling_kernels, line_kernels, sizeof spoiling_kernels);
+  spoiling_kernels[P_COUNT] = kernel_spoiling_count;
+  return spoiling_kernels;
+}
+
+START_TEST(test_spoilt_states_are_not_written) {
+  Ran *ran = run_model(line_tables, spoiling(), "train --data p=line.npy --run a --steps 20 --checkpoint-every 2 --keep 2");
+  expect(ran, 1, "count is infinite at step 8");
+  expect(ran, 1, "the last good checkpoint is a/checkpoints/step-000006.safetensors");
+  ck_assert(!file_exists("a/checkpoints/step-000008.safetensors"));
+  ck_assert(file_exists("a/checkpoints/step-000006.safetensors") && file_exists("a/checkpoints/step-000004.safetensors"));
+  ck_assert_double_eq(stored("a", "count", 0), 5 + 2);
+  expect(run_model(line_tables, spoiling_kernels, "train --run a --resume --steps 20 --checkpoint-every 0"), 1, "the last good checkpoint is a/checkpoints/step-000006.safetensors");
+  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run b --steps 7"), 1, "no checkpoint was written");
+  expect(run("sample --run a -o a.npy"), 0, NULL);
+} END_TEST
+
+/* Ctrl-C and SIGTERM save what there is: not this. */
+START_TEST(test_interrupt_does_not_save_spoilt_states) {
+  char *arguments[] = {"trainer", "train", "--data", "p=line.npy", "--steps", "100000", "--run", "a", "--checkpoint-every", "0"};
+  int output;
+  Ran ran;
+  pid_t child = start(line_tables, spoiling(), &output, arguments, sizeof arguments / sizeof *arguments);
+  for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
+  usleep(200000);                                          /* every third round takes 20 ms */
+  kill(child, _i == 0 ? SIGINT : SIGTERM);
+  finish(child, output, &ran);
+  expect(&ran, 1, "count is infinite at step");
+  expect(&ran, 1, "no checkpoint was written");
+  Problem problem;
+  ck_assert_ptr_null(run_folder_newest_checkpoint("a", NULL, &problem));
+} END_TEST
+
+static void kernel_spoiling_copy(const Call *call, int64_t chunk, void *workspace) {
+  (void)chunk, (void)workspace;
+  *(float *)call->buffers[1] = -INFINITY;
+}
+
+START_TEST(test_spoilt_initial_values_are_named_before_a_run_begins) {
+  memcpy(spoiling_kernels, line_kernels, sizeof spoiling_kernels);
+  spoiling_kernels[P_COPY] = kernel_spoiling_copy;
+  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a --dry-run"), 1, "C.w is minus infinity at step 0");
+  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a"), 1, "no checkpoint was written");
+  ck_assert(!directory_exists("a"));
+} END_TEST
+
+/* Writes a file again, one element changed and with a checksum that holds. Its tensors stay in the order and the types of the file. */
+static void change(const char *from, const char *to, const char *name, int64_t element, double value, StorageType type) {
+  Problem problem;
+  SafeTensors *file = safetensors_open(from, &problem);
+  ck_assert_msg(file, "%s", problem.text);
+  TensorView views[16] = {0};
+  TextPair metadata[16];
+  size_t count = safetensors_count(file), pairs = 0;
+  for (size_t k = 0; k < count; k++) {
+    const StoredTensor *tensor = safetensors_tensor(file, k);
+    bool meant = strcmp(tensor->name, name) == 0;
+    views[k] = (TensorView){.name = tensor->name, .type = meant ? type : tensor->type == ELEMENT_F64 ? STORAGE_F64 : STORAGE_F32, .rank = tensor->rank};
+    memcpy(views[k].shape, tensor->shape, sizeof views[k].shape);
+    int64_t size = 1;
+    for (int64_t axis = tensor->rank - 1; axis >= 0; axis--) views[k].stride[axis] = size, size *= tensor->shape[axis];
+    views[k].data = malloc((size_t)size * 8);
+    ck_assert(safetensors_read(file, tensor, &views[k], &problem));
+    if (meant) view_set(&views[k], element, value);
+  }
+  for (const Json *pair = safetensors_metadata_all(file)->first; pair; pair = pair->next)
+    if (strcmp(pair->key, "checksum") != 0) metadata[pairs++] = (TextPair){pair->key, pair->text};
+  ck_assert_msg(safetensors_write(to, views, count, metadata, pairs, &problem), "%s", problem.text);
+  for (size_t k = 0; k < count; k++) free(views[k].data);
+  safetensors_close(file);
+}
+
+static const char saved_path[] = "a/checkpoints/step-000005.safetensors";
+
+/* However such a file came about, nobody goes on from it. */
+START_TEST(test_spoilt_weights_are_refused_by_every_command) {
+  expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
+  change(saved_path, "n.safetensors", "D.wide", 999, NAN, STORAGE_F32);
+  const char *says = "n.safetensors: D.wide[999] is not a number";
+  expect(run("sample --weights n.safetensors -o n.npy"), 1, says);
+  ck_assert(!file_exists("n.npy"));
+  expect(run("eval --weights n.safetensors --data p=line.npy"), 1, says);
+  expect(run("train --data p=line.npy --init n.safetensors --run b"), 1, says);
+  expect(run("bench --data p=line.npy --init n.safetensors --steps 1"), 1, says);
+  change(saved_path, "m.safetensors", "D.b/momentum.m", 0, -INFINITY, STORAGE_F32);
+  expect(run("train --data p=line.npy --init m.safetensors --run b"), 1, "m.safetensors: D.b/momentum.m is minus infinity");
+  change(saved_path, "l.safetensors", "D.w", 0, 1e39, STORAGE_F64);
+  expect(run("sample --weights l.safetensors -o l.npy"), 1, "l.safetensors: D.w is 1e+39, which float32 cannot hold");
+  change(saved_path, saved_path, "D.w", 0, NAN, STORAGE_F32);
+  expect(run("train --run a --resume --steps 9"), 1, "step-000005.safetensors: D.w is not a number");
+  expect(run("sample --run a -o n.npy"), 1, "step-000005.safetensors: D.w is not a number");
+  ck_assert(!file_exists("n.npy") && !directory_exists("b"));
 } END_TEST
 
 static ModelTables *foreign_tables(void) {
@@ -374,6 +476,10 @@ int main(void) {
   tcase_add_test(tests, test_wrong_usage_is_explained);
   tcase_add_test(tests, test_samples);
   tcase_add_test(tests, test_divergence_is_named);
+  tcase_add_test(tests, test_spoilt_states_are_not_written);
+  tcase_add_loop_test(tests, test_interrupt_does_not_save_spoilt_states, 0, 2);
+  tcase_add_test(tests, test_spoilt_initial_values_are_named_before_a_run_begins);
+  tcase_add_test(tests, test_spoilt_weights_are_refused_by_every_command);
   tcase_add_test(tests, test_foreign_processors_are_told);
   tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 2);
   tcase_add_test(tests, test_second_interrupt_ends_at_once);
