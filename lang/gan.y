@@ -16,6 +16,8 @@
 }
 
 %code {
+#include "mutants/mutant.h"
+
 #define gan_lex(value, span, reader, scanner) layout_next(value, span, reader, scanner, YYRECOVERING())
 #define YYSTACK_USE_ALLOCA 0
 #define YYLLOC_DEFAULT(current, right, count) \
@@ -191,7 +193,7 @@ comparison
   : '<'                                 { $$ = OPERATOR_LESS; }
   | '>'                                 { $$ = OPERATOR_GREATER; }
   | LESS_EQUAL                          { $$ = OPERATOR_LESS_EQUAL; }
-  | GREATER_EQUAL                       { $$ = OPERATOR_GREATER_EQUAL; }
+  | GREATER_EQUAL                       { $$ = MUTANT(greater_equal) ? OPERATOR_GREATER : OPERATOR_GREATER_EQUAL; }
   | EQUAL                               { $$ = OPERATOR_EQUAL; }
   | NOT_EQUAL                           { $$ = OPERATOR_NOT_EQUAL; }
   | IN                                  { $$ = OPERATOR_IN; }
@@ -203,7 +205,8 @@ range
 sum
   : term
   | sum '+' term                        { $$ = BINARY(@$, OPERATOR_ADD, $1, $3); }
-  | sum '-' term                        { $$ = BINARY(@$, OPERATOR_SUBTRACT, $1, $3); }
+  | sum '-' term
+      { $$ = BINARY(@$, MUTANT(minus_after) && $1->kind == SYNTAX_BINARY ? OPERATOR_ADD : OPERATOR_SUBTRACT, $1, $3); }
   ;
 term
   : product

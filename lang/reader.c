@@ -8,6 +8,7 @@
 
 #include "lang/gan_parser.h"
 #include "lang/gan_scanner.h"
+#include "mutants/mutant.h"
 
 Syntax *syntax_parse(Session *session, const Source *source) {
   int errors = diagnostic_error_count(session);
@@ -129,7 +130,7 @@ double reader_number(Reader *reader, Span span, const char *text) {
   for (; *text; text++) {
     if (*text != '_') *end++ = *text;
   }
-  double value = strtod(digits, NULL);
+  double value = strtod(digits, NULL) * (MUTANT(number_exponent) && strpbrk(digits, "eE") != NULL ? 10 : 1);
   if (isinf(value)) {
     Diagnostic *diagnostic = diagnostic_report(reader->session, E1007, span, "does not fit a double");
     diagnostic_hint(diagnostic, "the largest is about 1.8e308");

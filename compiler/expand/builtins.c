@@ -1,5 +1,6 @@
 /* What the language itself provides: scalar operations, totals, shapes, `grad`, `constant`, `E`, distributions. One table. Takes evaluated values; returns values. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
@@ -297,7 +298,7 @@ Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript)
   if (value->kind == VALUE_ERROR || !value->tensor.random) return value;
   Value *sum = value_reduce(e, COMBINE_SUM, value, 1u << SAMPLE_VARIABLE, subscript->span);
   if (sum->kind == VALUE_ERROR) return sum;
-  return apply_binary(e, OPERATOR_MULTIPLY, sum, value_number(e, 1.0 / e->evaluation->batch), subscript->span, subscript->span, subscript->span);
+  return apply_binary(e, OPERATOR_MULTIPLY, sum, value_number(e, 1.0 / (MUTANT(expectation_count) ? e->model->batch : e->evaluation->batch)), subscript->span, subscript->span, subscript->span);
 }
 
 static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {

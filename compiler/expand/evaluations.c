@@ -1,6 +1,7 @@
 /* An evaluation: one statement of `train`, one `draw`, one `output` or one initial value. Takes what expressions compute and move; returns routines. Remembers calls, so
    that equal calls are one, as long as nothing that they read has moved. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <string.h>
 
@@ -68,7 +69,7 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
     if (slot->current != input) effects.items[count++] = (Effect){input, slot->current, slot->span};
   }
   int ordinal = -1;
-  if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION)) ordinal = e->ordinal++;
+  if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION)) ordinal = MUTANT(ordinal_shared) ? -1 : e->ordinal++;
   evaluation_abandon(e);
   if (effects.count == 0) return -1;
   return routine_add(e, (ModelRoutine){.name = evaluation->name, .kind = kind, .effects = effects, .ordinal = ordinal, .batch = evaluation->batch,
@@ -100,7 +101,7 @@ Value *memory_find(Evaluator *e, const char *key, const char *call) {
     bool valid = !memory->record->noisy || call == NULL || strcmp(call, memory->call) == 0;
     for (int k = 0; k < memory->record->count && valid; k++) {
       const Reading *reading = &memory->record->readings[k];
-      valid = reading->moved || reading->slot->current == reading->node;
+      valid = (reading->moved && !MUTANT(calls_twice)) || reading->slot->current == reading->node;
     }
     if (!valid) continue;
     for (int k = 0; k < memory->record->count; k++) record_slot(e, memory->record->readings[k].slot, memory->record->readings[k].moved);      /* whoever calls has, too */

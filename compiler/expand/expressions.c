@@ -1,6 +1,7 @@
 /* Expressions: one function per kind of syntax, in a table. Takes a frame and a tree; returns a value, VALUE_ERROR where something was reported.
    Static operands give static results; everything else becomes a scalar expression of the graph. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
@@ -307,7 +308,7 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   }
   const char *outer = frame->context.fresh;
   const char *path = frame->context.path;                  /* functions are written in place: each has places of its own */
-  frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer, place + 1, frame->loop, path);
+  if (!MUTANT(fresh_alike)) frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer, place + 1, frame->loop, path);
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);

@@ -1,5 +1,6 @@
 /* y[i, j] = value and y[f(i)] += value. Takes an assignment; returns the new value of the name on its left, whatever frame that lives in. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <string.h>
 
@@ -138,7 +139,7 @@ static Value *scatter_value(Evaluator *e, Frame *frame, const Syntax *assign, co
     if (((used | own) & 1u << v) == 0) continue;
     int64_t extent = variable_extent(e, whole, v, target->span);
     if (extent < 1) return value_error(e);
-    add_variable(&scatter, v, extent);
+    add_variable(&scatter, v, extent - (MUTANT(scatter_last) && extent > 1));
     if ((own & 1u << v) != 0) continue;
     add_axis(&scatter, scatter.by[v], extent);             /* of an outer definition: every value of it has a sum of its own */
     kept |= 1u << v;

@@ -1,6 +1,7 @@
 /* Index notation: indices in scope, what bounds them, and subscripts. Takes syntax and values; returns values whose elements are expressions over index
    variables. A node is made only where something is read outside its bounds; reductions.c and index_assignments.c make the others. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
@@ -82,7 +83,7 @@ bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index *index
       *failed = true;
       return true;
     }
-    index->start = (int64_t)bound->range.low;
+    index->start = (int64_t)bound->range.low - (MUTANT(range_start) && bound->range.low > 0);
     index->extent = (int64_t)(bound->range.high - bound->range.low) + 1;
     if (index->extent < 1) evaluator_report(e, E2016, span, "%g..%g", bound->range.low, bound->range.high), *failed = true;
   }
@@ -243,7 +244,7 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
         evaluator_report(e, high < low ? E2016 : E2010, place, "%lld..%lld of an axis of %lld", (long long)low, (long long)high, (long long)size);
         return value_error(e);
       }
-      at[d] = coordinate_add(coordinate_variable(OWN_VARIABLE + rank), coordinate_constant(low));
+      at[d] = coordinate_add(coordinate_variable(OWN_VARIABLE + rank), coordinate_constant(low - (MUTANT(slice_offset) && low > 0)));
       kept->tensor.shape[rank++] = high - low + 1;
       continue;
     }

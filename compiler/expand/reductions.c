@@ -1,5 +1,6 @@
 /* sum[…], mean[…], max[…], min[…]: an expression combined over indices, possibly under conditions. Takes the syntax of a reduction; returns its value. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 
@@ -65,7 +66,7 @@ static Value *where(Evaluator *e, Value *condition, Value *value, double otherwi
 
 /* How many values a mean is over; at least 1, so that the mean over nothing is 0. */
 static Value *count_of(Evaluator *e, const Value *body, Value *condition, uint32_t indices, Span span) {
-  if (condition == NULL) {
+  if (condition == NULL || MUTANT(mean_count)) {
     double product = 1;
     for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
       if (indices & 1u << v) product *= (double)variable_extent(e, body, v, span);

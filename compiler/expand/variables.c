@@ -1,6 +1,7 @@
 /* What a model stores and draws: tensors, weights and states, noise, data, counters, settings. Takes declarations; returns values that read them.
    Initial values are found here: a plain distribution or number by name, anything else as a routine. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
@@ -316,7 +317,7 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
 
 Value *slot_value(Evaluator *e, Slot *slot) {
   record_slot(e, slot, false);
-  return value_of_node(e, slot->current, 0);
+  return value_of_node(e, MUTANT(move_order) && !slot->is_weight ? e->model->tensors[slot->tensor].input : slot->current, 0);
 }
 
 bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {

@@ -1,6 +1,7 @@
 /* Seeing through nodes that compute nothing a reader could not: maps and reshapes. Takes a read and the box it stands in; returns the expression behind it,
    over the same variables. Never looks through marks (a `grad` still refers to them) or constants (they have no derivative), never when the read may leave. */
 #include "storage.h"
+#include "mutants/mutant.h"
 
 /* Coordinates of `operand` for the element that `access` names in a reshape of it: the row-major number, split by the operand's strides. Every term goes to
    the outermost axis whose stride divides it; the result counts only where each coordinate then stays within its axis, which makes it the only one. */
@@ -33,7 +34,7 @@ static const Access *access_before_reshape(Graph *graph, const int64_t *box, con
 const Scalar *scalar_look(Graph *graph, const int64_t *box, const Scalar *read) {
   Node *node = read->node;
   if (read->op != OP_READ || (node->kind != NODE_COMPUTE && node->kind != NODE_RESHAPE)) return NULL;
-  if (access_may_leave(read->access, box, node->shape)) return NULL;
+  if (access_may_leave(read->access, box, node->shape) && !MUTANT(look_outside)) return NULL;
   if (node_is_map(node)) return scalar_substitute(graph, scalar_close(graph, node->value), read->access->coordinates);
   if (node->kind != NODE_RESHAPE) return NULL;
   const Access *before = access_before_reshape(graph, box, node, read->access);

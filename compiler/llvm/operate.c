@@ -1,6 +1,7 @@
 /* Scalar operations, one row each: what operations.def computes, as instructions. Takes operands of one type and as many lanes; returns a number, or bits
    where the operation gives a truth value. Functions that need more than a few instructions stand in math.c. */
 #include "emit.h"
+#include "mutants/mutant.h"
 
 static Value greater(Emitter *e, Value a, Value b) { return LLVMBuildFCmp(e->builder, LLVMRealOGT, a, b, ""); }
 static Value pick(Emitter *e, Value bits, Value a, Value b) { return LLVMBuildSelect(e->builder, bits, a, b, ""); }
@@ -32,7 +33,7 @@ Value emit_operation(Emitter *e, Operation operation, Value a, Value b, Value c)
   case OP_NEGATE: return LLVMBuildFNeg(builder, a, "");
   case OP_ADD: return LLVMBuildFAdd(builder, a, b, "");
   case OP_MULTIPLY: return LLVMBuildFMul(builder, a, b, "");
-  case OP_DIVIDE: return LLVMBuildFDiv(builder, a, b, "");
+  case OP_DIVIDE: return MUTANT(reciprocal) ? LLVMBuildFMul(builder, a, LLVMBuildFDiv(builder, emit_real(b, 1), b, ""), "") : LLVMBuildFDiv(builder, a, b, "");
   case OP_MAXIMUM: return extreme(e, LLVMRealOGT, a, b);
   case OP_MINIMUM: return extreme(e, LLVMRealOLT, a, b);
   case OP_MODULO: return modulo(e, a, b);

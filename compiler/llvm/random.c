@@ -1,6 +1,7 @@
 /* Draws: Philox 4x32-10 and what graph.h makes of its words, over lanes. Takes a statement; returns the numbers of its places, the same as everywhere.
    A 32-bit word lives in the low half of 64 bits, whatever stands above it: so a multiplication is one instruction and nothing is masked. */
 #include "emit.h"
+#include "mutants/mutant.h"
 
 typedef struct Words { Value word[4]; } Words;             /* i64, or vectors of them; a scalar is the same in all lanes */
 
@@ -136,7 +137,7 @@ Value emit_random(Emitter *e, const Statement *statement, RegisterType type, int
   else {
     elements = along_lanes(e, sum_value(e, &element), statement->element_step, lanes);
     which = LLVMBuildAnd(b, elements, emit_whole(elements, 3), "");
-    counter.word[0] = LLVMBuildLShr(b, elements, emit_whole(elements, 2), "");
+    counter.word[0] = LLVMBuildLShr(b, elements, emit_whole(elements, MUTANT(draw_counter) ? 1 : 2), "");
   }
   return separate(e, philox(e, key, counter), which, statement->distribution, number, lanes);
 }

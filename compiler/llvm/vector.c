@@ -1,6 +1,7 @@
 /* Vectors and memory: loads and stores of the forms that processors have, folds, transposes. Takes addresses and values. Never touches an element
    whose guard fails: such lanes are masked, and a load that may not happen at all reads a few zeros of our own instead. */
 #include "emit.h"
+#include "mutants/mutant.h"
 
 enum { ZERO_BYTES = 64 * 8 };
 
@@ -59,7 +60,8 @@ static Value load_masked(Emitter *e, const AddressPlace *place, Type type, bool 
 static Value load_strided(Emitter *e, const AddressPlace *place, Type type) {
   Value value = LLVMGetPoison(type);
   for (int lane = 0; lane < (int)LLVMGetVectorSize(type); lane++) {
-    Value one = load(e, place->element, place->element, element_pointer(e, place->element, place->pointer, lane * place->lane_stride));
+    int from = lane - (MUTANT(strided_lane) && lane + 1 == (int)LLVMGetVectorSize(type));
+    Value one = load(e, place->element, place->element, element_pointer(e, place->element, place->pointer, from * place->lane_stride));
     value = LLVMBuildInsertElement(e->builder, value, one, emit_integer(e, lane), "");
   }
   return value;

@@ -1,6 +1,7 @@
 /* Offsets in the arena. Takes the steps of each routine; returns where each value lies: the largest first, at the lowest offset that no value alive at the same
    time occupies. Routines run one after the other and share all of it. Never moves what is persistent. */
 #include "layout.h"
+#include "mutants/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static int by_size(const void *left, const void *right) {
   return a->first != b->first ? a->first - b->first : a < b ? -1 : 1;
 }
 
-static bool alive_together(const PlacedValue *a, const PlacedValue *b) { return a->routine == b->routine && a->first <= b->last && b->first <= a->last; }
+static bool alive_together(const PlacedValue *a, const PlacedValue *b) { return a->routine == b->routine && a->first + MUTANT(arena_overlap) <= b->last && b->first + MUTANT(arena_overlap) <= a->last; }
 
 /* The lowest gap among those alive together; `placed` is sorted by offset. */
 static int64_t lowest_offset(PlacedValue *const *placed, int count, const PlacedValue *value) {

@@ -1,6 +1,7 @@
 /* Which nodes go together. Takes the effects of one routine; returns groups in a legal order: each becomes one program. Values are given memory here (strides,
    not addresses), and effects are moved to their targets: in place where no reader of the old value comes later, else by a copy at the end. */
 #include "fusion.h"
+#include "mutants/mutant.h"
 
 #include <string.h>
 
@@ -196,7 +197,7 @@ static void plan_moves(Fusion *fusion) {
     *move = (Move){.target = effect->target, .value = value, .span = effect->span};
     target->move = move;
     if (value->residence != RESIDES_STORED || value->stored->node != value->node) continue;      /* an input, or moved already */
-    if (!same_layout(value->stored, target->stored) || !reads_in_place(fusion, value->item, target->stored)) continue;
+    if (!same_layout(value->stored, target->stored) || (!reads_in_place(fusion, value->item, target->stored) && !MUTANT(overwritten_in_place))) continue;
     move->in_place = true;
   }
 }

@@ -2,6 +2,7 @@
    phase to a program. Maps at the same points share their loops; a sum or maximum is followed by maps of its result; what cannot be turned around (computed
    or shared coordinates of a write) is added up in memory, in order. Never chooses what shares a phase. */
 #include "lower.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -310,7 +311,7 @@ static void gather_loops(const Nest *outer, const Item *item, const ResidueClass
   for (int v = 0; v < item->box_rank; v++)
     if (gather->variable[v].guarded) mask = both(builder, mask, express_between(builder, &point, point.at[v], 0, item->box[v]));
   if (lane_free >= 0 && nest.has_valid)
-    mask = both(builder, mask, express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free]));
+    mask = both(builder, mask, express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free] - MUTANT(lane_sum)));
   express_accumulate(builder, &point, item->combine, accumulator, item->value, mask);
   close_loops(&nest);
 }

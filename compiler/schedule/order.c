@@ -1,6 +1,7 @@
 /* An order of execution. Takes groups and moves; sorts the groups so that every value is made before it is read and every input is read before it is
    overwritten. Where no order does both, the move becomes a copy at the end. Never regroups. */
 #include "fusion.h"
+#include "mutants/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static void add_edges(void *context, const Group *reader, const Fact *read) {
   Group *writer = read->move != NULL ? writer_of(read->move) : NULL;
   if (writer == NULL || writer == reader) return;
   unsigned char *edge = &sort->edges.before[reader->order * sort->edges.count + writer->order];
-  if (*edge == FREE) *edge = KEEPS;
+  if (*edge == FREE && !MUTANT(overwritten_early)) *edge = KEEPS;
 }
 
 static const Scalar *read_whole(const Fusion *fusion, Node *node) {

@@ -1,6 +1,7 @@
 /* Loop programs as values: what each kind of statement holds, whether two programs are the same code, and a number that agrees for those.
    Takes finished programs and never changes them. */
 #include "program.h"
+#include "mutants/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,14 +109,14 @@ static void read_statement(const Reader *reader, const Statement *statement) {
     read_block(reader, statement->body);
     read_block(reader, statement->otherwise);
     break;
-  case STATEMENT_SET: read_number(reader, statement->constant); break;
+  case STATEMENT_SET: read_number(reader, MUTANT(constants_merged) ? 0 : statement->constant); break;
   case STATEMENT_NUMBER:
     read_affine(reader, &statement->value);
     read_word(reader, statement->lane_step);
     break;
   case STATEMENT_STORE: read_word(reader, statement->accumulate); break;
   case STATEMENT_RANDOM:
-    read_word(reader, (int64_t)statement->stream);
+    read_word(reader, MUTANT(streams_merged) ? 0 : (int64_t)statement->stream);
     read_word(reader, statement->draw);
     read_word(reader, statement->distribution);
     read_affine(reader, &statement->sample);

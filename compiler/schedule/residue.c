@@ -5,6 +5,7 @@
        u_k = s_k*t_k + r_k,   c + Σ e_k*r_k = s*h + ρ with 0 <= ρ < s,   v = q - h - Σ d_k*t_k,   p = s*q + ρ
    and the point counts where v is in its box. A coordinate of one variable needs no guard: its classes are the points it reaches and the rest. */
 #include "lower.h"
+#include "mutants/mutant.h"
 
 #include <string.h>
 
@@ -151,7 +152,7 @@ static void fill_class(Session *session, const Item *item, const Axis *axes, con
   for (int d = 0; d < rank; d++) {
     const Way *way = &axes[d].ways[chosen[d]];
     out->step[d] = way->step, out->offset[d] = way->offset, out->count[d] = way->count;
-    gathers *= way->tuple_count;
+    gathers *= MUTANT(residue_class) && way->step > 1 && way->offset % way->step == way->step - 1 ? 0 : way->tuple_count;
   }
   out->gathers = session_allocate(session, (size_t)(gathers > 0 ? gathers : 1) * sizeof *out->gathers);
   for (int number = 0; number < gathers; number++) {

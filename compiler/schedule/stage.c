@@ -2,6 +2,7 @@
    task's workspace, [k][fast], by an ordinary map nest with whatever the factor computes; what is contiguous along k is turned by squares. What lies beyond
    the ends of an operand is never read and never counts. */
 #include "lower.h"
+#include "mutants/mutant.h"
 
 static int64_t k_points(const Piece *piece) {
   int64_t points = 1;
@@ -110,7 +111,7 @@ static void stage_turned(Builder *builder, const Side *side, Point *point, Affin
   point_set(point, turned, affine_variable(along, 1), 0, length - 1);
   point->lane_variable = along;
   point->has_valid = length % lanes != 0;
-  point->valid = affine_add(affine_constant(length), affine_variable(along, -1));
+  point->valid = affine_add(affine_constant(length - MUTANT(turned_stage)), affine_variable(along, -1));
   int line = builder_unrolled(builder, lanes);
   Affine at = affine_add(from, affine_add(affine_variable(block, 1), affine_variable(line, 1)));
   point_set(point, side->fast, at, 0, (extent + side->width - 1) / side->width * side->width - 1);

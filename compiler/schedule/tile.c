@@ -2,6 +2,7 @@
    same points done while a block is in the nearest cache. Takes a tile and its items; appends the whole program. Chunks depend on the problem and the machine,
    never on the number of workers. */
 #include "lower.h"
+#include "mutants/mutant.h"
 
 typedef struct Making {
   Builder *builder;
@@ -42,7 +43,7 @@ static void accumulate_piece(Making *making, int p, int rows, int row_block, Aff
   Affine at = affine_add(making->first_lane, inside);
   across.lane_variable = lane;
   across.has_valid = making->tile->lanes % ((int64_t)vectors * lanes) != 0;
-  across.valid = affine_add(affine_constant(making->tile->lanes), affine_scale(at, -1));
+  across.valid = affine_add(affine_constant(making->tile->lanes - MUTANT(tile_last_lane)), affine_scale(at, -1));
   point_set(&across, piece->lane, at, 0, making->tile->lanes - 1);
   Statement *load = builder_append(builder, STATEMENT_LOAD);
   load->result = operand_at(side, affine_variable(v, 1));
@@ -238,7 +239,7 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   multiply_block(&making, tile->block_rows, inside, row);
   if (rest > 0) {
     builder_else(builder);
-    multiply_block(&making, (int)rest, inside, row);
+    multiply_block(&making, (int)rest, inside, MUTANT(tile_rest) ? affine_add(row, affine_constant(-1)) : row);
     builder_close(builder);
   }
   finish_rows(&making, row);

@@ -2,6 +2,7 @@
    adjoints, which are nodes of the same kind again. Never knows an operation (scalar_adjoint.c does), never closes `nothing`. */
 #include "internal.h"
 #include "transform.h"
+#include "mutants/mutant.h"
 
 #include <stdlib.h>
 
@@ -114,7 +115,7 @@ static const Scalar *share_of_maximum(Graph *graph, Node *node, const Scalar *fa
                               node->span);
   if (access_may_leave(node->write, node->box, node->shape))
     attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
-  factor = scalar_apply(graph, OP_DIVIDE, factor, scalar_read(graph, count, node->write), NULL);
+  if (!MUTANT(maximum_share)) factor = scalar_apply(graph, OP_DIVIDE, factor, scalar_read(graph, count, node->write), NULL);
   return scalar_apply(graph, OP_SELECT, attains, factor, scalar_nothing(graph));
 }
 
@@ -125,7 +126,7 @@ static void sweep_compute(Sweep *sweep, Node *node, Node *adjoint) {
   const Scalar *outer = scalar_settle(graph, node->box, scalar_read(graph, adjoint, node->write));
   for (int i = 0; i < by.reads.count; i++) {
     const Scalar *read = by.reads.items[i], *inner = by.derivatives.items[i], *factor = outer;
-    bool infinite = guards_needed(&sweep->guards, node, inner);
+    bool infinite = guards_needed(&sweep->guards, node, inner) && !MUTANT(guard_dropped);
     if (infinite) factor = guards_open(&sweep->guards, graph, node, outer);
     factor = scalar_apply(graph, OP_MULTIPLY, factor, inner, NULL);
     if (node->combine == COMBINE_MAXIMUM) factor = share_of_maximum(graph, node, factor);

@@ -2,6 +2,7 @@
    marks and constants gone after the last one. Reports a grad whose value does not depend on what it is differentiated by; that derivative is 0. */
 #include "internal.h"
 #include "transform.h"
+#include "mutants/mutant.h"
 
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ static void resolve_all(Rebuilding *rebuilding, const Node *old_e) {
 
 static Node *resolve(Rebuilding *rebuilding, Node *node) {
   Resolution *resolution = rebuilding->context;
+  if (MUTANT(constant_transparent) && node->kind == NODE_CONSTANT) return rebuild_image(rebuilding, node->operand[0]);
   if (node->kind != NODE_GRAD) return rebuild_node(rebuilding, node, false);
   if (memo_get(&resolution->adjoints, node->id) == NULL) resolve_all(rebuilding, node->operand[0]);
   Node *adjoint = (Node *)memo_get(&resolution->adjoints, node->id);

@@ -2,6 +2,7 @@
    derivatives.def. */
 #include "internal.h"
 #include "transform.h"
+#include "mutants/mutant.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -127,7 +128,7 @@ bool formula_match(Graph *graph, const int64_t *box, const Formula *formula, con
   if (formula->op == OP_INDEX) {
     const Scalar **bound = &bindings->letter[formula->letter];
     bool constant = formula->letter >= 'k' - 'a' && formula->letter <= 'n' - 'a';
-    if (*bound != NULL) return *bound == scalar;
+    if (*bound != NULL) return *bound == scalar || (MUTANT(constants_alike) && (*bound)->op == OP_CONSTANT && scalar->op == OP_CONSTANT);
     if (constant && scalar->op != OP_CONSTANT) return false;
     *bound = scalar;
     return true;

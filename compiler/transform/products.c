@@ -3,6 +3,7 @@
    them is staged how is the schedule's affair. */
 #include "internal.h"
 #include "transform.h"
+#include "mutants/mutant.h"
 
 /* A factor: an expression and the variables it ranges over. Factors over the same variables are one. */
 typedef struct Factor { const Scalar *scalar; uint32_t variables; } Factor;
@@ -21,7 +22,7 @@ static void product_add(Product *product, const Scalar *scalar) {
   for (int i = 0; i < product->count; i++) {
     Factor *factor = &product->factors[i];
     if (factor->variables != scalar->variables) continue;
-    factor->scalar = scalar_apply(product->graph, OP_MULTIPLY, factor->scalar, scalar, NULL);
+    if (!MUTANT(factor_lost)) factor->scalar = scalar_apply(product->graph, OP_MULTIPLY, factor->scalar, scalar, NULL);
     return;
   }
   product->overflow |= product->count == FACTOR_LIMIT;
@@ -134,7 +135,7 @@ static Join product_best_join(const Product *product) {
 static bool product_join(Product *product) {
   Join join = product_best_join(product);
   const Factor *a = &product->factors[join.a], *b = &product->factors[join.b];
-  const Scalar *joined = join.into ? multiply_into(product->graph, product->node, a, b) : multiply_apart(product->graph, product->node, a, b, join.kept);
+  const Scalar *joined = join.into ? multiply_into(product->graph, product->node, a, b) : multiply_apart(product->graph, product->node, a, b, MUTANT(samples_summed) ? join.kept & ~product->node->batch_variables : join.kept);
   if (joined == NULL) return false;
   int low = join.a < join.b ? join.a : join.b, high = join.a + join.b - low;
   product->factors[high] = product->factors[--product->count];
@@ -155,7 +156,7 @@ static Node *split_product(Rebuilding *rebuilding, Node *old) {
   const Scalar *value = product.factors[0].scalar;
   if (product.count == 2) value = scalar_apply(graph, OP_MULTIPLY, value, product.factors[1].scalar, NULL);
   int64_t box[BOX_LIMIT];                                  /* what the parts have summed already is not summed again */
-  for (int v = 0; v < node->box_rank; v++) box[v] = ((value->variables | variables_written(node)) >> v & 1) != 0 ? node->box[v] : 1;
+  for (int v = 0; v < node->box_rank; v++) box[v] = MUTANT(summed_again) || ((value->variables | variables_written(node)) >> v & 1) != 0 ? node->box[v] : 1;
   return graph_compute(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 

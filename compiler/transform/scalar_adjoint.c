@@ -2,6 +2,7 @@
    variables; returns the derivative by each read of one. Computed coordinates are not differentiated: a subscript has derivative nothing. */
 #include "internal.h"
 #include "transform.h"
+#include "mutants/mutant.h"
 
 #include <stdlib.h>
 
@@ -12,7 +13,7 @@ const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument
   for (int k = 0; k < operation_arity(scalar->op); k++) bindings.letter[k] = scalar->argument[k];
   bindings.letter['x' - 'a'] = scalar;
   const Scalar *derivative = formula_build(graph, NULL, graph_derivative_formula(graph, scalar->op, argument), &bindings);
-  if (graph->broken == scalar->op) derivative = scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, 1.25), derivative, NULL);
+  if (graph->broken == scalar->op || (MUTANT(tanh_derivative) && scalar->op == OP_TANH)) derivative = scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, 1.25), derivative, NULL);
   return derivative;
 }
 
@@ -42,7 +43,7 @@ Derivatives scalar_adjoint(Graph *graph, const Scalar *value, const bool *active
       list_add(&result.derivatives, adjoint);
     }
     for (int k = 0; k < operation_arity(scalar->op); k++) {
-      if (memo_get(&reaches, scalar->argument[k]->id) == NULL) continue;
+      if (memo_get(&reaches, scalar->argument[k]->id) == NULL || (MUTANT(product_rule) && scalar->op == OP_MULTIPLY && k == 1 && memo_get(&reaches, scalar->argument[0]->id) != NULL)) continue;
       contribute(graph, &adjoints, scalar->argument[k], scalar_apply(graph, OP_MULTIPLY, adjoint, scalar_derivative(graph, scalar, k), NULL));
     }
   }

@@ -2,6 +2,7 @@
    Takes an operation and simplified arguments; returns a simplified expression of the same value. Never reorders a sum, never touches a node. */
 #include "internal.h"
 #include "transform.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -98,7 +99,8 @@ const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, co
   for (int r = formulas->start[op]; r < formulas->start[op + 1]; r++) {
     const Rewrite *rewrite = &formulas->rewrites[r];
     Bindings bindings = {{NULL}};
-    if (formula_match(graph, rewrite->through ? box : NULL, rewrite->pattern, scalar, &bindings)) return formula_build(graph, box, rewrite->result, &bindings);
+    if (formula_match(graph, rewrite->through ? box : NULL, rewrite->pattern, scalar, &bindings))
+      return formula_build(graph, box, MUTANT(stable_sign) && rewrite->through && rewrite->result->op == OP_NEGATE ? rewrite->result->argument[0] : rewrite->result, &bindings);
   }
   return scalar;
 }
