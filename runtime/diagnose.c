@@ -27,7 +27,7 @@ typedef struct Check {
 
 static bool run_again(Check *check, int64_t routine) {
   Supply *supply = check->session->supply;
-  if (!execution_run(&check->session->execution, routine, (Evaluation){.round = check->session->clock.step, .apart = ""}, check->problem)) return false;
+  if (!execution_run(&check->session->execution, routine, (Evaluation){.round = check->session->clock.step, .rows = {.fed = INT64_MAX}}, check->problem)) return false;
   size_t count;
   const NamedCount *positions = supply_positions(supply, &count);
   for (size_t k = 0; k < count; k++)

@@ -20,26 +20,16 @@ static bool resolve_bindings(Execution *execution, Problem *problem) {
   return true;
 }
 
-/* Each routine's fills, those that the supply has in front. */
 static bool resolve_fills(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
   size_t fills = (size_t)model->fill_count + 1;
   execution->fill_tensors = system_allocate(fills * sizeof(int64_t));
   execution->fill_buffers = system_allocate(fills * sizeof(void *));
-  execution->supplied = allocate_zeroed((size_t)model->routine_count + 1, sizeof(int64_t));
-  if (!execution->fill_tensors || !execution->fill_buffers || !execution->supplied) return problem_out_of_memory(problem, "the table of fills", fills * 16);
-  for (int64_t r = 0; r < model->routine_count; r++) {
-    const RoutineRecord *routine = &model->routines[r];
-    int64_t at = routine->first_fill;
-    for (int drawn = 0; drawn < 2; drawn++) {
-      for (int64_t k = 0; k < routine->fill_count; k++) {
-        int64_t tensor = model->fills[routine->first_fill + k].tensor;
-        if (supply_has(execution->supply, tensor) == (drawn == 1)) continue;
-        execution->fill_tensors[at] = tensor;
-        execution->fill_buffers[at++] = tensor_data(execution, tensor);
-      }
-      if (!drawn) execution->supplied[r] = at - routine->first_fill;
-    }
+  execution->filled = system_allocate(fills * sizeof(bool));
+  if (!execution->fill_tensors || !execution->fill_buffers || !execution->filled) return problem_out_of_memory(problem, "the table of fills", fills * 16);
+  for (int64_t k = 0; k < model->fill_count; k++) {
+    execution->fill_tensors[k] = model->fills[k].tensor;
+    execution->fill_buffers[k] = tensor_data(execution, model->fills[k].tensor);
   }
   return true;
 }
@@ -60,7 +50,7 @@ void execution_release(Execution *execution) {
   free(execution->buffers);
   free(execution->fill_tensors);
   free(execution->fill_buffers);
-  free(execution->supplied);
+  free(execution->filled);
   free(execution->seconds);
   free(execution->runs);
   *execution = (Execution){0};
@@ -71,14 +61,15 @@ void execution_release(Execution *execution) {
 static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
   const Model *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
-  int64_t first = routine->first_fill, supplied = execution->supplied[r];
-  if (supplied > 0
-      && !supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first, supplied, evaluation.apart, problem))
+  int64_t first = routine->first_fill;
+  if (!supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first, routine->fill_count, evaluation.rows, execution->filled,
+                   problem))
     return false;
-  for (int64_t k = first + supplied; k < first + routine->fill_count; k++) {
+  for (int64_t k = first; k < first + routine->fill_count; k++) {
     const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
+    if (execution->filled[k - first]) continue;
     if (tensor->role == ROLE_DATA)
-      return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC", routine->name, tensor->name, tensor->name);
+      return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC", routine->name, tensor->data, tensor->data);
     Draw draw = {.seed = execution->seed, .stream = (uint64_t)tensor->stream, .round = evaluation.round, .ordinal = evaluation.ordinal,
                  .first_sample = evaluation.first_sample, .distribution = (DistributionKind)tensor->distribution, .spread = 1};
     draw_fill(tensor, execution->fill_buffers[k], &draw, execution->pool);

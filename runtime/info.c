@@ -28,7 +28,7 @@ static void measure_data(const Trainer *trainer, Summary *summary) {
   for (int64_t k = 0; k < trainer->model.tensor_count; k++) {
     const TensorRecord *tensor = &trainer->model.tensors[k];
     Problem problem;
-    if (tensor->role != ROLE_DATA || tensor->origin >= 0 || !tensor->source[0]) continue;
+    if (!model_declares_data(&trainer->model, k) || !tensor->source[0]) continue;
     Dataset *dataset = dataset_open(tensor->source, DATA_TRAIN, tensor->classes > 0 ? COLUMN_LABELS : COLUMN_SAMPLES, &problem);
     if (dataset) summary->data_bytes += (double)dataset->count * (double)dataset->size * (double)element_bytes(dataset->type);
     else snprintf(summary->data_problem, sizeof summary->data_problem, "%s is not here: %.150s", tensor->source, problem.text);
@@ -90,10 +90,11 @@ static void print_names(const Model *model) {
   printf("\ncan be fed (--feed name=FILE.npy, a row per sample)\n");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (tensor->role != ROLE_DATA && tensor->role != ROLE_NOISE) continue;
-    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_name(tensor),
-           tensor->source[0] && tensor->origin < 0 ? " from " : "", tensor->origin < 0 ? tensor->source : "");
-    if (tensor->origin >= 0) printf(", a fresh draw of %s", model->tensors[tensor->origin].name);
+    if (!model_declares_variable(model, k)) continue;
+    bool fresh = strcmp(tensor->data, tensor->name) != 0 && tensor->role == ROLE_DATA;
+    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_name(tensor), tensor->source[0] && !fresh ? " from " : "",
+           fresh ? "" : tensor->source);
+    if (fresh) printf(", a fresh draw of %s", tensor->data);
     printf("%s\n", tensor->batch ? "" : ", one row per evaluation");
   }
   if (!model->header->feeds) printf("  (noise inside layers: in a trainer built with --feeds)\n");
@@ -200,7 +201,7 @@ static void put_tensors(JsonWriter *json, const Model *model) {
   json_open_array(json, "tensors");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (tensor->role > ROLE_NOISE) continue;
+    if (tensor->role > ROLE_NOISE || (tensor->role > ROLE_OPTIMIZER_STATE && !model_declares_variable(model, k))) continue;
     json_open_object(json, NULL);
     json_put_text(json, "name", tensor->name);
     json_put_text(json, "role", roles[tensor->role]);
@@ -210,7 +211,7 @@ static void put_tensors(JsonWriter *json, const Model *model) {
     if (tensor->role == ROLE_WEIGHT) json_put_text(json, "player", tensor->player);
     if (tensor->role == ROLE_DATA) json_put_text(json, "source", tensor->source);
     if (tensor->role == ROLE_NOISE) json_put_text(json, "distribution", tensor->distribution == DISTRIBUTION_KIND_NORMAL ? "normal" : "uniform");
-    if (tensor->origin >= 0) json_put_text(json, "fresh_draw_of", model->tensors[tensor->origin].name);
+    if (tensor->role == ROLE_DATA && strcmp(tensor->data, tensor->name) != 0) json_put_text(json, "fresh_draw_of", tensor->data);
     json_put_integer(json, "line", tensor->line);
     json_close(json);
   }

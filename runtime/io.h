@@ -259,22 +259,26 @@ typedef struct Supply Supply;
 /* `tensors` outlives it. */
 Supply *supply_new(const TensorRecord *tensors, int64_t tensor_count, uint64_t seed, Problem *problem);
 void supply_free(Supply *supply);                                         /* NULL is fine */
-/* A ROLE_DATA tensor and all fresh draws of it. Labels (record->classes > 0) ask for the data set's labels. Tensors of one group must agree in their number of samples
-   (checked by supply_check). */
+/* The data that a ROLE_DATA tensor draws from: for all tensors of these data, fresh ones too. Labels (record->classes > 0) ask for the data set's labels. Tensors of one group must agree
+   in their number of samples (checked by supply_check). */
 bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart part, Problem *problem);
-/* Any data or noise tensor: every evaluation that mentions it takes the file's next `batch` rows (one row for a tensor without batch axis). Goes before data. */
+/* The variable of any data or noise tensor: an evaluation that mentions it, under whatever batch, takes the file's next `batch` rows (one for a tensor without batch axis). */
 bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *problem);
-/* Every data tensor has a source, groups agree. */
+/* Every data tensor has a source or a feed, groups agree. */
 bool supply_check(const Supply *supply, Problem *problem);
-bool supply_has(const Supply *supply, int64_t tensor);                    /* false: noise that nobody feeds; the caller draws it */
-int64_t supply_sample_count(const Supply *supply, int64_t tensor);        /* samples in its data set: what `epoch` divides by; 0: none */
-const Dataset *supply_dataset(const Supply *supply, int64_t tensor);      /* or NULL */
-/* One evaluation: fills those of `tensors` that it has, at buffers[i] (first element). Each walk that is mentioned advances by the batch, once, so that tensors of a
-   group stay aligned. `apart`: "" in training; an output's name gives it walks of its own. Only feeds that run out make it fail. */
-bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, const char *apart, Problem *problem);
-/* All positions, for checkpoints: names as "x", "t", "x@fakes", "feed z". Valid until the next supply_fill. */
+bool supply_is_fed(const Supply *supply, int64_t tensor);
+int64_t supply_sample_count(const Supply *supply, int64_t tensor);        /* of what serves the train block: what `epoch` divides by; 0: none */
+const Dataset *supply_dataset(const Supply *supply, int64_t tensor);      /* of a data tensor; NULL: none was added */
+/* Which rows an evaluation takes. apart NULL: the next ones of the train block, which moves on; else an output's name: from row `first` on of walks of its own (`x@fakes`) and of feeds,
+   and nothing moves. fed: at most so many rows of a feed, which are repeated to fill the batch; 0: feeds are left alone. */
+typedef struct Rows { const char *apart; int64_t first, fed; } Rows;
+
+/* One evaluation: fills tensors (data or noise) at buffers[i] (first element) where it has something for them, and says so in filled[i]. Each walk that is mentioned advances by the batch,
+   once, so that tensors of a group stay aligned. Only feeds that run out make it fail. */
+bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, Rows rows, bool *filled, Problem *problem);
+/* All positions of the train block, for checkpoints: names as "x", "x.fresh_1", "feed z". Valid until the next call. */
 const NamedCount *supply_positions(Supply *supply, size_t *count);
-/* Goes on from one of these; names it does not know are kept, as an output may not have been drawn yet. */
+/* Goes on from one of these; other names (of data that the model no longer has) are passed over. */
 bool supply_seek(Supply *supply, const char *name, int64_t position, Problem *problem);
 
 /* ---- image_grid.c ---------------------------------------------------------------------------------------------------------------- */

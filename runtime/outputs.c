@@ -1,5 +1,5 @@
 /* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic ones. Outputs change nothing:
-   they walk through data and count their draws apart from training. */
+   what they draw and which rows they take depends on nothing that was evaluated before. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -19,16 +19,14 @@ int64_t trainer_output(const Trainer *trainer, Problem *problem) {
   return -1;
 }
 
-static bool run_output(Session *session, int64_t output, int64_t first_sample, Problem *problem) {
-  const Model *model = &session->trainer->model;
-  const OutputRecord *record = &model->outputs[output];
-  int64_t ordinal = model->routines[record->routine].ordinal;
+static bool run_output(Session *session, int64_t output, Evaluation evaluation, Problem *problem) {
+  const OutputRecord *record = &session->trainer->model.outputs[output];
+  evaluation.rows.apart = record->name;
   clock_show(&session->clock, &session->execution);
-  return execution_run(
-      &session->execution, record->routine,
-      (Evaluation){.round = session->clock.step, .ordinal = ordinal < 0 ? 0 : ordinal, .first_sample = first_sample, .apart = record->name}, problem);
+  return execution_run(&session->execution, record->routine, evaluation, problem);
 }
 
+/* The same draws whatever the step, so that pictures of a run can be compared. What is fed serves training where there is some. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem) {
   const Model *model = &session->trainer->model;
   int64_t tensor = model->outputs[output].tensor, batch = model->tensors[tensor].shape[0], size = tensor_sample_size(&model->tensors[tensor]);
@@ -38,7 +36,8 @@ float *session_samples(Session *session, int64_t output, int64_t count, Problem 
     return NULL;
   }
   for (int64_t first = 0; first < count; first += batch) {
-    if (!run_output(session, output, first, problem)) {
+    Rows rows = {.first = first, .fed = session->trainer->options.command == COMMAND_TRAIN ? 0 : count - first};
+    if (!run_output(session, output, (Evaluation){.first_sample = first, .rows = rows}, problem)) {
       free(samples);
       return NULL;
     }
@@ -48,11 +47,13 @@ float *session_samples(Session *session, int64_t output, int64_t count, Problem 
   return samples;
 }
 
+/* A function of the step, whatever was logged before. */
 bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem) {
   const Model *model = &session->trainer->model;
   for (int64_t k = 0; k < model->output_count; k++) {
     if (model->outputs[k].random) continue;
-    if (!run_output(session, k, 0, problem)) return false;
+    int64_t step = session->clock.step, batch = model->routines[model->outputs[k].routine].batch;
+    if (!run_output(session, k, (Evaluation){.round = step, .rows = {.first = step * batch}}, problem)) return false;
     TensorView view = execution_view(&session->execution, model->outputs[k].tensor);
     int64_t size = tensor_view_size(&view);
     if (view.rank == 0) {
@@ -70,7 +71,7 @@ int64_t output_data(const Model *model, int64_t output) {
   const TensorRecord *tensor = &model->tensors[model->outputs[output].tensor];
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *data = &model->tensors[k];
-    if (data->role == ROLE_DATA && data->origin < 0 && data->classes == 0 && data->rank == tensor->rank
+    if (model_declares_data(model, k) && data->classes == 0 && data->rank == tensor->rank
         && memcmp(data->shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *data->shape) == 0)
       return k;
   }

@@ -76,7 +76,7 @@ void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *p
 
 typedef struct Evaluation {
   int64_t round, ordinal, first_sample;
-  const char *apart;                                       /* "" in training; an output's name gives its data walks of their own */
+  Rows rows;                                               /* of data and feeds */
 } Evaluation;
 
 typedef struct Execution {
@@ -87,14 +87,13 @@ typedef struct Execution {
   Memory memory;
   uint64_t seed;
   void **buffers;                                          /* of all bindings */
-  int64_t *fill_tensors;                                   /* of every routine: what the supply has first, then what is drawn */
+  int64_t *fill_tensors;                                   /* of every routine */
   void **fill_buffers;
-  int64_t *supplied;                                       /* per routine: how many the supply has */
+  bool *filled;                                            /* by the supply; the others are drawn */
   double *seconds;                                         /* per step, added up; NULL: not measured */
   int64_t *runs;                                           /* per step, with `seconds` */
 } Execution;
 
-/* Feeds and data must have been added to the supply before. */
 bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem);
 bool execution_measure(Execution *execution, Problem *problem);           /* from here on, from zero */
 void execution_release(Execution *execution);                             /* safe on zeroed ones */
@@ -191,6 +190,9 @@ typedef struct Session { const Trainer *trainer; Supply *supply; Execution execu
 enum { DATA_OF_ALL = -1, DATA_OF_NONE = -2 };              /* or a routine: only what it mentions */
 
 bool options_fit_model(const Options *options, const Model *model, Problem *problem);    /* do --data, --feed and --set name things that the model has? */
+/* Tensors of a batch of another size have the name of the first one. */
+bool model_declares_data(const Model *model, int64_t tensor);             /* the first tensor of these data */
+bool model_declares_variable(const Model *model, int64_t tensor);         /* the first tensor of this data, fresh draw or noise */
 /* What --data, a run's config or else the model says. */
 const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor);
 

@@ -8,17 +8,27 @@
 
 /* ---- data and feeds ----------------------------------------------------------------------------------------------------------------- */
 
-static bool is_source(const TensorRecord *tensor) { return tensor->role == ROLE_DATA && tensor->origin < 0; }
-static bool is_feedable(const TensorRecord *tensor) { return tensor->role == ROLE_DATA || tensor->role == ROLE_NOISE; }
+bool model_declares_data(const Model *model, int64_t tensor) {
+  bool first = model->tensors[tensor].role == ROLE_DATA;
+  for (int64_t k = 0; k < tensor; k++) first = first && strcmp(model->tensors[k].data, model->tensors[tensor].data) != 0;
+  return first;
+}
 
-static int64_t find_named(const Model *model, const Assignment *assignment, bool (*fits)(const TensorRecord *), const char *option, const char *what,
-                          Problem *problem) {
+bool model_declares_variable(const Model *model, int64_t tensor) {
+  bool first = model->tensors[tensor].role == ROLE_DATA || model->tensors[tensor].role == ROLE_NOISE;
+  for (int64_t k = 0; k < tensor; k++) first = first && strcmp(model->tensors[k].name, model->tensors[tensor].name) != 0;
+  return first;
+}
+
+/* --data names data as the file declares them, --feed anything that is drawn. */
+static int64_t find_named(const Model *model, const Assignment *assignment, bool feed, Problem *problem) {
+  const char *option = feed ? "--feed" : "--data", *what = feed ? "data or noise" : "data";
   const char **names = allocate_zeroed((size_t)model->tensor_count + 1, sizeof *names);
   size_t count = 0;
   int64_t found = -1;
   for (int64_t k = 0; names && k < model->tensor_count; k++) {
-    const char *name = model->tensors[k].name;
-    if (!fits(&model->tensors[k])) continue;
+    const char *name = feed ? model->tensors[k].name : model->tensors[k].data;
+    if (!(feed ? model_declares_variable : model_declares_data)(model, k)) continue;
     names[count++] = name;
     if (strlen(name) == assignment->name_length && memcmp(name, assignment->name, assignment->name_length) == 0) found = k;
   }
@@ -27,7 +37,7 @@ static int64_t find_named(const Model *model, const Assignment *assignment, bool
   if (found < 0)
     problem_set(problem, "%s %.*s: the model has no %s of that name%s%s; `info` lists them%s", option, (int)assignment->name_length, assignment->name,
                 what, near ? ", did you mean " : "", near ? near : "",
-                !model->header->feeds && fits == is_feedable ? ", and noise inside layers can be fed in a trainer built with --feeds" : "");
+                !model->header->feeds && feed ? ", and noise inside layers can be fed in a trainer built with --feeds" : "");
   return found;
 }
 
@@ -37,16 +47,28 @@ static const char *given(const Assignments *list, const char *name) {
   return NULL;
 }
 
-static bool routine_mentions(const Model *model, int64_t routine, int64_t tensor) {
+/* Does this routine read samples of the data that no feed serves? In training, outputs are not fed. */
+static bool routine_needs(const Session *session, int64_t routine, const char *data) {
+  const Model *model = &session->trainer->model;
   const RoutineRecord *record = &model->routines[routine];
+  bool fed = record->kind != ROUTINE_OUTPUT || session->trainer->options.command != COMMAND_TRAIN;
   for (int64_t k = record->first_fill; k < record->first_fill + record->fill_count; k++)
-    if (model->fills[k].tensor == tensor || model->tensors[model->fills[k].tensor].origin == tensor) return true;
+    if (strcmp(model->tensors[model->fills[k].tensor].data, data) == 0 && !(fed && supply_is_fed(session->supply, model->fills[k].tensor))) return true;
+  return false;
+}
+
+static bool needs_data(const Session *session, int64_t data_of, const char *data) {
+  const Model *model = &session->trainer->model;
+  if (data_of >= 0) return routine_needs(session, data_of, data);
+  bool train = session->trainer->options.command == COMMAND_TRAIN;
+  for (int64_t r = 0; r < model->routine_count; r++)
+    if ((train || model->routines[r].kind != ROUTINE_OUTPUT) && routine_needs(session, r, data)) return true;
   return false;
 }
 
 const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor) {
-  const Json *stored = json_find(json_find(config, "data"), tensor->name);
-  const char *spec = given(&trainer->options.data, tensor->name);
+  const Json *stored = json_find(json_find(config, "data"), tensor->data);
+  const char *spec = given(&trainer->options.data, tensor->data);
   return spec ? spec : stored && stored->kind == JSON_TEXT ? stored->text : tensor->source;
 }
 
@@ -54,16 +76,16 @@ static bool add_sources(Session *session, const Json *config, int64_t data_of, P
   const Model *model = &session->trainer->model;
   const Options *options = &session->trainer->options;
   for (int k = 0; k < options->feeds.count; k++) {
-    int64_t tensor = find_named(model, &options->feeds.items[k], is_feedable, "--feed", "data or noise", problem);
+    int64_t tensor = find_named(model, &options->feeds.items[k], true, problem);
     if (tensor < 0 || !supply_add_feed(session->supply, tensor, options->feeds.items[k].value, problem)) return false;
   }
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (!is_source(tensor) || supply_has(session->supply, k) || data_of == DATA_OF_NONE || (data_of >= 0 && !routine_mentions(model, data_of, k))) continue;
+    if (!model_declares_data(model, k) || data_of == DATA_OF_NONE || !needs_data(session, data_of, tensor->data)) continue;
     const char *spec = data_spec(session->trainer, config, tensor);
     if (!spec[0])
-      return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC", tensor->name,
-                         text_shape(tensor, false).text, tensor->name);
+      return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC%s", tensor->data,
+                         text_shape(tensor, false).text, tensor->data, supply_is_fed(session->supply, k) ? " (--feed serves the train block alone)" : "");
     if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem)) return false;
   }
   return data_of != DATA_OF_ALL || supply_check(session->supply, problem);
@@ -100,9 +122,9 @@ static const SettingRecord *find_setting(const Model *model, const Assignment *a
 bool options_fit_model(const Options *options, const Model *model, Problem *problem) {
   double value;
   for (int k = 0; k < options->feeds.count; k++)
-    if (find_named(model, &options->feeds.items[k], is_feedable, "--feed", "data or noise", problem) < 0) return false;
+    if (find_named(model, &options->feeds.items[k], true, problem) < 0) return false;
   for (int k = 0; k < options->data.count; k++)
-    if (find_named(model, &options->data.items[k], is_source, "--data", "data", problem) < 0) return false;
+    if (find_named(model, &options->data.items[k], false, problem) < 0) return false;
   for (int k = 0; k < options->settings.count; k++)
     if (!find_setting(model, &options->settings.items[k], &value, problem)) return false;
   return true;

@@ -91,8 +91,8 @@ static bool write_config(Training *training, const Json *config, Problem *proble
   json_open_object(writer, "data");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (tensor->role == ROLE_DATA && tensor->origin < 0 && supply_dataset(training->session.supply, k))
-      json_put_text(writer, tensor->name, data_spec(training->trainer, config, tensor));
+    if (model_declares_data(model, k) && supply_dataset(training->session.supply, k))
+      json_put_text(writer, tensor->data, data_spec(training->trainer, config, tensor));
   }
   json_close(writer);
   json_open_object(writer, "settings");
@@ -291,9 +291,9 @@ static void show_dry_run(const Training *training) {
   printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text, text_count(session->clock.steps).text,
          text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {
-    const Dataset *dataset = model->tensors[k].role == ROLE_DATA && model->tensors[k].origin < 0 ? supply_dataset(session->supply, k) : NULL;
+    const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(session->supply, k) : NULL;
     if (dataset)
-      printf("%s %s: %s, %s samples\n", model->tensors[k].name, text_shape(&model->tensors[k], false).text, dataset->name,
+      printf("%s %s: %s, %s samples\n", model->tensors[k].data, text_shape(&model->tensors[k], false).text, dataset->name,
              text_count(dataset->count).text);
   }
   printf("everything fits; nothing was trained (--dry-run)\n");

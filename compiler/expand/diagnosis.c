@@ -79,8 +79,8 @@ static int add_tensor(Model *model, Node *input) {
   ModelTensor *moved = session_allocate(model->session, (size_t)(model->tensor_count + 1) * sizeof *moved);
   memcpy(moved, model->tensors, (size_t)model->tensor_count * sizeof *moved);
   model->tensors = moved;
-  model->tensors[model->tensor_count] = (ModelTensor){.name = input->name, .role = ROLE_RESULT, .input = input, .initial_routine = -1, .player = "", .source = "",
-                                                      .group = -1, .origin = -1, .span = input->span};
+  model->tensors[model->tensor_count] = (ModelTensor){.name = input->name, .role = ROLE_RESULT, .input = input, .initial_routine = -1, .player = "", .data = "", .source = "",
+                                                      .group = -1, .span = input->span};
   return model->tensor_count++;
 }
 

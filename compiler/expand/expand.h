@@ -15,8 +15,8 @@ typedef struct ModelTensor {                               /* see TENSOR in runt
   int initial_routine;                                     /* or -1 */
   const char *player;                                      /* or "" */
   uint64_t stream; int draw; Distribution distribution;
-  double low, high; int classes; const char *source;
-  int group, origin;                                       /* tensors, or -1 */
+  double low, high; int classes; const char *data, *source;
+  int group;                                               /* a tensor, or -1 */
   Span span;
 } ModelTensor;
 

@@ -25,7 +25,7 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
   name = session_string(e->session, name);
   span = model_span(e, span);
   model->tensors[count] = (ModelTensor){.name = name, .role = role, .input = graph_input(e->graph, name, rank, shape, batch, span),
-                                        .initial_routine = -1, .player = "", .source = "", .group = -1, .origin = -1, .span = span};
+                                        .initial_routine = -1, .player = "", .data = "", .source = "", .group = -1, .span = span};
   return model->tensor_count++;
 }
 
@@ -47,11 +47,13 @@ uint64_t stream_of(Evaluator *e, const char *name, Span span) {
 
 /* ---- distributions ----------------------------------------------------------------------------------------------------------------- */
 
-/* The tensor that is filled with a random variable before a routine runs; made where it is first mentioned with this batch. */
+/* The tensor that is filled with a random variable before a routine runs; made where it is first mentioned with this batch. The name says which variable
+   it is: under any batch the same one. */
 static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, Span span) {
-  if (e->evaluation->batch != e->model->batch) name = session_format(e->session, "%s/%d", name, e->evaluation->batch);
-  int tensor = tensor_find(e, name);
-  if (tensor < 0) tensor = tensor_new(e, name, role, rank, shape, true, span);
+  const Node *input = graph_input(e->graph, name, rank, shape, true, model_span(e, span));
+  int tensor = 0;
+  while (tensor < e->model->tensor_count && e->model->tensors[tensor].input != input) tensor++;
+  if (tensor == e->model->tensor_count) tensor = tensor_new(e, name, role, rank, shape, true, span);
   evaluation_fill(e, tensor);
   return tensor;
 }
@@ -231,9 +233,8 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
   for (int d = 0; d < rank; d++) shape[d + 1] = own[d];
   int tensor = filled_tensor(e, name, ROLE_DATA, rank + 1, shape, field->span);
   ModelTensor *row = &e->model->tensors[tensor];
-  row->low = low, row->high = high, row->source = source;
+  row->low = low, row->high = high, row->data = base, row->source = source;
   row->stream = stream_of(e, name, field->span);
-  if (name != base && strcmp(row->name, base) != 0) row->origin = tensor_find(e, base);
   return value_of_node(e, e->model->tensors[tensor].input, 0);
 }
 

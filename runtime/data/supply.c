@@ -1,6 +1,7 @@
-/* Where the values of data and of fed tensors come from, evaluation after evaluation.
-   Takes tensors, the specs of their data, files that replace draws; fills buffers and moves on. A walk is a position in a data set's endless shuffle: tensors of a group share one,
-   a fresh draw has its own, so has every output. Never draws noise, and never looks at anything but positions, so that a resumed run sees the same samples. */
+/* Where the values of data and of fed variables come from, evaluation after evaluation.
+   Takes tensors, the specs of their data, files that replace draws; fills buffers and moves on. A variable is a name, whatever the batches of its tensors are: `x`, `x.fresh_1`, `z`.
+   It has one walk, a position in its data set's endless shuffle (data sampled together share their leader's), and one place in its feed. The train block moves them; an output says
+   which rows it takes of a walk of its own. Never draws noise, and never looks at anything but positions, so that a resumed run sees the same samples. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,51 +9,86 @@
 
 #include "runtime/data/source.h"
 
-typedef enum SourceKind { SOURCE_NONE, SOURCE_DATA, SOURCE_FEED } SourceKind;
-
-typedef struct Source {
-  SourceKind kind;
-  Dataset *dataset;                                        /* of DATA: owned where the tensor is no fresh draw; of FEED: owned */
-  TensorRecord record;                                     /* the tensor's, with the range that applies */
-} Source;
-
-typedef struct Walk { char *name; uint64_t hash; int64_t position; bool used; int64_t taken; } Walk;
+typedef struct Variable {
+  const char *name, *data;                                 /* the records' */
+  uint64_t hash;                                           /* of the name */
+  Dataset *dataset;                                        /* owned by the first variable of the data */
+  bool owner, led;                                         /* led: sampled together with others, of which it is not the first */
+  Dataset *feed;                                           /* owned */
+  char *feed_name;                                         /* "feed z": of its place in checkpoints */
+  int64_t position, taken;                                 /* of the walk; by the evaluation at hand */
+  int64_t fed;                                             /* rows of the feed that the train block has taken */
+} Variable;
 
 struct Supply {
   const TensorRecord *tensors;
   int64_t tensor_count;
   uint64_t seed;
-  Source *sources;                                         /* one a tensor */
-  Walk *walks;
-  size_t walk_count;
+  int64_t *variable_of;                                    /* by tensor; -1: neither data nor noise */
+  Variable *variables;
+  int64_t variable_count;
   NamedCount *positions;
   int64_t *indices;                                        /* room for a batch */
   int64_t index_room;
 };
 
-Supply *supply_new(const TensorRecord *tensors, int64_t tensor_count, uint64_t seed, Problem *problem) {
-  Supply *supply = system_allocate(sizeof *supply);
-  Source *sources = system_allocate(((size_t)tensor_count + 1) * sizeof *sources);
-  if (!supply || !sources) {
-    free(supply);
-    free(sources);
-    problem_out_of_memory(problem, "the list of data", (size_t)tensor_count * sizeof *sources);
-    return NULL;
-  }
-  *supply = (Supply){ .tensors = tensors, .tensor_count = tensor_count, .seed = seed, .sources = sources };
-  for (int64_t i = 0; i < tensor_count; i++) sources[i] = (Source){ .kind = SOURCE_NONE };
-  return supply;
+static bool is_filled(const TensorRecord *tensor) { return tensor->role == ROLE_DATA || tensor->role == ROLE_NOISE; }
+
+/* A batch axis is the rows' own; without one, a row is a whole tensor. */
+static int64_t batch_of(const TensorRecord *record) { return record->batch ? record->shape[0] : 1; }
+
+static Variable *variable_at(const Supply *supply, int64_t tensor) { return &supply->variables[supply->variable_of[tensor]]; }
+
+/* Whose walk it is: the first of the data that are sampled together. */
+static Variable *leader_of(const Supply *supply, int64_t tensor) {
+  int64_t group = supply->tensors[tensor].group;
+  return variable_at(supply, group >= 0 ? group : tensor);
 }
 
-static bool owns_dataset(const Supply *supply, int64_t tensor) { return supply->sources[tensor].kind == SOURCE_FEED || supply->tensors[tensor].origin < 0; }
+static void find_variables(Supply *supply) {
+  for (int64_t i = 0; i < supply->tensor_count; i++) {
+    const TensorRecord *record = &supply->tensors[i];
+    supply->variable_of[i] = -1;
+    if (!is_filled(record)) continue;
+    int64_t v = 0;
+    bool first = record->role == ROLE_DATA;
+    for (; v < supply->variable_count && strcmp(supply->variables[v].name, record->name) != 0; v++) first = first && strcmp(supply->variables[v].data, record->data) != 0;
+    if (v == supply->variable_count)
+      supply->variables[supply->variable_count++] = (Variable){ .name = record->name, .data = record->role == ROLE_DATA ? record->data : "", .hash = hash_text(record->name), .owner = first };
+    supply->variable_of[i] = v;
+    supply->variables[v].led = record->group >= 0 && leader_of(supply, i) != &supply->variables[v];
+    supply->index_room = batch_of(record) > supply->index_room ? batch_of(record) : supply->index_room;
+  }
+}
+
+Supply *supply_new(const TensorRecord *tensors, int64_t tensor_count, uint64_t seed, Problem *problem) {
+  size_t room = (size_t)tensor_count + 1;
+  Supply *supply = system_allocate(sizeof *supply);
+  if (supply) {
+    *supply = (Supply){ .tensors = tensors, .tensor_count = tensor_count, .seed = seed };
+    supply->variable_of = system_allocate(room * sizeof *supply->variable_of);
+    supply->variables = system_allocate(room * sizeof *supply->variables);
+    supply->positions = system_allocate(2 * room * sizeof *supply->positions);
+    if (supply->variable_of && supply->variables && supply->positions) {
+      find_variables(supply);
+      supply->indices = system_allocate(((size_t)supply->index_room + 1) * sizeof *supply->indices);
+      if (supply->indices) return supply;
+    }
+  }
+  problem_out_of_memory(problem, "the list of data", room * sizeof *supply->variables);
+  supply_free(supply);
+  return NULL;
+}
 
 void supply_free(Supply *supply) {
   if (!supply) return;
-  for (int64_t i = 0; i < supply->tensor_count; i++)
-    if (owns_dataset(supply, i)) dataset_close(supply->sources[i].dataset);
-  for (size_t i = 0; i < supply->walk_count; i++) free(supply->walks[i].name);
-  free(supply->sources);
-  free(supply->walks);
+  for (int64_t v = 0; v < supply->variable_count; v++) {
+    if (supply->variables[v].owner) dataset_close(supply->variables[v].dataset);
+    dataset_close(supply->variables[v].feed);
+    free(supply->variables[v].feed_name);
+  }
+  free(supply->variable_of);
+  free(supply->variables);
   free(supply->positions);
   free(supply->indices);
   free(supply);
@@ -66,25 +102,20 @@ bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart 
   Dataset *dataset = dataset_open(spec, part, record->classes > 0 ? COLUMN_LABELS : COLUMN_SAMPLES, &inner);
   if (!dataset || !dataset_fits(dataset, record, &inner)) {
     dataset_close(dataset);
-    return problem_set(problem, "data %s: %s", record->name, inner.text);
+    return problem_set(problem, "data %s: %s", record->data, inner.text);
   }
-  if (supply->sources[tensor].kind == SOURCE_DATA) dataset_close(supply->sources[tensor].dataset);   /* named twice: the last one counts */
-  for (int64_t i = 0; i < supply->tensor_count; i++) {
-    bool meant = i == tensor || (supply->tensors[i].role == ROLE_DATA && supply->tensors[i].origin == tensor);
-    if (meant && supply->sources[i].kind != SOURCE_FEED) supply->sources[i] = (Source){ SOURCE_DATA, dataset, supply->tensors[i] };
+  for (int64_t v = 0; v < supply->variable_count; v++) {
+    Variable *variable = &supply->variables[v];
+    if (strcmp(variable->data, record->data) != 0) continue;
+    if (variable->owner) dataset_close(variable->dataset); /* named twice: the last one counts */
+    variable->dataset = dataset;
   }
-  if (supply->sources[tensor].kind == SOURCE_DATA) return true;
-  dataset_close(dataset);                                  /* the tensor is fed: only its fresh draws would read this */
-  for (int64_t i = 0; i < supply->tensor_count; i++)
-    if (supply->sources[i].dataset == dataset) supply->sources[i] = (Source){ .kind = SOURCE_NONE };
   return true;
 }
 
-/* A batch axis is the rows' own; without one, a row is a whole tensor. */
-static int64_t batch_of(const TensorRecord *record) { return record->batch ? record->shape[0] : 1; }
-
 bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *problem) {
   const TensorRecord *record = &supply->tensors[tensor];
+  Variable *variable = variable_at(supply, tensor);
   Problem inner = { "" };
   NpyArray array;
   Dataset *dataset = NULL;
@@ -97,135 +128,103 @@ bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *
     fine = fine && (dataset->name || problem_out_of_memory(&inner, path, strlen(path)));
     fine = fine && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, &inner) && dataset_fits(dataset, record, &inner);
   }
+  char *name = fine ? text_format("feed %s", record->name) : NULL;
+  fine = fine && (name || problem_out_of_memory(&inner, path, strlen(record->name)));
   if (!fine) {
     dataset_close(dataset);
     return problem_set(problem, "feed %s: %s", record->name, inner.text);
   }
-  Source *source = &supply->sources[tensor];
-  if (source->kind == SOURCE_FEED) dataset_close(source->dataset);
-  *source = (Source){ SOURCE_FEED, dataset, *record };
-  if (record->role != ROLE_DATA) source->record.low = source->record.high = 0;                        /* noise is taken as it is */
+  dataset_close(variable->feed);                           /* named twice: the last one counts */
+  free(variable->feed_name);
+  variable->feed = dataset;
+  variable->feed_name = name;
   return true;
 }
 
 bool supply_check(const Supply *supply, Problem *problem) {
   for (int64_t i = 0; i < supply->tensor_count; i++) {
     const TensorRecord *record = &supply->tensors[i];
-    const Source *source = &supply->sources[i];
     if (record->role != ROLE_DATA) continue;
-    if (source->kind == SOURCE_NONE) {
-      const char *name = record->origin >= 0 ? supply->tensors[record->origin].name : record->name;
+    const Variable *variable = variable_at(supply, i), *leader = leader_of(supply, i);
+    const char *name = record->data;
+    if (!variable->feed && !variable->dataset)
       return problem_set(problem, "data %s has no source: name one with --data %s=SPEC, for example --data %s=fashion-mnist or --data %s=FILE.npy", name, name, name, name);
-    }
-    const Source *leader = record->group >= 0 ? &supply->sources[record->group] : source;
-    if (source->kind == SOURCE_DATA && leader->kind == SOURCE_DATA && leader->dataset->count != source->dataset->count)
-      return problem_set(problem, "data %s and %s are sampled together, but %s has %" PRId64 " samples and %s %" PRId64, supply->tensors[record->group].name, record->name, leader->dataset->name,
-                         leader->dataset->count, source->dataset->name, source->dataset->count);
+    if (variable->dataset && leader->dataset && leader->dataset->count != variable->dataset->count)
+      return problem_set(problem, "data %s and %s are sampled together, but %s has %" PRId64 " samples and %s %" PRId64, leader->name, record->name, leader->dataset->name,
+                         leader->dataset->count, variable->dataset->name, variable->dataset->count);
   }
   return true;
 }
 
-bool supply_has(const Supply *supply, int64_t tensor) { return supply->sources[tensor].kind != SOURCE_NONE; }
-
-const Dataset *supply_dataset(const Supply *supply, int64_t tensor) { return supply->sources[tensor].kind == SOURCE_DATA ? supply->sources[tensor].dataset : NULL; }
+bool supply_is_fed(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->feed; }
 
 int64_t supply_sample_count(const Supply *supply, int64_t tensor) {
-  const Dataset *dataset = supply->sources[tensor].dataset;
+  const Variable *variable = variable_at(supply, tensor);
+  const Dataset *dataset = variable->feed ? variable->feed : variable->dataset;
   return dataset ? dataset->count : 0;
 }
 
+const Dataset *supply_dataset(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->dataset; }
+
 /* ---- walks ------------------------------------------------------------------------------------------------------------------------------------- */
 
-static bool walk_has_name(const Walk *walk, const char *prefix, const char *base, const char *apart) {
-  const char *at = walk->name;
-  size_t lengths[2] = { strlen(prefix), strlen(base) };
-  if (strncmp(at, prefix, lengths[0]) != 0 || strncmp(at + lengths[0], base, lengths[1]) != 0) return false;
-  at += lengths[0] + lengths[1];
-  return *apart ? *at == '@' && strcmp(at + 1, apart) == 0 : *at == 0;
-}
-
-static Walk *walk_add(Supply *supply, char *name, Problem *problem) {     /* owns the name */
-  Walk *walks = name ? system_resize(supply->walks, (supply->walk_count + 1) * sizeof *walks) : NULL;
-  if (walks) supply->walks = walks;
-  NamedCount *positions = walks ? system_resize(supply->positions, (supply->walk_count + 1) * sizeof *positions) : NULL;
-  if (!positions) {
-    free(name);
-    problem_out_of_memory(problem, "a position in the data", sizeof *walks);
-    return NULL;
-  }
-  supply->positions = positions;
-  walks[supply->walk_count] = (Walk){ .name = name, .hash = hash_text(name) };
-  return &walks[supply->walk_count++];
-}
-
-static Walk *walk_find(Supply *supply, const char *prefix, const char *base, const char *apart, Problem *problem) {
-  for (size_t i = 0; i < supply->walk_count; i++)
-    if (walk_has_name(&supply->walks[i], prefix, base, apart)) return &supply->walks[i];
-  return walk_add(supply, text_format("%s%s%s%s", prefix, base, *apart ? "@" : "", apart), problem);
-}
-
-static bool ensure_indices(Supply *supply, int64_t batch, Problem *problem) {
-  if (batch <= supply->index_room) return true;
-  int64_t *indices = system_resize(supply->indices, (size_t)batch * sizeof *indices);
-  if (!indices) return problem_out_of_memory(problem, "the indices of a batch", (size_t)batch * sizeof *indices);
-  supply->indices = indices;
-  supply->index_room = batch;
+static bool fill_from_feed(Supply *supply, int64_t tensor, Rows rows, void *buffer, Problem *problem) {
+  TensorRecord record = supply->tensors[tensor];
+  Variable *variable = variable_at(supply, tensor);
+  int64_t batch = batch_of(&record), count = batch < rows.fed ? batch : rows.fed, first = rows.apart ? rows.first : variable->fed;
+  if (count > variable->feed->count - first)
+    return problem_set(problem, "feed %s: %s has %" PRId64 " rows, this evaluation needs rows %" PRId64 " to %" PRId64 " (counted from 0)", variable->name, variable->feed->name,
+                       variable->feed->count, first, first + count - 1);
+  for (int64_t i = 0; i < batch; i++) supply->indices[i] = first + i % count;
+  if (!rows.apart) variable->fed += count;
+  record.low = record.high = 0;                            /* what is fed is taken as it is */
+  dataset_fill(variable->feed, supply->indices, batch, &record, buffer);
   return true;
 }
 
-static bool fill_from_feed(Supply *supply, const Source *source, void *buffer, Problem *problem) {
-  int64_t batch = batch_of(&source->record), *indices = supply->indices;
-  Walk *walk = walk_find(supply, "feed ", source->record.name, "", problem);
-  if (!walk) return false;
-  if (batch > source->dataset->count - walk->position)
-    return problem_set(problem, "feed %s: %s has %" PRId64 " rows, this evaluation needs rows %" PRId64 " to %" PRId64 " (counted from 0)", source->record.name, source->dataset->name,
-                       source->dataset->count, walk->position, walk->position + batch - 1);
-  for (int64_t i = 0; i < batch; i++) indices[i] = walk->position + i;
-  walk->position += batch;
-  dataset_fill(source->dataset, indices, batch, &source->record, buffer);
-  return true;
+static void fill_from_data(Supply *supply, int64_t tensor, Rows rows, void *buffer) {
+  const TensorRecord *record = &supply->tensors[tensor];
+  const Dataset *dataset = variable_at(supply, tensor)->dataset;
+  Variable *leader = leader_of(supply, tensor);
+  int64_t batch = batch_of(record);
+  uint64_t hash = rows.apart ? hash_fnv(hash_fnv(leader->hash, "@", 1), rows.apart, strlen(rows.apart)) : leader->hash;    /* of "x@fakes" */
+  permutation_indices(supply->seed, hash, dataset->count, rows.apart ? rows.first : leader->position, batch, supply->indices);
+  if (!rows.apart) leader->taken = batch;
+  dataset_fill(dataset, supply->indices, batch, record, buffer);
 }
 
-static bool fill_from_data(Supply *supply, const Source *source, const char *apart, void *buffer, Problem *problem) {
-  const TensorRecord *leader = source->record.group >= 0 ? &supply->tensors[source->record.group] : &source->record;
-  int64_t batch = batch_of(&source->record);
-  Walk *walk = walk_find(supply, "", leader->name, apart, problem);
-  if (!walk) return false;
-  permutation_indices(supply->seed, walk->hash, source->dataset->count, walk->position, batch, supply->indices);
-  walk->used = true;
-  walk->taken = batch > walk->taken ? batch : walk->taken;
-  dataset_fill(source->dataset, supply->indices, batch, &source->record, buffer);
-  return true;
-}
-
-bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, const char *apart, Problem *problem) {
+bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, Rows rows, bool *filled, Problem *problem) {
   for (int64_t i = 0; i < count; i++) {
-    const Source *source = &supply->sources[tensors[i]];
-    if (source->kind == SOURCE_NONE) continue;
-    if (!ensure_indices(supply, batch_of(&source->record), problem)) return false;
-    if (source->kind == SOURCE_FEED ? !fill_from_feed(supply, source, buffers[i], problem) : !fill_from_data(supply, source, apart, buffers[i], problem)) return false;
+    const Variable *variable = variable_at(supply, tensors[i]);
+    bool fed = variable->feed && rows.fed > 0;
+    filled[i] = fed || variable->dataset;
+    if (fed && !fill_from_feed(supply, tensors[i], rows, buffers[i], problem)) return false;
+    if (!fed && filled[i]) fill_from_data(supply, tensors[i], rows, buffers[i]);
   }
-  for (size_t i = 0; i < supply->walk_count; i++) {        /* all parts of a group have read the same places: now it moves */
-    Walk *walk = &supply->walks[i];
-    walk->position += walk->used ? walk->taken : 0;
-    walk->used = false;
-    walk->taken = 0;
+  for (int64_t i = 0; i < count; i++) {                    /* all parts of a group have read the same places: now it moves */
+    Variable *leader = leader_of(supply, tensors[i]);
+    leader->position += leader->taken;
+    leader->taken = 0;
   }
   return true;
 }
 
 const NamedCount *supply_positions(Supply *supply, size_t *count) {
-  for (size_t i = 0; i < supply->walk_count; i++) supply->positions[i] = (NamedCount){ supply->walks[i].name, supply->walks[i].position };
-  *count = supply->walk_count;
+  *count = 0;
+  for (int64_t v = 0; v < supply->variable_count; v++) {
+    const Variable *variable = &supply->variables[v];
+    if (variable->dataset && !variable->led) supply->positions[(*count)++] = (NamedCount){ variable->name, variable->position };
+    if (variable->feed) supply->positions[(*count)++] = (NamedCount){ variable->feed_name, variable->fed };
+  }
   return supply->positions;
 }
 
 bool supply_seek(Supply *supply, const char *name, int64_t position, Problem *problem) {
   if (position < 0) return problem_set(problem, "the position of \"%s\" is %" PRId64 ", expected 0 or more", name, position);
-  Walk *walk = NULL;
-  for (size_t i = 0; i < supply->walk_count && !walk; i++)
-    if (strcmp(supply->walks[i].name, name) == 0) walk = &supply->walks[i];
-  if (!walk) walk = walk_add(supply, text_format("%s", name), problem);
-  if (walk) walk->position = position;
-  return walk;
+  for (int64_t v = 0; v < supply->variable_count; v++) {
+    Variable *variable = &supply->variables[v];
+    if (strcmp(variable->name, name) == 0) variable->position = position;
+    if (strncmp(name, "feed ", 5) == 0 && strcmp(variable->name, name + 5) == 0) variable->fed = position;
+  }
+  return true;
 }

@@ -11,6 +11,8 @@
 
 #include "runtime/io.h"
 
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
 static inline int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {
   (void)facts, (void)kind, (void)place;
   return remove(path);

@@ -68,17 +68,20 @@ END_TEST
 
 /* ---- supplies -------------------------------------------------------------------------------------------------------------------- */
 
-enum { X, Y, FRESH, Z, W, TENSORS, BATCH = 8 };
+enum { X, Y, FRESH, Z, W, HALF, FRESH_HALF, Z_HALF, TENSORS, BATCH = 8 };
 
-/* x: [2] and labels y together; t = fresh x; noise z, fed; noise w, not. Sample i of the files is (i, -i), label i % 5. */
+/* x: [2] and labels y together; t = fresh x; noise z, fed; noise w, not; x, t and z also under a batch of half the size. Sample i of the files is (i, -i), label i % 5. */
 static void describe(TensorRecord *tensors) {
   static const int64_t none = -1;
-  for (int i = 0; i < TENSORS; i++) tensors[i] = (TensorRecord){ .role = ROLE_DATA, .type = STORAGE_F32, .rank = 2, .shape = { BATCH, 2 }, .stride = { 1, BATCH }, .batch = 1, .group = none, .origin = none };
+  for (int i = 0; i < TENSORS; i++)
+    tensors[i] = (TensorRecord){ .role = ROLE_DATA, .type = STORAGE_F32, .rank = 2, .shape = { BATCH, 2 }, .stride = { 1, BATCH }, .batch = 1, .data = "x", .group = none };
   tensors[X].name = "x", tensors[X].group = X;
-  tensors[Y].name = "y", tensors[Y].group = X, tensors[Y].rank = 1, tensors[Y].classes = 5;
-  tensors[FRESH].name = "x.fresh_1", tensors[FRESH].origin = X, tensors[FRESH].group = FRESH;
-  tensors[Z].name = "z", tensors[Z].role = ROLE_NOISE;
-  tensors[W].name = "w", tensors[W].role = ROLE_NOISE;
+  tensors[Y].name = tensors[Y].data = "y", tensors[Y].group = X, tensors[Y].rank = 1, tensors[Y].classes = 5;
+  tensors[FRESH].name = "x.fresh_1";
+  tensors[Z].name = "z", tensors[Z].role = ROLE_NOISE, tensors[Z].data = "";
+  tensors[W].name = "w", tensors[W].role = ROLE_NOISE, tensors[W].data = "";
+  tensors[HALF] = tensors[X], tensors[FRESH_HALF] = tensors[FRESH], tensors[Z_HALF] = tensors[Z];
+  for (int i = HALF; i <= Z_HALF; i++) tensors[i].shape[0] = BATCH / 2;
 }
 
 static void write_files(int64_t count, int64_t fed) {
@@ -97,11 +100,20 @@ static void write_files(int64_t count, int64_t fed) {
 }
 
 typedef struct Values { float x[2 * BATCH], y[BATCH], fresh[2 * BATCH], z[2 * BATCH], w[2 * BATCH]; } Values;
-static bool draw(Supply *supply, Values *values, const char *apart, Problem *problem) {
-  static const int64_t list[TENSORS] = { X, Y, FRESH, Z, W };
-  void *const buffers[TENSORS] = { values->x, values->y, values->fresh, values->z, values->w };
+static bool draw(Supply *supply, Values *values, Rows rows, Problem *problem) {
+  static const int64_t list[] = { X, Y, FRESH, Z, W };
+  void *const buffers[] = { values->x, values->y, values->fresh, values->z, values->w };
+  bool filled[LENGTH(list)], fine;
   memset(values, 0, sizeof *values);
-  return supply_fill(supply, list, buffers, TENSORS, apart, problem);
+  fine = supply_fill(supply, list, buffers, LENGTH(list), rows, filled, problem);
+  if (fine) ck_assert(filled[0] && filled[1] && filled[2] && filled[3] == (rows.fed > 0) && !filled[4]);
+  return fine;
+}
+
+static bool draw_half(Supply *supply, Values *values) {
+  bool filled[3];
+  memset(values, 0, sizeof *values);
+  return supply_fill(supply, (const int64_t[]){ HALF, FRESH_HALF, Z_HALF }, (void *const[]){ values->x, values->fresh, values->z }, 3, (Rows){ .fed = BATCH }, filled, NULL);
 }
 
 static Supply *open_supply(const TensorRecord *tensors, uint64_t seed) {
@@ -116,20 +128,24 @@ static Supply *open_supply(const TensorRecord *tensors, uint64_t seed) {
   return supply;
 }
 
+static const Rows training = { .fed = BATCH };
+static Rows output_rows(int64_t first) { return (Rows){ .apart = "fakes", .first = first }; }
+
 START_TEST(groups_walk_together_and_fresh_apart) {
   char folder[32];
   enter_folder(folder);
   TensorRecord tensors[TENSORS];
-  Values values, output;
+  Values values;
   Problem problem = { "" };
   describe(tensors);
   write_files(101, 101);
   Supply *supply = open_supply(tensors, 1);
-  ck_assert(supply_has(supply, X) && supply_has(supply, FRESH) && supply_has(supply, Z) && !supply_has(supply, W));
+  ck_assert(supply_is_fed(supply, Z) && supply_is_fed(supply, Z_HALF) && !supply_is_fed(supply, W) && !supply_is_fed(supply, X));
+  ck_assert_int_eq(supply_dataset(supply, FRESH_HALF)->count, 101);
   ck_assert_int_eq(supply_sample_count(supply, X), 101);
-  int seen[101] = {0}, fresh_equal = 0, output_equal = 0;
+  int seen[101] = {0}, fresh_equal = 0;
   for (int turn = 0; turn < 12; turn++) {                  /* 96 samples: within the first pass */
-    ck_assert_msg(draw(supply, &values, "", &problem), "%s", problem.text);
+    ck_assert_msg(draw(supply, &values, training, &problem), "%s", problem.text);
     for (int i = 0; i < BATCH; i++) {
       ck_assert(values.x[BATCH + i] == -values.x[i] && values.y[i] == (float)((int)values.x[i] % 5));
       ck_assert(values.z[i] == (float)(turn * BATCH + i) && values.w[i] == 0);
@@ -138,24 +154,63 @@ START_TEST(groups_walk_together_and_fresh_apart) {
     }
   }
   ck_assert_int_lt(fresh_equal, 10);
-  ck_assert(!draw(supply, &values, "", &problem));         /* the feed has 101 rows */
+  ck_assert(!draw(supply, &values, training, &problem));   /* the feed has 101 rows */
   ck_assert_says(problem, "z.npy has 101 rows, this evaluation needs rows 96 to 103");
   supply_free(supply);
+  leave_folder(folder);
+}
+END_TEST
 
-  supply = open_supply(tensors, 1);                        /* an output moves nothing but itself */
-  Supply *twin = open_supply(tensors, 1);
-  for (int turn = 0; turn < 3; turn++) {
-    const int64_t list[1] = { X };
-    void *const buffers[1] = { output.x };
-    ck_assert(supply_fill(supply, list, buffers, 1, "fakes", NULL));
-    ck_assert(draw(supply, &values, "", NULL) && draw(twin, &output, "", NULL));
-    ck_assert_mem_eq(&values, &output, sizeof values);
+/* Whatever the batch: one walk, one feed. Two halves are a whole. */
+START_TEST(batches_of_any_size_share_a_walk) {
+  char folder[32];
+  enter_folder(folder);
+  TensorRecord tensors[TENSORS];
+  Values whole, half;
+  describe(tensors);
+  write_files(20, 101);                                    /* batches that span passes */
+  Supply *supply = open_supply(tensors, 1), *twin = open_supply(tensors, 1);
+  for (int turn = 0; turn < 6; turn++) {
+    ck_assert(draw(supply, &whole, training, NULL));
+    for (int part = 0; part < 2; part++) {
+      ck_assert(draw_half(twin, &half));
+      for (int i = 0; i < BATCH / 2; i++) {
+        int at = part * BATCH / 2 + i;
+        ck_assert(half.x[i] == whole.x[at] && half.fresh[i] == whole.fresh[at] && half.z[i] == whole.z[at]);
+      }
+    }
   }
-  const int64_t list[1] = { X };
-  void *const buffers[1] = { output.x };
-  ck_assert(supply_fill(supply, list, buffers, 1, "fakes", NULL));
-  for (int i = 0; i < BATCH; i++) output_equal += output.x[i] == values.x[i];
-  ck_assert_int_lt(output_equal, 4);
+  supply_free(supply);
+  supply_free(twin);
+  leave_folder(folder);
+}
+END_TEST
+
+/* An output takes the rows it says, of walks of its own, and moves nothing; it is not fed unless it asks, and then by as many rows as it wants. */
+START_TEST(outputs_move_nothing) {
+  char folder[32];
+  enter_folder(folder);
+  TensorRecord tensors[TENSORS];
+  Values values, output, other;
+  Problem problem = { "" };
+  describe(tensors);
+  write_files(101, 101);
+  Supply *supply = open_supply(tensors, 1), *twin = open_supply(tensors, 1);
+  int equal = 0;
+  for (int turn = 0; turn < 3; turn++) {
+    ck_assert(draw(supply, &output, output_rows(turn), NULL));
+    ck_assert(draw(supply, &values, training, NULL) && draw(twin, &other, training, NULL));
+    ck_assert_mem_eq(&values, &other, sizeof values);
+    ck_assert(draw(supply, &other, output_rows(turn), NULL));
+    ck_assert_mem_eq(&output, &other, sizeof output);
+    for (int i = 0; i < BATCH; i++) equal += output.x[i] == values.x[i];
+  }
+  ck_assert_int_lt(equal, 6);
+  for (int i = 0; i < BATCH; i++) ck_assert(output.x[i] == (float)permutation_index(1, hash_text("x@fakes"), 101, 2 + i));
+  ck_assert(draw(supply, &output, (Rows){ .apart = "fakes", .first = 98, .fed = 3 }, &problem));
+  for (int i = 0; i < BATCH; i++) ck_assert(output.z[i] == (float)(98 + i % 3));
+  ck_assert(!draw(supply, &output, (Rows){ .apart = "fakes", .first = 98, .fed = 4 }, &problem));
+  ck_assert_says(problem, "z.npy has 101 rows, this evaluation needs rows 98 to 101");
   supply_free(supply);
   supply_free(twin);
   leave_folder(folder);
@@ -172,22 +227,26 @@ START_TEST(resumes_anywhere) {
   describe(tensors);
   write_files(20, 72);                                     /* batches of 8: passes end within them */
   Supply *supply = open_supply(tensors, 7);
-  for (int turn = 0; turn < TURNS; turn++) ck_assert(draw(supply, &whole[turn], turn % 3 == 2 ? "fakes" : "", NULL));
+  for (int turn = 0; turn < TURNS; turn++) ck_assert(draw(supply, &whole[turn], training, NULL));
   supply_free(supply);
   for (int stop = 0; stop < TURNS; stop++) {
     Supply *first = open_supply(tensors, 7), *second = open_supply(tensors, 7);
-    for (int turn = 0; turn < stop; turn++) ck_assert(draw(first, &values, turn % 3 == 2 ? "fakes" : "", NULL));
+    for (int turn = 0; turn < stop; turn++) ck_assert(draw(first, &values, training, NULL));
     size_t count;
     const NamedCount *positions = supply_positions(first, &count);
     for (size_t i = 0; i < count; i++) ck_assert(supply_seek(second, positions[i].name, positions[i].value, NULL));
+    ck_assert(supply_seek(second, "x@fakes", 5, NULL) && supply_seek(second, "x/4", 5, NULL));         /* of older checkpoints */
     for (int turn = stop; turn < TURNS; turn++) {
-      ck_assert(draw(second, &values, turn % 3 == 2 ? "fakes" : "", NULL));
+      ck_assert(draw(second, &values, training, NULL));
       ck_assert_mem_eq(&values, &whole[turn], sizeof values);
     }
     if (stop == TURNS - 1) {
-      ck_assert_uint_eq(count, 5);
-      ck_assert_str_eq(positions[0].name, "x");
-      ck_assert_int_eq(positions[0].value, 6 * BATCH);
+      static const char *const names[] = { "x", "x.fresh_1", "feed z" };
+      ck_assert_uint_eq(count, LENGTH(names));
+      for (size_t i = 0; i < count; i++) {
+        ck_assert_str_eq(positions[i].name, names[i]);
+        ck_assert_int_eq(positions[i].value, stop * BATCH);
+      }
     }
     supply_free(first);
     supply_free(second);
@@ -219,5 +278,5 @@ START_TEST(refuses_what_does_not_fit) {
 }
 END_TEST
 
-RUN_TESTS("sampler", every_pass_is_a_permutation, permutations_differ, permutations_are_fair, any_cut_gives_the_same_walk, groups_walk_together_and_fresh_apart, resumes_anywhere,
+RUN_TESTS("sampler", every_pass_is_a_permutation, permutations_differ, permutations_are_fair, any_cut_gives_the_same_walk, groups_walk_together_and_fresh_apart, batches_of_any_size_share_a_walk, outputs_move_nothing, resumes_anywhere,
           refuses_what_does_not_fit)

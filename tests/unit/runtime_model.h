@@ -149,7 +149,7 @@ static void kernel_copy(const Call *call, int64_t chunk, void *workspace) {
 static const Kernel line_kernels[P_PROGRAMS] = {kernel_partial, kernel_apply, kernel_count, kernel_fakes, kernel_slope, kernel_copy};
 
 static inline TensorRecord line_tensor(const char *name, TensorRole role, StorageType type) {
-  return (TensorRecord){.name = name, .role = role, .type = type, .initial_routine = -1, .group = -1, .origin = -1, .player = "", .source = "", .line = 3};
+  return (TensorRecord){.name = name, .role = role, .type = type, .initial_routine = -1, .group = -1, .player = "", .data = role == ROLE_DATA ? name : "", .source = "", .line = 3};
 }
 
 static inline void line_shape(TensorRecord *tensor, bool batch, int64_t size) {

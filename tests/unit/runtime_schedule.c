@@ -115,12 +115,17 @@ START_TEST(test_outputs_count_apart) {
   ck_assert_int_eq(seen.count, 3);
   for (int k = 0; k < 3; k++) {
     ck_assert_int_eq(seen.items[k].first_sample, 64 * k);
-    ck_assert_int_eq(seen.items[k].round, 2);
+    ck_assert_int_eq(seen.items[k].round, 0);
+    ck_assert_int_eq(seen.items[k].ordinal, 0);
     ck_assert_double_eq(seen.items[k].step, 2);
   }
   ck_assert(seen.items[0].first_noise != seen.items[1].first_noise);
   run_rounds(1);                                           /* and training does not notice them */
   ck_assert_int_eq(seen.items[3].ordinal, 0);
+  samples = session_samples(&fixture.session, 0, 64, &problem);
+  ck_assert_msg(samples, "%s", problem.text);
+  free(samples);
+  ck_assert(seen.items[seen.count - 1].first_noise == seen.items[0].first_noise);      /* the same draws at another step */
 } END_TEST
 
 START_TEST(test_clocks) {
