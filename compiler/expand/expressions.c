@@ -361,6 +361,11 @@ static Value *evaluate_binary(Evaluator *e, Frame *frame, const Syntax *syntax) 
   return apply_binary(e, op, left, right, syntax->span, syntax->binary.left->span, syntax->binary.right->span);
 }
 
+static bool value_is_truth(Evaluator *e, Value *value) {
+  value = value_dereference(e, value);
+  return value->kind == VALUE_NUMBER ? value->number.truth : value->kind == VALUE_TENSOR && value->tensor.truth;
+}
+
 static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syntax) {
   const Syntax *branches[2] = {syntax->choice.then, syntax->choice.otherwise};
   Value *condition = value_dereference(e, evaluate(e, frame, syntax->choice.condition));
@@ -378,7 +383,9 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
   Value *arguments[3] = {condition, evaluate(e, frame, branches[0]), evaluate(e, frame, branches[1])};
   if (arguments[1]->kind == VALUE_ERROR || arguments[2]->kind == VALUE_ERROR) return value_error(e);
   Span spans[3] = {syntax->choice.condition->span, branches[0]->span, branches[1]->span};
-  return apply_pointwise(e, OP_SELECT, 3, arguments, spans, syntax->span);
+  Value *result = apply_pointwise(e, OP_SELECT, 3, arguments, spans, syntax->span);
+  if (result->kind == VALUE_TENSOR) result->tensor.truth = value_is_truth(e, arguments[1]) && value_is_truth(e, arguments[2]);
+  return result;
 }
 
 static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) {

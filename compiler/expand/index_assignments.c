@@ -6,12 +6,21 @@
 
 /* ---- y[i, j] = value: the indices become the leading axes ------------------------------------------------------------------------------- */
 
+/* `i < n` and `i in a..b` bound the index. False after a report. */
+static bool bound_by_item(Evaluator *e, Frame *frame, const Syntax *item, Index *index) {
+  bool failed = false;
+  if (item->kind != SYNTAX_BINARY) return true;
+  if (index_relation(e, frame, item, index, &failed)) return !failed;
+  Diagnostic *diagnostic = evaluator_report(e, E2035, item->binary.right->span, "this is known only while training");
+  diagnostic_hint(diagnostic, "conditions stand in brackets, `sum[i, %s < …]`, or choose a value: `if … then … else 0`", index->name);
+  return false;
+}
+
 static bool open_left(Evaluator *e, Frame *frame, const Syntax *target, Index **lefts) {
   for (int k = 0; k < target->subscript.items.count; k++) {
     const Syntax *item = target->subscript.items.items[k];
     const char *name;
     Span span;
-    bool failed = false;
     if (!item_names_index(item, &name, &span)) {
       Diagnostic *diagnostic = evaluator_report(e, E2008, item->span, "this is no bare index");
       diagnostic_hint(diagnostic, "`+=` takes any subscript on its left side");
@@ -23,9 +32,12 @@ static bool open_left(Evaluator *e, Frame *frame, const Syntax *target, Index **
         return false;
       }
     lefts[k] = index_open(e, frame, name, span);
-    if (lefts[k] == NULL) return false;
-    if (item->kind == SYNTAX_BINARY) index_relation(e, frame, item, lefts[k], &failed);
-    if (failed) return false;
+    if (lefts[k] == NULL || !bound_by_item(e, frame, item, lefts[k])) return false;
+    if (lefts[k]->start != 0) {
+      Diagnostic *diagnostic = evaluator_report(e, E2068, item->span, "`%s` starts at %lld", name, (long long)lefts[k]->start);
+      diagnostic_hint(diagnostic, "write `%s < %lld`, and on the right `%s%+lld`; `+=` may start anywhere", name, (long long)lefts[k]->extent, name, (long long)lefts[k]->start);
+      return false;
+    }
   }
   return true;
 }
@@ -53,7 +65,9 @@ static Value *with_leading_axes(Evaluator *e, const Value *value, int count, Ind
     shape[count + d] = value->tensor.shape[d];
     by[OWN_VARIABLE + d] = coordinate_variable(OWN_VARIABLE + count + d);
   }
-  return value_tensor(e, rank, shape, value->tensor.random, scalar_substitute(e->graph, value->tensor.element, by));
+  Value *whole = value_tensor(e, rank, shape, value->tensor.random, scalar_substitute(e->graph, value->tensor.element, by));
+  whole->tensor.truth = value->tensor.truth, whole->tensor.classes = value->tensor.classes;
+  return whole;
 }
 
 /* A name defined `anew` may take another shape: what is declared then bounds only what nothing on the right does. */
@@ -100,6 +114,16 @@ static void open_indices(void *context, Syntax *syntax) {
   syntax_children(syntax, open_indices, opening);
 }
 
+/* The index of its own that an item of the left names, with or without a bound; NULL if it is any other subscript. */
+static Index *index_of_item(Evaluator *e, const Syntax *item, const Index *outer) {
+  const char *name;
+  Span span;
+  if (!item_names_index(item, &name, &span)) return NULL;
+  for (Index *index = e->indices; index != outer; index = index->outer)
+    if (index->name == name) return index;
+  return NULL;
+}
+
 /* The node in the making: axes of the output and variables of the box, as they are added. */
 typedef struct Scatter {
   int rank; Coordinate write[RANK_LIMIT + BOX_LIMIT]; int64_t shape[RANK_LIMIT + BOX_LIMIT];
@@ -126,7 +150,9 @@ static Value *scatter_value(Evaluator *e, Frame *frame, const Syntax *assign, co
   uint32_t used = value->tensor.element->variables, own = 0, kept = 0;
   for (const Index *index = e->indices; index != outer; index = index->outer) own |= 1u << index->variable;
   for (int k = 0; k < count; k++) {
-    Value *subscript = evaluate_tensor(e, frame, target->subscript.items.items[k]);
+    const Syntax *item = target->subscript.items.items[k];
+    Index *index = index_of_item(e, item, outer);
+    Value *subscript = index != NULL ? index_value(e, index) : evaluate_tensor(e, frame, item);
     if (subscript->kind == VALUE_ERROR) return subscript;
     left[k] = scalar_coordinate(subscript->tensor.element);
     used |= subscript->tensor.element->variables;
@@ -182,10 +208,14 @@ static Value *increase_by_index(Evaluator *e, Frame *frame, const Syntax *assign
   Opening opening = {e, frame, false, false};
   open_indices(&opening, (Syntax *)(uintptr_t)target);
   open_indices(&opening, assign->assign.value);
-  bool fine = !opening.failed && bounds_from(e, frame, assign->assign.value, outer);
+  bool fine = !opening.failed;
+  for (int k = 0; k < count && fine; k++) {
+    Index *index = index_of_item(e, target->subscript.items.items[k], outer);
+    if (index != NULL) fine = bound_by_item(e, frame, target->subscript.items.items[k], index);
+  }
+  fine = fine && bounds_from(e, frame, assign->assign.value, outer);
   for (int k = 0; k < count && fine; k++) {                /* the left bounds an index only where nothing on the right does */
-    const Syntax *item = target->subscript.items.items[k];
-    Index *index = item->kind == SYNTAX_NAME ? index_find(e, item->name) : NULL;
+    Index *index = index_of_item(e, target->subscript.items.items[k], outer);
     if (index != NULL && index->extent < 0) index->extent = declared->shape[k];
   }
   Value *value = fine ? evaluate_tensor(e, frame, assign->assign.value) : value_error(e);

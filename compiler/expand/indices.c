@@ -193,6 +193,17 @@ static bool coordinate_stays(Evaluator *e, const Coordinate *c, const Value *ten
   return low >= 0 && high < size;
 }
 
+/* Is what lies beyond this axis of the value 0 without more, because its element reads a node that ends where the value does? A slice, a shifted or a constant
+   view reads on behind. */
+static bool axis_ends_with_node(const Value *tensor, int axis) {
+  const Scalar *read = tensor->tensor.element;
+  for (int d = 0; read->op == OP_READ && d < read->access->rank; d++) {
+    const Coordinate *c = &read->access->coordinates[d];
+    if (coordinate_is_bare(c) && c->terms[0].variable == OWN_VARIABLE + axis && read->node->shape[d] == tensor->tensor.shape[axis]) return true;
+  }
+  return false;
+}
+
 static Value *list_subscript(Evaluator *e, Value *list, int count, Value **subscripts, const Syntax *const *items, Span span) {
   int64_t at;
   if (!value_is_whole(subscripts[0], &at)) return NULL;
@@ -270,8 +281,8 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
     random |= subscript->tensor.random;
   }
   memcpy(shape, kept->tensor.shape, sizeof shape);
-  for (int d = 0; d < value->tensor.rank; d++) inside &= coordinate_stays(e, &at[d], kept, value->tensor.shape[d]);
-  if (!inside && value->tensor.element->op != OP_READ) {   /* outside it is 0, and only a read knows what is outside */
+  for (int d = 0; d < value->tensor.rank; d++) inside &= coordinate_stays(e, &at[d], kept, value->tensor.shape[d]) || axis_ends_with_node(value, d);
+  if (!inside) {                                           /* outside it is 0: of a node of its own that is so on every axis */
     Node *node = value_node(e, value, span);
     if (node == NULL) return value_error(e);
     Value *stored = value_of_node(e, node, element_indices(value->tensor.element));

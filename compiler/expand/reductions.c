@@ -16,10 +16,6 @@ static bool open_index(Evaluator *e, Frame *frame, Brackets *brackets, const cha
 }
 
 static bool add_condition(Evaluator *e, Brackets *brackets, const Syntax *item) {
-  if (item->kind != SYNTAX_BINARY && item->kind != SYNTAX_UNARY) {
-    evaluator_report(e, E2052, item->span, "write an index, `i < n`, `i in a..b` or a comparison");
-    return false;
-  }
   if (brackets->condition_count == CONDITION_LIMIT) {
     evaluator_report(e, E2061, item->span, "more than %d conditions", CONDITION_LIMIT);
     return false;
@@ -28,29 +24,44 @@ static bool add_condition(Evaluator *e, Brackets *brackets, const Syntax *item) 
   return true;
 }
 
-/* `i`; `i < n` and `i in a..b`, which also bound it; `i != j`, which makes i if nothing is called so; any other condition. */
+/* `i`; `i < n` and `i in a..b`, which bound it if nothing has; `i != j`, which makes i if nothing is called so; any other condition. */
 static bool read_item(Evaluator *e, Frame *frame, Brackets *brackets, const Syntax *item) {
   const char *name;
   Span span;
-  Index *index;
-  bool relation = item->kind == SYNTAX_BINARY, bounding = item_names_index(item, &name, &span);
+  bool relation = item->kind == SYNTAX_BINARY, bounding = item_names_index(item, &name, &span), failed = false;
   if (!bounding && relation && item->binary.left->kind == SYNTAX_NAME) name = item->binary.left->name, span = item->binary.left->span;
   else if (!bounding) return add_condition(e, brackets, item);
+  Index *index = index_find(e, name);
   if (!relation) return open_index(e, frame, brackets, name, span, &index);
-  if (index_find(e, name) != NULL || (!bounding && name_find(e, frame, name, span) != NULL)) return add_condition(e, brackets, item);
-  bool failed = false;
-  if (!open_index(e, frame, brackets, name, span, &index)) return false;
-  if (bounding && index_relation(e, frame, item, index, &failed)) return !failed;
+  if (index == NULL && name_find(e, frame, name, span) != NULL) return add_condition(e, brackets, item);
+  if (index == NULL && !open_index(e, frame, brackets, name, span, &index)) return false;
+  bool own = (brackets->indices >> index->variable & 1) != 0;
+  if (bounding && own && !index->cut && index_relation(e, frame, item, index, &failed)) return !failed;
   return add_condition(e, brackets, item);
+}
+
+/* Brackets of conditions alone: the name that is a value here was to be an index. */
+static bool brackets_have_index(Evaluator *e, Frame *frame, const Brackets *brackets) {
+  const char *name;
+  Span span;
+  if (brackets->indices != 0 || brackets->condition_count == 0 || !item_names_index(brackets->conditions[0], &name, &span)) return true;
+  Diagnostic *diagnostic = evaluator_report(e, E2003, span, "`%s` is already %s", name, value_text(e, name_lookup(e, frame, name, span)));
+  diagnostic_hint(diagnostic, "an index needs a name that nothing else has");
+  return false;
 }
 
 static Value *conditions_value(Evaluator *e, Frame *frame, const Brackets *brackets) {
   Value *all = NULL;
   for (int k = 0; k < brackets->condition_count; k++) {
     const Syntax *condition = brackets->conditions[k];
-    Value *pair[2] = {all, evaluate_tensor(e, frame, condition)};
+    Value *value = evaluate(e, frame, condition), *pair[2] = {all, value_as_tensor(e, value, condition->span)};
     Span spans[2] = {condition->span, condition->span};
     if (pair[1]->kind == VALUE_ERROR) return pair[1];
+    if (!pair[1]->tensor.truth) {
+      Diagnostic *diagnostic = evaluator_report(e, E2052, condition->span, "this is %s", value_text(e, value));
+      diagnostic_hint(diagnostic, "write an index, `i < n`, `i in a..b` or a comparison");
+      return value_error(e);
+    }
     all = all == NULL ? pair[1] : apply_pointwise(e, OP_AND, 2, pair, spans, condition->span);
   }
   return all;
@@ -78,12 +89,20 @@ static Value *count_of(Evaluator *e, const Value *body, Value *condition, uint32
   return count->kind == VALUE_ERROR ? count : apply_pointwise(e, OP_MAXIMUM, 2, pair, spans, span);
 }
 
+/* An extreme over nothing is 0, as a mean is. */
+static Value *unless_nothing(Evaluator *e, Value *extreme, Value *condition, uint32_t indices, Span span) {
+  if (condition == NULL || extreme->kind == VALUE_ERROR) return extreme;
+  Value *any = value_reduce(e, COMBINE_MAXIMUM, where(e, condition, constant_tensor(e, 1), 0, span), indices, span);
+  return any->kind == VALUE_ERROR ? any : where(e, any, extreme, 0, span);
+}
+
 static Value *reduce(Evaluator *e, SyntaxOperator op, Value *body, Value *condition, uint32_t indices, Span span) {
   bool extreme = op == OPERATOR_MAX || op == OPERATOR_MIN;
   if (op == OPERATOR_MIN) body = apply_unary_number(e, OP_NEGATE, NULL, body, span);
   if (condition != NULL) body = where(e, condition, body, extreme ? -(double)INFINITY : 0, span);
   if (body->kind == VALUE_ERROR) return body;
   Value *result = value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, body, indices, span);
+  if (extreme) result = unless_nothing(e, result, condition, indices, span);
   if (result->kind == VALUE_ERROR) return result;
   if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
   if (op == OPERATOR_MEAN) return apply_binary(e, OPERATOR_DIVIDE, result, count_of(e, body, condition, indices, span), span, span, span);
@@ -95,7 +114,7 @@ Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Brackets brackets = {0};
   bool fine = true;
   for (int k = 0; k < syntax->reduction.items.count && fine; k++) fine = read_item(e, frame, &brackets, syntax->reduction.items.items[k]);
-  fine = fine && bounds_from(e, frame, syntax, outer);
+  fine = fine && brackets_have_index(e, frame, &brackets) && bounds_from(e, frame, syntax, outer);
   Value *body = fine ? evaluate_tensor(e, frame, syntax->reduction.operand) : value_error(e);
   Value *condition = body->kind == VALUE_ERROR ? NULL : conditions_value(e, frame, &brackets);
   Value *result = body;
