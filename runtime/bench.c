@@ -176,7 +176,7 @@ int command_bench(Trainer *trainer) {
   bool fine = session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
   if (fine && trainer->options.init) {
     Checkpoint *checkpoint = checkpoint_open(trainer->options.init, &problem);
-    fine = checkpoint && session_load(&session, checkpoint, true, &problem);
+    fine = checkpoint && session_load(&session, checkpoint, true, DATA_OF_ALL, &problem);
     checkpoint_close(checkpoint);
   }
   if (fine) measured.peak = peak_flops(session.execution.pool, model_is_f64(&trainer->model));

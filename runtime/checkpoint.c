@@ -155,8 +155,19 @@ static void lines_add(Lines *lines, char *line) {          /* frees the line */
   free(line);
 }
 
-static bool shapes_equal(const StoredTensor *stored, const TensorView *view) {
-  return stored->rank == view->rank && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0;
+/* As numbers of another width, but not as integers: those are no weights. */
+static bool stored_fits(const StoredTensor *stored, const TensorView *view) {
+  return stored->rank == view->rank && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0 && !element_is_integer(stored->type);
+}
+
+/* Why it does not fit, as a line; `stored` is NULL where the file has nothing of that name. */
+static char *describe_difference(const TensorView *view, const StoredTensor *stored, const char *path) {
+  char here[160], there[160];
+  element_shape_text(view->rank, view->shape, here);
+  if (!stored) return text_format("%s %s is not in %s", view->name, here, path);
+  bool integer = element_is_integer(stored->type);
+  return text_format("%s is %s%s here and %s%s%s in %s", view->name, !integer ? "" : view->type == STORAGE_F64 ? "f64 " : "f32 ", here, integer ? element_name(stored->type) : "", integer ? " " : "",
+                     element_shape_text(stored->rank, stored->shape, there), path);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -168,15 +179,12 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
   lines_add(&lines, text_format("%s", ""));
   for (size_t i = 0; names && i < count; i++) {
     const StoredTensor *stored = safetensors_find(file, views[i].name);
-    char here[160], there[160];
     names[i] = views[i].name;
-    if (!stored) {
-      report->missing++;
-      lines_add(&lines, text_format("%s is not in %s\n", views[i].name, path));
-    } else if (!shapes_equal(stored, &views[i])) {
-      report->different++;
-      lines_add(&lines, text_format("%s is %s here and %s in %s\n", views[i].name, element_shape_text(views[i].rank, views[i].shape, here), element_shape_text(stored->rank, stored->shape, there), path));
-    }
+    if (stored && stored_fits(stored, &views[i])) continue;
+    report->missing += !stored;
+    report->different += stored != NULL;
+    lines_add(&lines, describe_difference(&views[i], stored, path));
+    lines_add(&lines, text_format("\n"));
   }
   if (names) qsort(names, count, sizeof *names, compare_names);
   for (size_t i = 0; names && i < safetensors_count(file); i++) {
@@ -190,6 +198,49 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
   if (fine) report->text = lines.text;
   else free(lines.text);
   return fine || problem_out_of_memory(problem, path, count * sizeof *names);
+}
+
+/* Up to four of the file's tensors with their shapes, and how many more: those that `names` (sorted) lacks. Optimizer states, which are named by a weight, are not told. */
+static char *list_others(const SafeTensors *file, const char *const *names, size_t count) {
+  enum { TOLD = 4 };
+  Lines lines = {0};
+  size_t found = 0;
+  for (size_t i = 0; i < safetensors_count(file); i++) {
+    const StoredTensor *tensor = safetensors_tensor(file, i);
+    char shape[160];
+    if (strchr(tensor->name, '/') || bsearch(&tensor->name, names, count, sizeof *names, compare_names)) continue;
+    if (found++ < TOLD) lines_add(&lines, text_format("%s%.80s %s", found > 1 ? ", " : "", tensor->name, element_shape_text(tensor->rank, tensor->shape, shape)));
+  }
+  if (found > TOLD) lines_add(&lines, text_format(" and %zu more", found - TOLD));
+  if (!lines.failed) return lines.text;
+  free(lines.text);
+  return NULL;
+}
+
+bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, size_t count, const bool *needed, const char *what, Problem *problem) {
+  const SafeTensors *file = checkpoint->file;
+  const char *path = checkpoint_path(checkpoint), **names = system_allocate((count + 1) * sizeof *names);
+  if (!names) return problem_out_of_memory(problem, path, count * sizeof *names);
+  char *first = NULL;
+  size_t known = 0, wanting = 0;
+  for (size_t i = 0; i < count; i++) {
+    const StoredTensor *stored = safetensors_find(file, views[i].name);
+    bool fits = stored && stored_fits(stored, &views[i]);
+    if (stored) names[known++] = views[i].name;
+    if (needed[i] && !fits && wanting++ == 0) first = describe_difference(&views[i], stored, path);
+  }
+  qsort(names, known, sizeof *names, compare_names);
+  char *others = wanting ? list_others(file, names, known) : NULL;
+  if (wanting) {
+    char more[48] = "";
+    if (wanting > 1) snprintf(more, sizeof more, ", and %zu more", wanting - 1);
+    problem_set(problem, "%s needs weights that the file does not have: %s%s%s%s", what, first ? first : path, more, others ? "; what this model does not know is there: " : "",
+                others ? others : "");
+  }
+  free(first);
+  free(others);
+  free(names);
+  return wanting == 0;
 }
 
 /* What was read is finite; else what the file holds tells whether it is at fault or the view's type is too narrow. */
@@ -223,7 +274,7 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
   }
   for (size_t i = 0; fine && i < count; i++) {
     const StoredTensor *stored = safetensors_find(checkpoint->file, views[i].name);
-    if (!stored || !shapes_equal(stored, &views[i])) continue;
+    if (!stored || !stored_fits(stored, &views[i])) continue;
     fine = safetensors_read(checkpoint->file, stored, &views[i], problem) && check_loaded(checkpoint, stored, &views[i], problem);
     report->loaded += fine;
   }

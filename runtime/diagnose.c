@@ -190,7 +190,7 @@ int command_diagnose(Trainer *trainer) {
   else fine = fine && session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
   if (fine && trainer->options.init) {
     Checkpoint *checkpoint = checkpoint_open(trainer->options.init, &problem);
-    fine = checkpoint && session_load(&session, checkpoint, true, &problem);
+    fine = checkpoint && session_load(&session, checkpoint, true, DATA_OF_ALL, &problem);
     checkpoint_close(checkpoint);
   }
   fine = fine && check_all(&session, &wrong, &problem);

@@ -158,7 +158,7 @@ typedef struct Checkpoint Checkpoint;
 
 /* What loading by name met. */
 typedef struct LoadReport {
-  size_t loaded, missing, left_over, different;            /* missing: not in the file; left_over: only there; different: another shape */
+  size_t loaded, missing, left_over, different;            /* missing: not in the file; left_over: only there; different: another shape, or integers */
   char *text;                                              /* a line for each that was not loaded, "" if all is well */
 } LoadReport;
 
@@ -172,7 +172,10 @@ void checkpoint_close(Checkpoint *checkpoint);
 const char *checkpoint_path(const Checkpoint *checkpoint);
 /* NULL with a Problem: the file holds weights only (no position to go on from). Lives as long as the checkpoint. */
 const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem);
-/* Loads every view that the file has under its name with its shape. whole: unless all agree (left over ones included), touches nothing and returns false.
+/* Has the file every view that is `needed`, under its name, with its shape, as floating-point numbers of any width? Else a problem that says what is wanting,
+   for `what` it is needed and what the file has instead. */
+bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, size_t count, const bool *needed, const char *what, Problem *problem);
+/* Loads every view that fits in the same sense. whole: unless all agree (left over ones included), touches nothing and returns false.
    What is not finite, in the file or in the view's type, is a problem that names tensor and element; the views then hold anything. report may be NULL; else release it in any case. */
 bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report, Problem *problem);
 void load_report_release(LoadReport *report);

@@ -200,8 +200,9 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
 bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed, Problem *problem);
 void session_close(Session *session);                                     /* safe on zeroed ones */
 TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem);    /* on the heap */
-/* Weights and states of a checkpoint by name; notes what the file lacks. A file that fits nothing is a problem. */
-bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, Problem *problem);
+/* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or negative: what the file lacks is noted,
+   a file that fits nothing is a problem. */
+bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, int64_t needed_by, Problem *problem);
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
 bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem);     /* the deterministic ones: a member each */

@@ -234,7 +234,7 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
 
 static bool load_init(Training *training, Problem *problem) {
   Checkpoint *checkpoint = checkpoint_open(training->trainer->options.init, problem);
-  bool fine = checkpoint && session_load(&training->session, checkpoint, true, problem);
+  bool fine = checkpoint && session_load(&training->session, checkpoint, true, DATA_OF_ALL, problem);
   checkpoint_close(checkpoint);
   return fine;
 }

@@ -83,9 +83,33 @@ START_TEST(reports_what_does_not_match) {
   ck_assert(checkpoint_load(checkpoint, other, 3, false, &report, &problem));
   ck_assert(report.loaded == 1 && report.missing == 1 && report.left_over == 1 && report.different == 1);
   ck_assert(model.b[0] == 3);
-  ck_assert_ptr_nonnull(strstr(report.text, "G.b is not in c.safetensors\n"));
+  ck_assert_ptr_nonnull(strstr(report.text, "G.b [2] is not in c.safetensors\n"));
   ck_assert_ptr_nonnull(strstr(report.text, "D.Linear_1.b/adam.m is in c.safetensors and not here\n"));
   load_report_release(&report);
+  checkpoint_close(checkpoint);
+  free(model.w);
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(says_what_is_needed_and_not_there) {
+  char folder[32];
+  enter_folder(folder);
+  Model model;
+  model_create(&model, 3);
+  TensorView stored[6] = { model.views[0], model.views[1], model.views[2], model.views[1], model.views[1], model.views[1] };
+  stored[3].name = "G.fc1.b", stored[4].name = "G.fc2.b", stored[5].name = "G.fc1.b/adam.m";
+  ck_assert(safetensors_write("c.safetensors", stored, 6, NULL, 0, NULL));
+  Checkpoint *checkpoint = checkpoint_open("c.safetensors", NULL);
+  TensorView wanted[3] = { model.views[0], model.views[1], model.views[1] };
+  wanted[2].name = "G.Linear_1.b";
+  Problem problem = { "" };
+  ck_assert(checkpoint_require(checkpoint, wanted, 3, (const bool[]){ true, true, false }, "output fakes", &problem));
+  ck_assert(!checkpoint_require(checkpoint, wanted, 3, (const bool[]){ false, false, true }, "output fakes", &problem));
+  ck_assert_str_eq(problem.text, "output fakes needs weights that the file does not have: G.Linear_1.b [4] is not in c.safetensors; what this model does not know is there: G.fc1.b [4], G.fc2.b [4]");
+  wanted[1].shape[0] = 2;
+  ck_assert(!checkpoint_require(checkpoint, wanted, 3, (const bool[]){ false, true, true }, "output fakes", &problem));
+  ck_assert_says(problem, "D.Linear_1.b is [2] here and [4] in c.safetensors, and 1 more; ");
   checkpoint_close(checkpoint);
   free(model.w);
   leave_folder(folder);
@@ -342,5 +366,5 @@ START_TEST(no_death_loses_a_checkpoint) {
 }
 END_TEST
 
-RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, weights_alone_have_no_position, what_is_not_finite_is_not_written, what_is_not_finite_is_not_loaded,
+RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there, weights_alone_have_no_position, what_is_not_finite_is_not_written, what_is_not_finite_is_not_loaded,
           positions_beyond_an_integer_are_refused, every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading, no_death_loses_a_checkpoint)

@@ -407,6 +407,65 @@ START_TEST(test_spoilt_weights_are_refused_by_every_command) {
   ck_assert(!file_exists("n.npy") && !directory_exists("b"));
 } END_TEST
 
+/* Zeros of a type, beside another tensor that the line does not know. */
+static void write_zeros(const char *path, const char *type, int bytes, const char *shape, int64_t size) {
+  char header[512];
+  int length = snprintf(header, sizeof header, "{\"D.w\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%lld]},"
+                        "\"D.fc.b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%lld,%lld]}}",
+                        type, shape, (long long)size * bytes, (long long)size * bytes, (long long)size * bytes + 4);
+  FILE *file = fopen(path, "wb");
+  ck_assert_ptr_nonnull(file);
+  for (int k = 0; k < 8; k++) fputc((int)((uint64_t)length >> 8 * k & 255), file);
+  fwrite(header, 1, (size_t)length, file);
+  for (int64_t k = 0; k < size * bytes + 4; k++) fputc(0, file);
+  fclose(file);
+}
+
+/* `fakes` reads D.w and D.b; D.wide, C.w and `count` it can do without. */
+START_TEST(test_outputs_need_their_weights) {
+  expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
+  float w = 2, b = 3, row[3] = {1, 2, 3};
+  Problem problem;
+  TensorView views[3] = {{.name = "D.w", .type = STORAGE_F32, .data = &w}, {.name = "D.b", .type = STORAGE_F32, .data = &b},
+                         {.name = "D.wide", .type = STORAGE_F32, .rank = 1, .shape = {3}, .stride = {1}, .data = row}};
+  ck_assert(safetensors_write("enough.safetensors", views, 3, NULL, 0, &problem));
+  Ran *ran = run("sample --weights enough.safetensors -o x.npy --count 64");
+  expect(ran, 0, "x.npy: 64 samples");
+  ck_assert_msg(!strstr(ran->text, "D.wide"), "%s", ran->text);          /* it is none of the output's business */
+  NpyArray x;
+  ck_assert(npy_open("x.npy", &x, &problem));
+  ck_assert_float_eq(((const float *)x.data)[1], 2 * ((const float *)x.data)[0] + 3);
+  npy_close(&x);
+  ck_assert(safetensors_write("few.safetensors", views, 1, NULL, 0, &problem));
+  expect(run("sample --weights few.safetensors -o y.npy"), 1, "output fakes needs weights that the file does not have: D.b [] is not in few.safetensors");
+  expect(run("eval --weights few.safetensors --data p=line.npy"), 1, "D.b [] is not in few.safetensors");
+  write_zeros("long.safetensors", "F32", 4, "[2]", 2);
+  expect(run("sample --weights long.safetensors -o y.npy"), 1, "D.w is [] here and [2] in long.safetensors, and 1 more; what this model does not know is there: D.fc.b [1]");
+  write_zeros("whole.safetensors", "I64", 8, "[]", 1);
+  expect(run("sample --weights whole.safetensors -o y.npy"), 1, "D.w is f32 [] here and i64 [] in whole.safetensors");
+  ck_assert(!file_exists("y.npy"));
+  write_zeros("half.safetensors", "BF16", 2, "[]", 1);
+  expect(run("sample --weights half.safetensors -o y.npy"), 1, "D.b [] is not in half.safetensors;");     /* D.w may be of another width */
+  expect(run("train --data p=line.npy --steps 0 --run b --init long.safetensors"), 1, "holds none of this model's weights");
+  expect(run("train --data p=line.npy --steps 0 --run b --init half.safetensors"), 0, "1 of 7 were loaded; the others keep their initial values");
+  ck_assert_double_eq(stored("b", "D.w", 0), 0);
+} END_TEST
+
+static ModelTables *edited_tables(void) {
+  ModelTables *tables = line_tables();
+  tables->Model[0].source_hash = "4567";
+  return tables;
+}
+
+START_TEST(test_a_changed_model_is_told) {
+  expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
+  expect(run_model(edited_tables, line_kernels, "sample --run a -o x.npy"), 0, "the model's text has changed since a/checkpoints/step-000005.safetensors was written");
+  expect(run_model(edited_tables, line_kernels, "train --run a --resume --steps 6"), 0, "the model's text has changed");
+  Ran *ran = run_model(edited_tables, line_kernels, "sample --run a -o x.npy");
+  expect(ran, 0, NULL);
+  ck_assert_msg(!strstr(ran->text, "changed"), "%s", ran->text);
+} END_TEST
+
 static ModelTables *foreign_tables(void) {
   ModelTables *tables = line_tables();
   tables->Model[0].features = "sse4.2 amx-int8 avx512fp16 avxvnni";
@@ -480,6 +539,8 @@ int main(void) {
   tcase_add_loop_test(tests, test_interrupt_does_not_save_spoilt_states, 0, 2);
   tcase_add_test(tests, test_spoilt_initial_values_are_named_before_a_run_begins);
   tcase_add_test(tests, test_spoilt_weights_are_refused_by_every_command);
+  tcase_add_test(tests, test_outputs_need_their_weights);
+  tcase_add_test(tests, test_a_changed_model_is_told);
   tcase_add_test(tests, test_foreign_processors_are_told);
   tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 2);
   tcase_add_test(tests, test_second_interrupt_ends_at_once);
