@@ -6,7 +6,7 @@
 #include <string.h>
 
 static double static_sigmoid(double a) { return 1 / (1 + exp(-a)); }
-static double static_sign(double a) { return (a > 0) - (a < 0); }
+static double static_sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 static double static_round(double a) { return floor(a + 0.5); }
 
 /* ---- pointwise and totals -------------------------------------------------------------------------------------------------------- */
@@ -18,8 +18,10 @@ static Value *run_pointwise(Evaluator *e, Frame *frame, const Builtin *self, con
 
 static Value *run_log2(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
-  Value *natural = apply_unary_number(e, OP_LOG, log, arguments->values[0], arguments->spans[0]);
-  return apply_binary(e, OPERATOR_MULTIPLY, natural, value_number(e, 1 / log(2)), arguments->span, arguments->span, arguments->span);
+  const Value *argument = value_dereference(e, arguments->values[0]);
+  bool is_static = argument->kind == VALUE_NUMBER && argument->number.settings == 0;      /* exact for powers of two: it may be a size */
+  Value *value = apply_unary_number(e, OP_LOG, is_static ? log2 : log, arguments->values[0], arguments->spans[0]);
+  return is_static ? value : apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span, arguments->span);
 }
 
 static uint32_t own_axes(const Value *tensor) { return ((1u << tensor->tensor.rank) - 1) << OWN_VARIABLE; }
@@ -37,7 +39,7 @@ static Value *tensor_total(Evaluator *e, SyntaxOperator op, Value *tensor, Span 
   Value *result = value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, tensor, own_axes(tensor), span);
   if (result->kind == VALUE_ERROR) return result;
   if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
-  if (op == OPERATOR_MEAN) return apply_binary(e, OPERATOR_MULTIPLY, result, value_number(e, 1 / tensor_size(tensor)), span, span, span);
+  if (op == OPERATOR_MEAN) return apply_binary(e, OPERATOR_DIVIDE, result, value_number(e, tensor_size(tensor)), span, span, span);
   return result;
 }
 
@@ -298,7 +300,8 @@ Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript)
   if (value->kind == VALUE_ERROR || !value->tensor.random) return value;
   Value *sum = value_reduce(e, COMBINE_SUM, value, 1u << SAMPLE_VARIABLE, subscript->span);
   if (sum->kind == VALUE_ERROR) return sum;
-  return apply_binary(e, OPERATOR_MULTIPLY, sum, value_number(e, 1.0 / (MUTANT(expectation_count) ? e->model->batch : e->evaluation->batch)), subscript->span, subscript->span, subscript->span);
+  const int count = MUTANT(expectation_count) ? e->model->batch : e->evaluation->batch;
+  return apply_binary(e, OPERATOR_DIVIDE, sum, value_number(e, count), subscript->span, subscript->span, subscript->span);
 }
 
 static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {

@@ -7,16 +7,20 @@ static Value greater(Emitter *e, Value a, Value b) { return LLVMBuildFCmp(e->bui
 static Value pick(Emitter *e, Value bits, Value a, Value b) { return LLVMBuildSelect(e->builder, bits, a, b, ""); }
 static Value not_a_number(Emitter *e, Value a) { return LLVMBuildFCmp(e->builder, LLVMRealUNO, a, a, ""); }
 
-/* The larger (or smaller), and the other one where one is not a number. `b > a ? b : a` is one instruction. */
+/* The larger (or smaller); what is not a number wins. `b > a ? b : a` is one instruction, which gives a where one is not a number: left is such a b, and of
+   a constant that is known. */
 static Value extreme(Emitter *e, LLVMRealPredicate better, Value a, Value b) {
-  if (LLVMIsConstant(b)) return pick(e, LLVMBuildFCmp(e->builder, better, a, b, ""), a, b);
+  if (LLVMIsConstant(a)) {
+    Value swap = a;
+    a = b, b = swap;
+  }
   Value chosen = pick(e, LLVMBuildFCmp(e->builder, better, b, a, ""), b, a);
-  return LLVMIsConstant(a) ? chosen : pick(e, not_a_number(e, a), b, chosen);
+  return pick(e, not_a_number(e, b), b, chosen);
 }
 
 static Value sign(Emitter *e, Value a) {
   Value zero = LLVMConstNull(LLVMTypeOf(a));
-  Value below = pick(e, greater(e, zero, a), emit_real(a, -1), zero);
+  Value below = pick(e, greater(e, zero, a), emit_real(a, -1), a);
   return pick(e, greater(e, a, zero), emit_real(a, 1), below);
 }
 

@@ -364,26 +364,6 @@ static bool product_of_sum(const Scalar *sum, const Scalar **a, const Scalar **b
   return false;
 }
 
-/* a / b where b is known further out than a: a * (1 / b), the reciprocal taken once, in b's own precision. */
-static Operand express_quotient(Builder *builder, const Point *point, const Scalar *scalar, RegisterType type, int *level) {
-  const Scalar *divisor = scalar->argument[1];
-  RegisterType own = divisor->op == OP_CONSTANT ? REGISTER_F64 : type_of(builder, divisor);
-  int inner = 0;
-  Operand below = express_argument(builder, point, divisor, own, &inner);
-  Operand one = express_constant(builder, own, 1);
-  Operand reciprocal = builder_operate(builder, inner, OP_DIVIDE, own, one, below, below);
-  reciprocal = builder_convert(builder, inner, reciprocal, type, builder_register_type(builder, reciprocal).lanes);
-  *level = larger(*level, inner);
-  Operand above = express_argument(builder, point, scalar->argument[0], type, level);
-  return builder_operate(builder, *level, OP_MULTIPLY, type, above, reciprocal, reciprocal);
-}
-
-static bool divides_by_outer(const Scalar *scalar) {
-  if (scalar->op != OP_DIVIDE) return false;
-  uint32_t above = scalar->argument[0]->variables, below = scalar->argument[1]->variables;
-  return above != 0 && (above | below) == above && above != below;
-}
-
 static Operand express_operation(Builder *builder, const Point *point, const Scalar *scalar, int *level) {
   const Scalar *a, *b, *c;
   bool negative, logical = operation_is_logical(scalar->op);
@@ -400,7 +380,6 @@ static Operand express_operation(Builder *builder, const Point *point, const Sca
     fma->arguments[0] = x, fma->arguments[1] = y, fma->arguments[2] = z;
     return fma->result;
   }
-  if (divides_by_outer(scalar)) return express_quotient(builder, point, scalar, type, level);
   Operand arguments[3] = {{0}};
   for (int i = 0; i < operation_arity(scalar->op); i++) {
     bool truth = scalar->op >= OP_AND && scalar->op <= OP_NOT;

@@ -4,6 +4,7 @@
 #include "transform.h"
 #include "mutants/mutant.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static bool *flags_new(const Graph *graph) {
@@ -108,15 +109,18 @@ static void sweep_contribute(Sweep *sweep, const Node *to, Node *part) {
   if (!node_is_nothing(part)) list_add(&sweep->contributions[to->id], part);
 }
 
-/* 1 / (how many points attain the maximum) where this point does, else nothing: the mask and the count are constants. */
+/* 1 / (how many points attain the maximum) where this point does, else nothing: the mask and the count are constants. Where the maximum is not a number,
+   no derivative is. */
 static const Scalar *share_of_maximum(Graph *graph, Node *node, const Scalar *factor) {
-  const Scalar *attains = scalar_apply(graph, OP_EQUAL, node->value, scalar_read(graph, node, node->write), NULL);
+  const Scalar *maximum = scalar_read(graph, node, node->write), *attains = scalar_apply(graph, OP_EQUAL, node->value, maximum, NULL);
+  const Scalar *is_number = scalar_apply(graph, OP_EQUAL, maximum, maximum, NULL);
   Node *count = graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
                               node->span);
   if (access_may_leave(node->write, node->box, node->shape))
     attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
   if (!MUTANT(maximum_share)) factor = scalar_apply(graph, OP_DIVIDE, factor, scalar_read(graph, count, node->write), NULL);
-  return scalar_apply(graph, OP_SELECT, attains, factor, scalar_nothing(graph));
+  const Scalar *otherwise = scalar_apply(graph, OP_SELECT, is_number, scalar_nothing(graph), scalar_constant(graph, NAN));
+  return scalar_apply(graph, OP_SELECT, attains, factor, otherwise);
 }
 
 /* T̄[g(i)] += ō[f(i)] * (∂e/∂read)(i), over the same box. */

@@ -46,11 +46,13 @@ static const Scalar *apply2(Freezer *freezer, Operation op, const Scalar *a, con
 /* One operation on frozen arguments; `old` is the original, whose value at the base point decides. */
 static const Scalar *freeze_operation(Freezer *freezer, const Scalar *old, const Scalar *const *argument) {
   Graph *graph = freezer->graph;
-  const Scalar *a = old->argument[0], *b = old->argument[1];
+  const Scalar *a = old->argument[0];
   switch (old->op) {
   case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: case OP_FLOOR: case OP_CEILING: case OP_ROUND: case OP_SIGN: return freeze_decision(freezer, old);
-  case OP_MAXIMUM: return scalar_apply(graph, OP_SELECT, freeze_decision(freezer, apply2(freezer, OP_LESS_EQUAL, b, a)), argument[0], argument[1]);
-  case OP_MINIMUM: return scalar_apply(graph, OP_SELECT, freeze_decision(freezer, apply2(freezer, OP_LESS_EQUAL, a, b)), argument[0], argument[1]);
+  case OP_MAXIMUM: case OP_MINIMUM: {                      /* the one that is attained; of what is not a number that is itself */
+    const Scalar *first = apply2(freezer, OP_OR, apply2(freezer, OP_EQUAL, a, old), scalar_apply(graph, OP_NOT, apply2(freezer, OP_EQUAL, a, a), NULL, NULL));
+    return scalar_apply(graph, OP_SELECT, freeze_decision(freezer, first), argument[0], argument[1]);
+  }
   case OP_ABSOLUTE: return apply2(freezer, OP_MULTIPLY, freeze_decision(freezer, scalar_apply(graph, OP_SIGN, a, NULL, NULL)), argument[0]);
   case OP_MODULO: {                                        /* its derivative by b is nothing, by decision: so all that is subtracted is held */
     const Scalar *subtracted = apply2(freezer, OP_ADD, a, scalar_apply(graph, OP_NEGATE, old, NULL, NULL));
@@ -80,14 +82,15 @@ static const Scalar *freeze_scalar(Freezer *freezer, const Scalar *scalar) {
   return image;
 }
 
-/* The share of each point in the maximum it is taken into: 1 / (how many attain it), or 0. */
+/* The share of each point in the maximum it is taken into: 1 / (how many attain it), or 0, or what is not a number as the maximum is. */
 static const Scalar *share_of_maximum(Graph *graph, Node *node) {
-  const Scalar *attains = scalar_apply(graph, OP_EQUAL, node->value, scalar_read(graph, node, node->write), NULL);
+  const Scalar *maximum = scalar_read(graph, node, node->write), *attains = scalar_apply(graph, OP_EQUAL, node->value, maximum, NULL);
+  const Scalar *is_number = scalar_apply(graph, OP_EQUAL, maximum, maximum, NULL);
   attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
   Node *count = graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
                               node->span);
   const Scalar *share = scalar_apply(graph, OP_DIVIDE, scalar_constant(graph, 1), scalar_read(graph, count, node->write), NULL);
-  return scalar_apply(graph, OP_SELECT, attains, share, scalar_constant(graph, 0));
+  return scalar_apply(graph, OP_SELECT, attains, share, scalar_apply(graph, OP_SELECT, is_number, scalar_constant(graph, 0), maximum));
 }
 
 static Node *freeze_node(Rebuilding *rebuilding, Node *node) {

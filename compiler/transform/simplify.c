@@ -77,6 +77,13 @@ static const Scalar *fold(Graph *graph, Operation op, const Scalar *const *argum
   return scalar_constant(graph, operation_rows[op].evaluate(value[0], value[1], value[2]));
 }
 
+/* Dividing by a power of two is multiplying by its reciprocal, to the last bit, while both are normal numbers in either precision. Of no other number is the
+   reciprocal exact: `/` is the quotient, rounded once. */
+static bool has_reciprocal(const Scalar *scalar) {
+  int exponent;
+  return scalar->op == OP_CONSTANT && fabs(frexp(scalar->value, &exponent)) == 0.5 && exponent > -125 && exponent < 127;
+}
+
 /* Where `nothing` has a meaning of its own: as a term, a factor, a numerator, a branch. Anywhere else it is the number 0. */
 static bool keeps_nothing(Operation op, int k) {
   return op == OP_ADD || op == OP_MULTIPLY || op == OP_NEGATE || (op == OP_DIVIDE && k == 0) || (op == OP_SELECT && k > 0);
@@ -93,6 +100,8 @@ const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, co
   }
   const Scalar *folded = fold(graph, op, argument);
   if (folded != NULL) return folded;
+  if (op == OP_DIVIDE && has_reciprocal(argument[1]))
+    return scalar_simplify(graph, box, OP_MULTIPLY, scalar_constant(graph, 1 / argument[1]->value), argument[0], NULL);
   if (op == OP_SELECT && argument[0]->op == OP_CONSTANT) return argument[argument[0]->value != 0 ? 1 : 2];
   const Scalar *scalar = scalar_intern(graph, op, argument[0], argument[1], argument[2]);
   const struct Formulas *formulas = graph_formulas(graph);
