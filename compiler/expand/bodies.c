@@ -220,8 +220,8 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
   }
   if (target->kind == SYNTAX_NAME) value = value_named(e, frame, target->name, value, assign->span);
   value = value_stored(e, value, assign->span);
-  if (target->kind == SYNTAX_NAME && frame->definition != NULL && name_is_differentiated(e, frame->definition->definition.body, target->name))
-    value = value_marked(e, value, assign->span);
+  if (target->kind == SYNTAX_NAME && frame->definition != NULL && name_is_differentiated(frame->definition->definition.body, target->name))
+    value = value_marked(e, value, frame->context.indices, assign->span);
   destructure(e, frame, target, value);
 }
 

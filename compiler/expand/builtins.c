@@ -239,7 +239,49 @@ static Value *run_constant(Evaluator *e, Frame *frame, const Builtin *self, cons
 
 /* ---- grad and E ---------------------------------------------------------------------------------------------------------------------------- */
 
-static Node *scalar_node(Evaluator *e, Value *value, Span span) { return value->kind == VALUE_ERROR ? NULL : value_node(e, value, span); }
+static bool is_target(const Syntax *by) {
+  bool fine = by->kind == SYNTAX_NAME || by->kind == SYNTAX_MEMBER || by->kind == SYNTAX_SUBSCRIPT || by->kind == SYNTAX_LIST;
+  for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) fine &= is_target(by->items.items[k]);
+  return fine;
+}
+
+/* The derivative by one variable: [], [batch] and indices are summed first, for what a variable has for every value of an index reaches that value alone. */
+static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
+  Span of_span = call->call.arguments.items[0]->span, by_span = call->call.arguments.items[1]->span;
+  if (by->kind == VALUE_LIST) {
+    Value *gradients = value_list(e, by->list.count, by->list.items);
+    for (int k = 0; k < by->list.count; k++) {
+      gradients->list.items[k] = grad_by(e, of, value_dereference(e, by->list.items[k]), call);
+      if (gradients->list.items[k]->kind == VALUE_ERROR) return value_error(e);
+    }
+    return gradients;
+  }
+  Node *variable = value_variable(e, by);
+  if (variable == NULL) {
+    Diagnostic *diagnostic = evaluator_report(e, E3006, by_span, "this is %s", value_text(e, by));
+    diagnostic_hint(diagnostic, "differentiate by a random value, a weight, or a network");
+    return value_error(e);
+  }
+  uint32_t indices = element_indices(by->tensor.element), summed = element_indices(of->tensor.element);
+  if ((summed & ~indices) != 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E3003, of_span, "this is one number for every index");
+    diagnostic_hint(diagnostic, "`sum[…]` makes one number of it; a function of the index differentiates for every value of it");
+    return value_error(e);
+  }
+  if (of->tensor.random && !by->tensor.random) {
+    Diagnostic *diagnostic = evaluator_report(e, E3005, of_span, "differs from sample to sample");
+    diagnostic_also(diagnostic, by_span, "does not");
+    diagnostic_hint(diagnostic, "say `grad(E[…], …)`");
+    return value_error(e);
+  }
+  if (summed != 0) of = value_reduce(e, COMBINE_SUM, of, summed, of_span);
+  Node *scalar = of->kind == VALUE_ERROR ? NULL : value_node(e, of, of_span);
+  if (scalar == NULL) return value_error(e);
+  if (of->tensor.random) lint_coupling(e, scalar, variable, call->span);
+  Value *gradient = value_of_node(e, graph_grad(e->graph, scalar, variable, call->span), indices);
+  gradient->tensor.random = by->tensor.random;
+  return gradient;
+}
 
 Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call) {
   if (call->call.arguments.count != 2) {
@@ -247,45 +289,20 @@ Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call) {
     return value_error(e);
   }
   const Syntax *of = call->call.arguments.items[0], *by = call->call.arguments.items[1];
-  Value *target = by->kind == SYNTAX_NAME || by->kind == SYNTAX_MEMBER || by->kind == SYNTAX_SUBSCRIPT ? evaluate(e, frame, by) : NULL;
-  if (target == NULL) {
+  if (!is_target(by)) {
     Diagnostic *diagnostic = evaluator_report(e, E3006, by->span, "this has no name");
     diagnostic_hint(diagnostic, "give it one: `v = …`, then use `v` in both places");
     return value_error(e);
   }
-  Value *value = evaluate_tensor(e, frame, of);
+  Value *target = value_dereference(e, evaluate(e, frame, by)), *value = evaluate_tensor(e, frame, of);
   if (value->kind == VALUE_ERROR || target->kind == VALUE_ERROR) return value_error(e);
-  if (value->tensor.rank != 0 || element_indices(value->tensor.element) != 0) {
-    Diagnostic *diagnostic = evaluator_report(e, E3003, of->span, "this is %s%s", value_text(e, value), value->tensor.rank == 0 ? " for every index" : "");
+  if (value->tensor.rank != 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E3003, of->span, "this is %s", value_text(e, value));
     diagnostic_hint(diagnostic, "`sum(…)` makes one number of it");
     return value_error(e);
   }
-  Node *scalar = scalar_node(e, value, of->span);
-  if (scalar == NULL) return value_error(e);
-  bool list = target->kind == VALUE_NETWORK || target->kind == VALUE_LIST;
-  Value *targets = list ? value_as_list(e, target, by->span) : value_list(e, 1, &target);
-  if (targets == NULL) return value_error(e);
-  Value *gradients = value_list(e, targets->list.count, targets->list.items);
-  for (int k = 0; k < targets->list.count; k++) {
-    Value *variable = value_dereference(e, targets->list.items[k]);
-    if (variable->kind != VALUE_TENSOR || variable->tensor.element->op != OP_READ || (variable->tensor.element->node->kind != NODE_MARK && variable->tensor.element->node->kind != NODE_INPUT) ||
-        variable->tensor.element->node->rank != variable->tensor.rank + (variable->tensor.random ? 1 : 0)) {
-      Diagnostic *diagnostic = evaluator_report(e, E3006, by->span, "this is %s", value_text(e, variable));
-      diagnostic_hint(diagnostic, "differentiate by a random value, a weight, or a network");
-      return value_error(e);
-    }
-    if (value->tensor.random && !variable->tensor.random) {
-      Diagnostic *diagnostic = evaluator_report(e, E3005, of->span, "differs from sample to sample");
-      diagnostic_also(diagnostic, by->span, "does not");
-      diagnostic_hint(diagnostic, "say `grad(E[…], …)`");
-      return value_error(e);
-    }
-    if (value->tensor.random) lint_coupling(e, scalar, variable->tensor.element->node, call->span);
-    Node *node = graph_grad(e->graph, scalar, variable->tensor.element->node, call->span);
-    gradients->list.items[k] = value_of_node(e, node, 0);
-    gradients->list.items[k]->tensor.random = variable->tensor.random;
-  }
-  return list ? gradients : gradients->list.items[0];
+  if (target->kind == VALUE_NETWORK) target = value_as_list(e, target, by->span);
+  return target == NULL ? value_error(e) : grad_by(e, value, target, call);
 }
 
 Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript) {

@@ -219,6 +219,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
       return false;
     }
   }
+  for (int k = 0; k < arguments->count; k++) frame->context.indices |= value_indices(arguments->values[k]);
+  for (int k = 0; k < arguments->named_count; k++) frame->context.indices |= value_indices(arguments->named[k]);
   for (int k = 0; k < parameters->count; k++) {
     const Syntax *parameter = parameters->items[k];
     const char *parameter_text = parameter_name(parameter);
@@ -237,8 +239,10 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     const Syntax *type = parameter->parameter.field->field.type;
     if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
-    if (name_is_differentiated(e, definition->definition.body, parameter_text)) value = value_marked(e, value_as_tensor(e, value, span), span);
     frame->context.indices |= value_indices(value);
+    if (name_is_differentiated(definition->definition.body, parameter_text))
+      value = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, frame->context.indices, span);
+    if (value->kind == VALUE_ERROR) return false;
     frame_define(e, frame, parameter_text, value);
   }
   return true;

@@ -45,7 +45,7 @@ struct Value {
   union {
     struct { double value; bool truth; const Scalar *runtime; uint64_t settings; } number;    /* static; runtime: as the trainer computes it from settings, or NULL */
     const char *string;
-    struct { int rank; int64_t shape[OWN_LIMIT]; bool random; bool truth; int classes; const Scalar *element; } tensor;
+    struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;      /* apart: marked for every value of its indices */
     struct { int count; Value **items; } list;
     struct { int count; Binding *items; } record;
     struct { double low, high; } range;
@@ -197,7 +197,9 @@ bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_
 Node *value_node(Evaluator *e, const Value *tensor, Span span);
 /* The same value, read from a node unless it is cheap anyway. */
 Value *value_stored(Evaluator *e, Value *value, Span span);
-Value *value_marked(Evaluator *e, Value *value, Span span);          /* behind a MARK, for `grad` */
+/* Behind a MARK, for `grad`, for every value of the indices apart; lists of equal shapes become tensors. */
+Value *value_marked(Evaluator *e, Value *value, uint32_t indices, Span span);
+Node *value_variable(Evaluator *e, Value *value);                    /* the mark or input that it is the whole of, or NULL */
 const Scalar *number_element(Evaluator *e, const Value *number);
 /* Combines over variables `summed` (a set); own axes and free indices that are not in it stay. */
 Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t summed, Span span);
@@ -210,6 +212,7 @@ uint32_t element_indices(const Scalar *element);                     /* the set 
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
 bool work_goes_on(Evaluator *e, int amount, Span span);              /* false, after one report, where a model would never end */
 Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
+bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape);        /* is it a tensor, a number, or a list of equal shapes? */
 Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span);
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);
 Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span);
@@ -242,7 +245,7 @@ Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);      
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
 Value *frame_find(const Frame *frame, const char *name);
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value);
-bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name);    /* is `grad(…, name)` in it? */
+bool name_is_differentiated(const Syntax *body, const char *name);    /* is `grad(…, name)` in it, or by another name of the same value? */
 void labels_assign(Evaluator *e, const Syntax *body);
 const char *label_of(Evaluator *e, const Syntax *function);
 

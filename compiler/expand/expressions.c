@@ -163,8 +163,7 @@ static bool is_static(Evaluator *e, Value *value) {
   return all;
 }
 
-/* The shape of the tensor that a value is, if it is one: elements of a list must have equal shapes. */
-static bool find_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
+bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
   value = value_dereference(e, value);
   *rank = value->kind == VALUE_TENSOR ? value->tensor.rank : 0;
   if (value->kind == VALUE_TENSOR) memcpy(shape, value->tensor.shape, sizeof(int64_t) * (size_t)*rank);
@@ -174,7 +173,7 @@ static bool find_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
   int first_rank = 0;
   for (int k = 0; k < value->list.count && equal; k++) {
     int next_rank;
-    equal = find_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT && (k == 0 || next_rank == first_rank);
+    equal = value_has_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT && (k == 0 || next_rank == first_rank);
     if (k == 0) memcpy(first, next, sizeof first), first_rank = next_rank;
     else equal = equal && memcmp(first, next, sizeof(int64_t) * (size_t)next_rank) == 0;
   }
@@ -191,7 +190,7 @@ static bool takes_lists(Evaluator *e, Value *left, Value *right) {
   int64_t shape[OWN_LIMIT];
   if (left->kind != VALUE_LIST && right->kind != VALUE_LIST) return false;
   if (is_static(e, left) && is_static(e, right)) return true;
-  return (left->kind == VALUE_LIST && !find_shape(e, left, &rank, shape)) || (right->kind == VALUE_LIST && !find_shape(e, right, &rank, shape));
+  return (left->kind == VALUE_LIST && !value_has_shape(e, left, &rank, shape)) || (right->kind == VALUE_LIST && !value_has_shape(e, right, &rank, shape));
 }
 
 /* Lists of tensors take pointwise operations element by element. */

@@ -74,23 +74,34 @@ const char *label_of(Evaluator *e, const Syntax *function) {
   return function->kind == SYNTAX_NAME ? function->name : "call";
 }
 
-typedef struct DerivativeSearch { const char *name; bool found; } DerivativeSearch;
+/* Looks for `grad(…, name)`, with the name alone or in a list, and for other names of the same value: `a = name`. */
+typedef struct DerivativeSearch { const Syntax *body; const char *name; bool found; const struct DerivativeSearch *outer; } DerivativeSearch;
+
+static bool names_are_differentiated(const DerivativeSearch *outer, const Syntax *body, const char *name);
 
 static void search_derivative(void *context, Syntax *syntax) {
   DerivativeSearch *search = context;
   if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0 && syntax->call.arguments.count == 2) {
     const Syntax *by = syntax->call.arguments.items[1];
     if (by->kind == SYNTAX_NAME && by->name == search->name) search->found = true;
+    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++)
+      search->found |= by->items.items[k]->kind == SYNTAX_NAME && by->items.items[k]->name == search->name;
   }
+  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME &&
+      syntax->assign.value->kind == SYNTAX_NAME && syntax->assign.value->name == search->name)
+    search->found |= names_are_differentiated(search, search->body, syntax->assign.target->name);
   if (!search->found) syntax_children(syntax, search_derivative, search);
 }
 
-bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name) {
-  (void)e;
-  DerivativeSearch search = {name, false};
+static bool names_are_differentiated(const DerivativeSearch *outer, const Syntax *body, const char *name) {
+  for (const DerivativeSearch *search = outer; search != NULL; search = search->outer)
+    if (search->name == name) return false;                /* names that lead back to each other */
+  DerivativeSearch search = {body, name, false, outer};
   search_derivative(&search, (Syntax *)(uintptr_t)body);
   return search.found;
 }
+
+bool name_is_differentiated(const Syntax *body, const char *name) { return names_are_differentiated(NULL, body, name); }
 
 /* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -226,7 +237,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
-  if (scope->syntax != NULL && name_is_differentiated(e, scope->syntax, entry->name)) value = value_marked(e, value, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(scope->syntax, entry->name)) value = value_marked(e, value, 0, syntax->span);
   e->indices = indices;
   e->sampling = sampling;
   memcpy(e->by_variable, by_variable, sizeof by_variable);

@@ -89,15 +89,15 @@ Value *value_of_node(Evaluator *e, Node *node, uint32_t indices) {
   return value_tensor(e, rank, node->shape + axis, node->batch, element);
 }
 
-/* Axes of the node that holds a value: the batch, free indices, own axes that are not summed; then the summed ones. */
+/* Axes of the node that holds a value: the batch, free indices (and `more`, along which it is the same), own axes that are not summed; then the summed ones. */
 typedef struct Layout { int rank, box_rank; int64_t box[BOX_LIMIT]; Coordinate by[BOX_LIMIT]; uint32_t indices; bool valid; } Layout;
 
-static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, Span span) {
+static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, uint32_t more, Span span) {
   Layout layout = {.valid = true};
   identity_map(layout.by);
   int order[BOX_LIMIT], count = 0;
   if (tensor->tensor.random && (summed & 1u << SAMPLE_VARIABLE) == 0) order[count++] = SAMPLE_VARIABLE;
-  layout.indices = element_indices(tensor->tensor.element) & ~summed;
+  layout.indices = (element_indices(tensor->tensor.element) | more) & ~summed;
   for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
     if (layout.indices & 1u << v) order[count++] = v;
   for (int d = 0; d < tensor->tensor.rank; d++)
@@ -133,8 +133,8 @@ static Node *whole_node(Evaluator *e, const Scalar *element, const Layout *layou
   return node;
 }
 
-Node *value_node(Evaluator *e, const Value *tensor, Span span) {
-  Layout layout = value_layout(e, tensor, 0, span);
+static Node *value_node_along(Evaluator *e, const Value *tensor, uint32_t more, Span span) {
+  Layout layout = value_layout(e, tensor, 0, more, span);
   if (!layout.valid) return NULL;
   const Scalar *element = scalar_substitute(e->graph, tensor->tensor.element, layout.by);
   Node *whole = whole_node(e, element, &layout);
@@ -144,8 +144,10 @@ Node *value_node(Evaluator *e, const Value *tensor, Span span) {
   return node;
 }
 
+Node *value_node(Evaluator *e, const Value *tensor, Span span) { return value_node_along(e, tensor, 0, span); }
+
 Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t summed, Span span) {
-  Layout layout = value_layout(e, tensor, summed, span);
+  Layout layout = value_layout(e, tensor, summed, 0, span);
   if (!layout.valid) return value_error(e);
   const Scalar *element = scalar_substitute(e->graph, tensor->tensor.element, layout.by);
   bool batch = tensor->tensor.random && (summed & 1u << SAMPLE_VARIABLE) == 0;
@@ -179,13 +181,47 @@ Value *value_stored(Evaluator *e, Value *value, Span span) {
   return stored;
 }
 
-Value *value_marked(Evaluator *e, Value *value, Span span) {
-  if (value->kind != VALUE_TENSOR || element_indices(value->tensor.element) != 0) return value;
-  Node *node = value_node(e, value, span);
+/* The whole of a mark or of something stored: what `grad` can differentiate by. NULL if it is anything else: for every index, x[i] of a mark x reaches the others too. */
+Node *value_variable(Evaluator *e, Value *value) {
+  value = value_dereference(e, value);
+  const Scalar *read = value->kind == VALUE_TENSOR ? value->tensor.element : NULL;
+  if (read == NULL || read->op != OP_READ || (read->node->kind != NODE_MARK && read->node->kind != NODE_INPUT)) return NULL;
+  if (element_indices(read) != 0 && !value->tensor.apart) return NULL;
+  const Value *whole = value_of_node(e, read->node, element_indices(read));
+  bool same = whole->tensor.rank == value->tensor.rank && memcmp(whole->tensor.shape, value->tensor.shape, sizeof(int64_t) * (size_t)whole->tensor.rank) == 0;
+  return same && whole->tensor.element == read ? read->node : NULL;
+}
+
+/* A list of variables stays that list; of equal shapes it is a tensor, of unequal ones each element is marked. */
+static Value *list_marked(Evaluator *e, Value *list, uint32_t indices, Span span) {
+  int rank, variables = 0, tensors = 0;
+  int64_t shape[OWN_LIMIT];
+  for (int k = 0; k < list->list.count; k++) {
+    const Value *item = value_dereference(e, list->list.items[k]);
+    if (item->kind != VALUE_TENSOR && item->kind != VALUE_NUMBER && item->kind != VALUE_LIST) return list;
+    variables += value_variable(e, list->list.items[k]) != NULL;
+    tensors += item->kind != VALUE_NUMBER;
+  }
+  if (tensors == 0 || variables == list->list.count) return list;
+  if (value_has_shape(e, list, &rank, shape)) return value_marked(e, value_as_tensor(e, list, span), indices, span);
+  Value *marked = value_list(e, list->list.count, list->list.items);
+  for (int k = 0; k < marked->list.count; k++) marked->list.items[k] = value_marked(e, marked->list.items[k], indices, span);
+  return marked;
+}
+
+Value *value_marked(Evaluator *e, Value *value, uint32_t indices, Span span) {
+  if (value->kind == VALUE_LIST) return list_marked(e, value, indices, span);
+  if (value->kind != VALUE_TENSOR) return value;
+  Node *variable = value_variable(e, value);
+  indices |= element_indices(value->tensor.element);
+  bool stays = variable != NULL && (indices == element_indices(value->tensor.element) || (variable->kind == NODE_INPUT && !variable->batch));
+  if (stays) return value;                                 /* weights and states stay themselves: networks reach them without being given them */
+  Node *node = value_node_along(e, value, indices, span);
   if (node == NULL) return value_error(e);
-  if (node->kind != NODE_MARK && node->kind != NODE_INPUT) node = graph_mark(e->graph, node, span);
-  Value *marked = value_of_node(e, node, 0);
-  marked->tensor.random = value->tensor.random;
+  if (indices != 0 || (node->kind != NODE_MARK && node->kind != NODE_INPUT)) node = graph_mark(e->graph, node, span);
+  Value *marked = value_of_node(e, node, indices);
+  marked->tensor.apart = indices != 0;
+  marked->tensor.random = value->tensor.random, marked->tensor.truth = value->tensor.truth, marked->tensor.classes = value->tensor.classes;
   return marked;
 }
 
