@@ -105,20 +105,19 @@ void objectives_prepare(Evaluator *e) {
 
 /* ---- optimizers ---------------------------------------------------------------------------------------------------------------------- */
 
-/* The innermost network named by an `optimize` that holds the slot. */
-static bool find_owner(Network *network, const Slot *slot, Network *outer, Network **owner) {
+/* The network whose `optimize` moves the slot: on every path from `network` the innermost that one names. `*other` where two paths lead to two statements. */
+static void find_owner(Network *network, const Slot *slot, Network *outer, Network **owner, Network **other) {
   Network *here = network->optimizer_syntax != NULL ? network : outer;
   for (int k = 0; k < network->count; k++) {
-    if (network->items[k].slot == slot) {
-      *owner = here;
-      return true;
-    }
-    if (network->items[k].network != NULL && find_owner(network->items[k].network, slot, here, owner)) return true;
+    if (network->items[k].network != NULL) find_owner(network->items[k].network, slot, here, owner, other);
+    if (network->items[k].slot != slot || here == NULL) continue;
+    if (*owner == NULL) *owner = here;
+    else if ((*owner)->optimizer_syntax != here->optimizer_syntax) *other = here;
   }
-  return false;
 }
 
-typedef struct Movement { Slot *slot; uint64_t objectives; Network *player, *owner; Value *gradient; Node *moved; } Movement;
+/* One weight in an update. player: the first of those updated that holds it; owner: whose `optimize` moves it; other: the owner by another path, or NULL. */
+typedef struct Movement { Slot *slot; uint64_t objectives; Network *player, *owner, *other; Value *gradient; Node *moved; } Movement;
 
 static Value *step_of(Evaluator *e, const Recipe *recipe, Movement *movement, Value *all, Span span) {
   const Syntax *definition = recipe->definition->syntax;
@@ -135,15 +134,38 @@ static Value *step_of(Evaluator *e, const Recipe *recipe, Movement *movement, Va
   return recipe_run(e, recipe, context, &arguments);
 }
 
+/* The gradients of all weights of a player that this update moves, in the order of the text, whatever moves each. */
+static Value *player_gradients(Evaluator *e, Network *player, int count, const Movement *movements) {
+  Slot **weights;
+  int weight_count = network_weights(e, player, &weights);
+  Value *all = value_list(e, 0, NULL);
+  all->list.items = session_allocate(e->session, (size_t)(weight_count + 1) * sizeof(Value *));
+  for (int w = 0; w < weight_count; w++)
+    for (int j = 0; j < count; j++)
+      if (movements[j].slot == weights[w]) all->list.items[all->list.count++] = movements[j].gradient;
+  return all;
+}
+
+static bool check_owner(Evaluator *e, const Movement *movement, Span span) {
+  const ModelTensor *tensor = &e->model->tensors[movement->slot->tensor];
+  if (movement->owner == NULL) {
+    Diagnostic *diagnostic = evaluator_report(e, E3015, span, "nothing says how `%s` moves", tensor->name);
+    diagnostic_hint(diagnostic, "`optimize %s by adam(lr = 2e-4)`", tensor->player);
+    return false;
+  }
+  if (movement->other == NULL) return true;
+  Diagnostic *diagnostic = evaluator_report(e, E3049, span, "moves `%s`", tensor->name);
+  diagnostic_also(diagnostic, movement->owner->optimizer_syntax->span, "by this, as a part of `%s`", movement->owner->name);
+  diagnostic_also(diagnostic, movement->other->optimizer_syntax->span, "by this, as a part of `%s`", movement->other->name);
+  diagnostic_hint(diagnostic, "`optimize %s by …` decides", tensor->player);
+  return false;
+}
+
 static void move_weights(Evaluator *e, Frame *frame, int count, Movement *movements, Span span) {
   for (int k = 0; k < count; k++) {
     Network *owner = movements[k].owner;
     const ModelTensor *tensor = &e->model->tensors[movements[k].slot->tensor];
-    if (owner == NULL) {
-      Diagnostic *diagnostic = evaluator_report(e, E3015, span, "nothing says how `%s` moves", tensor->name);
-      diagnostic_hint(diagnostic, "`optimize %s by adam(lr = 2e-4)`", tensor->player);
-      return;
-    }
+    if (!check_owner(e, &movements[k], span)) return;
     const Syntax *by = owner->optimizer_syntax->players.by;
     Value *function = evaluate(e, frame, by);
     if (function->kind == VALUE_ERROR) return;
@@ -153,11 +175,7 @@ static void move_weights(Evaluator *e, Frame *frame, int count, Movement *moveme
       diagnostic_hint(diagnostic, "`sgd(lr = 0.1)`, `rmsprop(lr = 5e-5)`, `adam(lr = 2e-4)`, or a layer of your own");
       return;
     }
-    Value *all = value_list(e, 0, NULL);                   /* gradients of the same player */
-    all->list.items = session_allocate(e->session, (size_t)count * sizeof(Value *));
-    for (int j = 0; j < count; j++)
-      if (movements[j].owner == owner) all->list.items[all->list.count++] = movements[j].gradient;
-    Value *value = step_of(e, recipe, &movements[k], all, by->span);
+    Value *value = step_of(e, recipe, &movements[k], player_gradients(e, movements[k].player, count, movements), by->span);
     if (value->kind == VALUE_ERROR) return;
     value = value_as_tensor(e, value, by->span);
     if (value->kind == VALUE_ERROR) return;
@@ -264,13 +282,13 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
       Movement *known = NULL;
       for (int j = 0; j < count; j++)
         if (movements[j].slot == weights[w]) known = &movements[j];
-      if (known != NULL) {
-        known->objectives |= objectives;
-        continue;
+      if (known == NULL) {
+        Movement movement = {.slot = weights[w], .player = players[p]};
+        ARRAY_ADD(e, movements, count, capacity, movement);
+        known = &movements[count - 1];
       }
-      Movement movement = {.slot = weights[w], .objectives = objectives, .player = players[p]};
-      find_owner(players[p], weights[w], NULL, &movement.owner);
-      ARRAY_ADD(e, movements, count, capacity, movement);
+      known->objectives |= objectives;
+      find_owner(players[p], weights[w], NULL, &known->owner, &known->other);
     }
   }
   int reached = 0;
