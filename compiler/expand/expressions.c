@@ -150,7 +150,8 @@ static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Val
   uint64_t settings = left->number.settings | right->number.settings;
   const Scalar *runtime = NULL;
   if (settings != 0) {
-    Value *running = apply_row(e, row, value_as_tensor(e, left, left_span), value_as_tensor(e, right, right_span), span, left_span, right_span);
+    Value *before = value_as_tensor(e, left, left_span), *after = value_as_tensor(e, right, right_span);
+    Value *running = apply_row(e, row, before, after, span, left_span, right_span);
     if (running->kind == VALUE_TENSOR) runtime = running->tensor.element;
   }
   return number_with(e, result, row->truth, runtime, settings);
@@ -379,7 +380,8 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
     diagnostic_hint(diagnostic, "compare it with something");
     return value_error(e);
   }
-  Value *arguments[3] = {condition, evaluate(e, frame, branches[0]), evaluate(e, frame, branches[1])};
+  Value *arguments[3] = {condition};
+  for (int k = 0; k < 2; k++) arguments[k + 1] = evaluate(e, frame, branches[k]);
   if (arguments[1]->kind == VALUE_ERROR || arguments[2]->kind == VALUE_ERROR) return value_error(e);
   Span spans[3] = {syntax->choice.condition->span, branches[0]->span, branches[1]->span};
   Value *result = apply_pointwise(e, OP_SELECT, 3, arguments, spans, syntax->span);

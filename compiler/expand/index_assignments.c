@@ -177,8 +177,10 @@ static Value *scatter_value(Evaluator *e, Frame *frame, const Syntax *assign, co
     evaluator_report(e, E2060, assign->span, "%d axes and %d indices", scatter.rank, scatter.box_rank);
     return value_error(e);
   }
-  Node *node = graph_compute(e->graph, COMBINE_SUM, scatter.box_rank, scatter.box, random ? 1u : 0u, access_new(e->graph, scatter.rank, scatter.write), scatter.rank,
-                             scatter.shape, random, scalar_substitute(e->graph, whole->tensor.element, scatter.by), e->path, model_span(e, assign->span));
+  const Access *write = access_new(e->graph, scatter.rank, scatter.write);
+  const Scalar *element = scalar_substitute(e->graph, whole->tensor.element, scatter.by);
+  Node *node = graph_compute(e->graph, COMBINE_SUM, scatter.box_rank, scatter.box, random ? 1u : 0u, write, scatter.rank, scatter.shape, random, element, e->path,
+                             model_span(e, assign->span));
   Value *result = value_of_node(e, node, kept);
   result->tensor.random = random;
   return result;

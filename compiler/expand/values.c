@@ -268,7 +268,8 @@ static Value *stack_list(Evaluator *e, Value *list, Span span) {
     }
     random |= item->tensor.random;
     const Scalar *here = element_shift(e, item->tensor.element, item->tensor.rank, 1);
-    const Scalar *is_here = scalar_apply(e->graph, OP_EQUAL, scalar_index(e->graph, OWN_VARIABLE), scalar_constant(e->graph, k), NULL);
+    const Scalar *index = scalar_index(e->graph, OWN_VARIABLE), *place = scalar_constant(e->graph, k);
+    const Scalar *is_here = scalar_apply(e->graph, OP_EQUAL, index, place, NULL);
     element = element == NULL ? here : scalar_apply(e->graph, OP_SELECT, is_here, here, element);
   }
   int64_t shape[OWN_LIMIT] = {count};

@@ -208,8 +208,9 @@ static Node *merge_digits(Graph *graph, const Node *node) {
       for (int w = 0; w < node->box_rank; w++) by[w] = w == u ? coordinate_constant(0) : coordinate_variable(w);
       one.box[v] *= node->box[u];
       one.box[u] = 1;
-      merged = graph_compute(graph, node->combine, one.box_rank, one.box, one.batch_variables, access_substitute(graph, node->write, by), node->rank, node->shape,
-                             node->batch, scalar_substitute(graph, node->value, by), node->name, node->span);
+      const Access *write = access_substitute(graph, node->write, by);
+      const Scalar *value = scalar_substitute(graph, node->value, by);
+      merged = graph_compute(graph, node->combine, one.box_rank, one.box, one.batch_variables, write, node->rank, node->shape, node->batch, value, node->name, node->span);
     }
   list_free(&order);
   return merged;

@@ -99,7 +99,9 @@ static const Scalar *multiply_all(Graph *graph, List *factors, uint32_t staying,
   return product;
 }
 
-static const Scalar *quotient(Graph *graph, const Scalar *above, const Scalar *below) {
+/* What stays inside of the product, or what leaves it. */
+static const Scalar *product_part(Graph *graph, Product *product, uint32_t staying, bool inside) {
+  const Scalar *above = multiply_all(graph, &product->numerators, staying, inside), *below = multiply_all(graph, &product->denominators, staying, inside);
   if (above == NULL && below == NULL) return NULL;
   if (above == NULL) above = scalar_constant(graph, 1);
   return below == NULL ? above : scalar_apply(graph, OP_DIVIDE, above, below, NULL);
@@ -110,8 +112,7 @@ static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
   Product product = {1, 1, {0}, {0}, OPENING_DEPTH};
   uint32_t staying = sum_covers(sum) ? summed : EVERY_FACTOR;
   product_collect(graph, sum, is_matrix_product(graph, sum, summed) ? 0 : summed, sum->value, false, &product);
-  const Scalar *inside = quotient(graph, multiply_all(graph, &product.numerators, staying, true), multiply_all(graph, &product.denominators, staying, true));
-  const Scalar *outside = quotient(graph, multiply_all(graph, &product.numerators, staying, false), multiply_all(graph, &product.denominators, staying, false));
+  const Scalar *inside = product_part(graph, &product, staying, true), *outside = product_part(graph, &product, staying, false);
   product_free(&product);
   if (inside == NULL || (outside == NULL && product.above == 1 && product.below == 1)) return NULL;
   Node *rest = graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, inside, sum->name, sum->span);

@@ -228,8 +228,8 @@ static void add_computed(Emitter *e, AddressPlace *place, const ComputedIndex *c
   int64_t largest = computed->high > -computed->low ? computed->high : -computed->low;
   if (!value_is_double(value) && largest > exact) value = LLVMBuildFPExt(b, value, type_with_element(value, e->f64), "");
   value = emit_unary(e, "llvm.roundeven", value);
-  Value inside = LLVMBuildAnd(b, LLVMBuildFCmp(b, LLVMRealOGE, value, emit_real(value, (double)computed->low), ""),
-                              LLVMBuildFCmp(b, LLVMRealOLT, value, emit_real(value, (double)computed->high), ""), "");
+  Value above = LLVMBuildFCmp(b, LLVMRealOGE, value, emit_real(value, (double)computed->low), "");
+  Value below = LLVMBuildFCmp(b, LLVMRealOLT, value, emit_real(value, (double)computed->high), ""), inside = LLVMBuildAnd(b, above, below, "");
   value = LLVMBuildSelect(b, inside, value, LLVMConstNull(LLVMTypeOf(value)), "");
   int64_t stride = computed->stride < 0 ? -computed->stride : computed->stride;
   bool one = value_lanes(value) == 1, small = !one && stride < narrow && largest < narrow && largest * stride < narrow;

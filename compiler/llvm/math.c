@@ -1,5 +1,6 @@
 /* Mathematical functions as expressions over fma, compare and exponent bits, the same for scalars and vectors, in both formats: at most 2 ulp (pow 4) where the
    result is a normal number; denormal numbers may count as 0. Takes values, appends instructions without branches; calls no library.
+   An instruction is never built in the arguments of another where two are: C leaves open which would come first.
    Signs of comparisons are chosen so that what is not a number falls through to where it stays one. */
 #include "emit.h"
 
@@ -74,11 +75,13 @@ typedef struct Split { Value count, bits, rise; } Split;
 static Split split(Emitter *e, Value x, Value correction, bool precise) {
   const Format *f = format_of(x);
   Value magic = emit_real(x, f->magic), sum = emit_fma(e, x, emit_real(x, 0x1.71547652b82fep0), magic);
-  Split s = {.count = subtract(e, sum, magic), .bits = bits_of(e, sum)};
+  Split s = {.count = subtract(e, sum, magic)};
+  s.bits = bits_of(e, sum);
   Value first = emit_fma(e, s.count, emit_real(x, -f->ln2_high), x), low = emit_real(x, -f->ln2_low), rest = emit_fma(e, s.count, low, first);
   if (correction != NULL) rest = add(e, rest, correction);
   Value lost = precise ? emit_fma(e, s.count, low, subtract(e, first, rest)) : rest;
-  s.rise = emit_fma(e, multiply(e, rest, rest), polynomial(e, EXP, rest), lost);
+  Value square = multiply(e, rest, rest);
+  s.rise = emit_fma(e, square, polynomial(e, EXP, rest), lost);
   if (precise) s.rise = add(e, rest, s.rise);
   return s;
 }
@@ -113,7 +116,7 @@ static Value expm1_of(Emitter *e, Value x) {
   Value bounded = choose(e, compare(e, LLVMRealOLT, x, -f->expm1_end), emit_real(x, -f->expm1_end), x);
   Split s = split(e, bounded, NULL, true);
   Value scale = scale_of(e, &s, x, 0.5), half = emit_fma(e, scale, s.rise, subtract(e, scale, emit_real(x, 0.5)));
-  Value rise = choose(e, compare(e, LLVMRealOGT, x, f->exp_high), emit_real(x, __builtin_inf()), add(e, half, half));
+  Value whole = add(e, half, half), rise = choose(e, compare(e, LLVMRealOGT, x, f->exp_high), emit_real(x, __builtin_inf()), whole);
   return choose(e, compare(e, LLVMRealOLT, magnitude(e, x), f->line_end), x, rise);
 }
 
@@ -150,7 +153,8 @@ typedef struct Parts { Value exponent, exponent_bits, fraction; } Parts;
 
 static Parts parts_of(Emitter *e, Value x) {
   const Format *f = format_of(x);
-  Value bits = LLVMBuildSub(e->builder, bits_of(e, x), emit_whole(bits_of(e, LLVMConstNull(LLVMTypeOf(x))), f->half_bits), "");
+  Value bits = bits_of(e, x);
+  bits = LLVMBuildSub(e->builder, bits, emit_whole(bits, f->half_bits), "");
   Parts parts = {.exponent_bits = LLVMBuildAShr(e->builder, bits, emit_whole(bits, f->fraction_bits), "")};
   Value fraction = LLVMBuildAnd(e->builder, bits, emit_whole(bits, ((int64_t)1 << f->fraction_bits) - 1), "");
   parts.fraction = number_of(e, LLVMBuildAdd(e->builder, fraction, emit_whole(bits, f->half_bits), ""), x);
@@ -165,37 +169,44 @@ static Value log_sum(Emitter *e, Value exponent, Value rise) {
   Value square = multiply(e, rise, rise), low = emit_real(rise, f->ln2_low), small;
   if (value_is_double(rise)) {
     Value s = divide(e, rise, add(e, rise, emit_real(rise, 2))), z = multiply(e, s, s), half = multiply(e, square, emit_real(rise, 0.5));
-    small = emit_fma(e, s, emit_fma(e, z, polynomial(e, LOG_RATIO, z), half), multiply(e, exponent, low));
+    Value ratio = emit_fma(e, z, polynomial(e, LOG_RATIO, z), half);
+    small = emit_fma(e, s, ratio, multiply(e, exponent, low));
     small = subtract(e, small, half);
   } else {
-    small = emit_fma(e, multiply(e, rise, square), polynomial(e, LOG, rise), multiply(e, exponent, low));
+    Value cube = multiply(e, rise, square), rest = polynomial(e, LOG, rise);
+    small = emit_fma(e, cube, rest, multiply(e, exponent, low));
     small = emit_fma(e, square, emit_real(rise, -0.5), small);
   }
   return emit_fma(e, exponent, emit_real(rise, f->ln2_high), add(e, rise, small));
 }
 
+/* The value, but infinity of infinity, and of what is not a number that. */
+static Value log_end(Emitter *e, Value x, Value value) {
+  value = choose(e, LLVMBuildFCmp(e->builder, LLVMRealUNO, x, x, ""), x, value);
+  return choose(e, compare(e, LLVMRealULT, x, __builtin_inf()), value, emit_real(x, __builtin_inf()));
+}
+
 static Value log_of(Emitter *e, Value x) {
-  Value infinity = emit_real(x, __builtin_inf());
   Parts parts = parts_of(e, x);
   Value value = log_sum(e, parts.exponent, subtract(e, parts.fraction, emit_real(x, 1)));
-  Value below = choose(e, compare(e, LLVMRealOLT, x, 0), emit_real(x, __builtin_nan("")), negate(e, infinity));
+  Value below = choose(e, compare(e, LLVMRealOLT, x, 0), emit_real(x, __builtin_nan("")), emit_real(x, -__builtin_inf()));
   value = choose(e, compare(e, LLVMRealOLT, x, format_of(x)->smallest), below, value);
-  return choose(e, compare(e, LLVMRealULT, x, __builtin_inf()), choose(e, LLVMBuildFCmp(e->builder, LLVMRealUNO, x, x, ""), x, value), infinity);
+  return log_end(e, x, value);
 }
 
 static Value log1p_of(Emitter *e, Value x) {
   const Format *f = format_of(x);
-  Value one = emit_real(x, 1), infinity = emit_real(x, __builtin_inf()), moved = add(e, x, one);
+  Value one = emit_real(x, 1), moved = add(e, x, one);
   Parts parts = parts_of(e, moved);
   Value shift = LLVMBuildShl(e->builder, parts.exponent_bits, emit_whole(parts.exponent_bits, f->fraction_bits), "");
   Value scale = number_of(e, LLVMBuildSub(e->builder, bits_of(e, one), shift, ""), x);         /* 2^-exponent */
   Value rise = emit_fma(e, x, scale, subtract(e, scale, one));             /* what 1 + x has lost comes back */
-  rise = choose(e, compare(e, LLVMRealOGT, x, 0x1p60), subtract(e, parts.fraction, one), rise);
+  Value far = subtract(e, parts.fraction, one);
+  rise = choose(e, compare(e, LLVMRealOGT, x, 0x1p60), far, rise);
   Value value = log_sum(e, parts.exponent, rise);
-  Value below = choose(e, compare(e, LLVMRealOLT, x, -1), emit_real(x, __builtin_nan("")), negate(e, infinity));
+  Value below = choose(e, compare(e, LLVMRealOLT, x, -1), emit_real(x, __builtin_nan("")), emit_real(x, -__builtin_inf()));
   value = choose(e, compare(e, LLVMRealOLE, x, -1), below, value);
-  value = choose(e, compare(e, LLVMRealULT, x, __builtin_inf()), choose(e, LLVMBuildFCmp(e->builder, LLVMRealUNO, x, x, ""), x, value), infinity);
-  return with_sign(e, value, x);
+  return with_sign(e, log_end(e, x, value), x);
 }
 
 /* max(x, 0) + log(1 + exp(-|x|)) */
@@ -212,7 +223,8 @@ static Value softplus_of(Emitter *e, Value x) {
 static Value circle(Emitter *e, Value angle, Value quarters, bool sine) {
   Value square = multiply(e, angle, angle), one = emit_real(angle, 1);
   Value s = emit_fma(e, multiply(e, square, polynomial(e, SINE, square)), angle, angle);
-  Value c = emit_fma(e, multiply(e, square, square), polynomial(e, COSINE, square), emit_fma(e, square, emit_real(angle, -0.5), one));
+  Value fourth = multiply(e, square, square), rest = polynomial(e, COSINE, square);
+  Value c = emit_fma(e, fourth, rest, emit_fma(e, square, emit_real(angle, -0.5), one));
   if (!sine) quarters = LLVMBuildAdd(e->builder, quarters, emit_whole(quarters, 1), "");
   Value odd = LLVMBuildAnd(e->builder, quarters, emit_whole(quarters, 1), "");
   Value swapped = LLVMBuildICmp(e->builder, LLVMIntNE, odd, LLVMConstNull(LLVMTypeOf(quarters)), "");
@@ -226,7 +238,8 @@ static Value sine_or_cosine(Emitter *e, Value x, bool sine) {
   const Format *f = format_of(x);
   Value magic = emit_real(x, f->magic), sum = emit_fma(e, x, emit_real(x, 0x1.45f306dc9c883p-1), magic), count = subtract(e, sum, magic), angle = x;
   for (int i = 0; i < 3; i++) angle = emit_fma(e, count, emit_real(x, -f->half_pi[i]), angle);
-  angle = choose(e, compare(e, LLVMRealOGT, magnitude(e, x), f->turned), multiply(e, x, LLVMConstNull(LLVMTypeOf(x))), angle);
+  Value lost = multiply(e, x, LLVMConstNull(LLVMTypeOf(x)));
+  angle = choose(e, compare(e, LLVMRealOGT, magnitude(e, x), f->turned), lost, angle);
   Value value = circle(e, angle, bits_of(e, sum), sine);
   return sine ? choose(e, compare(e, LLVMRealOLT, magnitude(e, x), f->sine_end), x, value) : value;
 }
@@ -234,7 +247,8 @@ static Value sine_or_cosine(Emitter *e, Value x, bool sine) {
 Value emit_turn(Emitter *e, Value turn, bool sine) {
   Value magic = emit_real(turn, format_of(turn)->magic), sum = emit_fma(e, turn, emit_real(turn, 4), magic), count = subtract(e, sum, magic);
   Value rest = emit_fma(e, count, emit_real(turn, -0.25), turn);
-  return circle(e, multiply(e, rest, emit_real(turn, 0x1.921fb54442d18p2)), bits_of(e, sum), sine);
+  Value angle = multiply(e, rest, emit_real(turn, 0x1.921fb54442d18p2));
+  return circle(e, angle, bits_of(e, sum), sine);
 }
 
 /* ---- erf, pow ------------------------------------------------------------------------------------------------------------------------------ */
@@ -245,7 +259,8 @@ static Value erf_of(Emitter *e, Value x) {
   Value near = emit_fma(e, polynomial(e, ERF, multiply(e, x, x)), x, x);
   Value bounded = choose(e, compare(e, LLVMRealOGT, a, format_of(x)->erf_end), end, a);
   Value far = subtract(e, emit_real(x, 1), exp_inside(e, polynomial(e, LOG_ERFC, bounded), NULL));
-  return choose(e, compare(e, LLVMRealOGE, a, middle), with_sign(e, far, x), near);
+  far = with_sign(e, far, x);
+  return choose(e, compare(e, LLVMRealOGE, a, middle), far, near);
 }
 
 /* A number as an unevaluated sum. */
@@ -262,21 +277,22 @@ static Pair log_pair(Emitter *e, Value x) {
   Value one = emit_real(x, 1), two = emit_real(x, 2), rise = subtract(e, parts.fraction, one);
   Pair below = two_sum(e, two, rise);
   Value s = divide(e, rise, below.high);
-  Value rest = subtract(e, emit_fma(e, negate(e, s), below.high, rise), multiply(e, s, below.low)), s_low = divide(e, rest, below.high);
-  Value z = multiply(e, s, s), z_low = emit_fma(e, multiply(e, s, two), s_low, emit_fma(e, s, s, negate(e, z)));
+  Value rest = emit_fma(e, negate(e, s), below.high, rise), s_low = divide(e, subtract(e, rest, multiply(e, s, below.low)), below.high);
+  Value z = multiply(e, s, s), twice = multiply(e, s, two), z_low = emit_fma(e, twice, s_low, emit_fma(e, s, s, negate(e, z)));
   Pair factor = two_sum(e, emit_real(x, 0x1.5555555555555p-1), multiply(e, z, polynomial(e, LOG_REST, z)));
   factor.low = add(e, factor.low, emit_real(x, 0x1.5555555555555p-55));
   Value cube = multiply(e, s, z), cube_low = emit_fma(e, s, z, negate(e, cube));
   cube_low = add(e, cube_low, emit_fma(e, s, z_low, multiply(e, s_low, z)));
   Value tail = multiply(e, cube, factor.high), tail_low = emit_fma(e, cube, factor.high, negate(e, tail));
   tail_low = add(e, tail_low, emit_fma(e, cube, factor.low, multiply(e, cube_low, factor.high)));
-  Pair body = two_sum(e, multiply(e, s, two), tail);
+  Pair body = two_sum(e, twice, tail);
   body.low = add(e, body.low, emit_fma(e, s_low, two, tail_low));
   Value exponent = multiply(e, parts.exponent, emit_real(x, 0x1.62e42fefa38p-1));      /* 41 digits: exact */
   Pair whole = two_sum(e, exponent, body.high);
   Pair other = two_sum(e, body.high, exponent);
   Value is_zero = compare(e, LLVMRealOEQ, exponent, 0);
-  whole.low = add(e, choose(e, is_zero, other.low, whole.low), emit_fma(e, parts.exponent, emit_real(x, 0x1.ef35793c7673p-45), body.low));
+  Value low = choose(e, is_zero, other.low, whole.low);
+  whole.low = add(e, low, emit_fma(e, parts.exponent, emit_real(x, 0x1.ef35793c7673p-45), body.low));
   return two_sum(e, whole.high, whole.low);
 }
 
@@ -284,7 +300,7 @@ static Value power_of_magnitude(Emitter *e, Value a, Value b) {    /* a >= 0, in
   Pair log = log_pair(e, a);
   Value infinity = emit_real(a, __builtin_inf());
   log.high = choose(e, compare(e, LLVMRealULT, a, __builtin_inf()), log.high, infinity);
-  log.high = choose(e, compare(e, LLVMRealOLT, a, format_of(a)->smallest), negate(e, infinity), log.high);
+  log.high = choose(e, compare(e, LLVMRealOLT, a, format_of(a)->smallest), emit_real(a, -__builtin_inf()), log.high);
   log.high = choose(e, LLVMBuildFCmp(e->builder, LLVMRealUNO, a, a, ""), a, log.high);
   Value high = multiply(e, log.high, b), low = emit_fma(e, log.high, b, negate(e, high));
   low = emit_fma(e, log.low, b, low);
@@ -301,15 +317,17 @@ static Value pow_of(Emitter *e, Value a, Value b) {
     Value power = exponential(e, multiply(e, log, LLVMBuildFPExt(e->builder, b, wide, "")));
     value = LLVMBuildFPTrunc(e->builder, power, LLVMTypeOf(a), "");
   }
-  value = choose(e, compare(e, LLVMRealOEQ, size, 1), choose(e, LLVMBuildFCmp(e->builder, LLVMRealUNO, b, b, ""), b, one), value);
+  Value of_one = choose(e, LLVMBuildFCmp(e->builder, LLVMRealUNO, b, b, ""), b, one);
+  value = choose(e, compare(e, LLVMRealOEQ, size, 1), of_one, value);
   Value half = multiply(e, b, emit_real(b, 0.5));
   Value whole = LLVMBuildFCmp(e->builder, LLVMRealOEQ, b, emit_unary(e, "llvm.floor", b), "");
   Value odd = both(e, whole, LLVMBuildFCmp(e->builder, LLVMRealONE, half, emit_unary(e, "llvm.floor", half), ""));
   value = choose(e, odd, with_sign(e, value, a), value);
-  Value undefined = both(e, compare(e, LLVMRealOLT, a, 0), compare(e, LLVMRealOGT, a, -__builtin_inf()));
-  undefined = both(e, undefined, LLVMBuildNot(e->builder, whole, ""));
+  Value negative = compare(e, LLVMRealOLT, a, 0), finite = compare(e, LLVMRealOGT, a, -__builtin_inf());
+  Value undefined = both(e, both(e, negative, finite), LLVMBuildNot(e->builder, whole, ""));
   value = choose(e, undefined, emit_real(a, __builtin_nan("")), value);
-  return choose(e, either(e, compare(e, LLVMRealOEQ, a, 1), compare(e, LLVMRealOEQ, b, 0)), one, value);
+  Value is_one = compare(e, LLVMRealOEQ, a, 1);
+  return choose(e, either(e, is_one, compare(e, LLVMRealOEQ, b, 0)), one, value);
 }
 
 Value emit_math(Emitter *e, Operation operation, Value a, Value b) {

@@ -50,8 +50,10 @@ Value emit_operation(Emitter *e, Operation operation, Value a, Value b, Value c)
   case OP_LESS: return LLVMBuildFCmp(builder, LLVMRealOLT, a, b, "");
   case OP_LESS_EQUAL: return LLVMBuildFCmp(builder, LLVMRealOLE, a, b, "");
   case OP_EQUAL: return LLVMBuildFCmp(builder, LLVMRealOEQ, a, b, "");
-  case OP_AND: return LLVMBuildAnd(builder, emit_not_zero(e, a), emit_not_zero(e, b), "");
-  case OP_OR: return LLVMBuildOr(builder, emit_not_zero(e, a), emit_not_zero(e, b), "");
+  case OP_AND: case OP_OR:
+    a = emit_not_zero(e, a);
+    b = emit_not_zero(e, b);
+    return operation == OP_AND ? LLVMBuildAnd(builder, a, b, "") : LLVMBuildOr(builder, a, b, "");
   case OP_NOT: return LLVMBuildNot(builder, emit_not_zero(e, a), "");
   case OP_SELECT: return choose(e, a, b, c);
   case OP_POWER: case OP_EXP: case OP_EXPM1: case OP_LOG: case OP_LOG1P: case OP_SIN: case OP_COS: case OP_TANH: case OP_SIGMOID: case OP_SOFTPLUS:

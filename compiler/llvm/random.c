@@ -9,7 +9,9 @@ enum { CALL_SEED = 1, CALL_ROUND, CALL_ORDINAL, CALL_FIRST_SAMPLE };
 
 static Value joined(Emitter *e, LLVMOpcode op, Value a, Value b) {
   int lanes = value_lanes(a) > value_lanes(b) ? value_lanes(a) : value_lanes(b);
-  return LLVMBuildBinOp(e->builder, op, emit_spread(e, a, lanes), emit_spread(e, b, lanes), "");
+  a = emit_spread(e, a, lanes);
+  b = emit_spread(e, b, lanes);
+  return LLVMBuildBinOp(e->builder, op, a, b, "");
 }
 
 /* Nothing in the code; without it LLVM looks for known bits through all rounds, which takes most of the time of compiling a draw. */
@@ -81,8 +83,8 @@ static Value consecutive(Emitter *e, const Words *words, Distribution distributi
   Value odd = uniform(e, concatenated(e, words->word[1], words->word[3], false), element);
   int blocks = value_lanes(words->word[0]);
   if (distribution == DISTRIBUTION_UNIFORM) return by_pairs(e, even, odd, blocks);
-  Value length = radius(e, even);
-  return by_pairs(e, scaled(e, length, emit_turn(e, odd, false)), scaled(e, length, emit_turn(e, odd, true)), blocks);
+  Value length = radius(e, even), cosine = scaled(e, length, emit_turn(e, odd, false)), sine = scaled(e, length, emit_turn(e, odd, true));
+  return by_pairs(e, cosine, sine, blocks);
 }
 
 static Value has_bit(Emitter *e, Value number, int64_t bit) {
@@ -101,8 +103,9 @@ static Value separate(Emitter *e, Words words, Value which, Distribution distrib
   Value a = pick(e, second, words.word[2], words.word[0]), b = pick(e, second, words.word[3], words.word[1]);
   if (distribution == DISTRIBUTION_UNIFORM) return uniform(e, pick(e, odd, b, a), element);
   Value angle = uniform(e, b, element);
-  Value side = LLVMIsConstant(odd) ? emit_turn(e, angle, LLVMConstIntGetZExtValue(odd) != 0)
-                                   : LLVMBuildSelect(e->builder, odd, emit_turn(e, angle, true), emit_turn(e, angle, false), "");
+  bool known = LLVMIsConstant(odd);
+  Value side = emit_turn(e, angle, !known || LLVMConstIntGetZExtValue(odd) != 0);
+  if (!known) side = LLVMBuildSelect(e->builder, odd, side, emit_turn(e, angle, false), "");
   return scaled(e, radius(e, uniform(e, a, element)), side);
 }
 
@@ -116,8 +119,11 @@ Value emit_random(Emitter *e, const Statement *statement, RegisterType type, int
   Sum sample = sum_of(e, &statement->sample), element = sum_of(e, &statement->element), block = element;
   Value key = LLVMBuildMul(b, emit_call_word(e, CALL_SEED), emit_integer(e, (int64_t)0x9E3779B97F4A7C15u), "");
   key = LLVMBuildXor(b, key, emit_integer(e, (int64_t)statement->stream), "");
-  Value samples = LLVMBuildAdd(b, sum_value(e, &sample), emit_call_word(e, CALL_FIRST_SAMPLE), "");
-  Words counter = {{NULL, along_lanes(e, samples, statement->sample_step, lanes), emit_call_word(e, CALL_ORDINAL), emit_call_word(e, CALL_ROUND)}};
+  Value samples = sum_value(e, &sample);
+  samples = LLVMBuildAdd(b, samples, emit_call_word(e, CALL_FIRST_SAMPLE), "");
+  Words counter = {{NULL, along_lanes(e, samples, statement->sample_step, lanes)}};
+  counter.word[2] = emit_call_word(e, CALL_ORDINAL);
+  counter.word[3] = emit_call_word(e, CALL_ROUND);
   bool aligned = element.constant >= 0;                    /* is the word within its block known? */
   for (int i = 0; i < element.count; i++) {
     aligned = aligned && element.terms[i].coefficient % 4 == 0;

@@ -176,7 +176,9 @@ Value emit_fold(Emitter *e, Operation operation, Value value) {
     Value b = LLVMBuildShuffleVector(e->builder, value, undefined, LLVMConstVector(high, (unsigned)half), "");
     value = emit_operation(e, operation, a, b, NULL);
   }
-  return half == 0 ? value : emit_operation(e, operation, lane_of(e, value, 0), lane_of(e, value, 1), NULL);
+  if (half == 0) return value;
+  Value first = lane_of(e, value, 0), second = lane_of(e, value, 1);
+  return emit_operation(e, operation, first, second, NULL);
 }
 
 typedef enum Pick { PICK_LOW, PICK_HIGH, PICK_EVEN, PICK_ODD } Pick;

@@ -119,7 +119,7 @@ static const Scalar *share_of_maximum(Graph *graph, Node *node, const Scalar *fa
   if (access_may_leave(node->write, node->box, node->shape))
     attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
   if (!MUTANT(maximum_share)) factor = scalar_apply(graph, OP_DIVIDE, factor, scalar_read(graph, count, node->write), NULL);
-  const Scalar *otherwise = scalar_apply(graph, OP_SELECT, is_number, scalar_nothing(graph), scalar_constant(graph, NAN));
+  const Scalar *nothing = scalar_nothing(graph), *otherwise = scalar_apply(graph, OP_SELECT, is_number, nothing, scalar_constant(graph, NAN));
   return scalar_apply(graph, OP_SELECT, attains, factor, otherwise);
 }
 
@@ -134,8 +134,10 @@ static void sweep_compute(Sweep *sweep, Node *node, Node *adjoint) {
     if (infinite) factor = guards_open(&sweep->guards, graph, node, outer);
     factor = scalar_apply(graph, OP_MULTIPLY, factor, inner, NULL);
     if (node->combine == COMBINE_MAXIMUM) factor = share_of_maximum(graph, node, factor);
-    else if (infinite && access_may_leave(node->write, node->box, node->shape))
-      factor = scalar_apply(graph, OP_SELECT, scalar_within(graph, node, node->write), factor, scalar_nothing(graph));
+    else if (infinite && access_may_leave(node->write, node->box, node->shape)) {
+      const Scalar *lands = scalar_within(graph, node, node->write);
+      factor = scalar_apply(graph, OP_SELECT, lands, factor, scalar_nothing(graph));
+    }
     const Node *of = read->node;
     if (factor->op == OP_NOTHING) continue;
     sweep_contribute(sweep, of, graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, read->access, of->rank, of->shape, of->batch,

@@ -50,7 +50,8 @@ static const Scalar *freeze_operation(Freezer *freezer, const Scalar *old, const
   switch (old->op) {
   case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: case OP_FLOOR: case OP_CEILING: case OP_ROUND: case OP_SIGN: return freeze_decision(freezer, old);
   case OP_MAXIMUM: case OP_MINIMUM: {                      /* the one that is attained; of what is not a number that is itself */
-    const Scalar *first = apply2(freezer, OP_OR, apply2(freezer, OP_EQUAL, a, old), scalar_apply(graph, OP_NOT, apply2(freezer, OP_EQUAL, a, a), NULL, NULL));
+    const Scalar *attained = apply2(freezer, OP_EQUAL, a, old), *is_number = apply2(freezer, OP_EQUAL, a, a);
+    const Scalar *first = apply2(freezer, OP_OR, attained, scalar_apply(graph, OP_NOT, is_number, NULL, NULL));
     return scalar_apply(graph, OP_SELECT, freeze_decision(freezer, first), argument[0], argument[1]);
   }
   case OP_ABSOLUTE: return apply2(freezer, OP_MULTIPLY, freeze_decision(freezer, scalar_apply(graph, OP_SIGN, a, NULL, NULL)), argument[0]);
@@ -89,7 +90,7 @@ static const Scalar *share_of_maximum(Graph *graph, Node *node) {
   attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
   Node *count = graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
                               node->span);
-  const Scalar *share = scalar_apply(graph, OP_DIVIDE, scalar_constant(graph, 1), scalar_read(graph, count, node->write), NULL);
+  const Scalar *one = scalar_constant(graph, 1), *share = scalar_apply(graph, OP_DIVIDE, one, scalar_read(graph, count, node->write), NULL);
   return scalar_apply(graph, OP_SELECT, attains, share, scalar_apply(graph, OP_SELECT, is_number, scalar_constant(graph, 0), maximum));
 }
 

@@ -90,9 +90,10 @@ static const Scalar *multiply_apart(Graph *graph, const Node *node, const Factor
       shape[rank++] = node->box[v];
     }
   for (int v = 0; v < node->box_rank; v++) box[v] = (all >> v & 1) != 0 ? node->box[v] : 1;
-  Node *part = graph_compute(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables & all, access_new(graph, rank, write), rank, shape, batch != 0,
-                             scalar_apply(graph, OP_MULTIPLY, a->scalar, b->scalar, NULL), NULL, node->span);
-  return scalar_read(graph, part, access_new(graph, rank, write));
+  const Access *place = access_new(graph, rank, write);
+  const Scalar *value = scalar_apply(graph, OP_MULTIPLY, a->scalar, b->scalar, NULL);
+  Node *part = graph_compute(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables & all, place, rank, shape, batch != 0, value, NULL, node->span);
+  return scalar_read(graph, part, place);
 }
 
 static uint32_t variables_written(const Node *node) {

@@ -38,8 +38,9 @@ Node *rebuild_node(Rebuilding *rebuilding, Node *node, bool again) {
   case NODE_GRAD: return graph_grad(graph, first, rebuild_image(rebuilding, node->operand[1]), node->span);
   case NODE_COMPUTE: break;
   }
-  return graph_compute(graph, node->combine, node->box_rank, node->box, node->batch_variables, rebuild_access(rebuilding, node->write), node->rank, node->shape,
-                       node->batch, scalar_rebuild(graph, node->value, replace_read, rebuilding), node->name, node->span);
+  const Access *write = rebuild_access(rebuilding, node->write);
+  const Scalar *value = scalar_rebuild(graph, node->value, replace_read, rebuilding);
+  return graph_compute(graph, node->combine, node->box_rank, node->box, node->batch_variables, write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
 typedef struct Walk { Rebuilding *rebuilding; RebuildNode change; } Walk;
