@@ -1,122 +1,295 @@
-/* The command `eval`. Takes trained weights; measures samples of an output against data of the same shape that training did not see, and as a
-   yardstick the training data against the same. For mixtures also which modes are reached. Never changes a run. */
+/* The command `eval`. Takes trained weights; measures samples of an output against held-out samples of data of the same shape, and as a yardstick the
+   training data against the same. For mixtures also which modes are reached. What was compared with what is part of the result, which is printed and
+   left in the run's folder. Says nothing where there is nothing to say: a number that is not known is null. Never changes what a run has. */
 #include "runtime/runtime.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 enum { EVAL_COUNT = 10000, EVAL_DIRECTIONS = 512 };
 
+/* One side of the comparison: where its samples come from. */
+typedef struct Side { const char *spec, *said_by; Dataset *dataset; } Side;
+
 typedef struct Evaluated {
-  int64_t count;
+  const Session *session;
+  int64_t output;
+  const TensorRecord *data;                                /* what the output is measured against */
+  Side held_out, training;
+  Problem no_training;                                     /* why there is no training side, where there is none */
+  int64_t count;                                           /* samples of each side */
   int directions;
-  double sample_distance, data_distance;                   /* sliced Wasserstein-1 to held-out data: of samples, of training data */
-  double sample_pairs, data_pairs;                         /* mean distance of pairs: of samples, of held-out data */
-  bool mixture;
-  ModeReport modes;
+  double sample_distance, training_distance, distance_ratio;   /* sliced Wasserstein-1 to held-out data; NaN: not known */
+  double sample_pairs, data_pairs, pair_ratio;             /* mean distance of pairs: of samples, of held-out data */
+  ModeReport modes;                                        /* of mixtures */
 } Evaluated;
 
-static float *data_rows(const Dataset *dataset, const TensorRecord *tensor, int64_t count, uint64_t seed, Problem *problem) {
-  float *rows = system_allocate((size_t)count * (size_t)dataset->size * sizeof *rows);
-  int64_t *indices = system_allocate((size_t)count * sizeof *indices);
-  if (rows && indices) {
-    permutation_indices(seed, hash_text(tensor->name), dataset->count, 0, count, indices);
-    dataset_rows(dataset, indices, count, tensor->low, tensor->high, rows);
-  } else {
-    problem_out_of_memory(problem, "data", (size_t)count * (size_t)dataset->size * sizeof *rows);
-    free(rows);
-    rows = NULL;
+/* ---- what is compared with what ---------------------------------------------------------------------------------------------------------- */
+
+/* The data named by --against, or the only ones that samples of the output could be. */
+static const TensorRecord *choose_data(const Trainer *trainer, int64_t output, Problem *problem) {
+  const Model *model = &trainer->model;
+  const TensorRecord *only = NULL, *result = &model->tensors[model->outputs[output].tensor];
+  const char *name = model->outputs[output].name, *wanted = trainer->options.against;
+  char names[400] = "";
+  int candidates = 0;
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const TensorRecord *data = &model->tensors[k];
+    if (!output_resembles(model, output, k)) continue;
+    if (wanted && strcmp(data->data, wanted) == 0) return data;
+    only = data;
+    snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", candidates++ ? ", " : "", data->data);
   }
-  free(indices);
-  return rows;
+  if (candidates == 1 && !wanted) return only;
+  if (candidates == 0) problem_set(problem, "no data of the model have the shape of %s, %s, so there is nothing to measure it against", name, text_shape(result, false).text);
+  else if (wanted)
+    problem_set(problem, "--against %s: the model has no data of that name with the shape of %s, %s, but: %s", wanted, name, text_shape(result, false).text, names);
+  else problem_set(problem, "%s could be measured against %s: say which with --against NAME", name, names);
+  return NULL;
 }
 
-static bool measure(Session *session, int64_t output, const Dataset *held_out, const Dataset *seen, const TensorRecord *tensor, Evaluated *evaluated,
-                    Problem *problem) {
+/* What --data says of the data that the output is measured against: held-out samples. Taken out of the options, as the output itself, where it reads these
+   data too, reads the run's own. (Where nothing says what those are, it reads these.) */
+static const char *take_held_out(Trainer *trainer, const TensorRecord *data) {
+  const Options *options = &trainer->options;
+  Assignments *list = &trainer->options.data;
+  char *folder = options->weights ? run_folder_of_checkpoint(options->weights) : NULL;
+  bool known = data->source[0] || options->run || !options->weights || folder;
+  free(folder);
+  for (int k = 0; k < list->count; k++) {
+    const char *spec = list->items[k].value;
+    if (strlen(data->data) != list->items[k].name_length || memcmp(data->data, list->items[k].name, list->items[k].name_length) != 0) continue;
+    if (known) list->items[k] = list->items[--list->count];
+    return spec;
+  }
+  return NULL;
+}
+
+static bool same_file(const char *a, const char *b) {
+  struct stat left, right;
+  return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+}
+
+static Dataset *open_side(const char *spec, DataPart part, const TensorRecord *data, Problem *problem) {
+  Dataset *dataset = dataset_open(spec, part, COLUMN_SAMPLES, problem);
+  if (dataset && dataset_fits(dataset, data, problem)) return dataset;
+  dataset_close(dataset);
+  return NULL;
+}
+
+/* given: what --data says, or NULL. Training data that cannot be had leave the yardstick unknown; held-out ones must be there. */
+static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
+  const char *own = data_spec(e->session->trainer, e->session->config, e->data), *name = e->data->data;
+  const char *said_by = json_find(json_find(e->session->config, "data"), name) ? "config.json" : "model";
+  if (own == given) own = "";
+  if (!given && !own[0]) return problem_set(problem, "nothing says where %s come from: name held-out samples with --data %s=SPEC", name, name);
+  Problem inner = {""};
+  e->held_out = (Side){.spec = given ? given : own, .said_by = given ? "--data" : said_by};
+  e->held_out.dataset = open_side(e->held_out.spec, given ? DATA_CHOSEN : DATA_HELD_OUT, e->data, &inner);
+  if (!e->held_out.dataset)
+    return problem_set(problem, "data %s: %s%s%s%s", name, inner.text, given ? "" : "; samples that training has not seen are named by --data ", given ? "" : name,
+                       given ? "" : "=SPEC");
+  if (!own[0]) return problem_set(&e->no_training, "nothing says what was trained on"), true;
+  bool divided = e->held_out.dataset->divided;
+  if (!divided && same_file(own, e->held_out.spec)) return problem_set(&e->no_training, "%s is what was trained on: nothing is held out", own), true;
+  e->training = (Side){own, said_by, open_side(own, DATA_TRAIN, e->data, &e->no_training)};
+  return true;
+}
+
+/* ---- measuring ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* Samples [count, size] must be finite for there to be distances. indices: the numbers of the rows, or NULL. */
+static bool check_finite(const float *rows, int64_t count, int64_t size, const int64_t *indices, const char *what, Problem *problem) {
+  for (int64_t k = 0; k < count * size; k++) {
+    if (isfinite(rows[k])) continue;
+    long long row = (long long)(indices ? indices[k / size] : k / size);
+    return problem_set(problem, "%s: element %lld of sample %lld is %s; there are no distances to that", what, (long long)(k % size), row, number_word(rows[k]));
+  }
+  return true;
+}
+
+static float *side_rows(const Side *side, const TensorRecord *data, int64_t count, uint64_t seed, Problem *problem) {
+  const Dataset *dataset = side->dataset;
+  float *rows = system_allocate((size_t)count * (size_t)dataset->size * sizeof *rows);
+  int64_t *indices = system_allocate((size_t)count * sizeof *indices);
+  bool fine = (rows && indices) || problem_out_of_memory(problem, "data", (size_t)count * (size_t)dataset->size * sizeof *rows);
+  if (fine) {
+    permutation_indices(seed, hash_text(data->data), dataset->count, 0, count, indices);
+    dataset_rows(dataset, indices, count, data->low, data->high, rows);
+    fine = check_finite(rows, count, dataset->size, indices, side->spec, problem);
+  }
+  free(indices);
+  if (fine) return rows;
+  free(rows);
+  return NULL;
+}
+
+/* NaN where it says nothing: divided by 0, or by what is not known. */
+static double ratio(double above, double below) { return below > 0 ? above / below : NAN; }
+
+static bool measure(Evaluated *e, Session *session, Problem *problem) {
   const Options *options = &session->trainer->options;
   int threads = pool_threads(session->execution.pool);
+  const Dataset *held_out = e->held_out.dataset, *training = e->training.dataset;
   int64_t size = held_out->size, count = options->count ? options->count : EVAL_COUNT;
   if (count > held_out->count) count = held_out->count;
-  if (count > seen->count) count = seen->count;
-  evaluated->count = count;
-  evaluated->directions = options->directions ? (int)options->directions : EVAL_DIRECTIONS;
-  float *samples = session_samples(session, output, count, problem);
-  float *held_out_rows = samples ? data_rows(held_out, tensor, count, options->seed, problem) : NULL;
-  float *seen_rows = held_out_rows ? data_rows(seen, tensor, count, options->seed, problem) : NULL;
-  bool fine = seen_rows
-      && metric_sliced_wasserstein(samples, held_out_rows, count, size, evaluated->directions, options->seed, threads, &evaluated->sample_distance,
-                                   problem)
-      && metric_sliced_wasserstein(seen_rows, held_out_rows, count, size, evaluated->directions, options->seed, threads, &evaluated->data_distance,
-                                   problem);
+  if (training && count > training->count) count = training->count;
+  e->count = count;
+  e->directions = options->directions ? (int)options->directions : EVAL_DIRECTIONS;
+  e->training_distance = NAN;
+  float *samples = session_samples(session, e->output, count, problem), *training_rows = NULL, *held_out_rows = NULL;
+  bool fine = samples && check_finite(samples, count, size, NULL, session->trainer->model.outputs[e->output].name, problem);
+  if (fine) held_out_rows = side_rows(&e->held_out, e->data, count, options->seed, problem);
+  if (held_out_rows && training) training_rows = side_rows(&e->training, e->data, count, options->seed, problem);
+  fine = held_out_rows && (training_rows || !training)
+      && metric_sliced_wasserstein(samples, held_out_rows, count, size, e->directions, options->seed, threads, &e->sample_distance, problem)
+      && (!training
+          || metric_sliced_wasserstein(training_rows, held_out_rows, count, size, e->directions, options->seed, threads, &e->training_distance, problem));
   if (fine) {
-    evaluated->sample_pairs = metric_mean_pair_distance(samples, count, size, options->seed);
-    evaluated->data_pairs = metric_mean_pair_distance(held_out_rows, count, size, options->seed);
-    evaluated->mixture = held_out->mixture != NULL;
-    if (evaluated->mixture) evaluated->modes = metric_modes(held_out->mixture, samples, count);
+    e->distance_ratio = ratio(e->sample_distance, e->training_distance);
+    e->sample_pairs = count > 1 ? metric_mean_pair_distance(samples, count, size, options->seed) : NAN;
+    e->data_pairs = count > 1 ? metric_mean_pair_distance(held_out_rows, count, size, options->seed) : NAN;
+    e->pair_ratio = ratio(e->sample_pairs, e->data_pairs);
+    if (held_out->mixture) e->modes = metric_modes(held_out->mixture, samples, count);
   }
   free(samples);
   free(held_out_rows);
-  free(seen_rows);
+  free(training_rows);
   return fine;
 }
 
-static void print_text(const Model *model, int64_t output, const char *spec, const Evaluated *e) {
-  printf("%s: %s samples against as many held-out ones of %s\n", model->outputs[output].name, text_count(e->count).text, spec);
-  printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %.5f; ratio %.2f\n", e->directions, e->sample_distance,
-         e->data_distance, e->sample_distance / e->data_distance);
-  printf("mean distance of pairs: samples %.4f, held-out data %.4f; ratio %.1f%%\n", e->sample_pairs, e->data_pairs, 100 * e->sample_pairs / e->data_pairs);
-  if (e->mixture)
-    printf("modes: %d of %d; high-quality samples: %.1f%%; reverse KL: %.4f nats\n", e->modes.covered, e->modes.modes, 100 * e->modes.high_quality,
-           e->modes.reverse_divergence);
+/* ---- the result ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* Is this tensor data of the file that the output itself reads? */
+static bool output_reads(const Session *session, int64_t tensor) {
+  return model_declares_data(&session->trainer->model, tensor) && supply_dataset(session->supply, tensor);
 }
 
-static bool print_json(const Model *model, int64_t output, const char *spec, const Evaluated *e, Problem *problem) {
-  JsonWriter *json = json_writer_new(true);
-  if (!json) return problem_out_of_memory(problem, "the text", 0);
-  json_open_object(json, NULL);
-  json_put_text(json, "output", model->outputs[output].name);
-  json_put_text(json, "data", spec);
-  json_put_integer(json, "count", e->count);
-  json_put_integer(json, "directions", e->directions);
-  json_put_number(json, "sliced_wasserstein", e->sample_distance);
-  json_put_number(json, "sliced_wasserstein_of_training_data", e->data_distance);
-  json_put_number(json, "sliced_wasserstein_ratio", e->sample_distance / e->data_distance);
-  json_put_number(json, "pair_distance", e->sample_pairs);
-  json_put_number(json, "pair_distance_of_data", e->data_pairs);
-  json_put_number(json, "pair_distance_ratio", e->sample_pairs / e->data_pairs);
-  if (e->mixture) {
-    json_put_integer(json, "modes", e->modes.modes);
-    json_put_integer(json, "modes_covered", e->modes.covered);
-    json_put_number(json, "high_quality", e->modes.high_quality);
-    json_put_number(json, "reverse_kl", e->modes.reverse_divergence);
+static void print_side(const Evaluated *e, const char *which, const Side *side) {
+  if (!side->dataset) printf("%s %s: unknown (%s)\n", which, e->data->data, e->no_training.text);
+  else
+    printf("%s %s: %s of the %s in %s%s%s\n", which, e->data->data, text_count(e->count).text, text_count(side->dataset->count).text, side->spec,
+           !side->dataset->divided ? "" : side == &e->training ? " (its training part)" : " (its held-out part)",
+           strcmp(side->said_by, "model") == 0 ? ", as the model says" : "");
+}
+
+static void print_text(const Evaluated *e) {
+  const Session *session = e->session;
+  printf("%s: %s samples of %s", session->trainer->model.outputs[e->output].name, text_count(e->count).text, session->weights);
+  if (session->has_step) printf(", step %s", text_count(session->clock.step).text);
+  printf(", seed %llu\n", (unsigned long long)session->execution.seed);
+  print_side(e, "held-out", &e->held_out);
+  print_side(e, "training", &e->training);
+  for (int64_t k = 0; k < session->trainer->model.tensor_count; k++)
+    if (output_reads(session, k)) printf("reads %s: %s\n", session->trainer->model.tensors[k].data, data_spec(session->trainer, session->config, &session->trainer->model.tensors[k]));
+  printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %s; ratio %s\n", e->directions, e->sample_distance,
+         text_known(e->training_distance, 5, "").text, text_known(e->distance_ratio, 2, "").text);
+  printf("mean distance of pairs: samples %s, held-out data %s; ratio %s\n", text_known(e->sample_pairs, 4, "").text, text_known(e->data_pairs, 4, "").text,
+         text_known(100 * e->pair_ratio, 1, "%").text);
+  if (e->held_out.dataset->mixture)
+    printf("modes: %d of %d; high-quality samples: %.1f%%; reverse KL: %s nats\n", e->modes.covered, e->modes.modes, 100 * e->modes.high_quality,
+           text_known(e->modes.reverse_divergence, 4, "").text);
+}
+
+static void put_side(JsonWriter *json, const char *key, const Evaluated *e, const Side *side) {
+  if (!side->dataset) {
+    json_put_null(json, key);
+    return;
+  }
+  json_open_object(json, key);
+  json_put_text(json, "source", side->spec);
+  json_put_text(json, "said_by", side->said_by);
+  json_put_text(json, "part", !side->dataset->divided ? "all" : side == &e->training ? "training" : "held out");
+  json_put_integer(json, "samples", side->dataset->count);
+  json_close(json);
+}
+
+/* What else the samples depend on: data that the output reads, feeds and settings. */
+static void put_inputs(JsonWriter *json, const Session *session) {
+  const Trainer *trainer = session->trainer;
+  const Model *model = &trainer->model;
+  json_open_object(json, "reads");
+  for (int64_t k = 0; k < model->tensor_count; k++)
+    if (output_reads(session, k))
+      json_put_text(json, model->tensors[k].data, data_spec(trainer, session->config, &model->tensors[k]));
+  json_close(json);
+  json_open_object(json, "feeds");
+  for (int k = 0; k < trainer->options.feeds.count; k++) {
+    char *name = text_format("%.*s", (int)trainer->options.feeds.items[k].name_length, trainer->options.feeds.items[k].name);
+    if (name) json_put_text(json, name, trainer->options.feeds.items[k].value);
+    free(name);
   }
   json_close(json);
-  return json_writer_print(json, stdout, problem);
+  session_put_settings(session, json);
+}
+
+static void put_result(JsonWriter *json, const Evaluated *e) {
+  const Session *session = e->session;
+  const Model *model = &session->trainer->model;
+  json_open_object(json, NULL);
+  json_put_text(json, "model", model->header->name);
+  json_put_text(json, "source_hash", model->header->source_hash);
+  json_put_text(json, "output", model->outputs[e->output].name);
+  json_put_text(json, "weights", session->weights);
+  if (session->has_step) json_put_integer(json, "step", session->clock.step);
+  else json_put_null(json, "step");
+  session_put_seed(session, json);
+  json_put_integer(json, "count", e->count);
+  json_put_text(json, "against", e->data->data);
+  put_side(json, "held_out", e, &e->held_out);
+  put_side(json, "training", e, &e->training);
+  put_inputs(json, session);
+  json_put_integer(json, "directions", e->directions);
+  json_put_number(json, "sliced_wasserstein", e->sample_distance);
+  json_put_number(json, "sliced_wasserstein_of_training_data", e->training_distance);
+  json_put_number(json, "sliced_wasserstein_ratio", e->distance_ratio);
+  json_put_number(json, "pair_distance", e->sample_pairs);
+  json_put_number(json, "pair_distance_of_data", e->data_pairs);
+  json_put_number(json, "pair_distance_ratio", e->pair_ratio);
+  bool mixture = e->held_out.dataset->mixture != NULL;
+  json_put_number(json, "modes", mixture ? e->modes.modes : NAN);
+  json_put_number(json, "modes_covered", mixture ? e->modes.covered : NAN);
+  json_put_number(json, "high_quality", mixture ? e->modes.high_quality : NAN);
+  json_put_number(json, "reverse_kl", mixture ? e->modes.reverse_divergence : NAN);
+  json_close(json);
+}
+
+/* Printed first: a folder that cannot be written to shall not cost the numbers. */
+static bool tell(const Evaluated *e, Problem *problem) {
+  const Session *session = e->session;
+  JsonWriter *json = json_writer_new(true);
+  if (!json) return problem_out_of_memory(problem, "the result", 0);
+  put_result(json, e);
+  const char *text = json_writer_text(json);
+  bool fine = text || problem_out_of_memory(problem, "the result", 0);
+  if (fine && session->trainer->options.json) fputs(text, stdout);
+  else if (fine) print_text(e);
+  fflush(stdout);
+  if (fine && session->run) {
+    int64_t step = session->has_step ? session->clock.step : -1;
+    char *path = run_folder_evaluation_path(session->run, session->trainer->model.outputs[e->output].name, e->data->data, step, problem);
+    fine = path && file_replace(path, text, strlen(text), problem);
+    if (fine && !session->trainer->options.json) printf("written to %s\n", path);
+    free(path);
+  }
+  json_writer_free(json);
+  return fine;
 }
 
 int command_eval(Trainer *trainer) {
   Problem problem;
-  const Model *model = &trainer->model;
   Session session = {0};
-  Evaluated evaluated = {0};
-  const char *spec = NULL;
-  Dataset *held_out = NULL, *seen = NULL;
-  int64_t output = trainer_output(trainer, &problem), data = output >= 0 ? output_data(model, output) : -1;
-  bool fine = output >= 0
-      && (data >= 0
-          || problem_set(&problem, "no data of the model have the shape of %s, so there is nothing to measure it against", model->outputs[output].name))
-      && session_open_trained(&session, trainer, model->outputs[output].routine, &problem);
-  if (fine) {
-    spec = data_spec(trainer, session.config, &model->tensors[data]);
-    held_out = dataset_open(spec, DATA_HELD_OUT, COLUMN_SAMPLES, &problem);
-    seen = held_out ? dataset_open(spec, DATA_TRAIN, COLUMN_SAMPLES, &problem) : NULL;
-    fine = seen && dataset_fits(held_out, &model->tensors[data], &problem)
-        && measure(&session, output, held_out, seen, &model->tensors[data], &evaluated, &problem);
-  }
-  if (fine && trainer->options.json) fine = print_json(model, output, spec, &evaluated, &problem);
-  else if (fine) print_text(model, output, spec, &evaluated);
+  Evaluated evaluated = {.session = &session, .output = trainer_output(trainer, &problem)};
+  bool fine = evaluated.output >= 0;
+  evaluated.data = fine ? choose_data(trainer, evaluated.output, &problem) : NULL;
+  const char *given = evaluated.data ? take_held_out(trainer, evaluated.data) : NULL;
+  fine = evaluated.data && session_open_trained(&session, trainer, trainer->model.outputs[evaluated.output].routine, &problem)
+      && open_sides(&evaluated, given, &problem) && measure(&evaluated, &session, &problem) && tell(&evaluated, &problem);
   if (!fine) report_error(trainer->program, &problem);
-  dataset_close(held_out);
-  dataset_close(seen);
+  dataset_close(evaluated.held_out.dataset);
+  dataset_close(evaluated.training.dataset);
   session_close(&session);
   return fine ? EXIT_FINE : EXIT_FAILED;
 }

@@ -196,12 +196,16 @@ bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *probl
 bool run_folder_trim_stats(RunFolder *folder, int64_t step, Problem *problem);
 /* samples/<name>-<step>.<ending>; creates the folder; on the heap, NULL with a problem. */
 char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, const char *ending, Problem *problem);
+/* eval/<output>-against-<data>-<step>.json, without the step if it is negative; creates the folder; on the heap, NULL with a problem. Needs no lock. */
+char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step, Problem *problem);
 char *run_folder_checkpoint_path(const char *directory, int64_t step);    /* DIR/checkpoints/step-<step>.safetensors, on the heap */
 /* Writes that file; then removes all but the newest `keep` (0: keeps all). A failure leaves the earlier ones as they are. */
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count, int keep, Problem *problem);
 /* The newest checkpoint of a run's directory that passes its checks. `notes`, on the heap, has a line for each damaged one that was passed over ("" if none);
    may be NULL. Needs no lock. */
 Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Problem *problem);
+/* The run's folder that this file lies in, as DIR/checkpoints/FILE beside DIR/config.json; on the heap, NULL if it does not. */
+char *run_folder_of_checkpoint(const char *path);
 /* The newest run under runs/ for this model (for `sample` and `eval` without --run), on the heap; NULL with a problem. */
 char *run_folder_find_latest(const char *model, Problem *problem);
 
@@ -216,7 +220,8 @@ bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *
 
 /* ---- data/source.c, idx.c, mixtures.c, fill.c: data sets ------------------------------------------------------------------------- */
 
-typedef enum DataPart { DATA_TRAIN, DATA_HELD_OUT } DataPart;
+/* CHOSEN: the held-out part of what has one, else all there is: what somebody has named to compare with. */
+typedef enum DataPart { DATA_TRAIN, DATA_HELD_OUT, DATA_CHOSEN } DataPart;
 typedef enum DataColumn { COLUMN_SAMPLES, COLUMN_LABELS } DataColumn;
 
 /* A mixture of equal Gaussians in the plane. */
@@ -230,14 +235,14 @@ typedef struct Dataset {
   int64_t size;                                            /* elements of one sample */
   int64_t count;                                           /* samples */
   const void *rows;                                        /* [count, shape], row-major */
+  bool divided;                                            /* one of two parts, as of what is built in; else all of a file */
   const Mixture *mixture;                                  /* of built-in mixtures, else NULL */
   FileBytes file;                                          /* what `rows` lies in, if it is a file */
   void *owned;                                             /* what `rows` lies in, if it is memory */
 } Dataset;
 
 /* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5, sigma=0.01, count=65536)`, or a path to .npy, IDX, IDX .gz.
-   Only fashion-mnist and mixtures have a held-out part; asked of a file, that is a problem that says what to do (so open what `eval --data` names as DATA_TRAIN: it is
-   what somebody chose to compare with). A file is its own column of labels. */
+   Only fashion-mnist and mixtures have a held-out part; asked of a file, that is a problem. A file is its own column of labels. */
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem);
 void dataset_close(Dataset *dataset);                                     /* NULL is fine */
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below record->classes. */

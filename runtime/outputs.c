@@ -67,21 +67,17 @@ bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem)
   return true;
 }
 
-int64_t output_data(const Model *model, int64_t output) {
-  const TensorRecord *tensor = &model->tensors[model->outputs[output].tensor];
-  for (int64_t k = 0; k < model->tensor_count; k++) {
-    const TensorRecord *data = &model->tensors[k];
-    if (model_declares_data(model, k) && data->classes == 0 && data->rank == tensor->rank
-        && memcmp(data->shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *data->shape) == 0)
-      return k;
-  }
-  return -1;
+bool output_resembles(const Model *model, int64_t output, int64_t tensor) {
+  const TensorRecord *sample = &model->tensors[model->outputs[output].tensor], *data = &model->tensors[tensor];
+  return model_declares_data(model, tensor) && data->classes == 0 && data->rank == sample->rank
+      && memcmp(data->shape + 1, sample->shape + 1, (size_t)(sample->rank - 1) * sizeof *data->shape) == 0;
 }
 
 /* Pictures span the range of the data that look like them; else that of the samples. */
 static void find_range(const Model *model, int64_t output, const float *samples, int64_t numbers, double *low, double *high) {
-  int64_t data = output_data(model, output);
-  if (data >= 0 && model->tensors[data].low < model->tensors[data].high) {
+  int64_t data = 0;
+  while (data < model->tensor_count && !output_resembles(model, output, data)) data++;
+  if (data < model->tensor_count && model->tensors[data].low < model->tensors[data].high) {
     *low = model->tensors[data].low;
     *high = model->tensors[data].high;
     return;

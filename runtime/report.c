@@ -35,6 +35,12 @@ Text text_count(int64_t count) {
   return text;
 }
 
+Text text_known(double value, int digits, const char *unit) {
+  Text text = {"unknown"};
+  if (isfinite(value)) snprintf(text.text, sizeof text.text, "%.*f%s", digits, value, unit);
+  return text;
+}
+
 Text text_shape(const TensorRecord *tensor, bool with_batch) {
   Text text = {"["};
   for (int axis = tensor->batch && !with_batch; axis < tensor->rank; axis++) {

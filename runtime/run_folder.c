@@ -143,6 +143,7 @@ RunFolder *run_folder_resume(const char *directory, Problem *problem) {
     remove_partial(directory, ".");
     remove_partial(directory, "checkpoints");
     remove_partial(directory, "samples");
+    remove_partial(directory, "eval");
     return folder;
   }
   run_folder_close(folder);
@@ -221,6 +222,19 @@ char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, 
   if (!create_parts(folder, problem)) return NULL;
   char *path = text_format("%s/samples/%s-%06" PRId64 ".%s", folder->path, name, step, ending);
   if (!path) problem_out_of_memory(problem, folder->path, 64);
+  return path;
+}
+
+char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step, Problem *problem) {
+  char *folder = text_format("%s/eval", directory), *path = NULL;
+  if (folder && !directory_create(folder, problem)) {
+    free(folder);
+    return NULL;
+  }
+  if (folder && step >= 0) path = text_format("%s/%s-against-%s-%06" PRId64 ".json", folder, output, data, step);
+  else if (folder) path = text_format("%s/%s-against-%s.json", folder, output, data);
+  free(folder);
+  if (!path) problem_out_of_memory(problem, directory, 64);
   return path;
 }
 
@@ -310,6 +324,20 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
   if (notes && checkpoint) *notes = text;
   else free(text);
   return checkpoint;
+}
+
+char *run_folder_of_checkpoint(const char *path) {
+  static const char part[] = "checkpoints/";
+  const char *slash = strrchr(path, '/'), *end = slash ? slash + 1 - (sizeof part - 1) : NULL;    /* where the part begins */
+  if (!slash || slash + 1 - path < (ptrdiff_t)sizeof part - 1 || memcmp(end, part, sizeof part - 1) != 0 || (end > path && end[-1] != '/')) return NULL;
+  int length = (int)(end - path);
+  char *directory = length > 1 ? text_format("%.*s", length - 1, path) : text_format("%s", length ? "/" : "."), *config = directory ? text_format("%s/config.json", directory) : NULL;
+  if (!config || !file_exists(config)) {
+    free(directory);
+    directory = NULL;
+  }
+  free(config);
+  return directory;
 }
 
 char *run_folder_find_latest(const char *model, Problem *problem) {

@@ -151,7 +151,7 @@ typedef struct Options {
   bool has_steps, has_seed;
   int64_t steps, threads, count, log_every, sample_every, checkpoint_every, keep, directions;
   uint64_t seed;
-  const char *run, *init, *weights, *output, *file;
+  const char *run, *init, *weights, *output, *against, *file;
   Assignments data, feeds, settings;
 } Options;
 
@@ -167,6 +167,7 @@ Text text_bytes(double bytes);                             /* 12.3 MB */
 Text text_flops(double flops);                             /* 2.04 GFLOP */
 Text text_count(int64_t count);                            /* 12,345 */
 Text text_shape(const TensorRecord *tensor, bool with_batch);
+Text text_known(double value, int digits, const char *unit);              /* "1.25%"; "unknown" of what is no finite number */
 double seconds_now(void);                                  /* of a clock that only goes forward */
 void report_error(const char *program, const Problem *problem);
 void report_note(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -185,7 +186,15 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
 /* ---- session.c: what the commands share --------------------------------------------------------------------------------------------------------------------- */
 
 /* Memory, threads and data of a model at its initial values, with --set, --data and --feed obeyed. */
-typedef struct Session { const Trainer *trainer; Supply *supply; Execution execution; Clock clock; Json *config; } Session;    /* config: the run's, or NULL */
+typedef struct Session {
+  const Trainer *trainer;
+  Supply *supply;
+  Execution execution;
+  Clock clock;
+  Json *config;                                            /* the run's, or NULL */
+  char *run, *weights;                                     /* of a trained one: the run's folder, or NULL; the file of its weights */
+  bool has_step;                                           /* that file says at which step they were written */
+} Session;
 
 enum { DATA_OF_ALL = -1, DATA_OF_NONE = -2 };              /* or a routine: only what it mentions */
 
@@ -199,6 +208,8 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
 /* config: what run_config_read gave, for settings and data that the command line does not name; may be NULL. */
 bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed, Problem *problem);
 void session_close(Session *session);                                     /* safe on zeroed ones */
+void session_put_seed(const Session *session, JsonWriter *writer);        /* members "seed" and "settings", of config.json and of results */
+void session_put_settings(const Session *session, JsonWriter *writer);
 TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem);    /* on the heap */
 /* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or negative: what the file lacks is noted,
    a file that fits nothing is a problem. */
@@ -206,14 +217,15 @@ bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_state
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
 bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem);     /* the deterministic ones: a member each */
-int64_t output_data(const Model *model, int64_t output);                  /* the data whose samples have the shape of the output's; -1: none */
+bool output_resembles(const Model *model, int64_t output, int64_t tensor);    /* is that tensor data whose samples have the shape of the output's? */
 int64_t trainer_output(const Trainer *trainer, Problem *problem);         /* --output, or the first random one; -1 after a problem */
 bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path, Problem *problem);    /* .png or .npy */
 
 char *run_directory(const Trainer *trainer, Problem *problem);            /* --run, or the latest run; on the heap */
 Json *run_config_read(const char *directory, Problem *problem);
 
-/* A session with trained weights: --weights, --run, or the latest run. */
+/* A session with trained weights: --weights, or the newest checkpoint of --run, or of the latest run. The config is that of the run, or of the
+   run that the weights lie in. */
 bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem);
 
 /* ---- interrupt.c: Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------------------------------------- */

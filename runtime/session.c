@@ -172,7 +172,23 @@ void session_close(Session *session) {
   execution_release(&session->execution);
   supply_free(session->supply);
   json_free(session->config);
+  free(session->run);
+  free(session->weights);
   *session = (Session){0};
+}
+
+void session_put_seed(const Session *session, JsonWriter *writer) {
+  char seed[32];
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)session->execution.seed);
+  json_put_text(writer, "seed", seed);                     /* 64 bits do not fit a JSON number */
+}
+
+void session_put_settings(const Session *session, JsonWriter *writer) {
+  const Model *model = &session->trainer->model;
+  json_open_object(writer, "settings");
+  for (int64_t k = 0; k < model->setting_count; k++)
+    if (model->settings[k].tensor >= 0) json_put_number(writer, model->settings[k].name, execution_scalar(&session->execution, model->settings[k].tensor));
+  json_close(writer);
 }
 
 TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem) {
@@ -244,12 +260,13 @@ Json *run_config_read(const char *directory, Problem *problem) {
 bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem) {
   const Options *options = &trainer->options;
   *session = (Session){0};
-  char *directory = options->weights ? NULL : run_directory(trainer, problem), *notes = NULL;
-  if (!options->weights && !directory) return false;
+  bool elsewhere = options->weights && !options->run;      /* the run, if there is one, says what data and settings there were */
+  char *directory = elsewhere ? run_folder_of_checkpoint(options->weights) : run_directory(trainer, problem), *notes = NULL;
+  if (!elsewhere && !directory) return false;
   Json *config = directory ? run_config_read(directory, problem) : NULL;
-  Checkpoint *checkpoint = options->weights ? checkpoint_open(options->weights, problem)
-      : config                              ? run_folder_newest_checkpoint(directory, &notes, problem)
-                                            : NULL;
+  Checkpoint *checkpoint = directory && !config ? NULL
+      : options->weights                        ? checkpoint_open(options->weights, problem)
+                                                : run_folder_newest_checkpoint(directory, &notes, problem);
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
   bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) && session_load(session, checkpoint, false, data_of, problem);
   const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;
@@ -260,10 +277,13 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
     session->clock.image = state->image;
     clock_show(&session->clock, &session->execution);
   }
-  checkpoint_close(checkpoint);
   session->config = config;
+  session->run = directory;
+  session->has_step = state != NULL;
+  session->weights = fine ? text_format("%s", checkpoint_path(checkpoint)) : NULL;
+  if (fine && !session->weights) fine = problem_out_of_memory(problem, "a path", strlen(checkpoint_path(checkpoint)));
+  checkpoint_close(checkpoint);
   free(notes);
-  free(directory);
   if (!fine) session_close(session);
   return fine;
 }

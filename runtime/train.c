@@ -82,9 +82,7 @@ static bool write_config(Training *training, const Json *config, Problem *proble
   } texts[] = {{"model", model->header->name}, {"file", model->header->file},     {"source_hash", model->header->source_hash},
                {"real", model->header->real},  {"target", model->header->target}, {"compiler", model->header->build}};
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) json_put_text(writer, texts[k].key, texts[k].text);
-  char seed[32];
-  snprintf(seed, sizeof seed, "%llu", (unsigned long long)execution->seed);    /* as text: 64 bits do not fit a JSON number */
-  json_put_text(writer, "seed", seed);
+  session_put_seed(&training->session, writer);
   json_put_integer(writer, "steps", training->session.clock.steps);
   json_put_integer(writer, "batch", model->header->batch);
   json_put_integer(writer, "threads", pool_threads(execution->pool));
@@ -95,10 +93,7 @@ static bool write_config(Training *training, const Json *config, Problem *proble
       json_put_text(writer, tensor->data, data_spec(training->trainer, config, tensor));
   }
   json_close(writer);
-  json_open_object(writer, "settings");
-  for (int64_t k = 0; k < model->setting_count; k++)
-    if (model->settings[k].tensor >= 0) json_put_number(writer, model->settings[k].name, execution_scalar(execution, model->settings[k].tensor));
-  json_close(writer);
+  session_put_settings(&training->session, writer);
   json_close(writer);
   const char *text = json_writer_text(writer);
   bool fine = text ? run_folder_write_config(training->folder, text, problem) : problem_out_of_memory(problem, "config.json", 0);

@@ -105,7 +105,7 @@ static bool generate(Dataset *dataset, const MixtureRow *row, const double *valu
     for (int64_t i = 0; i < count; i++) labels[i] = (int16_t)(i % mixture->modes);
     return dataset_set_rows(dataset, ELEMENT_I16, 1, (int64_t[]){ count }, labels, problem);
   }
-  fill_points(mixture, hash_fnv(hash_text(row->name), values, PARAMETER_LIMIT * sizeof *values) + (part == DATA_HELD_OUT), count, dataset->owned);
+  fill_points(mixture, hash_fnv(hash_text(row->name), values, PARAMETER_LIMIT * sizeof *values) + (part != DATA_TRAIN), count, dataset->owned);
   return dataset_set_rows(dataset, ELEMENT_F32, 2, (int64_t[]){ count, 2 }, dataset->owned, problem);
 }
 

@@ -100,7 +100,7 @@ static bool open_fashion(Dataset *dataset, DataPart part, DataColumn column, Pro
     { "train-images-idx3-ubyte", "train-labels-idx1-ubyte" },
     { "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" },
   };
-  const char *own = getenv("GANC_DATA"), *name = names[part][column];
+  const char *own = getenv("GANC_DATA"), *name = names[part != DATA_TRAIN][column];
   const char *const places[][2] = { { own, "/fashion-mnist" }, { own, "" }, { own ? NULL : "/usr/share/datasets/fashion-mnist", "" } };
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
     for (int compressed = 1; places[i][0] && compressed >= 0; compressed--) {
@@ -131,12 +131,14 @@ Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Proble
   }
   *dataset = (Dataset){ .name = text_format("%s", spec) };
   bool fine = dataset->name || problem_out_of_memory(problem, spec, strlen(spec));
+  if (fine) dataset->divided = true;
   if (fine && strcmp(spec, "fashion-mnist") == 0) fine = open_fashion(dataset, part, column, problem);
   else if (fine && !mixture_generate(dataset, spec, part, column, problem)) {
+    dataset->divided = false;
     if (*problem->text) fine = false;
     else if (!file_exists(spec) && !strpbrk(spec, "/."))
       fine = problem_set(problem, "there is no data set and no file called \"%s\"; known are fashion-mnist, ring, grid, and paths of .npy and IDX files", spec);
-    else if (part == DATA_HELD_OUT) fine = problem_set(problem, "%s has no held-out part: name other samples to compare with, as in --data x=OTHER.npy", spec);
+    else if (part == DATA_HELD_OUT) fine = problem_set(problem, "%s has no held-out part", spec);
     else fine = open_path(dataset, spec, problem);
   }
   if (fine) return dataset;

@@ -197,7 +197,10 @@ START_TEST(mixtures) {
   Dataset *again = dataset_open("ring(modes=4,radius=2,sigma=0.5,count=40000)", DATA_TRAIN, COLUMN_SAMPLES, NULL);
   Dataset *held = dataset_open("ring(modes=4,radius=2,sigma=0.5,count=40000)", DATA_HELD_OUT, COLUMN_SAMPLES, NULL);
   Dataset *labels = dataset_open("ring(modes=4,count=40000)", DATA_TRAIN, COLUMN_LABELS, NULL);
-  ck_assert(ring && again && held && labels);
+  Dataset *chosen = dataset_open("ring(modes=4,radius=2,sigma=0.5,count=40000)", DATA_CHOSEN, COLUMN_SAMPLES, NULL);
+  ck_assert(ring && again && held && labels && chosen && ring->divided);
+  ck_assert_mem_eq(held->rows, chosen->rows, 40000 * 8);
+  dataset_close(chosen);
   ck_assert(ring->count == 40000 && ring->rank == 1 && ring->shape[0] == 2 && ring->mixture->modes == 4);
   ck_assert_mem_eq(ring->rows, again->rows, 40000 * 8);
   ck_assert(memcmp(ring->rows, held->rows, 40000 * 8) != 0);

@@ -210,6 +210,140 @@ START_TEST(test_eval_measures_against_the_mixture) {
   EXPECT(1, "no run", line_tables, line_kernels, "eval");
 } END_TEST
 
+/* ---- eval on data of one's own ------------------------------------------------------------------------------------------------------- */
+
+/* Two places, a and b, in turn. */
+static void write_places(const char *path, int64_t count, float ax, float ay, float bx, float by) {
+  float *rows = malloc((size_t)count * 2 * sizeof *rows);
+  for (int64_t k = 0; k < count; k++) rows[2 * k] = k % 2 ? bx : ax, rows[2 * k + 1] = k % 2 ? by : ay;
+  Problem problem;
+  ck_assert_msg(npy_write(path, ELEMENT_F32, 2, (const int64_t[]){count, 2}, rows, &problem), "%s", problem.text);
+  free(rows);
+}
+
+/* The last result as JSON: what was printed, and what lies in the run's folder if `path` is given. */
+static Json *result(const char *path) {
+  Problem problem;
+  if (path) {
+    FileBytes bytes = {0};
+    ck_assert_msg(file_read(path, sizeof text - 1, &bytes, &problem), "%s", problem.text);
+    memcpy(text, bytes.data, bytes.size);
+    text[bytes.size] = 0;
+    file_release(&bytes);
+  }
+  Json *json = json_parse(path ? path : "eval", text, strlen(text), &problem);
+  ck_assert_msg(json, "%s in: %s", problem.text, text);
+  return json;
+}
+
+static void expect_side(const Json *json, const char *side, const char *source, const char *part, int64_t samples) {
+  const Json *found = json_find(json, side);
+  ck_assert_str_eq(json_find(found, "source")->text, source);
+  ck_assert_str_eq(json_find(found, "part")->text, part);
+  ck_assert_int_eq(json_find(found, "samples")->integer, samples);
+}
+
+static bool is_null(const Json *json, const char *key) { return json_find(json, key)->kind == JSON_NULL; }
+
+static const char eval_path[] = "a/eval/fakes-against-p-000005.json";
+
+/* Trained on the origin, compared with the origin and (3, 4) in turn: half of the points are 5 away, along a direction 5 times a cosine, whose mean is 2/pi. */
+START_TEST(test_eval_on_own_data) {
+  write_places("trained.npy", 300, 0, 0, 0, 0);
+  write_places("held.npy", 100, 0, 0, 3, 4);
+  EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
+  EXPECT(1, "data p: trained.npy has no held-out part; samples that training has not seen are named by --data p=SPEC", line_tables, line_kernels, "eval --run a");
+  EXPECT(0, "{", line_tables, line_kernels, "eval --run a --data p=held.npy --directions 4096 --seed 7 --json");
+  for (int stored = 0; stored < 2; stored++) {
+    Json *json = result(stored ? eval_path : NULL);
+    expect_side(json, "held_out", "held.npy", "all", 100);
+    expect_side(json, "training", "trained.npy", "all", 300);
+    ck_assert_str_eq(json_find(json, "against")->text, "p");
+    ck_assert_str_eq(json_find(json, "seed")->text, "7");
+    ck_assert_str_eq(json_find(json, "weights")->text, "a/checkpoints/step-000005.safetensors");
+    ck_assert_int_eq(json_find(json, "step")->integer, 5);
+    ck_assert_int_eq(json_find(json, "count")->integer, 100);
+    ck_assert_double_eq_tol(json_find(json, "sliced_wasserstein_of_training_data")->number, 5 / acos(-1.0), 0.03);
+    ck_assert_double_eq_tol(json_find(json, "sliced_wasserstein_ratio")->number,
+                            json_find(json, "sliced_wasserstein")->number / json_find(json, "sliced_wasserstein_of_training_data")->number, 1e-12);
+    ck_assert_double_eq_tol(json_find(json, "pair_distance_of_data")->number, 5 * 50.0 * 50 / (100 * 99 / 2), 1e-6);
+    ck_assert(is_null(json, "modes") && is_null(json, "reverse_kl"));
+    json_free(json);
+  }
+  EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels, "eval --run a --data p=held.npy");
+  ck_assert_ptr_nonnull(strstr(text, "fakes: 100 samples of a/checkpoints/step-000005.safetensors, step 5, seed 1\nheld-out p: 100 of the 100 in held.npy\n"));
+  ck_assert_ptr_nonnull(strstr(text, "written to a/eval/fakes-against-p-000005.json"));
+  EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels, "eval --weights a/checkpoints/step-000005.safetensors --data p=held.npy");
+  EXPECT(0, "held-out p: 300 of the 65,536 in ring (its held-out part)", line_tables, line_kernels, "eval --run a --data p=ring");
+} END_TEST
+
+/* What cannot be said is null, and a word for people. */
+START_TEST(test_eval_says_what_is_not_known) {
+  write_places("trained.npy", 300, 3, 4, 3, 4);
+  write_places("held.npy", 300, 3, 4, 3, 4);
+  EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
+  EXPECT(0, "training data against held-out ones: 0.00000; ratio unknown", line_tables, line_kernels, "eval --run a --data p=held.npy");      /* divided by 0 */
+  Json *json = result(eval_path);
+  ck_assert_double_eq(json_find(json, "sliced_wasserstein_of_training_data")->number, 0);
+  ck_assert(is_null(json, "sliced_wasserstein_ratio") && is_null(json, "pair_distance_ratio"));
+  json_free(json);
+  EXPECT(0, "training p: unknown (trained.npy is what was trained on: nothing is held out)", line_tables, line_kernels, "eval --run a --data p=./trained.npy");
+  json = result(eval_path);
+  ck_assert(is_null(json, "training") && is_null(json, "sliced_wasserstein_of_training_data") && is_null(json, "sliced_wasserstein_ratio"));
+  json_free(json);
+  ck_assert_int_eq(rename("a/checkpoints/step-000005.safetensors", "w.safetensors"), 0);
+  EXPECT(0, "training p: unknown (nothing says what was trained on)", line_tables, line_kernels, "eval --weights w.safetensors --data p=held.npy");
+  EXPECT(0, "in ring (its training part), as the model says", ring_tables, line_kernels, "eval --weights w.safetensors --data p=held.npy");
+  EXPECT(0, "300 of the 300 in trained.npy\n", ring_tables, line_kernels, "eval --weights w.safetensors --run a --data p=held.npy");
+  ck_assert_int_eq(unlink("trained.npy"), 0);
+  EXPECT(0, "training p: unknown (cannot open trained.npy", ring_tables, line_kernels, "eval --weights w.safetensors --run a --data p=held.npy");
+  EXPECT(0, "mean distance of pairs: samples unknown, held-out data unknown; ratio unknown", ring_tables, line_kernels, "eval --weights w.safetensors --count 1");
+} END_TEST
+
+/* Data q have the shape of p. */
+static ModelTables *two_data_tables(void) {
+  ModelTables *tables = line_tables();
+  tables->Tensor[T_P].source = "ring";
+  tables->Tensor[tables->TensorCount] = tables->Tensor[T_P];
+  tables->Tensor[tables->TensorCount].name = tables->Tensor[tables->TensorCount].data = "q";
+  tables->Tensor[tables->TensorCount].source = "grid(side=3)";
+  tables->Fill[tables->FillCount++].tensor = tables->TensorCount++;
+  tables->Routine[R_FAKES].fill_count = 2;                 /* behind z: the output reads q */
+  return tables;
+}
+
+START_TEST(test_eval_against_one_of_several) {
+  write_places("held.npy", 300, 0, 0, 3, 4);
+  EXPECT(0, "done", two_data_tables, line_kernels, "train --steps 5 --run a");
+  EXPECT(1, "fakes could be measured against p, q: say which with --against NAME", two_data_tables, line_kernels, "eval --run a");
+  EXPECT(1, "--against r: the model has no data of that name with the shape of fakes, [2], but: p, q", two_data_tables, line_kernels, "eval --run a --against r");
+  EXPECT(0, " of 9; high-quality samples: ", two_data_tables, line_kernels, "eval --run a --against q --count 100");
+  ck_assert(file_exists("a/eval/fakes-against-q-000005.json"));
+  EXPECT(0, "held-out p: 100 of the 65,536 in ring (its held-out part)\n", two_data_tables, line_kernels, "eval --run a --against p --count 100");
+  ck_assert(file_exists(eval_path));
+  EXPECT(0, "held-out q: 100 of the 300 in held.npy\n", two_data_tables, line_kernels, "eval --run a --against q --data q=held.npy --count 100");
+  Json *json = result("a/eval/fakes-against-q-000005.json");
+  ck_assert_str_eq(json_find(json_find(json, "reads"), "q")->text, "grid(side=3)");      /* the output itself reads what training reads */
+  json_free(json);
+  EXPECT(0, "reads q: held.npy\n", two_data_tables, line_kernels, "eval --run a --against p --data q=held.npy --count 100");
+} END_TEST
+
+static Kernel broken_kernels[P_PROGRAMS];
+static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace) {
+  kernel_fakes(call, chunk, workspace);
+  if (chunk == 2) ((float *)call->buffers[3])[LINE_BATCH + 35] = NAN;
+}
+
+START_TEST(test_eval_wants_finite_numbers) {
+  memcpy(broken_kernels, line_kernels, sizeof broken_kernels);
+  broken_kernels[P_FAKES] = kernel_broken_fakes;
+  write_places("held.npy", 300, 0, 0, 3, INFINITY);
+  EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
+  EXPECT(1, "fakes: element 1 of sample 35 is not a number", ring_tables, broken_kernels, "eval --run a");
+  EXPECT(1, "held.npy: element 1 of sample ", ring_tables, line_kernels, "eval --run a --data p=held.npy");
+  ck_assert(!directory_exists("a/eval"));
+} END_TEST
+
 int main(void) {
   Suite *suite = suite_create("runtime_commands");
   TCase *tests = tcase_create("commands");
@@ -222,6 +356,10 @@ int main(void) {
   tcase_add_test(tests, test_info_as_json);
   tcase_add_test(tests, test_bench_counts_what_ran);
   tcase_add_test(tests, test_eval_measures_against_the_mixture);
+  tcase_add_test(tests, test_eval_on_own_data);
+  tcase_add_test(tests, test_eval_says_what_is_not_known);
+  tcase_add_test(tests, test_eval_against_one_of_several);
+  tcase_add_test(tests, test_eval_wants_finite_numbers);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
