@@ -67,11 +67,13 @@ static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, 
     return false;
   for (int64_t k = first; k < first + routine->fill_count; k++) {
     const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
+    if (tensor->fed >= 0) execution_set_scalar(execution, tensor->fed, execution->filled[k - first]);
     if (execution->filled[k - first]) continue;
     if (tensor->role == ROLE_DATA)
       return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC", routine->name, tensor->data, tensor->data);
-    Draw draw = {.seed = execution->seed, .stream = (uint64_t)tensor->stream, .round = evaluation.round, .ordinal = evaluation.ordinal,
-                 .first_sample = evaluation.first_sample, .distribution = (DistributionKind)tensor->distribution, .spread = 1};
+    if (tensor->initial == INITIAL_NONE) continue;
+    Draw draw = draw_of(tensor, execution->seed);
+    draw.round = evaluation.round, draw.ordinal = evaluation.ordinal, draw.first_sample = evaluation.first_sample;
     draw_fill(tensor, execution->fill_buffers[k], &draw, execution->pool);
   }
   return true;

@@ -68,8 +68,16 @@ static bool summarise(const Trainer *trainer, Summary *summary, Problem *problem
 static const char *tensor_title(const TensorRecord *tensor) {
   return tensor->name[0] ? tensor->name : tensor->role == ROLE_RESULT ? "(a result)" : "(a value)";
 }
-static const char *draw_name(const TensorRecord *tensor) {
-  return tensor->role == ROLE_DATA ? "data" : tensor->distribution == DISTRIBUTION_KIND_NORMAL ? "normal noise" : "uniform noise";
+
+/* What a feed of it holds: "normal(0, 0.1)", "class[10], uniform(0, 1)", "data in -1..1". */
+static Text draw_text(const TensorRecord *tensor) {
+  Text text;
+  char label[32] = "";
+  if (tensor->classes > 0) snprintf(label, sizeof label, "class[%lld], ", (long long)tensor->classes);
+  if (tensor->role == ROLE_NOISE && tensor->initial != INITIAL_NONE)
+    snprintf(text.text, sizeof text.text, "%s%s(%g, %g)", label, tensor->initial == INITIAL_NORMAL ? "normal" : "uniform", tensor->initial_a, tensor->initial_b);
+  else snprintf(text.text, sizeof text.text, "%s%s", label, tensor->role == ROLE_DATA ? "data" : "noise");
+  return text;
 }
 
 static int64_t player_weights(const Model *model, const char *player) {
@@ -92,7 +100,7 @@ static void print_names(const Model *model) {
     const TensorRecord *tensor = &model->tensors[k];
     if (!model_declares_variable(model, k)) continue;
     bool fresh = strcmp(tensor->data, tensor->name) != 0 && tensor->role == ROLE_DATA;
-    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_name(tensor), tensor->source[0] && !fresh ? " from " : "",
+    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_text(tensor).text, tensor->source[0] && !fresh ? " from " : "",
            fresh ? "" : tensor->source);
     if (fresh) printf(", a fresh draw of %s", tensor->data);
     printf("%s\n", tensor->batch ? "" : ", one row per evaluation");
@@ -210,7 +218,7 @@ static void put_tensors(JsonWriter *json, const Model *model) {
     json_put_bool(json, "can_be_fed", tensor->role == ROLE_DATA || tensor->role == ROLE_NOISE);
     if (tensor->role == ROLE_WEIGHT) json_put_text(json, "player", tensor->player);
     if (tensor->role == ROLE_DATA) json_put_text(json, "source", tensor->source);
-    if (tensor->role == ROLE_NOISE) json_put_text(json, "distribution", tensor->distribution == DISTRIBUTION_KIND_NORMAL ? "normal" : "uniform");
+    if (tensor->role == ROLE_NOISE) json_put_text(json, "distribution", draw_text(tensor).text);
     if (tensor->role == ROLE_DATA && strcmp(tensor->data, tensor->name) != 0) json_put_text(json, "fresh_draw_of", tensor->data);
     json_put_integer(json, "line", tensor->line);
     json_close(json);

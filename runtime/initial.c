@@ -11,9 +11,7 @@ static void fill_constant(Execution *execution, int64_t tensor, double value) {
 
 static void fill_drawn(Execution *execution, int64_t index) {
   const TensorRecord *tensor = &execution->model->tensors[index];
-  bool uniform = tensor->initial == INITIAL_UNIFORM;
-  Draw draw = {.seed = execution->seed, .stream = (uint64_t)tensor->stream, .distribution = uniform ? DISTRIBUTION_KIND_UNIFORM : DISTRIBUTION_KIND_NORMAL,
-               .center = tensor->initial_a, .spread = uniform ? tensor->initial_b - tensor->initial_a : tensor->initial_b};
+  Draw draw = draw_of(tensor, execution->seed);
   TensorView view = execution_view(execution, index);
   draw_fill(tensor, view.data, &draw, execution->pool);
 }
@@ -35,6 +33,7 @@ bool initial_values(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
   for (int64_t k = 0; k < model->tensor_count; k++) {
     if (model->tensors[k].role == ROLE_SETTING) continue;  /* set when the session opens: people may have chosen another value */
+    if (model->tensors[k].role == ROLE_NOISE) continue;    /* drawn by every evaluation */
     switch ((InitialKind)model->tensors[k].initial) {
       case INITIAL_CONSTANT:                               /* fresh memory is 0 already, and untouched pages cost nothing */
         if (model->tensors[k].initial_a != 0) fill_constant(execution, k, model->tensors[k].initial_a);

@@ -29,6 +29,12 @@ static inline __attribute__((always_inline)) void philox_body(Words *restrict w,
   }
 }
 
+Draw draw_of(const TensorRecord *tensor, uint64_t seed) {
+  bool uniform = tensor->initial == INITIAL_UNIFORM;
+  return (Draw){.seed = seed, .stream = (uint64_t)tensor->stream, .distribution = uniform ? DISTRIBUTION_KIND_UNIFORM : DISTRIBUTION_KIND_NORMAL,
+                .center = tensor->initial_a, .spread = uniform ? tensor->initial_b - tensor->initial_a : tensor->initial_b, .classes = tensor->classes};
+}
+
 /* ---- from words to numbers: pairs of elements share the words 2k and 2k + 1 ------------------------------------------------ */
 
 static double uniform_of(uint32_t word) { return (word >> 8) * 0x1p-24; }
@@ -60,6 +66,15 @@ static inline __attribute__((always_inline)) void normals_of(uint32_t first, uin
 
 typedef struct Numbers { float number[4][LANES]; } Numbers;
 
+/* floor(classes * number), for numbers that are no labels too. */
+static inline __attribute__((always_inline)) void label_lanes(Numbers *numbers, float classes) {
+  for (int k = 0; k < 4; k++)
+    for (int lane = 0; lane < LANES; lane++) {
+      float scaled = classes * numbers->number[k][lane], whole = (float)(int32_t)scaled;
+      numbers->number[k][lane] = whole > scaled ? whole - 1 : whole;
+    }
+}
+
 static inline __attribute__((always_inline)) void numbers_body(Words *restrict words, const Draw *draw, uint64_t key, Numbers *restrict out) {
   float center = (float)draw->center, spread = (float)draw->spread;
   philox_body(words, key);
@@ -67,15 +82,16 @@ static inline __attribute__((always_inline)) void numbers_body(Words *restrict w
   if (draw->distribution == DISTRIBUTION_KIND_UNIFORM) {
     for (int k = 0; k < 4; k++)
       for (int lane = 0; lane < LANES; lane++) out->number[k][lane] = center + spread * ((float)(int32_t)(words->word[k][lane] >> 8) * 0x1p-24f);
-    return;
+  } else {
+    for (int half = 0; half < 4; half += 2)
+      for (int lane = 0; lane < LANES; lane++) {
+        float even, odd;
+        normals_of(words->word[half][lane], words->word[half + 1][lane], &even, &odd);
+        out->number[half][lane] = center + spread * even;
+        out->number[half + 1][lane] = center + spread * odd;
+      }
   }
-  for (int half = 0; half < 4; half += 2)
-    for (int lane = 0; lane < LANES; lane++) {
-      float even, odd;
-      normals_of(words->word[half][lane], words->word[half + 1][lane], &even, &odd);
-      out->number[half][lane] = center + spread * even;
-      out->number[half + 1][lane] = center + spread * odd;
-    }
+  if (draw->classes > 0) label_lanes(out, (float)draw->classes);
 }
 
 /* The same text for three widths. Nothing is contracted, so the width changes no bit. */
@@ -87,13 +103,19 @@ __attribute__((target("avx512f"))) static void generate_512(Words *w, const Draw
 /* Float64: the C library's functions. */
 typedef struct Pair { double even, odd; } Pair;
 
-static Pair pair_of(const Draw *draw, uint32_t first, uint32_t second) {
+static Pair standard_pair(const Draw *draw, uint32_t first, uint32_t second) {
   double u = uniform_of(first), v = uniform_of(second);
-  if (draw->distribution == DISTRIBUTION_KIND_UNIFORM) return (Pair){draw->center + draw->spread * u, draw->center + draw->spread * v};
+  if (draw->distribution == DISTRIBUTION_KIND_UNIFORM) return (Pair){u, v};
   const double two_pi = 6.283185307179586476925286766559;
-  double radius = draw->spread * sqrt(-2 * log(1 - u)), sine, cosine;
+  double radius = sqrt(-2 * log(1 - u)), sine, cosine;
   sincos(two_pi * v, &sine, &cosine);
-  return (Pair){draw->center + radius * cosine, draw->center + radius * sine};
+  return (Pair){radius * cosine, radius * sine};
+}
+
+static Pair pair_of(const Draw *draw, uint32_t first, uint32_t second) {
+  Pair pair = standard_pair(draw, first, second);
+  pair = (Pair){draw->center + draw->spread * pair.even, draw->center + draw->spread * pair.odd};
+  return draw->classes > 0 ? (Pair){floor((double)draw->classes * pair.even), floor((double)draw->classes * pair.odd)} : pair;
 }
 
 /* ---- where the numbers go -------------------------------------------------------------------------------------------------------- */

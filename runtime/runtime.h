@@ -67,8 +67,12 @@ int processor_count(void);                                                /* tha
 
 /* ---- random.c: the numbers that compiler/graph/draws.c defines --------------------------------------------------------------------- */
 
-/* Values of a tensor's elements, in its own strides and type. `spread` and `center` make value = center + spread * standard draw. */
-typedef struct Draw { uint64_t seed, stream; int64_t round, ordinal, first_sample; DistributionKind distribution; double center, spread; } Draw;
+typedef enum DistributionKind { DISTRIBUTION_KIND_UNIFORM, DISTRIBUTION_KIND_NORMAL } DistributionKind;
+
+/* Values of a tensor's elements, in its own strides and type: center + spread * standard draw; where there are classes, floor(classes * that). */
+typedef struct Draw { uint64_t seed, stream; int64_t round, ordinal, first_sample; DistributionKind distribution; double center, spread; int64_t classes; } Draw;
+
+Draw draw_of(const TensorRecord *tensor, uint64_t seed);                  /* noise, a weight or a state whose `initial` is UNIFORM or NORMAL */
 
 void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *pool);
 

@@ -220,8 +220,14 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
   if (strcmp(state->source_hash, training->trainer->model.header->source_hash) != 0)
     report_note(training->trainer->program, "the model's text has changed since this run began");
   if (!checkpoint_load(checkpoint, training->views, training->view_count, true, NULL, problem)) return false;
-  for (size_t k = 0; k < state->count_count; k++)
-    if (!supply_seek(session->supply, state->counts[k].name, state->counts[k].value, problem)) return false;
+  for (size_t k = 0; k < state->count_count; k++) {
+    const NamedCount *count = &state->counts[k];
+    int64_t fed = strncmp(count->name, "feed ", 5) == 0 ? model_find_tensor(&training->trainer->model, count->name + 5) : -1;
+    if (fed >= 0 && model_declares_variable(&training->trainer->model, fed) && count->value > 0 && !supply_is_fed(session->supply, fed))
+      report_note(training->trainer->program, "%s was fed when this run began, and is drawn from here on; go on as it began with --feed %s=FILE.npy", count->name + 5,
+                  count->name + 5);
+    if (!supply_seek(session->supply, count->name, count->value, problem)) return false;
+  }
   session->clock.step = training->saved_step = state->step;
   session->clock.image = state->image;
   return true;

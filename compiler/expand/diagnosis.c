@@ -80,7 +80,7 @@ static int add_tensor(Model *model, Node *input) {
   memcpy(moved, model->tensors, (size_t)model->tensor_count * sizeof *moved);
   model->tensors = moved;
   model->tensors[model->tensor_count] = (ModelTensor){.name = input->name, .role = ROLE_RESULT, .input = input, .initial_routine = -1, .player = "", .data = "", .source = "",
-                                                      .group = -1, .span = input->span};
+                                                      .group = -1, .fed = -1, .span = input->span};
   return model->tensor_count++;
 }
 

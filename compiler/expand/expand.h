@@ -14,9 +14,9 @@ typedef struct ModelTensor {                               /* see TENSOR in runt
   InitialKind initial; double initial_a, initial_b;
   int initial_routine;                                     /* or -1 */
   const char *player;                                      /* or "" */
-  uint64_t stream; int draw; Distribution distribution;
+  uint64_t stream; int draw;
   double low, high; int classes; const char *data, *source;
-  int group;                                               /* a tensor, or -1 */
+  int group, fed;                                          /* tensors, or -1 */
   Span span;
 } ModelTensor;
 

@@ -25,7 +25,7 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
   name = session_string(e->session, name);
   span = model_span(e, span);
   model->tensors[count] = (ModelTensor){.name = name, .role = role, .input = graph_input(e->graph, name, rank, shape, batch, span),
-                                        .initial_routine = -1, .player = "", .data = "", .source = "", .group = -1, .span = span};
+                                        .initial_routine = -1, .player = "", .data = "", .source = "", .group = -1, .fed = -1, .span = span};
   return model->tensor_count++;
 }
 
@@ -58,32 +58,33 @@ static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int ra
   return tensor;
 }
 
-static Node *draw_node(Evaluator *e, Sampling *sampling, Distribution distribution, int own_rank, const int64_t *own) {
-  int64_t shape[RANK_LIMIT];
+/* Axes of a draw: the batch, the indices in scope along which it is apart, its own. Returns their number, -1 after a message. */
+static int draw_axes(Evaluator *e, const Sampling *sampling, int own_rank, const int64_t *own, int64_t *shape) {
   int rank = 0;
-  bool batch = sampling->kind != SAMPLE_INITIAL;
-  if (batch) shape[rank++] = e->evaluation->batch;
+  if (sampling->kind != SAMPLE_INITIAL) shape[rank++] = e->evaluation->batch;
   for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
     if ((sampling->indices & 1u << v) == 0) continue;
     if (rank < RANK_LIMIT) shape[rank] = variable_extent(e, NULL, v, sampling->span);
-    if (shape[rank < RANK_LIMIT ? rank : 0] < 1) return NULL;
+    if (shape[rank < RANK_LIMIT ? rank : 0] < 1) return -1;
     rank++;
   }
   if (rank + own_rank > RANK_LIMIT) {
     evaluator_report(e, E2060, sampling->span, "%d axes", rank + own_rank);
-    return NULL;
+    return -1;
   }
   for (int d = 0; d < own_rank; d++) shape[rank++] = own[d];
+  return rank;
+}
+
+static Node *draw_node(Evaluator *e, Sampling *sampling, Distribution distribution, int own_rank, const int64_t *own) {
+  int64_t shape[RANK_LIMIT];
+  bool batch = sampling->kind != SAMPLE_INITIAL;
+  int rank = draw_axes(e, sampling, own_rank, own, shape);
+  if (rank < 0) return NULL;
   const char *name = sampling->draws++ == 0 ? sampling->name : session_format(e->session, "%s.%d", sampling->name, sampling->draws);
   uint64_t stream = stream_of(e, name, sampling->span);
-  if (sampling->kind == SAMPLE_FILE || (sampling->kind == SAMPLE_LAYER && e->options->feeds)) {
-    int tensor = filled_tensor(e, name, ROLE_NOISE, rank, shape, sampling->span);
-    e->model->tensors[tensor].stream = stream;
-    e->model->tensors[tensor].distribution = distribution;
-    return e->model->tensors[tensor].input;
-  }
   if (batch) e->evaluation->counted = true;
-  for (Record *record = e->record; record != NULL && batch; record = record->outer) record->noisy = true;
+  for (Record *record = e->record; record != NULL && sampling->kind == SAMPLE_LAYER; record = record->outer) record->noisy = true;
   return graph_random(e->graph, stream, 0, distribution, name, rank, shape, batch, model_span(e, sampling->span));
 }
 
@@ -154,17 +155,48 @@ static Value *draw_from(Evaluator *e, Frame *frame, const Syntax *distribution, 
 
 /* ---- noise and data -------------------------------------------------------------------------------------------------------------------- */
 
+static Value *floor_label(Evaluator *e, Value *value, int classes, Span span) {
+  Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, value, value_number(e, classes), span, span, span);
+  return apply_unary_number(e, OP_FLOOR, floor, scaled, span);
+}
+
+/* A variable that can be fed is a tensor that holds its value. The runtime draws it where that takes one standard draw and two numbers; any other distribution is computed where it is read,
+   unless the scalar `fed NAME` says that the tensor holds what was fed. */
+static Value *feedable_value(Evaluator *e, const Sampling *sampling, Value *value, int classes) {
+  int64_t shape[RANK_LIMIT];
+  int rank = draw_axes(e, sampling, sampling->rank, sampling->shape, shape);
+  if (rank < 0) return value_error(e);
+  bool plain = sampling->draws == 1 && value->tensor.element == sampling->standard;
+  int tensor = filled_tensor(e, sampling->name, ROLE_NOISE, rank, shape, sampling->span);
+  Value *read = value_of_node(e, e->model->tensors[tensor].input, sampling->indices);
+  e->model->tensors[tensor].stream = stream_of(e, sampling->name, sampling->span);
+  e->model->tensors[tensor].classes = classes;
+  if (plain) {
+    ModelTensor *row = &e->model->tensors[tensor];
+    row->initial = sampling->initial, row->initial_a = sampling->a, row->initial_b = sampling->b;
+    return read;
+  }
+  const char *name = session_format(e->session, "fed %s", sampling->name);
+  int flag = tensor_find(e, name);
+  if (flag < 0) flag = tensor_new(e, name, ROLE_COUNTER, 0, NULL, false, sampling->span);
+  e->model->tensors[flag].initial = INITIAL_CONSTANT;
+  e->model->tensors[tensor].fed = flag;
+  if (classes > 0) value = floor_label(e, value, classes, sampling->span);
+  Value *choices[3] = {value_of_node(e, e->model->tensors[flag].input, 0), read, value};
+  Span spans[3] = {sampling->span, sampling->span, sampling->span};
+  return apply_pointwise(e, OP_SELECT, 3, choices, spans, sampling->span);
+}
+
 static Value *noise_value(Evaluator *e, Frame *frame, const Syntax *noise, SampleKind kind, const char *name, uint32_t indices) {
   Sampling sampling = {.kind = kind, .name = name, .indices = indices, .span = noise->span};
   int classes;
   if (!type_shape(e, frame, noise->noise.field->field.type, &sampling.rank, sampling.shape, &classes)) return value_error(e);
   Value *value = draw_from(e, frame, noise->noise.distribution, &sampling);
   if (value->kind == VALUE_ERROR) return value;
-  if (classes > 0) {
-    Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, value, value_number(e, classes), noise->span, noise->span, noise->span);
-    value = apply_unary_number(e, OP_FLOOR, floor, scaled, noise->span);
-    value->tensor.classes = classes;
-  }
+  if (kind == SAMPLE_FILE || e->options->feeds) value = feedable_value(e, &sampling, value, classes);
+  else if (classes > 0) value = floor_label(e, value, classes, noise->span);
+  if (value->kind == VALUE_ERROR) return value;
+  value->tensor.classes = classes;
   value->tensor.random = true;
   return value_stored(e, value, noise->span);
 }

@@ -20,7 +20,7 @@ static bool labels_fit(const Dataset *dataset, const TensorRecord *record, Probl
   for (int64_t i = 0; i < dataset->count; i++) {
     double label = element_read(dataset->type, dataset->rows, i);
     if (!(label >= 0 && label < (double)record->classes && label == floor(label)))
-      return problem_set(problem, "%s: label %" PRId64 " is %g; %s: class[%" PRId64 "] takes whole numbers from 0 to %" PRId64, dataset->name, i, label, record->name, record->classes, record->classes - 1);
+      return problem_set(problem, "%s: row %" PRId64 " is %g; %s: class[%" PRId64 "] takes whole numbers from 0 to %" PRId64, dataset->name, i, label, record->name, record->classes, record->classes - 1);
   }
   return true;
 }

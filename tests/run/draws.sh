@@ -8,7 +8,31 @@ npy() {
   cat >>"$1"
 }
 
-# build NAME: the model on the standard input, at $work/NAME.
+# floats NUMBER...: their bytes as float32, little-endian; numbers that float32 holds.
+floats() {
+  printf "$(awk 'BEGIN {
+    for (i = 1; i < ARGC; i++) {
+      value = ARGV[i] + 0; sign = value < 0 ? 128 : 0; exponent = fraction = 0
+      if (value < 0) value = -value
+      if (value > 0) {
+        for (exponent = 127; value >= 2; exponent++) value /= 2
+        for (; value < 1; exponent--) value *= 2
+        fraction = (value - 1) * 8388608
+      }
+      printf "\\%03o\\%03o\\%03o\\%03o", fraction % 256, int(fraction / 256) % 256, exponent % 2 * 128 + int(fraction / 65536), sign + int(exponent / 2)
+    }
+  }' "$@")"
+}
+
+# holds FILE.npy NUMBER...: these numbers, float32, and no others.
+holds() {
+  file=$1
+  shift
+  floats "$@" >"$work/wanted"
+  tail -c +129 "$file" | cmp -s - "$work/wanted" || fail "$(tail -c +129 "$file" | od -A n -f -w256) instead of $*"
+}
+
+# build NAME [OPTIONS]: the model on the standard input, at $work/NAME.
 build() {
   cat >"$work/$1.gan"
   name=$1
@@ -45,6 +69,8 @@ then
   [ "$(logged "$work/walks-fed" 1)" = '{"total": 255}}' ] || fail "a feed reaches other batches with other rows: $(logged "$work/walks-fed" 1)"
   status 1 "$work/walks" train --feed x="$work/powers.npy" --steps 2 --run "$work/walks-short"
   says "$work/err" 'powers.npy has 8 rows, this evaluation needs rows 8 to 11'
+  status 0 "$work/walks" train --data x="$work/powers.npy" --steps 2 --resume --run "$work/walks-fed"
+  says "$work/err" 'x was fed when this run began, and is drawn from here on; go on as it began with --feed x=FILE.npy'
 fi
 
 # A batch that is larger than the data set goes through it twice and more.
@@ -97,4 +123,82 @@ then
   status 1 "$work/outputs" sample --run "$work/fed-1" --output drawn --feed z="$work/zeros.npy" --count 9 -o "$work/c.npy"
   says "$work/err" 'zeros.npy has 8 rows, this evaluation needs rows 8 to 8'
 fi
+
+# A feed is the value of the variable as the model sees it: whatever its distribution is, a label as an integer of any type, noise of the file and of layers.
+cat >"$work/values.txt" <<'END'
+width = 2
+noise z: [2] ~ normal(10, 2)
+noise u ~ uniform(2, 5)
+noise c: class[10] ~ uniform
+noise w ~ uniform(0, width)
+fn folded(s) = abs(s |> normal)
+noise f ~ folded
+noise l: class[4] ~ folded
+layer Jitter(x: []) -> [] {
+  weight scale = 1
+  noise e ~ uniform(3, 4)
+  noise g ~ folded
+  noise k: class[3] ~ uniform
+  noise m ~ normal(scale, 2)
+  x + e + 10 * g + 100 * k + 1000 * m
+}
+network G(u: []) -> [] = u |> Jitter
+G minimizes E[G(u)]^2 + E[sum(z) + c + w + f + l]
+train { batch = 4; optimize G by sgd(lr = 1e-6); update G }
+output drawn = concat(z, [u, c, w, f, l])
+output inside = [G(u)]
+END
+if build values --feeds <"$work/values.txt"; then
+  floats 10.5 -3 11 0.25 | npy "$work/z.npy" '<f4' '(2, 2)'
+  floats 2.5 4.75 | npy "$work/u.npy" '<f4' '(2,)'
+  printf '\003\0\0\0\0\0\0\0\011\0\0\0\0\0\0\0' | npy "$work/c.npy" '<i8' '(2,)'
+  printf '\003\002' | npy "$work/l.npy" '|u1' '(2,)'
+  floats 7 8 | npy "$work/w.npy" '<f4' '(2,)'
+  floats -1 0.5 | npy "$work/f.npy" '<f4' '(2,)'
+  status 0 "$work/values" train --steps 2 --run "$work/values-run"
+  status 0 "$work/values" sample --run "$work/values-run" --output drawn --count 2 --feed z="$work/z.npy" --feed u="$work/u.npy" --feed c="$work/c.npy" --feed w="$work/w.npy" \
+    --feed f="$work/f.npy" --feed l="$work/l.npy" -o "$work/drawn.npy"
+  holds "$work/drawn.npy" 10.5 -3 2.5 3 7 -1 3 11 0.25 4.75 9 8 0.5 2
+  floats 1 2 | npy "$work/m.npy" '<f4' '(2,)'
+  printf '\002\001' | npy "$work/k.npy" '|i1' '(2,)'
+  status 0 "$work/values" sample --run "$work/values-run" --output inside --count 2 --feed u="$work/u.npy" --feed G.Jitter_1.e#0="$work/u.npy" --feed G.Jitter_1.g#0="$work/f.npy" \
+    --feed G.Jitter_1.k#0="$work/k.npy" --feed G.Jitter_1.m#0="$work/m.npy" -o "$work/inside.npy"
+  holds "$work/inside.npy" 1195 2114.5
+
+  # What is no label is an error.
+  printf '\003\036' | npy "$work/c.npy" '|u1' '(2,)'
+  status 1 "$work/values" sample --run "$work/values-run" --output drawn --count 2 --feed c="$work/c.npy" -o "$work/drawn.npy"
+  says "$work/err" 'c.npy: row 1 is 30; c: class[10] takes whole numbers from 0 to 9'
+  floats 0.35 0.5 | npy "$work/l.npy" '<f4' '(2,)'
+  status 1 "$work/values" train --steps 1 --feed l="$work/l.npy" --run "$work/values-bad"
+  says "$work/err" 'l.npy: row 0 is 0.35; l: class[4] takes whole numbers from 0 to 3'
+
+  # Feeding one variable leaves the draws of the others alone.
+  status 0 "$work/values" sample --run "$work/values-run" --output drawn --count 2 -o "$work/free.npy"
+  status 0 "$work/values" sample --run "$work/values-run" --output drawn --count 2 --feed w="$work/w.npy" -o "$work/drawn.npy"
+  for byte in 129 157; do
+    [ "$(tail -c +$byte "$work/free.npy" | head -c 16 | od -A n -t x1)" = "$(tail -c +$byte "$work/drawn.npy" | head -c 16 | od -A n -t x1)" ] || fail 'feeding w changes other draws'
+  done
+fi
+
+# A trainer that can be fed draws what one without draws: noise in layers keeps its calls apart.
+for option in '' --feeds; do
+  build again$option $option <<'END' && status 0 "$work/again$option" train --steps 3 --seed 3 --threads 1 --run "$work/again-run$option"
+data x: [2] from "ring"
+state seen = 0
+layer Shaken(x: [...s]) -> [...s] {
+  noise u: [...s] ~ uniform
+  x * u
+}
+network D(x: [2]) -> [] = x |> Shaken |> Linear(1) |> scalar
+D minimizes E[(D(x) - 1)^2]
+train {
+  batch = 4
+  optimize D by sgd(lr = 0.1)
+  draw { update D; seen <- E[D(x)] }
+}
+END
+  tail -c 32 "$(newest "$work/again-run$option")" >"$work/again-numbers$option"    # its weights and states
+done
+cmp -s "$work/again-numbers" "$work/again-numbers--feeds" || fail 'built with --feeds it draws something else'
 finish

@@ -94,8 +94,11 @@ static inline void world_fill(World *world, int tensor, DrawCounters counters) {
   int64_t size = node_size(row->input), samples = row->input->shape[0], elements = size / samples;
   double *values = malloc((size_t)size * sizeof *values);
   for (int64_t i = 0; i < size; i++) {
-    bool normal = row->role == ROLE_NOISE && row->distribution == DISTRIBUTION_NORMAL;
-    values[i] = (normal ? draw_normal : draw_uniform)(counters, row->stream, i / elements, i % elements);
+    double a = row->initial_a, b = row->initial_b;
+    if (row->initial == INITIAL_NORMAL) values[i] = a + b * draw_normal(counters, row->stream, i / elements, i % elements);
+    else values[i] = draw_uniform(counters, row->stream, i / elements, i % elements);
+    if (row->initial == INITIAL_UNIFORM) values[i] = a + (b - a) * values[i];
+    if (row->role == ROLE_NOISE && row->classes > 0) values[i] = floor(row->classes * values[i]);
     if (row->role == ROLE_DATA) values[i] = row->low + (row->high - row->low) * values[i];
   }
   interpreter_set(world->interpreter, row->input, values);

@@ -332,7 +332,7 @@ START_TEST(shapes_that_fit) {
   ck_assert(dataset_fits(&classes, &record, NULL));
   record.classes = 9;
   ck_assert(!dataset_fits(&classes, &record, &problem));
-  ck_assert_says(problem, "label 1 is 9; y: class[9] takes whole numbers from 0 to 8");
+  ck_assert_says(problem, "row 1 is 9; y: class[9] takes whole numbers from 0 to 8");
   classes.type = ELEMENT_F32, classes.rows = halves, classes.count = 2;
   ck_assert(!dataset_fits(&classes, &record, &problem));
 }

@@ -62,7 +62,7 @@ static void add_tensor(void *context, Node *node) {
   for (int t = 0; t < model->tensor_count; t++)
     if (model->tensors[t].input == node) return;
   model->tensors[model->tensor_count++] = (ModelTensor){.name = node->name, .role = node->batch ? ROLE_DATA : ROLE_WEIGHT, .input = node, .initial_routine = -1,
-                                                        .player = "", .data = "", .source = "", .group = -1};
+                                                        .player = "", .data = "", .source = "", .group = -1, .fed = -1};
 }
 
 static void move_values(const TensorRecord *tensor, char *block, double *numbers, int64_t count, bool read) {

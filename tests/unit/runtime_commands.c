@@ -59,7 +59,7 @@ static ModelTables *sine_tables(void) {
   }
   t->Tensor[D_A].initial = INITIAL_NORMAL, t->Tensor[D_A].initial_b = 1;
   t->Tensor[D_B].initial = INITIAL_UNIFORM, t->Tensor[D_B].initial_b = 1;
-  t->Tensor[D_X].distribution = DISTRIBUTION_KIND_NORMAL, t->Tensor[D_X].batch = 1, t->Tensor[D_X].rank = 1, t->Tensor[D_X].shape[0] = X_COUNT, t->Tensor[D_X].stride[0] = 1;
+  t->Tensor[D_X].initial = INITIAL_NORMAL, t->Tensor[D_X].initial_b = 1, t->Tensor[D_X].batch = 1, t->Tensor[D_X].rank = 1, t->Tensor[D_X].shape[0] = X_COUNT, t->Tensor[D_X].stride[0] = 1;
   t->TensorCount = D_TENSORS;
   t->Model[0] = (ModelRecord){.name = "sine", .file = "sine.gan", .real = "f64", .target = "x86-64", .features = "", .build = "test", .source_hash = "1", .batch = X_COUNT, .feeds = 1,
                               .persistent_bytes = 64 * D_TENSORS, .length_unit = "", .first_data = -1};
@@ -148,7 +148,7 @@ START_TEST(test_diagnose_wants_double_precision) {
 
 START_TEST(test_info_says_what_is_there) {
   EXPECT(0, "momentum(rate)", line_tables, line_kernels, "info");
-  const char *const facts[] = {"D.wide", "[1000]", "1 tiles, 5 nests", "fixed when built", "minimized at line 9", "normal noise", "with --feeds", "logged", "4.00 kB"};
+  const char *const facts[] = {"D.wide", "[1000]", "1 tiles, 5 nests", "fixed when built", "minimized at line 9", "normal(0, 1)", "with --feeds", "logged", "4.00 kB"};
   for (size_t k = 0; k < sizeof facts / sizeof *facts; k++) ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
 } END_TEST
 

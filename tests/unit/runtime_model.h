@@ -149,7 +149,7 @@ static void kernel_copy(const Call *call, int64_t chunk, void *workspace) {
 static const Kernel line_kernels[P_PROGRAMS] = {kernel_partial, kernel_apply, kernel_count, kernel_fakes, kernel_slope, kernel_copy};
 
 static inline TensorRecord line_tensor(const char *name, TensorRole role, StorageType type) {
-  return (TensorRecord){.name = name, .role = role, .type = type, .initial_routine = -1, .group = -1, .player = "", .data = role == ROLE_DATA ? name : "", .source = "", .line = 3};
+  return (TensorRecord){.name = name, .role = role, .type = type, .initial_routine = -1, .group = -1, .fed = -1, .player = "", .data = role == ROLE_DATA ? name : "", .source = "", .line = 3};
 }
 
 static inline void line_shape(TensorRecord *tensor, bool batch, int64_t size) {
@@ -192,9 +192,10 @@ static inline ModelTables *line_tables(void) {
   tensor[T_P].low = -1, tensor[T_P].high = 1, tensor[T_P].source = "";
   line_shape(&tensor[T_P], true, 2);
   tensor[T_E] = line_tensor("e", ROLE_NOISE, STORAGE_F32);
-  tensor[T_E].distribution = DISTRIBUTION_KIND_NORMAL;
+  tensor[T_E].initial = INITIAL_NORMAL, tensor[T_E].initial_b = 1;
   line_shape(&tensor[T_E], true, 0);
   tensor[T_Z] = line_tensor("z", ROLE_NOISE, STORAGE_F32);
+  tensor[T_Z].initial = INITIAL_UNIFORM, tensor[T_Z].initial_b = 1;
   line_shape(&tensor[T_Z], true, 0);
   tensor[T_LOSS] = line_tensor("", ROLE_RESULT, STORAGE_F64);
   tensor[T_FAKES] = line_tensor("", ROLE_RESULT, STORAGE_F32);
