@@ -11,6 +11,7 @@ rm -f "$bench"/results.*
 peers=${PEERS:-$bench/peers}
 if [ "$peers" != none ]; then
   [ -f "$peers/env" ] || { echo 'installing PyTorch and JAX (some minutes)' >&2; sh "$here/install" "$peers" >&2; }
+  # shellcheck source=/dev/null
   . "$peers/env"
 fi
 processors=$(awk -v n="$threads" 'BEGIN { for (i = 0; i < n; i++) printf "%s%d", i ? "," : "", i }')
@@ -36,6 +37,7 @@ ours() {
   train 1 "$bench/time.first"
   train 100 "$bench/time.short"
   train 900 "$bench/time.long"
+  # shellcheck disable=SC2046
   note "ganc $("$build/ganc" --version | awk 'NR == 1 { print $2 }')" $(paste -d' ' "$bench/time.first" "$bench/time.short" "$bench/time.long" |
     awk '{ printf "%.3f %.3f %.1f", ($5 - $3) / 0.8, $1, $6 }')
 }

@@ -27,7 +27,8 @@ for model in "$@"; do
 done
 
 if [ "$all" -gt 40 ]; then
-  for code in $(grep -rhoE --include='*.[cly]' '\b[EW][1-46][0-9]{3}\b' lang compiler | sort -u); do
+  codes=$(grep -rhoE --include='*.[cly]' '\b[EW][1-46][0-9]{3}\b' lang compiler | sort -u)
+  for code in $codes; do
     ls tests/bad/"$code"_*.gan >/dev/null 2>&1 || grep -q "^$code " tests/bad/WITHOUT || fail "no bad program for $code"
   done
 fi

@@ -47,7 +47,7 @@ status 0 "$GANC" check - <$model
 status 0 "$GANC" build - -o "$work/piped" <$model && [ -x "$work/piped" ] || fail 'no trainer from standard input'
 status 0 "$GANC" build $model -o "$work/-odd name" && [ -x "$work/-odd name" ] || fail 'no trainer under an odd name'
 status 0 "$GANC" build --output="$work/other" -- $model && [ -x "$work/other" ] || fail 'no trainer with --output='
-[ -z "$(ls "$work" | grep '\.new$')" ] || fail 'files written aside were left over'
+[ -z "$(find "$work" -name '*.new')" ] || fail 'files written aside were left over'
 case $GANC in /*) ganc=$GANC ;; *) ganc=$PWD/$GANC ;; esac
 here=$PWD
 (cd "$work" && "$ganc" build "$here/$model" && [ -x gan ]) || fail 'no trainer under the name of the model'
@@ -74,16 +74,16 @@ status 0 "$GANC" build $model --time-passes -o "$work/t" && says "$work/err" dif
 # the cache: the second run builds nothing, another option builds again
 run() { "$GANC" run "$@"; }
 status 0 run $model info && status 0 run $model info
-[ "$(ls "$work/cache/ganc" | wc -l)" = 1 ] || fail "the cache holds $(ls "$work/cache/ganc")"
+[ "$(find "$work/cache/ganc" -type f | wc -l)" = 1 ] || fail "the cache holds $(ls "$work/cache/ganc")"
 status 0 run --real f64 $model info
-[ "$(ls "$work/cache/ganc" | wc -l)" = 2 ] || fail "the cache holds $(ls "$work/cache/ganc")"
+[ "$(find "$work/cache/ganc" -type f | wc -l)" = 2 ] || fail "the cache holds $(ls "$work/cache/ganc")"
 status 1 run "$work/wrong.gan"
 
 # explain: every code has a page
 "$GANC" explain >"$work/codes"
 [ "$(wc -l <"$work/codes")" -gt 100 ] || fail 'explain lists too few codes'
-for code in $(cut -d' ' -f1 "$work/codes"); do
+while read -r code _; do
   [ -f "lang/explain/$code.md" ] || { fail "no page for $code"; continue; }
   "$GANC" explain "$code" | cmp -s - "lang/explain/$code.md" || fail "explain $code does not give its page"
-done
+done <"$work/codes"
 finish

@@ -19,7 +19,7 @@ compare() { # model, f32 or f64, limit per tensor, limit per player
 }
 
 for model in gan wgan wgan_gp; do
-  compare $model f64 1e-9 1e-9
-  compare $model f32 1e-2 1e-3
+  compare "$model" f64 1e-9 1e-9
+  compare "$model" f32 1e-2 1e-3
 done
 finish
