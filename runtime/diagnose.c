@@ -1,6 +1,7 @@
 /* The command `diagnose`. Takes a model built in float64; compares, for every objective and weight, the derivative with a central difference along
    random directions: the gradient, and the derivative of the gradient's product with a direction. Comparisons inside the model are frozen to the base
-   point's decisions, so both are smooth. Data and noise stay the same throughout. Says where they part; never changes a weight for good. */
+   point's decisions, so both are smooth, and what is constant in derivatives stays at its value there. Data and noise stay the same throughout. Says
+   where they part; never changes a weight for good. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -146,7 +147,9 @@ static bool check_objective(Check *check, int directions, int *wrong) {
     TensorView view = view_of(check, check->pairs[p].direction);
     for (int64_t k = 0, size = tensor_view_size(&view); k < size; k++) view_set(&view, k, check->along[k]);
   }
-  if (check->diagnosis->base_routine >= 0 && !run_again(check, check->diagnosis->base_routine)) return false;
+  const int64_t held[] = {check->diagnosis->hold_routine, check->diagnosis->base_routine};
+  for (int k = 0; k < 2; k++)
+    if (held[k] >= 0 && !run_again(check, held[k])) return false;
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
     double errors[2];
     if (!check_weight(check, &check->pairs[p], directions, errors)) return false;

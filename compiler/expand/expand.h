@@ -43,7 +43,7 @@ typedef struct ModelOutput { const char *name; int tensor, routine; bool random;
 typedef struct ModelPlayer { const char *name, *optimizer; Span span; } ModelPlayer;
 typedef struct ModelSetting { const char *name; int tensor; double value; Span span; } ModelSetting;      /* tensor -1: frozen into the build */
 typedef struct ModelPair { int weight, gradient, direction, second; } ModelPair;
-typedef struct ModelDiagnosis { int objective, base_routine, value_routine, gradient_routine, second_routine, value; int pair_count; ModelPair *pairs; } ModelDiagnosis;
+typedef struct ModelDiagnosis { int objective, hold_routine, base_routine, value_routine, gradient_routine, second_routine, value; int pair_count; ModelPair *pairs; } ModelDiagnosis;
 
 typedef struct Model {
   Session *session;

@@ -1,12 +1,24 @@
-/* Holds decisions still, for comparing derivatives with differences: a step that crosses a kink of LeakyReLU is wrong by factors, not digits. Takes effects;
-   returns effects in which every comparison, rounding, choice of a maximum is a read of an input, and the effects that compute those inputs at the base
-   point, where both give the same numbers. Never freezes what has a derivative. */
+/* Holds still what derivatives hold still, for comparing them with differences: decisions, as a step that crosses a kink of LeakyReLU is wrong by factors, not
+   digits, and constants. Takes effects; returns effects in which every comparison, rounding, choice of a maximum, or else every `constant(…)`, is a read of an
+   input, and the effects that compute those inputs at the base point, where both give the same numbers. Never freezes what has a derivative. */
 #include "internal.h"
 #include "transform.h"
 
 #include <stdlib.h>
 
 typedef struct Freezer { Graph *graph; List decisions; Rebuilding *rebuilding; const Node *node; Memo images; } Freezer;
+
+/* An input that holds the value. */
+static Node *hold_value(Freezer *freezer, Node *value, const char *what) {
+  Graph *graph = freezer->rebuilding->graph;
+  Node *held = graph_input(graph, session_format(graph_session(graph), "%s %d", what, value->id), value->rank, value->shape, value->batch, value->span);
+  for (int i = 0; i < freezer->decisions.count; i++)
+    if (((const Effect *)freezer->decisions.items[i])->target == held) return held;
+  Effect *effect = session_allocate(graph_session(graph), sizeof *effect);
+  *effect = (Effect){held, value, value->span};
+  list_add(&freezer->decisions, effect);
+  return held;
+}
 
 /* An input that holds `decision` at every point of the node's box, read there. Samples are the first axis. */
 static const Scalar *freeze_decision(Freezer *freezer, const Scalar *decision) {
@@ -28,16 +40,7 @@ static const Scalar *freeze_decision(Freezer *freezer, const Scalar *decision) {
       at[rank] = coordinate_variable(v);
       shape[rank++] = node->box[v];
     }
-  Node *value = graph_map(graph, rank, shape, batch, scalar_substitute(graph, decision, by), node->span);
-  const char *name = session_format(graph_session(graph), "decision %d", value->id);
-  Node *held = graph_input(graph, name, rank, shape, batch, node->span);
-  bool known = false;
-  for (int i = 0; i < freezer->decisions.count; i++) known |= ((const Effect *)freezer->decisions.items[i])->target == held;
-  if (!known) {
-    Effect *effect = session_allocate(graph_session(graph), sizeof *effect);
-    *effect = (Effect){held, value, node->span};
-    list_add(&freezer->decisions, effect);
-  }
+  Node *held = hold_value(freezer, graph_map(graph, rank, shape, batch, scalar_substitute(graph, decision, by), node->span), "decision");
   return scalar_read(graph, held, access_new(graph, rank, at));
 }
 
@@ -114,12 +117,21 @@ static Node *freeze_node(Rebuilding *rebuilding, Node *node) {
   return graph_compute(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
-Frozen transform_freeze(Graph *graph, EffectList effects) {
+static Node *hold_constant(Rebuilding *rebuilding, Node *node) {
+  Freezer *freezer = rebuilding->context;
+  freezer->rebuilding = rebuilding;
+  return node->kind == NODE_CONSTANT ? hold_value(freezer, node->operand[0], "constant") : rebuild_node(rebuilding, node, false);
+}
+
+static Frozen frozen_effects(Graph *graph, EffectList effects, RebuildNode change) {
   Freezer freezer = {.graph = graph};
-  Frozen frozen = {.effects = rebuild_effects(graph, effects, freeze_node, &freezer)};
+  Frozen frozen = {.effects = rebuild_effects(graph, effects, change, &freezer)};
   frozen.decisions.count = freezer.decisions.count;
   frozen.decisions.items = session_allocate(graph_session(graph), (size_t)(freezer.decisions.count + 1) * sizeof *frozen.decisions.items);
   for (int i = 0; i < freezer.decisions.count; i++) frozen.decisions.items[i] = *(const Effect *)freezer.decisions.items[i];
   list_free(&freezer.decisions);
   return frozen;
 }
+
+Frozen transform_hold(Graph *graph, EffectList effects) { return frozen_effects(graph, effects, hold_constant); }
+Frozen transform_freeze(Graph *graph, EffectList effects) { return frozen_effects(graph, effects, freeze_node); }

@@ -29,6 +29,8 @@ Node *transform_couples(Graph *graph, Node *e, Node *v);
 /* For diagnose: every comparison, floor and maximum in the effects replaced by a read of an input that holds its decision at the base point. */
 typedef struct Frozen { EffectList effects; EffectList decisions; } Frozen;    /* decisions: what computes those inputs */
 Frozen transform_freeze(Graph *graph, EffectList effects);
+/* The same for every constant, which must still be there: before differentiate. */
+Frozen transform_hold(Graph *graph, EffectList effects);
 
 /* Tests only: the derivative of this operation is made wrong (OP_COUNT: none). */
 void transform_break_derivative(Graph *graph, Operation op);

@@ -17,4 +17,44 @@ network D(x: [2]) -> [] = x |> Linear(1) |> scalar
 D minimizes E[D(x)^2]
 train { batch = 4; optimize D by sgd(lr = 0.1); update D }'
 
+# Constants are held at the base point, as derivatives hold them.
+agrees constant 'data x: [2] from "ring"
+network D(x: [2]) -> [] = x |> Linear(4) |> relu |> Linear(1) |> scalar
+D minimizes E[D(x) * constant(D(x))]
+train { batch = 4; optimize D by sgd(lr = 0.1); update D }'
+
+# Spectral norm: a state, moved by a step of the power method, whose vectors are constant; a penalty on the slope of every sample; constants of gradients.
+agrees spectral 'data x: [2] from "ring"
+noise z: [4] ~ normal
+layer Spectral(w: [m, n]) -> [m, n] {
+  state u: [m] = 1
+  v[j] = sum[i] w[i, j] * u[i]
+  v = constant(normalize(v))
+  t[i] = sum[j] w[i, j] * v[j]
+  t = constant(normalize(t))
+  u <- t
+  y[i, j] = w[i, j] / (sum[a, b] t[a] * w[a, b] * v[b])
+  y
+}
+network G(z: [4]) -> [2] = z |> Linear(8) |> leaky_relu(0.2) |> Linear(2)
+network D(x: [2]) -> [] = x |> Linear(6, scaled = Spectral) |> leaky_relu(0.2) |> Linear(1, scaled = Spectral) |> scalar
+D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))] + E[gradient_penalty(D, x, G(z))] + E[slope(D, x) * constant(slope(D, x))]
+G minimizes E[real_loss(D(G(z)))]
+train { batch = 4; optimize D, G by sgd(lr = 0.1); update D; update G }'
+
+# Straight through a rounding, with a state that the value moves; and one player'"'"'s gradient held in the other'"'"'s objective.
+agrees through 'data x: [2] from "ring"
+noise z: [4] ~ normal
+layer Rounded(x: [n]) -> [n] {
+  state scale = 1
+  if training { scale <- lerp(scale, E[mean(abs(x))], 0.1) }
+  x / scale + constant(round(x / scale) - x / scale)
+}
+network G(z: [4]) -> [2] = z |> Linear(8) |> Rounded |> Linear(2)
+network D(x: [2]) -> [] = x |> Linear(6) |> tanh |> Linear(1) |> scalar
+V = E[fake_loss(D(G(z)))]
+D minimizes E[real_loss(D(x))] + V + 0.1 * sum([sum(constant(g) * w) for (g, w) in zip(grad(V, D), D)])
+G minimizes E[real_loss(D(G(z)))] + 0.1 * sum([sum(g * constant(g)) for g in grad(V, G)])
+train { batch = 4; optimize D, G by sgd(lr = 0.1); update D; update G }'
+
 finish

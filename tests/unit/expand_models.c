@@ -137,6 +137,7 @@ static void check_derivatives(const char *name, const char *text, Operation brok
       interpreter_set(world.interpreter, world.model->tensors[diagnosis->pairs[k].direction].input, point.speed[k]);
     }
     place(&world, diagnosis, &point, 0);
+    if (diagnosis->hold_routine >= 0) world_run(&world, diagnosis->hold_routine);
     if (diagnosis->base_routine >= 0) world_run(&world, diagnosis->base_routine);
     for (int order = 1; order <= 2; order++) worst[order - 1] = fmax(worst[order - 1], error_of(&world, diagnosis, &point, order));
     for (int k = 0; k < point.count; k++) free(point.value[k]), free(point.speed[k]);
@@ -166,6 +167,7 @@ static const char *const items[] = {
   "gradient_penalty(slant, x + w, 2*w)", "slope(slant, w)", "linear_decay(w, -1, 1)", "cosine_ramp(w, 1, 2)", "exp(w) + log(w^2 + 1) + sqrt(w^2 + 1) + abs(w) + sign(w) + sin(w) + cos(w)",
   "tanh(w) + sigmoid(w) + erf(w) + floor(w) * w + ceil(w) * w + round(w) * w + log2(w^2 + 1)", "max(w, x) + min(w, x) + max(w) + min(w) + mean(w)", "2^w + (w^2 + 1)^w + w^3 + (w^2 + 1)^-1.5",
   "sgd(0.1, 0.5)(w, w^2)", "rmsprop(0.1)(w, w^2 + 0.1)", "adam(0.1)(w, w^2 + 0.1)", "adamw(0.1)(w, w^2 + 0.1)", "clipped(0.1, sgd(0.1))(w, w^2, [w^2, w])",
+  "w^2 * constant(w)", "w + constant(round(3*w) - w)", "tanh(w) * constant(max(w, constant(x * w)))", "w^2 * constant(grad(sum(tanh(w)^2), w))", "grad(sum(w^3 * constant(w)), w)",
   "w % 0.3 + w // 0.3 * w", "if w > 0 and not (w > 0.3) or w == 0 then w^2 else x*w", "if w in -0.3..0.3 then w^2 else -w",
 };
 
