@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 enum { ABI_VERSION = 1 };
+#define LENGTH_LIMIT 9007199254740992.0                    /* of training, in steps, images or epochs: 2^53, beyond which counts are not exact */
+#define REPEAT_LIMIT 4294967296.0                          /* turns of a `repeat`: the draws of a round are numbered in 32 bits */
 
 typedef enum StorageType { STORAGE_F32, STORAGE_F64 } StorageType;
 typedef enum TensorRole {

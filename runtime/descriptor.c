@@ -192,7 +192,7 @@ static bool check_header(Place at, const Model *model) {
   return check_range(at, "batch", header->batch, 1, (int64_t)1 << 31) && check_range(at, "feeds", header->feeds, 0, 2)
       && check_range(at, "persistent_bytes", header->persistent_bytes, 0, bytes_limit) && check_range(at, "arena_bytes", header->arena_bytes, 0, bytes_limit)
       && check_range(at, "workspace_bytes", header->workspace_bytes, 0, bytes_limit) && check_number(at, "length", header->length)
-      && (header->length >= 0 || fail(at.reader, "model: `length` is negative"))
+      && ((header->length >= 0 && header->length <= LENGTH_LIMIT) || fail(at.reader, "model: `length` is %g", header->length))
       && check_optional(at, "first_data", header->first_data, model->tensor_count) && check_index(at, "schedule", header->schedule, model->schedule_count);
 }
 

@@ -116,12 +116,14 @@ bool initial_values(Execution *execution, Problem *problem);
 
 /* ---- schedule.c: one round ---------------------------------------------------------------------------------------------------------------- */
 
+typedef enum Counter { COUNTER_STEP, COUNTER_IMAGE, COUNTER_EPOCH, COUNTER_PROGRESS, COUNTERS } Counter;
+
 typedef struct Clock {
   int64_t step, image;                                     /* rounds done, samples they have seen */
   int64_t steps;                                           /* where the run ends */
   double length, first_data_samples;                       /* of `train for`; of `epoch` */
   enum { UNIT_NONE, UNIT_STEPS, UNIT_IMAGES, UNIT_EPOCHS } unit;
-  int64_t counters[4];                                     /* tensors step, image, epoch, progress; -1: the model does not read it */
+  int64_t counters[COUNTERS];                              /* their tensors; -1: the model does not read it */
 } Clock;
 
 Clock clock_create(const Model *model, const Supply *supply);             /* steps: those of `train for`, or 0 */

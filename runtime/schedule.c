@@ -10,17 +10,18 @@ typedef struct Round { Execution *execution; const Clock *clock; int64_t ordinal
 
 Clock clock_create(const Model *model, const Supply *supply) {
   static const char *const units[] = {[UNIT_NONE] = "", [UNIT_STEPS] = "steps", [UNIT_IMAGES] = "images", [UNIT_EPOCHS] = "epochs"};
-  static const char *const counters[] = {"step", "image", "epoch", "progress"};
+  static const char *const counters[COUNTERS] = {[COUNTER_STEP] = "step", [COUNTER_IMAGE] = "image", [COUNTER_EPOCH] = "epoch", [COUNTER_PROGRESS] = "progress"};
   Clock clock = {.length = model->header->length};
-  for (int k = 0; k < 4; k++) {
+  for (int k = 0; k < 4; k++)
     if (strcmp(model->header->length_unit, units[k]) == 0) clock.unit = k;
+  for (int k = 0; k < COUNTERS; k++) {
     int64_t tensor = model_find_tensor(model, counters[k]);
     clock.counters[k] = tensor >= 0 && model->tensors[tensor].role == ROLE_COUNTER ? tensor : -1;
   }
   if (model->header->first_data >= 0) clock.first_data_samples = (double)supply_sample_count(supply, model->header->first_data);
   double batch = (double)model->header->batch;
   double steps = clock.unit == UNIT_STEPS ? clock.length : clock.unit == UNIT_IMAGES ? clock.length / batch : clock.length * clock.first_data_samples / batch;
-  clock.steps = clock.unit == UNIT_NONE ? 0 : (int64_t)ceil(steps);
+  clock.steps = clock.unit == UNIT_NONE ? 0 : (int64_t)fmin(ceil(steps), LENGTH_LIMIT);
   return clock;
 }
 
@@ -30,8 +31,8 @@ void clock_show(const Clock *clock, Execution *execution) {
   double epoch = clock_epoch(clock),
          done[] = {[UNIT_NONE] = 0, [UNIT_STEPS] = (double)clock->step, [UNIT_IMAGES] = (double)clock->image, [UNIT_EPOCHS] = epoch};
   double progress = clock->unit != UNIT_NONE && clock->length > 0 ? fmin(done[clock->unit] / clock->length, 1) : 0;
-  double values[] = {(double)clock->step, (double)clock->image, epoch, progress};
-  for (int k = 0; k < 4; k++)
+  double values[COUNTERS] = {[COUNTER_STEP] = (double)clock->step, [COUNTER_IMAGE] = (double)clock->image, [COUNTER_EPOCH] = epoch, [COUNTER_PROGRESS] = progress};
+  for (int k = 0; k < COUNTERS; k++)
     if (clock->counters[k] >= 0) execution_set_scalar(execution, clock->counters[k], values[k]);
 }
 
@@ -62,6 +63,9 @@ static bool run_children(Round *round, int64_t child) {
 static bool run_repeat(Round *round, const ScheduleRecord *node) {
   double count;
   if (!node_value(round, node, &count)) return false;
+  if (count < 0 || count > REPEAT_LIMIT)
+    return problem_set(round->problem, "line %lld: the count of `repeat` came out as %g at step %lld; it must be at least 0 and at most %.0f",
+                       (long long)node->line, count, (long long)round->clock->step, REPEAT_LIMIT);
   for (int64_t turn = 0; turn < (int64_t)floor(count); turn++)
     if (!run_children(round, node->first_child)) return false;
   return true;
@@ -70,7 +74,8 @@ static bool run_repeat(Round *round, const ScheduleRecord *node) {
 static bool run_every(Round *round, const ScheduleRecord *node) {
   double period;
   if (!node_value(round, node, &period)) return false;
-  if (period < 1) return problem_set(round->problem, "line %lld: the period of `every` must be at least 1, not %g", (long long)node->line, period);
+  if (period < 1 || period > LENGTH_LIMIT)
+    return problem_set(round->problem, "line %lld: the period of `every` must be at least 1 and at most %.0f, not %g", (long long)node->line, LENGTH_LIMIT, period);
   return round->clock->step % (int64_t)period != 0 || run_children(round, node->first_child);
 }
 

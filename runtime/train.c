@@ -244,6 +244,7 @@ static bool find_length(Training *training, const Json *config, Problem *problem
   const Options *options = &training->trainer->options;
   Clock *clock = &training->session.clock;
   const Json *stored = json_find(config, "steps");
+  int64_t own = clock->steps;
   if (options->has_steps) clock->steps = options->steps;
   else if (stored && stored->kind == JSON_NUMBER && stored->whole) clock->steps = stored->integer;
   else if (clock->unit == UNIT_NONE) {
@@ -251,6 +252,9 @@ static bool find_length(Training *training, const Json *config, Problem *problem
     report_note(training->trainer->program, "the model does not say how long to train: %s steps (--steps N)", text_count(DEFAULT_STEPS).text);
   } else if (clock->unit == UNIT_EPOCHS && clock->first_data_samples <= 0)
     return problem_set(problem, "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N", clock->length);
+  if (clock->unit != UNIT_NONE && own > 0 && clock->steps > own && clock->counters[COUNTER_PROGRESS] >= 0)
+    report_note(training->trainer->program, "`train for %g %s` ends at step %s: from there to step %s `progress` stays 1", clock->length,
+                training->trainer->model.header->length_unit, text_count(own).text, text_count(clock->steps).text);
   return true;
 }
 

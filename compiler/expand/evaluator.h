@@ -61,7 +61,8 @@ struct Value {
 /* ---- what lives in the model ------------------------------------------------------------------------------------------------ */
 
 /* A weight or a state. `current` is what a mention of it means in the evaluation at hand: the tensor's input until `<-` or an update moves it. */
-struct Slot { int tensor; bool is_weight; Node *current; Network *owner; Network *mover; Span span; };       /* mover: the player that updated it last */
+struct Slot { int tensor; bool is_weight, assigned; Node *current; Network *owner; Network *mover; Span span; };       /* mover: the player that updated it last;
+                                                                                                                 assigned: `<-` of `train` moves it */
 
 typedef struct NetworkItem { Slot *slot; Network *network; } NetworkItem;       /* one of the two */
 struct Network {
@@ -155,6 +156,7 @@ struct Evaluator {
   int network_count, network_capacity; Network **networks;
   int setting_count; Setting settings[64];
   int objective_count, objective_capacity; const Syntax **objectives;        /* parallel to model->objectives */
+  Node **objective_values;                                 /* parallel too; NULL where something was reported */
   uint64_t served_objectives;                              /* set of those that an update serves */
   bool checking;                                           /* names are looked at, not mentioned */
   const char **labels; int label_count;                    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
@@ -308,7 +310,8 @@ uint64_t stream_of(Evaluator *e, const char *name, Span span);        /* hash of
 void network_add_slot(Evaluator *e, Network *network, Slot *slot);
 void network_add_network(Evaluator *e, Network *network, Network *part);
 /* Its weights, those of the networks that it calls included, each once. */
-int network_weights(Evaluator *e, Network *network, Slot ***weights);
+int network_weights(Evaluator *e, const Network *network, Slot ***weights);
+int network_states(Evaluator *e, const Network *network, Slot ***states);
 /* Calls each on stand-ins for its parameters, where their types are plain numbers. */
 void networks_meet(Evaluator *e);
 
@@ -341,6 +344,7 @@ Frame frame_top(Evaluator *e, bool training, const char *path);
 /* ---- lints.c: warnings about what is legal and hardly meant ---------------------------------------------------------------------------------------------------- */
 void lint_names(Evaluator *e);
 void lint_training(Evaluator *e);
+void lint_objectives(Evaluator *e);
 void lint_coupling(Evaluator *e, Node *of, Node *by, Span span);
 
 /* Grows an array of the session by one element. */

@@ -4,12 +4,44 @@
 
 #include "compiler/transform/transform.h"
 
+#include <string.h>
+
 void lint_names(Evaluator *e) {
   for (int k = 0; k < e->file.count; k++) {
     const Entry *entry = &e->file.entries[k];
     const Syntax *named = entry->field != NULL ? entry->field : entry->syntax;
     if (entry->mentioned) continue;
     diagnostic_report(e->session, W6008, named->name_span.source != NULL ? named->name_span : named->span, "nothing mentions `%s`", entry->name);
+  }
+}
+
+static bool tensor_moves(const Model *model, const Node *input) {
+  for (int r = 0; r < model->routine_count; r++) {
+    const ModelRoutine *routine = &model->routines[r];
+    if (routine->kind != ROUTINE_UPDATE && routine->kind != ROUTINE_ASSIGN && routine->kind != ROUTINE_EXPRESSION) continue;
+    for (int k = 0; k < routine->effects.count; k++)
+      if (routine->effects.items[k].target == input) return true;
+  }
+  return false;
+}
+
+/* A network whose weights follow another one's by `<-`: its states, which in the other one move, stay as they began unless it is called in training. */
+static void lint_follower(Evaluator *e, const Network *network) {
+  const Model *model = e->model;
+  Slot **states;
+  int count = network_states(e, network, &states);
+  for (int s = 0; s < count; s++) {
+    const ModelTensor *state = &model->tensors[states[s]->tensor];
+    const char *path = strchr(state->name, '.');
+    if (path == NULL || tensor_moves(model, state->input)) continue;
+    for (int t = 0; t < model->tensor_count; t++) {
+      const ModelTensor *other = &model->tensors[t];
+      const char *other_path = strchr(other->name, '.');
+      if (other == state || other->role != ROLE_STATE || other_path == NULL || strcmp(path, other_path) != 0 || !tensor_moves(model, other->input)) continue;
+      Diagnostic *diagnostic = diagnostic_report(e->session, W6014, network->span, "nothing moves `%s`, as `%s` is moved", state->name, other->name);
+      diagnostic_hint(diagnostic, "call it in `train`, behind what moves its weights: a statement `E[%s(…)]` moves its states", network->name);
+      return;
+    }
   }
 }
 
@@ -27,9 +59,10 @@ void lint_training(Evaluator *e) {
       continue;
     }
     Slot **weights;
-    int count = network_weights(e, (Network *)(uintptr_t)network, &weights), moved = 0;
-    for (int w = 0; w < count; w++) moved += weights[w]->mover != NULL;
-    if (count > 0 && moved == 0) diagnostic_report(e->session, W6013, network->span, "none of its %d weights ever moves", count);
+    int count = network_weights(e, network, &weights), updated = 0, assigned = 0;
+    for (int w = 0; w < count; w++) updated += weights[w]->mover != NULL, assigned += weights[w]->assigned;
+    if (count > 0 && updated + assigned == 0) diagnostic_report(e->session, W6013, network->span, "none of its %d weights ever moves", count);
+    if (assigned > 0 && updated == 0) lint_follower(e, network);
   }
 }
 

@@ -184,6 +184,7 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
   }
   lint_names(e);
   lint_training(e);
+  lint_objectives(e);
   if (options->diagnose) diagnoses_make(e);
   model_lists(e);
   return e->error_count > 0 ? NULL : e->model;

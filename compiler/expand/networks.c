@@ -20,22 +20,29 @@ void network_add_network(Evaluator *e, Network *network, Network *part) {
   ARRAY_ADD(e, network->items, network->count, network->capacity, item);
 }
 
-static void add_weights(Evaluator *e, Network *network, Slot ***weights, int *count, int *capacity) {
+static void add_slots(Evaluator *e, const Network *network, bool weights, Slot ***slots, int *count, int *capacity) {
   for (int k = 0; k < network->count; k++) {
     if (network->items[k].network != NULL) {
-      add_weights(e, network->items[k].network, weights, count, capacity);
+      add_slots(e, network->items[k].network, weights, slots, count, capacity);
       continue;
     }
-    bool known = !network->items[k].slot->is_weight;
-    for (int j = 0; j < *count; j++) known |= (*weights)[j] == network->items[k].slot;
-    if (!known) ARRAY_ADD(e, *weights, *count, *capacity, network->items[k].slot);
+    bool known = network->items[k].slot->is_weight != weights;
+    for (int j = 0; j < *count; j++) known |= (*slots)[j] == network->items[k].slot;
+    if (!known) ARRAY_ADD(e, *slots, *count, *capacity, network->items[k].slot);
   }
 }
 
-int network_weights(Evaluator *e, Network *network, Slot ***weights) {
+int network_weights(Evaluator *e, const Network *network, Slot ***weights) {
   int count = 0, capacity = 0;
   *weights = NULL;
-  add_weights(e, network, weights, &count, &capacity);
+  add_slots(e, network, true, weights, &count, &capacity);
+  return count;
+}
+
+int network_states(Evaluator *e, const Network *network, Slot ***states) {
+  int count = 0, capacity = 0;
+  *states = NULL;
+  add_slots(e, network, false, states, &count, &capacity);
   return count;
 }
 

@@ -58,7 +58,7 @@ static bool lists_player(const Syntax *objective, const char *name) {
 void objectives_prepare(Evaluator *e) {
   Model *model = e->model;
   model->objectives = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *model->objectives);
-  Node **values = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *values);
+  Node **values = e->objective_values = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *values);
   for (int k = 0; k < e->objective_count; k++) {
     const Syntax *syntax = e->objectives[k];
     Frame frame = frame_top(e, true, "");

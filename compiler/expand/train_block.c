@@ -84,6 +84,7 @@ static void cut_derivatives(Evaluator *e, int count, Node **before, Span span) {
     Slot *slot = e->slots[k];
     if (slot->current == before[k]) continue;
     slot->current = graph_constant(e->graph, slot->current, span);
+    slot->assigned |= slot->is_weight;
     if (slot->is_weight) slot->current = graph_mark(e->graph, slot->current, span);
   }
 }
@@ -223,8 +224,9 @@ static void loop_statement(Evaluator *e, Frame *frame, Builder *builder, const S
   Value *known;
   if (!deciding_value(e, frame, syntax->loop.count, node, repeat ? "repeat" : "every", &known)) return;
   int64_t whole;
-  if (node->routine < 0 && (!value_is_whole(known, &whole) || whole < (repeat ? 0 : 1))) {
-    evaluator_report(e, repeat ? E3038 : E3039, syntax->loop.count->span, "this is %s", value_text(e, known));
+  if (node->routine < 0 && (!value_is_whole(known, &whole) || whole < (repeat ? 0 : 1) || (repeat && (double)whole > REPEAT_LIMIT))) {
+    Diagnostic *diagnostic = evaluator_report(e, repeat ? E3038 : E3039, syntax->loop.count->span, "this is %s", value_text(e, known));
+    if (known->kind == VALUE_NUMBER && known->number.value > 1) diagnostic_hint(diagnostic, "a whole number up to %.0f", repeat ? REPEAT_LIMIT : LENGTH_LIMIT);
     return;
   }
   ModelSchedule *part = part_run(e, frame, syntax->loop.block);
@@ -389,7 +391,13 @@ bool train_scan(Evaluator *e, const Syntax *train) {
       Diagnostic *diagnostic = evaluator_report(e, E3025, train->train.length->span, "this says `%s`", unit);
       const char *nearest = diagnostic_nearest(unit, units, 3);
       if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-    } else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) model->length_unit = unit;
+    } else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) {
+      model->length_unit = unit;
+      if (!(model->length > 0 && model->length <= LENGTH_LIMIT)) {
+        Diagnostic *diagnostic = evaluator_report(e, E3053, train->train.length->span, "this is %g", model->length);
+        diagnostic_hint(diagnostic, "above 0, and at most %.0f; without a length, `train { … }`, a run lasts as long as its --steps say", LENGTH_LIMIT);
+      }
+    }
   }
   const Syntax *block = train->train.block;
   bool set = false;

@@ -79,7 +79,9 @@ const Scalar *scalar_apply(Graph *graph, Operation op, const Scalar *a, const Sc
 const Scalar *scalar_substitute(Graph *graph, const Scalar *scalar, const Coordinate *by);    /* variables by coordinates */
 /* The same expression with every READ and WITHIN replaced by replace(context, leaf), which sees computed coordinates already replaced. */
 const Scalar *scalar_rebuild(Graph *graph, const Scalar *scalar, const Scalar *(*replace)(void *context, const Scalar *leaf), void *context);
-/* Calls visit once on every distinct READ (and WITHIN) below. */
+/* Calls visit once on every distinct expression below, arguments first, and on the expression itself; scalar_reads on READ and WITHIN only, those of computed
+   coordinates included. */
+void scalar_walk(const Scalar *scalar, void (*visit)(void *context, const Scalar *scalar), void *context);
 void scalar_reads(const Scalar *scalar, void (*visit)(void *context, const Scalar *read), void *context);
 
 /* ---- graph.c: nodes ------------------------------------------------------------------------------------------------------ */

@@ -108,6 +108,12 @@ List scalar_order(int count, const Scalar *const *roots, bool computed) {
   return order;
 }
 
+void scalar_walk(const Scalar *scalar, void (*visit)(void *context, const Scalar *scalar), void *context) {
+  List order = scalar_order(1, &scalar, false);
+  for (int i = 0; i < order.count; i++) visit(context, order.items[i]);
+  list_free(&order);
+}
+
 void scalar_reads(const Scalar *scalar, void (*visit)(void *context, const Scalar *read), void *context) {
   List order = scalar_order(1, &scalar, true);
   for (int i = 0; i < order.count; i++) {

@@ -26,6 +26,10 @@ bool transform_reaches(Graph *graph, Node *on, Node *node);
 /* Does a path from v to e cross a sum over samples? Returns the node that couples, or NULL. */
 Node *transform_couples(Graph *graph, Node *e, Node *v);
 
+/* All numbers that the expression can be lie in here; what is not a number does not count. For warnings. */
+typedef struct Range { double low, high; } Range;
+Range scalar_range(Graph *graph, const Scalar *scalar);
+
 /* For diagnose: every comparison, floor and maximum in the effects replaced by a read of an input that holds its decision at the base point. */
 typedef struct Frozen { EffectList effects; EffectList decisions; } Frozen;    /* decisions: what computes those inputs */
 Frozen transform_freeze(Graph *graph, EffectList effects);

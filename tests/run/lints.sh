@@ -1,0 +1,41 @@
+#!/bin/sh
+# Lints that read objectives: what they say about wrong ones, and that they say nothing about right ones.
+. tests/run/common
+
+# about CODE|nothing D G [END]: the two players' objectives, and what D ends with.
+about() {
+  printf '%s\n' 'data x: [2] from "ring"' 'noise z: [4] ~ normal' 'network G(z: [4]) -> [2] = z |> Linear(16) |> relu |> Linear(2)' \
+    "network D(x: [2]) -> [] = x |> Linear(16) |> leaky_relu(0.2) |> Linear(1) ${4:-} |> scalar" "$2" "$3" \
+    'train { batch = 8; optimize D, G by adam(lr = 1e-3); update D; update G }' >"$work/model.gan"
+  status 0 "$GANC" check "$work/model.gan" || return
+  if [ "$1" = nothing ]; then
+    [ -s "$work/err" ] && fail "a warning without a reason: $2; $3" && cat "$work/err" >&2
+  else
+    says "$work/err" "[$1]" || printf '    %s; %s\n' "$2" "$3" >&2
+  fi
+}
+
+# Both players at one end of a term: a critic, hinges, logits, probabilities.
+about W6015 'D minimizes E[D(G(z))] - E[D(x)]' 'G minimizes E[D(G(z))]'
+about nothing 'D minimizes E[D(G(z))] - E[D(x)]' 'G minimizes -E[D(G(z))]'
+about nothing 'D minimizes E[D(G(z))] - E[D(x)]' 'G maximizes E[D(G(z))]'
+about W6015 'D minimizes E[D(G(z))] - E[D(x)] + 10 * E[gradient_penalty(D, x, G(z))]' 'G minimizes 3 * E[D(G(z))] / 2 + 1e-4 * sum([sumsq(w) for w in G])'
+about W6015 'D maximizes E[D(x)] - E[D(G(z))]' 'G maximizes -E[D(G(z))]'
+about nothing 'D maximizes E[D(x)] - E[D(G(z))]' 'G maximizes E[D(G(z))]'
+about W6015 'D minimizes E[hinge_real(D(x)) + hinge_fake(D(G(z)))]' 'G minimizes E[hinge_fake(D(G(z)))]'
+about nothing 'D minimizes E[hinge_real(D(x)) + hinge_fake(D(G(z)))]' 'G minimizes -E[D(G(z))]'
+about W6015 'D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]' 'G minimizes E[fake_loss(D(G(z)))]'
+about nothing 'D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]' 'G maximizes E[fake_loss(D(G(z)))]'
+about nothing 'D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]' 'G minimizes E[real_loss(D(G(z)))]'
+about W6015 'D maximizes E[log(D(x))] + E[log(1 - D(G(z)))]' 'G maximizes E[log(1 - D(G(z)))]' '|> sigmoid'
+about nothing 'D maximizes E[log(D(x))] + E[log(1 - D(G(z)))]' 'G minimizes E[log(1 - D(G(z)))]' '|> sigmoid'
+about nothing 'D, G minimize E[D(G(z))] - E[D(x)]' ''
+
+# Losses of logits that get a probability: behind a sigmoid, clamped, by the entropy of a target.
+about W6016 'D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]' 'G minimizes E[real_loss(D(G(z)))]' '|> sigmoid'
+about W6016 'D minimizes E[binary_cross_entropy(D(x), 1) + binary_cross_entropy(D(G(z)), 0)]' 'G minimizes E[binary_cross_entropy(D(G(z)), 1)]' '|> sigmoid'
+about W6016 'D minimizes E[softplus(-(tanh(D(x)) + 1) / 2)] + E[D(G(z))^2]' 'G minimizes E[(D(G(z)) - 1)^2]'
+about nothing 'D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]' 'G minimizes E[real_loss(D(G(z)))]' '|> tanh'
+about nothing 'D minimizes E[(D(x) - 1)^2] + E[D(G(z))^2]' 'G minimizes E[(D(G(z)) - 1)^2]' '|> sigmoid'
+
+finish
