@@ -119,7 +119,8 @@ static void print_text(const Session *session, const Measured *measured) {
   print_rows(measured->lines, measured->line_count, NULL, measured);
   printf("\na step: %.3f ms (median of %lld), %.0f images/s; %s needed, %s executed\n", measured->round_milliseconds, (long long)measured->rounds,
          (double)model->header->batch / measured->round_milliseconds * 1e3, text_flops(measured->needed_flops).text, text_flops(measured->executed_flops).text);
-  printf("floor: %.3f ms; time over floor: %.2f\n", floor_milliseconds, measured->round_milliseconds / floor_milliseconds);
+  printf("floor: %.3f ms; time over floor: %s\n", floor_milliseconds,
+         text_known(measured->round_milliseconds / floor_milliseconds, 2, "").text);
 }
 
 static void put_row(JsonWriter *json, const Row *row, const Measured *measured) {

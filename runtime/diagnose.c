@@ -138,9 +138,7 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
 
 static bool check_objective(Check *check, int directions, int *wrong) {
   const Model *model = &check->session->trainer->model;
-  char name[64];
-  objective_name(model, check->diagnosis->objective, name, sizeof name);
-  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", name, model->header->file, (long long)model->objectives[check->diagnosis->objective].line, "weight",
+  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", objective_name(model, check->diagnosis->objective).text, model->header->file, (long long)model->objectives[check->diagnosis->objective].line, "weight",
          "order 1", "order 2");
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
     draw_direction(check, check->pairs[p].weight, check->along);

@@ -100,13 +100,11 @@ static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
 
 /* ---- measuring ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* Samples [count, size] must be finite for there to be distances. indices: the numbers of the rows, or NULL. */
+/* There are no distances to what is not finite. */
 static bool check_finite(const float *rows, int64_t count, int64_t size, const int64_t *indices, const char *what, Problem *problem) {
-  for (int64_t k = 0; k < count * size; k++) {
-    if (isfinite(rows[k])) continue;
-    long long row = (long long)(indices ? indices[k / size] : k / size);
-    return problem_set(problem, "%s: element %lld of sample %lld is %s; there are no distances to that", what, (long long)(k % size), row, number_word(rows[k]));
-  }
+  for (int64_t k = 0; k < count * size; k++)
+    if (!isfinite(rows[k]))
+      return problem_set(problem, "%s: element %lld of sample %lld is %s", what, (long long)(k % size), (long long)indices[k / size], number_word(rows[k]));
   return true;
 }
 
@@ -140,7 +138,7 @@ static bool measure(Evaluated *e, Session *session, Problem *problem) {
   e->directions = options->directions ? (int)options->directions : EVAL_DIRECTIONS;
   e->training_distance = NAN;
   float *samples = session_samples(session, e->output, count, problem), *training_rows = NULL, *held_out_rows = NULL;
-  bool fine = samples && check_finite(samples, count, size, NULL, session->trainer->model.outputs[e->output].name, problem);
+  bool fine = samples && samples_are_finite(session, e->output, samples, count, problem);
   if (fine) held_out_rows = side_rows(&e->held_out, e->data, count, options->seed, problem);
   if (held_out_rows && training) training_rows = side_rows(&e->training, e->data, count, options->seed, problem);
   fine = held_out_rows && (training_rows || !training)

@@ -26,7 +26,8 @@ static bool resolve_fills(Execution *execution, Problem *problem) {
   execution->fill_tensors = system_allocate(fills * sizeof(int64_t));
   execution->fill_buffers = system_allocate(fills * sizeof(void *));
   execution->filled = system_allocate(fills * sizeof(bool));
-  if (!execution->fill_tensors || !execution->fill_buffers || !execution->filled) return problem_out_of_memory(problem, "the table of fills", fills * 16);
+  execution->ran = allocate_zeroed((size_t)model->routine_count + 1, sizeof *execution->ran);
+  if (!execution->fill_tensors || !execution->fill_buffers || !execution->filled || !execution->ran) return problem_out_of_memory(problem, "the table of fills", fills * 16);
   for (int64_t k = 0; k < model->fill_count; k++) {
     execution->fill_tensors[k] = model->fills[k].tensor;
     execution->fill_buffers[k] = tensor_data(execution, model->fills[k].tensor);
@@ -51,6 +52,7 @@ void execution_release(Execution *execution) {
   free(execution->fill_tensors);
   free(execution->fill_buffers);
   free(execution->filled);
+  free(execution->ran);
   free(execution->seconds);
   free(execution->runs);
   *execution = (Execution){0};
@@ -102,7 +104,22 @@ bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Probl
     execution->seconds[s] += seconds_now() - start;
     execution->runs[s]++;
   }
+  execution->ran[r] = true;
   return true;
+}
+
+bool routine_touches(const Model *model, int64_t routine, int64_t tensor) {
+  const RoutineRecord *record = &model->routines[routine];
+  for (int64_t s = record->first_step; s < record->first_step + record->step_count; s++)
+    for (int64_t b = 0; b < model->programs[model->steps[s].program].buffer_count; b++)
+      if (model->bindings[model->steps[s].first_binding + b].tensor == tensor) return true;
+  return false;
+}
+
+bool execution_has(const Execution *execution, int64_t tensor) {
+  for (int64_t r = 0; r < execution->model->routine_count; r++)
+    if (execution->ran[r] && routine_touches(execution->model, r, tensor)) return true;
+  return false;
 }
 
 bool execution_measure(Execution *execution, Problem *problem) {

@@ -73,6 +73,20 @@ bool output_resembles(const Model *model, int64_t output, int64_t tensor) {
       && memcmp(data->shape + 1, sample->shape + 1, (size_t)(sample->rank - 1) * sizeof *data->shape) == 0;
 }
 
+bool samples_are_finite(const Session *session, int64_t output, const float *samples, int64_t count, Problem *problem) {
+  const Model *model = &session->trainer->model;
+  int64_t size = tensor_sample_size(&model->tensors[model->outputs[output].tensor]), bad = 0, first = -1;
+  for (int64_t k = 0; k < count * size; k++) {
+    if (isfinite(samples[k])) continue;
+    if (first < 0) first = k;
+    bad++;
+    k += size - 1 - k % size;                              /* the next sample */
+  }
+  return first < 0
+      || problem_set(problem, "%lld of %lld samples of %s are not finite: element %lld of sample %lld is %s", (long long)bad, (long long)count,
+                     model->outputs[output].name, (long long)(first % size), (long long)(first / size), number_word(samples[first]));
+}
+
 /* Pictures span the range of the data that look like them; else that of the samples. */
 static void find_range(const Model *model, int64_t output, const float *samples, int64_t numbers, double *low, double *high) {
   int64_t data = 0;
@@ -84,9 +98,11 @@ static void find_range(const Model *model, int64_t output, const float *samples,
   }
   *low = INFINITY, *high = -INFINITY;
   for (int64_t k = 0; k < numbers; k++) {
+    if (!isfinite(samples[k])) continue;
     *low = fmin(*low, samples[k]);
     *high = fmax(*high, samples[k]);
   }
+  if (isinf(*low)) *low = 0;                               /* no finite one */
   if (!(*low < *high)) *high = *low + 1;
 }
 

@@ -94,6 +94,7 @@ typedef struct Execution {
   int64_t *fill_tensors;                                   /* of every routine */
   void **fill_buffers;
   bool *filled;                                            /* by the supply; the others are drawn */
+  bool *ran;                                               /* per routine: at least once */
   double *seconds;                                         /* per step, added up; NULL: not measured */
   int64_t *runs;                                           /* per step, with `seconds` */
 } Execution;
@@ -102,6 +103,8 @@ bool execution_create(Execution *execution, const Model *model, const Kernel *ke
 bool execution_measure(Execution *execution, Problem *problem);           /* from here on, from zero */
 void execution_release(Execution *execution);                             /* safe on zeroed ones */
 bool execution_run(Execution *execution, int64_t routine, Evaluation evaluation, Problem *problem);
+bool routine_touches(const Model *model, int64_t routine, int64_t tensor);    /* does a step of it read or write the tensor, which is not of the arena? */
+bool execution_has(const Execution *execution, int64_t tensor);           /* has a routine run that leaves a value there? */
 TensorView execution_view(const Execution *execution, int64_t tensor);
 double execution_scalar(const Execution *execution, int64_t tensor);
 void execution_set_scalar(Execution *execution, int64_t tensor, double value);
@@ -222,6 +225,7 @@ TensorView *session_kept_views(const Session *session, bool optimizer_states, si
 bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, int64_t needed_by, Problem *problem);
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
+bool samples_are_finite(const Session *session, int64_t output, const float *samples, int64_t count, Problem *problem);    /* else: how many are not, and the first */
 bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem);     /* the deterministic ones: a member each */
 bool output_resembles(const Model *model, int64_t output, int64_t tensor);    /* is that tensor data whose samples have the shape of the output's? */
 int64_t trainer_output(const Trainer *trainer, Problem *problem);         /* --output, or the first random one; -1 after a problem */
@@ -241,7 +245,8 @@ Interrupt *interrupt_watch(Problem *problem);                             /* bef
 bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
 void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
 
-void objective_name(const Model *model, int64_t objective, char *name, size_t size);
+typedef struct ObjectiveName { char text[256]; } ObjectiveName;
+ObjectiveName objective_name(const Model *model, int64_t objective);      /* "D", "info.G, Q"; the second of one label and players is "D#2" */
 
 int command_train(Trainer *trainer);
 int command_sample(Trainer *trainer);

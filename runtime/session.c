@@ -202,20 +202,12 @@ TensorView *session_kept_views(const Session *session, bool optimizer_states, si
   return views;
 }
 
-static bool routine_reads(const Model *model, int64_t routine, int64_t tensor) {
-  const RoutineRecord *record = &model->routines[routine];
-  for (int64_t s = record->first_step; s < record->first_step + record->step_count; s++)
-    for (int64_t b = 0; b < model->programs[model->steps[s].program].buffer_count; b++)
-      if (model->bindings[model->steps[s].first_binding + b].tensor == tensor) return true;
-  return false;
-}
-
 /* Every weight and state that the routine reads is there. */
 static bool check_needed(const Session *session, const Checkpoint *checkpoint, int64_t routine, const TensorView *views, size_t count, Problem *problem) {
   const Model *model = &session->trainer->model;
   bool *needed = allocate_zeroed(count + 1, sizeof *needed);
   if (!needed) return problem_out_of_memory(problem, "the list of weights", count);
-  for (size_t k = 0; k < count; k++) needed[k] = routine_reads(model, routine, model_find_tensor(model, views[k].name));
+  for (size_t k = 0; k < count; k++) needed[k] = routine_touches(model, routine, model_find_tensor(model, views[k].name));
   bool fine = checkpoint_require(checkpoint, views, count, needed, model->routines[routine].name, problem);
   free(needed);
   return fine;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_STEPS = 10000, GRID_SAMPLES = 64, OBJECTIVE_LIMIT = 64 };
+enum { DEFAULT_STEPS = 10000, GRID_SAMPLES = 64, SHOWN_OBJECTIVES = 16 };
 
 typedef struct Training {
   Trainer *trainer;
@@ -20,16 +20,13 @@ typedef struct Training {
   Progress progress;
   int64_t first_step, saved_step;                          /* saved_step: of the last checkpoint, -1: none */
   double started, shown;                                   /* seconds: begin of training, last progress line */
-  char names[OBJECTIVE_LIMIT][64];
 } Training;
 
-static int64_t objective_count(const Training *training) {
-  int64_t count = training->trainer->model.objective_count;
-  return count < OBJECTIVE_LIMIT ? count : OBJECTIVE_LIMIT;
-}
-
+/* Its last value; NaN where no update that it belongs to has run since this training started. */
 static double objective_value(const Training *training, int64_t k) {
-  return execution_scalar(&training->session.execution, training->trainer->model.objectives[k].tensor);
+  const Execution *execution = &training->session.execution;
+  int64_t tensor = training->trainer->model.objectives[k].tensor;
+  return execution_has(execution, tensor) ? execution_scalar(execution, tensor) : NAN;
 }
 
 /* ---- what is no number ----------------------------------------------------------------------------------------------------------- */
@@ -59,10 +56,8 @@ static bool check_objectives(const Training *training, Problem *problem) {
     double value = execution_scalar(&training->session.execution, model->objectives[k].tensor);
     if (isfinite(value)) continue;
     Problem found, weights;
-    char name[64];
-    objective_name(model, k, name, sizeof name);
     bool fine = tensors_are_finite(training->views, training->view_count, &weights);
-    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", name, model->header->file, (long long)model->objectives[k].line, number_word(value),
+    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", objective_name(model, k).text, model->header->file, (long long)model->objectives[k].line, number_word(value),
                 fine ? "" : ", and ", fine ? "" : weights.text);
     return set_diverged(training, found.text, problem);
   }
@@ -102,6 +97,7 @@ static bool write_config(Training *training, const Json *config, Problem *proble
 }
 
 static bool write_stats(Training *training, Problem *problem) {
+  const Model *model = &training->trainer->model;
   const Clock *clock = &training->session.clock;
   JsonWriter *writer = json_writer_new(false);
   if (!writer) return problem_out_of_memory(problem, "stats.jsonl", 0);
@@ -111,7 +107,7 @@ static bool write_stats(Training *training, Problem *problem) {
   if (clock->first_data_samples > 0) json_put_number(writer, "epoch", clock_epoch(clock));
   json_put_number(writer, "ms_per_step", progress_median(&training->progress));
   json_open_object(writer, "objectives");
-  for (int64_t k = 0; k < objective_count(training); k++) json_put_number(writer, training->names[k], objective_value(training, k));
+  for (int64_t k = 0; k < model->objective_count; k++) json_put_number(writer, objective_name(model, k).text, objective_value(training, k));
   json_close(writer);
   json_open_object(writer, "outputs");
   bool fine = session_log_outputs(&training->session, writer, problem);
@@ -131,6 +127,13 @@ static bool write_samples(Training *training, Problem *problem) {
     bool picture = picture_possible(tensor->rank - 1, tensor->shape + 1);
     int64_t count = picture && tensor->rank - 1 == 1 ? 16 * GRID_SAMPLES : GRID_SAMPLES;    /* points of the plane: a cloud shows more than a grid */
     float *samples = session_samples(&training->session, k, count, problem);
+    Problem found;
+    bool broken = samples && !samples_are_finite(&training->session, k, samples, count, &found);
+    if (broken && !check_weights(training, problem)) {     /* that is why, and the end of this run */
+      free(samples);
+      return false;
+    }
+    if (broken) report_note(training->trainer->program, "step %lld: %s", (long long)training->session.clock.step, found.text);
     char *path = samples ? run_folder_sample_path(training->folder, model->outputs[k].name, training->session.clock.step, picture ? "png" : "npy", problem)
                          : NULL;
     bool fine = path && output_write(model, k, samples, count, path, problem);
@@ -161,10 +164,19 @@ static bool write_checkpoint(Training *training, Problem *problem) {
 static void show_progress(Training *training, bool must) {
   double now = seconds_now(), patience = training->progress.width > 0 ? 0.1 : 10;
   if (!must && now - training->shown < patience) return;
-  ProgressValue values[OBJECTIVE_LIMIT];
+  const Model *model = &training->trainer->model;
+  ObjectiveName names[SHOWN_OBJECTIVES];
+  ProgressValue values[SHOWN_OBJECTIVES];
   char line[1024];
-  for (int64_t k = 0; k < objective_count(training); k++) values[k] = (ProgressValue){training->names[k], objective_value(training, k)};
-  progress_format(&training->progress, values, (size_t)objective_count(training), line, sizeof line);
+  size_t count = 0;
+  for (int64_t k = 0; k < model->objective_count && count < SHOWN_OBJECTIVES; k++) {
+    double value = objective_value(training, k);
+    if (!isfinite(value)) continue;                        /* it has none yet */
+    names[count] = objective_name(model, k);
+    values[count] = (ProgressValue){names[count].text, value};
+    count++;
+  }
+  progress_format(&training->progress, values, count, line, sizeof line);
   fputs(line, stderr);
   if (must && training->progress.width > 0) fputc('\n', stderr);
   training->shown = now;
@@ -314,7 +326,6 @@ static void training_end(Training *training) {
 int command_train(Trainer *trainer) {
   Problem problem;
   Training training = {.trainer = trainer, .saved_step = -1};
-  for (int64_t k = 0; k < objective_count(&training); k++) objective_name(&trainer->model, k, training.names[k], sizeof training.names[k]);
   training.interrupt = interrupt_watch(&problem);
   bool fine = training.interrupt && prepare(&training, &problem);
   if (fine && trainer->options.dry_run) show_dry_run(&training);

@@ -57,6 +57,33 @@ if status 0 "$GANC" build "$work/spoilt.gan" -o "$work/spoilt"; then
   [ -z "$(ls "$work/spoilt-1/checkpoints")" ] || fail 'weights that are no numbers were kept'
 fi
 
+# What was not computed yet is null in stats.jsonl, not 0, nor is what is no number; every objective has a name of its own, so that every line is read again.
+cat >"$work/stats.gan" <<'END'
+data x: [2] from "ring"
+network D(x: [2]) -> [] = x |> Linear(1) |> scalar
+D minimizes E[D(x)^2]
+D minimizes E[D(x)^4]
+late: D minimizes 2 + E[D(x)^2]
+train { batch = 64; optimize D by sgd(lr = 0.1); update D; if step >= 2 { update D by late } }
+output never = log(-1 - norm(D))
+output spread = log(x - 100)
+END
+if status 0 "$GANC" build "$work/stats.gan" -o "$work/stats"; then
+  status 0 "$work/stats" train --steps 5 --log-every 1 --sample-every 0 --run "$work/stats-1"
+  log="$work/stats-1/stats.jsonl"
+  [ "$(grep -c '"D": [0-9.e-]*, "D#2": [0-9.e-]*, "late.D": ' "$log")" = 5 ] || fail "objectives are not told apart: $(cat "$log")"
+  [ "$(grep -n '"late.D": null' "$log" | cut -d : -f 1 | tr '\n' ' ')" = '1 2 ' ] || fail "an objective without a value: $(cat "$log")"
+  [ "$(grep -c '"never": null' "$log")" = 5 ] || fail "not a number is no JSON: $(cat "$log")"
+  says "$work/err" 'step 5/5'
+  status 0 "$work/stats" sample --run "$work/stats-1" -o "$work/stats.png"
+  says "$work/err" '64 of 64 samples of spread are not finite: element 0 of sample 0 is not a number'
+  rm "$work/stats-1/checkpoints/"*
+  status 0 "$work/stats" train --steps 3 --log-every 1 --sample-every 0 --run "$work/stats-2"
+  cp "$work/stats-2/checkpoints/"* "$work/stats-1/checkpoints"
+  status 0 "$work/stats" train --steps 4 --log-every 1 --sample-every 0 --resume --run "$work/stats-1"
+  [ "$(wc -l <"$log")" = 4 ] || fail "lines beyond the step that was resumed at stay: $(cat "$log")"
+fi
+
 # A broken compiler cannot reach this: at least seven of the eight modes of the ring, four samples in five within three deviations of one.
 if [ "$SANITIZE" = 0 ]; then
   status 0 "$work/ring" train --seed 1 --run "$work/learned"

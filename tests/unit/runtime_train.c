@@ -451,6 +451,31 @@ START_TEST(test_outputs_need_their_weights) {
   ck_assert_double_eq(stored("b", "D.w", 0), 0);
 } END_TEST
 
+static Kernel broken_kernels[P_PROGRAMS];
+static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace) {
+  kernel_fakes(call, chunk, workspace);
+  if (chunk == 2) ((float *)call->buffers[3])[LINE_BATCH + 35] = NAN, ((float *)call->buffers[3])[36] = INFINITY;
+}
+
+/* Finite weights do not make finite samples: the picture is of those that are, and says so. */
+START_TEST(test_samples_that_are_not_finite_are_told) {
+  memcpy(broken_kernels, line_kernels, sizeof broken_kernels);
+  broken_kernels[P_FAKES] = kernel_broken_fakes;
+  const char *says = "2 of 64 samples of fakes are not finite: element 1 of sample 35 is not a number";
+  expect(run_model(line_tables, broken_kernels, "train --data p=line.npy --steps 5 --run a"), 0, "step 5: 32 of 1024 samples of fakes are not finite");
+  expect(run_model(line_tables, broken_kernels, "sample --run a -o x.png"), 0, says);
+  expect(run_model(line_tables, broken_kernels, "sample --run a -o x.npy"), 0, says);
+  expect(run("sample --run a -o y.npy"), 0, "y.npy: 64 samples of fakes, by a/checkpoints/step-000005.safetensors");
+} END_TEST
+
+/* The samples show it before a checkpoint is due: the weights are to blame, and the run ends. */
+START_TEST(test_samples_of_spoilt_weights_end_the_run) {
+  memcpy(broken_kernels, spoiling(), sizeof broken_kernels);
+  broken_kernels[P_FAKES] = kernel_broken_fakes;
+  expect(run_model(line_tables, broken_kernels, "train --data p=line.npy --steps 20 --run a --sample-every 10 --checkpoint-every 0"), 1, "count is infinite at step 10");
+  ck_assert(!file_exists("a/samples/fakes-000010.png"));
+} END_TEST
+
 static ModelTables *edited_tables(void) {
   ModelTables *tables = line_tables();
   tables->Model[0].source_hash = "4567";
@@ -540,6 +565,8 @@ int main(void) {
   tcase_add_test(tests, test_spoilt_initial_values_are_named_before_a_run_begins);
   tcase_add_test(tests, test_spoilt_weights_are_refused_by_every_command);
   tcase_add_test(tests, test_outputs_need_their_weights);
+  tcase_add_test(tests, test_samples_that_are_not_finite_are_told);
+  tcase_add_test(tests, test_samples_of_spoilt_weights_end_the_run);
   tcase_add_test(tests, test_a_changed_model_is_told);
   tcase_add_test(tests, test_foreign_processors_are_told);
   tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 2);
