@@ -339,7 +339,7 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
 /* ---- instances ----------------------------------------------------------------------------------------------------------------------------------- */
 
 static const char *arguments_key(Evaluator *e, const char *kind, const char *path, const CallArguments *arguments, const Context *context) {
-  const char *key = session_format(e->session, "%s %s %d%s(", kind, path, context->training, context->fresh);
+  const char *key = session_format(e->session, "%s %s %d(", kind, path, context->training);
   for (int k = 0; k < arguments->count; k++) key = session_format(e->session, "%s%s,", key, value_key(e, arguments->values[k]));
   for (int k = 0; k < arguments->named_count; k++) key = session_format(e->session, "%s%s=%s,", key, arguments->names[k], value_key(e, arguments->named[k]));
   return key;
@@ -373,7 +373,7 @@ static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, 
     if (arguments.values[k]->kind == VALUE_ERROR) return arguments.values[k];
   }
   const char *key = arguments_key(e, kind, context.path, &arguments, &context), *call = context.call;
-  Value *value = memory_find(e, key, numbered ? NULL : call);
+  Value *value = memory_find(e, key, numbered ? NULL : call, context.fresh);
   if (value != NULL) return value;
   context.call = call_name(e, &context, numbered);
   Record record = {0};
@@ -381,7 +381,7 @@ static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, 
   value = recipe_run(e, recipe, context, &arguments);
   if (value->kind == VALUE_TENSOR) value = value_stored(e, value, given->span);
   record_close(e, &record);
-  memory_add(e, key, &record, call, value);
+  memory_add(e, key, &record, call, context.fresh, value);
   return value;
 }
 

@@ -95,28 +95,36 @@ void record_slot(Evaluator *e, Slot *slot, bool moved) {
   }
 }
 
-Value *memory_find(Evaluator *e, const char *key, const char *call) {
+void record_draw(Evaluator *e, bool own) {
+  for (Record *record = e->record; record != NULL; record = record->outer) record->noisy |= own, record->drawn = true;
+}
+
+static bool memory_is_valid(const Memory *memory, const char *call, const char *fresh) {
+  const Record *record = memory->record;
+  if (record->noisy && call != NULL && strcmp(call, memory->call) != 0) return false;
+  if (record->drawn && fresh != NULL && strcmp(fresh, memory->fresh) != 0) return false;
+  for (int k = 0; k < record->count; k++)
+    if (!record->readings[k].moved && record->readings[k].slot->current != record->readings[k].node) return false;
+  return true;
+}
+
+Value *memory_find(Evaluator *e, const char *key, const char *call, const char *fresh) {
   for (const Memory *memory = e->evaluation->memories; memory != NULL; memory = memory->next) {
-    if (strcmp(memory->key, key) != 0) continue;
-    bool valid = !memory->record->noisy || call == NULL || strcmp(call, memory->call) == 0;
-    for (int k = 0; k < memory->record->count && valid; k++) {
-      const Reading *reading = &memory->record->readings[k];
-      valid = (reading->moved && !MUTANT(calls_twice)) || reading->slot->current == reading->node;
-    }
-    if (!valid) continue;
-    for (int k = 0; k < memory->record->count; k++) record_slot(e, memory->record->readings[k].slot, memory->record->readings[k].moved);      /* whoever calls has, too */
-    for (Record *record = e->record; record != NULL && memory->record->noisy; record = record->outer) record->noisy = true;
+    if (strcmp(memory->key, key) != 0 || !memory_is_valid(memory, call, fresh)) continue;
+    const Record *record = memory->record;                 /* whoever calls has read and drawn this, too */
+    for (int k = 0; k < record->count; k++) record_slot(e, record->readings[k].slot, record->readings[k].moved);
+    if (record->drawn) record_draw(e, record->noisy);
     return memory->value;
   }
   return NULL;
 }
 
-void memory_add(Evaluator *e, const char *key, Record *record, const char *call, Value *value) {
+void memory_add(Evaluator *e, const char *key, Record *record, const char *call, const char *fresh, Value *value) {
   Memory *memory = session_allocate(e->session, sizeof *memory);
   Record *kept = session_allocate(e->session, sizeof *kept);
   *kept = *record;
   kept->outer = NULL;
-  *memory = (Memory){key, kept, call, value, e->evaluation->memories};
+  *memory = (Memory){key, kept, call, fresh, value, e->evaluation->memories};
   e->evaluation->memories = memory;
 }
 

@@ -105,10 +105,11 @@ struct Frame {
   bool in_train;
 };
 
-/* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none. */
+/* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none.
+   noisy: it has noise of its own; drawn: it mentions data or noise, its own or the file's. */
 typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
-typedef struct Record { int count, capacity; Reading *readings; bool noisy; struct Record *outer; } Record;
-typedef struct Memory { const char *key; Record *record; const char *call; Value *value; struct Memory *next; } Memory;
+typedef struct Record { int count, capacity; Reading *readings; bool noisy, drawn; struct Record *outer; } Record;
+typedef struct Memory { const char *key; Record *record; const char *call, *fresh; Value *value; struct Memory *next; } Memory;
 
 /* One evaluation: one routine in the making. */
 typedef struct Evaluation {
@@ -326,8 +327,10 @@ void evaluation_fill(Evaluator *e, int tensor);
 void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);
 void record_slot(Evaluator *e, Slot *slot, bool moved);              /* the calls in progress read it, or move it */
-Value *memory_find(Evaluator *e, const char *key, const char *call);
-void memory_add(Evaluator *e, const char *key, Record *record, const char *call, Value *value);
+void record_draw(Evaluator *e, bool own);                            /* the calls in progress draw: noise of their own, or what the file draws */
+/* The value of an equal call. What has noise of its own is equal only in the same `call`, what is drawn only in the same `fresh`; NULL: in any. */
+Value *memory_find(Evaluator *e, const char *key, const char *call, const char *fresh);
+void memory_add(Evaluator *e, const char *key, Record *record, const char *call, const char *fresh, Value *value);
 const char *value_key(Evaluator *e, const Value *value);
 
 /* ---- objectives.c, train_block.c, diagnosis.c -------------------------------------------------------------------------------------------------------------- */

@@ -221,7 +221,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   double literal;
   if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME && literal_number(syntax->assign.value, &literal)) return setting_of(e, entry, literal);
   const char *key = session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh);
-  Value *value = memory_find(e, key, "");
+  Value *value = memory_find(e, key, NULL, NULL);
   if (value != NULL) return value;
   entry->state = ENTRY_BUSY;
   Record record = {0};
@@ -244,7 +244,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   record_close(e, &record);
   entry->state = ENTRY_NEW;
   if (value->kind == VALUE_INSTANCE || value->kind == VALUE_ERROR) entry->value = value, entry->state = ENTRY_DONE;
-  else memory_add(e, key, &record, "", value);
+  else memory_add(e, key, &record, "", "", value);
   return value;
 }
 

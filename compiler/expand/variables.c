@@ -83,8 +83,7 @@ static Node *draw_node(Evaluator *e, Sampling *sampling, Distribution distributi
   if (rank < 0) return NULL;
   const char *name = sampling->draws++ == 0 ? sampling->name : session_format(e->session, "%s.%d", sampling->name, sampling->draws);
   uint64_t stream = stream_of(e, name, sampling->span);
-  if (batch) e->evaluation->counted = true;
-  for (Record *record = e->record; record != NULL && sampling->kind == SAMPLE_LAYER; record = record->outer) record->noisy = true;
+  if (batch) e->evaluation->counted = true, record_draw(e, sampling->kind == SAMPLE_LAYER);
   return graph_random(e->graph, stream, 0, distribution, name, rank, shape, batch, model_span(e, sampling->span));
 }
 
@@ -211,7 +210,7 @@ Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise) {
 Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
   const char *name = session_format(e->session, "%s%s", noise->noise.field->field.name, frame->context.fresh);
   const char *key = session_format(e->session, "noise %s", name);
-  Value *value = memory_find(e, key, "");
+  Value *value = memory_find(e, key, NULL, NULL);
   if (value != NULL) return value;
   Record record = {0};
   record_open(e, &record);
@@ -221,14 +220,14 @@ Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
   value = noise_value(e, &top, noise, SAMPLE_FILE, name, 0);
   e->indices = indices;
   record_close(e, &record);
-  record.noisy = false;                                    /* one draw serves the whole evaluation */
-  if (value->kind != VALUE_ERROR) memory_add(e, key, &record, "", value);
+  if (value->kind != VALUE_ERROR) memory_add(e, key, &record, "", "", value);
   return value;
 }
 
 Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *field) {
   const char *base = field->field.name;
   const char *name = session_format(e->session, "%s%s", base, frame->context.fresh);
+  record_draw(e, false);
   Frame top = frame_top(e, true, "");
   int rank, classes;
   int64_t own[OWN_LIMIT], shape[RANK_LIMIT] = {e->evaluation->batch};
