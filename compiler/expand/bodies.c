@@ -79,9 +79,7 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
   for (int k = 0; k < items->count; k++) {
     const Syntax *item = items->items[k];
     if (k == spread) {
-      Value *rest = value_list(e, 0, NULL);
-      rest->list.count = tensor->tensor.rank - fixed;
-      rest->list.items = session_allocate(e->session, (size_t)(rest->list.count + 1) * sizeof(Value *));
+      Value *rest = value_list(e, tensor->tensor.rank - fixed, NULL);
       for (int d = 0; d < rest->list.count; d++) rest->list.items[d] = value_number(e, (double)tensor->tensor.shape[k + d]);
       if (item->operand->kind == SYNTAX_NAME && frame_find(frame, item->operand->name) == NULL) frame_define(e, frame, item->operand->name, rest);
       else {
@@ -227,13 +225,18 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
 
 /* ---- loops -------------------------------------------------------------------------------------------------------------------------------------- */
 
+static const char *turn_label(Evaluator *e, const Value *item);
+
+/* In halves: a list may be long. */
+static const char *items_label(Evaluator *e, int count, Value *const *items) {
+  if (count < 2) return count == 0 ? "" : turn_label(e, items[0]);
+  return session_format(e->session, "%s,%s", items_label(e, count / 2, items), items_label(e, count - count / 2, items + count / 2));
+}
+
 static const char *turn_label(Evaluator *e, const Value *item) {
   if (item->kind == VALUE_NUMBER) return session_format(e->session, "%.15g", item->number.value);
   if (item->kind == VALUE_STRING) return item->string;
-  if (item->kind != VALUE_LIST) return "item";
-  const char *text = "";
-  for (int k = 0; k < item->list.count; k++) text = session_format(e->session, "%s%s%s", text, k == 0 ? "" : ",", turn_label(e, item->list.items[k]));
-  return session_format(e->session, "(%s)", text);
+  return item->kind != VALUE_LIST ? "item" : session_format(e->session, "(%s)", items_label(e, item->list.count, item->list.items));
 }
 
 bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *, Frame *, void *), void *context) {
@@ -269,7 +272,7 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
     for (int j = 0; j < k && !ascending; j++) times += seen[j] == seen[k];
     frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, seen[k]) : session_format(e->session, "%s[%s, %d]", outer, seen[k], times);
     int errors = e->error_count;
-    if (work_goes_on(e, 1, binding->span)) {
+    if (work_goes_on(e, 1 + k / TURN_WORK, binding->span)) {
       destructure(e, frame, binding->binary.left, list->list.items[k]);
       run(e, frame, context);
     }

@@ -144,9 +144,7 @@ static Value *run_fill(Evaluator *e, Frame *frame, const Builtin *self, const Ar
 }
 
 static Value *shape_value(Evaluator *e, const Value *tensor) {
-  Value *list = value_list(e, 0, NULL);
-  list->list.count = tensor->tensor.rank;
-  list->list.items = session_allocate(e->session, (size_t)(tensor->tensor.rank + 1) * sizeof(Value *));
+  Value *list = value_list(e, tensor->tensor.rank, NULL);
   for (int d = 0; d < tensor->tensor.rank; d++) list->list.items[d] = value_number(e, (double)tensor->tensor.shape[d]);
   return list;
 }

@@ -128,10 +128,10 @@ void memory_add(Evaluator *e, const char *key, Record *record, const char *call,
   e->evaluation->memories = memory;
 }
 
+/* In halves: a list may be long. */
 static const char *items_key(Evaluator *e, int count, Value *const *items) {
-  const char *text = "[";
-  for (int k = 0; k < count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, items[k]));
-  return session_format(e->session, "%s]", text);
+  if (count < 2) return count == 0 ? "" : value_key(e, items[0]);
+  return session_format(e->session, "%s %s", items_key(e, count / 2, items), items_key(e, count - count / 2, items + count / 2));
 }
 
 /* Equal elements are equal values only where their indices run equally far. */
@@ -144,10 +144,11 @@ static const char *tensor_key(Evaluator *e, const Value *tensor) {
 
 const char *value_key(Evaluator *e, const Value *value) {
   switch (value->kind) {
-  case VALUE_NUMBER: return session_format(e->session, "n%.17g", value->number.value);
-  case VALUE_STRING: return session_format(e->session, "s%s", value->string);
+  case VALUE_NUMBER:                                       /* --set may part what is equal now */
+    return session_format(e->session, "%c%.17g@%d", value->number.truth ? 't' : 'n', value->number.value, value->number.runtime == NULL ? -1 : value->number.runtime->id);
+  case VALUE_STRING: return session_format(e->session, "s%zu:%s", strlen(value->string), value->string);
   case VALUE_TENSOR: return tensor_key(e, value);
-  case VALUE_LIST: return items_key(e, value->list.count, value->list.items);
+  case VALUE_LIST: return session_format(e->session, "[%s]", items_key(e, value->list.count, value->list.items));
   case VALUE_RECORD: {
     const char *text = "{";
     for (int k = 0; k < value->record.count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, value->record.items[k].value));
@@ -157,7 +158,7 @@ const char *value_key(Evaluator *e, const Value *value) {
   case VALUE_RECIPE: {
     const Recipe *recipe = value->recipe;
     const char *text = session_format(e->session, "r%p(", recipe->definition != NULL ? (const void *)recipe->definition->syntax : (const void *)recipe->builtin);
-    for (int k = 0; k < recipe->count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, recipe->settings[k].value));
+    for (int k = 0; k < recipe->count; k++) text = session_format(e->session, "%s%s=%s ", text, recipe->settings[k].name, value_key(e, recipe->settings[k].value));
     return session_format(e->session, "%s)", text);
   }
   case VALUE_FUNCTION: return session_format(e->session, "f%p", (const void *)value->function->syntax);

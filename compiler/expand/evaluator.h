@@ -13,8 +13,10 @@ enum {
   INDEX_LIMIT = BOX_LIMIT - INDEX_VARIABLE,
   DEPTH_LIMIT = 400,                                       /* calls within calls */
   NESTING_LIMIT = 8000,                                    /* expressions within expressions, those of all calls in progress: what the stack bears */
-  WORK_LIMIT = 1 << 20,                                    /* expressions and turns of loops, all in all */
+  WORK_LIMIT = 1 << 20,                                    /* expressions, turns of loops and elements of lists, all in all */
+  TURN_WORK = 4096,                                        /* labels of earlier turns that a turn is compared with count as one expression */
   UPDATE_WORK = 256,                                       /* an update counts as so many */
+  STACK_LIMIT = 4096,                                      /* elements of a list that becomes a tensor, and of a tensor that becomes a list */
   TURN_LIMIT = 1 << 16                                     /* elements of a list that a range becomes */
 };
 
@@ -180,7 +182,7 @@ const char *value_text(Evaluator *e, const Value *value);            /* "[256, 8
 Value *value_number(Evaluator *e, double number);
 Value *value_truth(Evaluator *e, bool truth);
 Value *value_string(Evaluator *e, const char *text);
-Value *value_list(Evaluator *e, int count, Value **items);
+Value *value_list(Evaluator *e, int count, Value **items);           /* a copy of the items, or room for them (NULL); counts as so much work */
 Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, const Scalar *element);
 Value *value_kind(Evaluator *e, ValueKind kind);
 /* The value of a node whose axes are (the batch, if node->batch,) the given index variables in ascending order, then own axes. */

@@ -257,7 +257,7 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
     bool spreads = spread->kind == VALUE_LIST || spread->kind == VALUE_RECORD || spread->kind == VALUE_NETWORK || spread->kind == VALUE_RANGE || spread->kind == VALUE_TENSOR;
     if (!spreads) evaluator_report(e, E2058, item->span, "this is %s", value_text(e, spread));
     Value *list = spreads ? value_as_list(e, spread, item->operand->span) : NULL;
-    if (list == NULL) return value_error(e);
+    if (list == NULL || !work_goes_on(e, list->list.count, item->span)) return value_error(e);
     for (int j = 0; j < list->list.count; j++) ARRAY_ADD(e, items, count, capacity, list->list.items[j]);
   }
   return value_list(e, count, items);
@@ -426,8 +426,8 @@ static const EvaluateKind evaluate_kind[] = {
 bool work_goes_on(Evaluator *e, int amount, Span span) {
   e->work += e->exhausted ? 0 : amount;
   if (e->exhausted || e->work <= WORK_LIMIT) return !e->exhausted;
-  Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d expressions by the time this is evaluated", WORK_LIMIT);
-  diagnostic_hint(diagnostic, "is a loop too long, or does something call itself twice?");
+  Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d expressions and elements of lists by the time this is evaluated", WORK_LIMIT);
+  diagnostic_hint(diagnostic, "is a loop or a list too long, or does something call itself twice?");
   e->exhausted = true;
   return false;
 }

@@ -138,8 +138,8 @@ static Value *step_of(Evaluator *e, const Recipe *recipe, Movement *movement, Va
 static Value *player_gradients(Evaluator *e, Network *player, int count, const Movement *movements) {
   Slot **weights;
   int weight_count = network_weights(e, player, &weights);
-  Value *all = value_list(e, 0, NULL);
-  all->list.items = session_allocate(e->session, (size_t)(weight_count + 1) * sizeof(Value *));
+  Value *all = value_list(e, weight_count, NULL);
+  all->list.count = 0;
   for (int w = 0; w < weight_count; w++)
     for (int j = 0; j < count; j++)
       if (movements[j].slot == weights[w]) all->list.items[all->list.count++] = movements[j].gradient;

@@ -33,7 +33,8 @@ Value *value_list(Evaluator *e, int count, Value **items) {
   Value *value = value_kind(e, VALUE_LIST);
   value->list.count = count;
   value->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof *items);
-  if (count > 0) memcpy(value->list.items, items, (size_t)count * sizeof *items);
+  if (count > 0 && items != NULL) memcpy(value->list.items, items, (size_t)count * sizeof *items);
+  e->work += e->exhausted ? 0 : count;                     /* the next expression says so if that was too much */
   return value;
 }
 
@@ -245,36 +246,45 @@ static const struct { ValueKind kind; DiagnosticCode code; const char *hint; } n
   {VALUE_RANGE, E2020, "a range bounds an index, a loop or a slice"},
 };
 
+/* elements[from] … elements[to - 1] by the first own axis: choices in halves, for a list may be long. */
+static const Scalar *choose_element(Evaluator *e, const Scalar **elements, int from, int to) {
+  if (to - from == 1) return elements[from];
+  int middle = from + (to - from) / 2;
+  const Scalar *low = choose_element(e, elements, from, middle), *high = choose_element(e, elements, middle, to);
+  const Scalar *index = scalar_index(e->graph, OWN_VARIABLE), *place = scalar_constant(e->graph, middle);
+  return scalar_apply(e->graph, OP_SELECT, scalar_apply(e->graph, OP_LESS, index, place, NULL), low, high);
+}
+
 static Value *stack_list(Evaluator *e, Value *list, Span span) {
   int count = list->list.count;
-  if (count == 0) {
-    evaluator_report(e, E2017, span, "this list is empty");
+  if (count == 0 || count > STACK_LIMIT) {
+    Diagnostic *diagnostic = evaluator_report(e, count == 0 ? E2017 : E2061, span, count == 0 ? "this list is empty" : "this list of %d values stands for an array", count);
+    if (count > 0) diagnostic_hint(diagnostic, "each is a choice; at most %d, or write the values with an index: `y[i < n] = …`", STACK_LIMIT);
     return value_error(e);
   }
+  const Scalar **elements = session_allocate(e->session, (size_t)count * sizeof *elements);
   Value *first = NULL;
-  const Scalar *element = NULL;
-  bool random = false;
-  for (int k = count - 1; k >= 0; k--) {
+  bool random = false, truth = true;
+  for (int k = 0; k < count; k++) {
     Value *item = value_as_tensor(e, list->list.items[k], span);
     if (item->kind == VALUE_ERROR) return item;
     if (first == NULL) first = item;
     if (item->tensor.rank != first->tensor.rank || memcmp(item->tensor.shape, first->tensor.shape, sizeof(int64_t) * (size_t)item->tensor.rank) != 0) {
-      evaluator_report(e, E2018, span, "%s and %s", value_text(e, item), value_text(e, first));
+      evaluator_report(e, E2018, span, "%s and %s", value_text(e, first), value_text(e, item));
       return value_error(e);
     }
     if (item->tensor.rank + 1 > OWN_LIMIT) {
       evaluator_report(e, E2060, span, "more than %d axes", OWN_LIMIT);
       return value_error(e);
     }
-    random |= item->tensor.random;
-    const Scalar *here = element_shift(e, item->tensor.element, item->tensor.rank, 1);
-    const Scalar *index = scalar_index(e->graph, OWN_VARIABLE), *place = scalar_constant(e->graph, k);
-    const Scalar *is_here = scalar_apply(e->graph, OP_EQUAL, index, place, NULL);
-    element = element == NULL ? here : scalar_apply(e->graph, OP_SELECT, is_here, here, element);
+    random |= item->tensor.random, truth &= item->tensor.truth;
+    elements[k] = element_shift(e, item->tensor.element, item->tensor.rank, 1);
   }
   int64_t shape[OWN_LIMIT] = {count};
   for (int d = 0; d < first->tensor.rank; d++) shape[d + 1] = first->tensor.shape[d];
-  return value_tensor(e, first->tensor.rank + 1, shape, random, element);
+  Value *tensor = value_tensor(e, first->tensor.rank + 1, shape, random, choose_element(e, elements, 0, count));
+  tensor->tensor.truth = truth;
+  return tensor;
 }
 
 Value *value_as_tensor(Evaluator *e, Value *value, Span span) {
@@ -305,9 +315,7 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
   case VALUE_NETWORK: {
     Slot **weights;
     int count = network_weights(e, value->network, &weights);
-    Value *list = value_list(e, 0, NULL);
-    list->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof(Value *));
-    list->list.count = count;
+    Value *list = value_list(e, count, NULL);
     for (int k = 0; k < count; k++) {
       list->list.items[k] = value_kind(e, VALUE_SLOT);
       list->list.items[k]->slot = weights[k];
@@ -315,9 +323,7 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
     return list;
   }
   case VALUE_RECORD: {
-    Value *list = value_list(e, 0, NULL);
-    list->list.items = session_allocate(e->session, (size_t)(value->record.count + 1) * sizeof(Value *));
-    list->list.count = value->record.count;
+    Value *list = value_list(e, value->record.count, NULL);
     for (int k = 0; k < value->record.count; k++) list->list.items[k] = value->record.items[k].value;
     return list;
   }
@@ -328,18 +334,14 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
       return NULL;
     }
     int count = value->range.high < value->range.low ? 0 : (int)(value->range.high - value->range.low) + 1;
-    Value *list = value_list(e, 0, NULL);
-    list->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof(Value *));
-    list->list.count = count;
+    Value *list = value_list(e, count, NULL);
     for (int k = 0; k < count; k++) list->list.items[k] = value_number(e, value->range.low + k);
     return list;
   }
   case VALUE_TENSOR: {
-    if (value->tensor.rank == 0 || value->tensor.shape[0] > 4096) break;
+    if (value->tensor.rank == 0 || value->tensor.shape[0] > STACK_LIMIT) break;
     int count = (int)value->tensor.shape[0];
-    Value *list = value_list(e, 0, NULL);
-    list->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof(Value *));
-    list->list.count = count;
+    Value *list = value_list(e, count, NULL);
     for (int k = 0; k < count; k++) {
       Value *at = value_number(e, k);
       list->list.items[k] = value_subscript(e, value, 1, &at, NULL, span);

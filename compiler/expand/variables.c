@@ -133,9 +133,7 @@ static Value *draw_from(Evaluator *e, Frame *frame, const Syntax *distribution, 
     diagnostic_hint(diagnostic, "a distribution is a function from a shape to values: `normal`, `uniform(-1, 1)`, `he`");
     return value_error(e);
   }
-  Value *shape = value_list(e, 0, NULL);
-  shape->list.count = sampling->rank;
-  shape->list.items = session_allocate(e->session, (size_t)(sampling->rank + 1) * sizeof(Value *));
+  Value *shape = value_list(e, sampling->rank, NULL);
   for (int d = 0; d < sampling->rank; d++) shape->list.items[d] = value_number(e, (double)sampling->shape[d]);
   Span span = distribution->span;
   CallArguments arguments = {.count = 1, .values = &shape, .spans = &span, .span = span};

@@ -87,6 +87,19 @@ START_TEST(equal_calls) {
 }
 END_TEST
 
+/* What only --set will part is two calls already. */
+START_TEST(calls_with_settings) {
+  World world = world_of(
+      "gain = 2\nlayer Use(v, f) = f * v\n"
+      "network N(v: [2]) -> [] { with = Use; weight w = 1; w * sum(with(v, gain) - with(v, 2)) }\n"
+      "N minimizes E[N(x)^2]\ndata x: [2]\ntrain { batch = 3; optimize N by sgd(lr = 0.1); update N }\noutput apart = N([1, 3])\n");
+  const double gain = 5;
+  world_set(&world, "gain", 1, &gain);
+  EXPECT(&world, "apart", 12);
+  world_free(&world);
+}
+END_TEST
+
 START_TEST(calls_again_after_weights_move) {
   World world = world_of("layer Count(v: [n]) -> [n] { state c = 0; weight w = 1; c <- c + 1; w * v }\nnetwork A(v: [2]) -> [] = v |> Count |> sum\n"
                          "A minimizes E[A(x)]\ndata x: [2]\ntrain { batch = 3; optimize A by sgd(lr = 0.1); draw { update A; update A }; update A }\n");
@@ -445,7 +458,7 @@ int main(void) {
   Suite *suite = suite_create("expand semantics");
   TCase *rules = tcase_create("rules");
   tcase_set_timeout(rules, 60);
-  static const TTest *const *const tests[] = {&names, &equal_calls, &calls_again_after_weights_move, &states_thread, &states_carry_derivatives, &reached, &trunk, &definitions_in_train,
+  static const TTest *const *const tests[] = {&names, &equal_calls, &calls_with_settings, &calls_again_after_weights_move, &states_thread, &states_carry_derivatives, &reached, &trunk, &definitions_in_train,
                                               &draws, &evaluations, &indices, &layers_along_an_index, &settings, &inference, &initial_values, &constants_and_gradients};
   for (int k = 0; k < LENGTH(tests); k++) tcase_add_test(rules, *tests[k]);
   tcase_add_loop_test(rules, updates_in_a_draw, 0, 11);
