@@ -43,6 +43,13 @@ static Value *tensor_total(Evaluator *e, SyntaxOperator op, Value *tensor, Span 
   return result;
 }
 
+static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, Span span_a, Span span_b, Span span);
+
+static Value *extreme_of_elements(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span) {
+  (void)count;
+  return pair_extreme(e, (SyntaxOperator)op, elements[0], elements[1], spans[0], spans[1], span);
+}
+
 static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, Span span_a, Span span_b, Span span) {
   a = value_dereference(e, a), b = value_dereference(e, b);
   if (a->kind == VALUE_ERROR || b->kind == VALUE_ERROR) return value_error(e);
@@ -51,6 +58,8 @@ static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, 
     return value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
   Value *pair[2] = {a, b};
   Span spans[2] = {span_a, span_b};
+  Value *list = value_over_lists(e, (int)op, 2, pair, spans, span, extreme_of_elements);
+  if (list != NULL) return list;
   Value *result = apply_pointwise(e, maximum ? OP_MAXIMUM : OP_MINIMUM, 2, pair, spans, span);
   if (result->kind != VALUE_TENSOR || a->kind != VALUE_NUMBER || b->kind != VALUE_NUMBER) return result;
   Value *number = value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));

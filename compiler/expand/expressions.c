@@ -6,9 +6,82 @@
 #include <math.h>
 #include <string.h>
 
+/* ---- lists ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_static(Evaluator *e, Value *value) {
+  value = value_dereference(e, value);
+  bool all = value->kind == VALUE_NUMBER || value->kind == VALUE_LIST;
+  for (int k = 0; value->kind == VALUE_LIST && k < value->list.count; k++) all &= is_static(e, value->list.items[k]);
+  return all;
+}
+
+bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
+  value = value_dereference(e, value);
+  *rank = value->kind == VALUE_TENSOR ? value->tensor.rank : 0;
+  if (value->kind == VALUE_TENSOR) memcpy(shape, value->tensor.shape, sizeof(int64_t) * (size_t)*rank);
+  if (value->kind != VALUE_LIST) return value->kind == VALUE_TENSOR || value->kind == VALUE_NUMBER;
+  bool equal = value->list.count > 0;
+  int64_t first[OWN_LIMIT], next[OWN_LIMIT];
+  int first_rank = 0;
+  for (int k = 0; k < value->list.count && equal; k++) {
+    int next_rank;
+    equal = value_has_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT && (k == 0 || next_rank == first_rank);
+    if (k == 0) memcpy(first, next, sizeof first), first_rank = next_rank;
+    else equal = equal && memcmp(first, next, sizeof(int64_t) * (size_t)next_rank) == 0;
+  }
+  if (!equal) return false;
+  shape[0] = value->list.count;
+  memcpy(shape + 1, first, sizeof(int64_t) * (size_t)first_rank);
+  *rank = first_rank + 1;
+  return true;
+}
+
+/* Lists of static numbers among themselves, and lists whose elements have unequal shapes, go element by element; any other list is a tensor. */
+static bool takes_lists(Evaluator *e, int count, Value **arguments, const Span *spans) {
+  int rank, lists = 0, unequal = 0, fixed = 0;
+  int64_t shape[OWN_LIMIT];
+  for (int k = 0; k < count; k++) {
+    arguments[k] = value_dereference(e, arguments[k]);
+    if (arguments[k]->kind == VALUE_NETWORK) arguments[k] = value_as_list(e, arguments[k], spans[k]);
+    lists += arguments[k]->kind == VALUE_LIST;
+    unequal += arguments[k]->kind == VALUE_LIST && !value_has_shape(e, arguments[k], &rank, shape);
+    fixed += is_static(e, arguments[k]);
+  }
+  return lists > 0 && (unequal > 0 || fixed == count);
+}
+
+Value *value_over_lists(Evaluator *e, int op, int count, Value **given, const Span *spans, Span span, ApplyElements apply) {
+  Value *arguments[3] = {NULL}, *first = NULL;
+  Span first_span = span;
+  memcpy(arguments, given, (size_t)count * sizeof *given);
+  if (!takes_lists(e, count, arguments, spans)) return NULL;
+  for (int k = 0; k < count; k++) {
+    if (arguments[k]->kind != VALUE_LIST) continue;
+    if (first != NULL && arguments[k]->list.count != first->list.count) {
+      Diagnostic *diagnostic = evaluator_report(e, E2057, spans[k], "a list of %d", arguments[k]->list.count);
+      diagnostic_also(diagnostic, first_span, "a list of %d", first->list.count);
+      return value_error(e);
+    }
+    if (first == NULL) first = arguments[k], first_span = spans[k];
+  }
+  Value *result = value_list(e, first->list.count, NULL);
+  for (int j = 0; j < first->list.count; j++) {
+    Value *elements[3] = {NULL};
+    for (int k = 0; k < count; k++) elements[k] = arguments[k]->kind == VALUE_LIST ? arguments[k]->list.items[j] : arguments[k];
+    result->list.items[j] = apply(e, op, count, elements, spans, span);
+  }
+  return result;
+}
+
 /* ---- pointwise operations ----------------------------------------------------------------------------------------------------- */
 
+static Value *pointwise_of_elements(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span) {
+  return apply_pointwise(e, (Operation)op, count, elements, spans, span);
+}
+
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span) {
+  Value *list = value_over_lists(e, (int)op, count, arguments, spans, span, pointwise_of_elements);
+  if (list != NULL) return list;
   const Scalar *element[3] = {NULL};
   const Value *shaped = NULL;
   Span shaped_span = span;
@@ -58,6 +131,7 @@ Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(
     }
     return number_with(e, result, false, runtime, value->number.settings);
   }
+  if (value->kind == VALUE_NETWORK) value = value_as_list(e, value, span);
   if (value->kind == VALUE_LIST) {
     Value *result = value_list(e, value->list.count, value->list.items);
     for (int k = 0; k < result->list.count; k++) result->list.items[k] = apply_unary_number(e, op, evaluate_static, value->list.items[k], span);
@@ -157,63 +231,14 @@ static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Val
   return number_with(e, result, row->truth, runtime, settings);
 }
 
-static bool is_static(Evaluator *e, Value *value) {
-  value = value_dereference(e, value);
-  bool all = value->kind == VALUE_NUMBER || value->kind == VALUE_LIST;
-  for (int k = 0; value->kind == VALUE_LIST && k < value->list.count; k++) all &= is_static(e, value->list.items[k]);
-  return all;
-}
-
-bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
-  value = value_dereference(e, value);
-  *rank = value->kind == VALUE_TENSOR ? value->tensor.rank : 0;
-  if (value->kind == VALUE_TENSOR) memcpy(shape, value->tensor.shape, sizeof(int64_t) * (size_t)*rank);
-  if (value->kind != VALUE_LIST) return value->kind == VALUE_TENSOR || value->kind == VALUE_NUMBER;
-  bool equal = value->list.count > 0;
-  int64_t first[OWN_LIMIT], next[OWN_LIMIT];
-  int first_rank = 0;
-  for (int k = 0; k < value->list.count && equal; k++) {
-    int next_rank;
-    equal = value_has_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT && (k == 0 || next_rank == first_rank);
-    if (k == 0) memcpy(first, next, sizeof first), first_rank = next_rank;
-    else equal = equal && memcmp(first, next, sizeof(int64_t) * (size_t)next_rank) == 0;
-  }
-  if (!equal) return false;
-  shape[0] = value->list.count;
-  memcpy(shape + 1, first, sizeof(int64_t) * (size_t)first_rank);
-  *rank = first_rank + 1;
-  return true;
-}
-
-/* Element by element: lists of static numbers among themselves, and lists whose elements have unequal shapes. Any other list is a tensor. */
-static bool takes_lists(Evaluator *e, Value *left, Value *right) {
-  int rank;
-  int64_t shape[OWN_LIMIT];
-  if (left->kind != VALUE_LIST && right->kind != VALUE_LIST) return false;
-  if (is_static(e, left) && is_static(e, right)) return true;
-  return (left->kind == VALUE_LIST && !value_has_shape(e, left, &rank, shape)) || (right->kind == VALUE_LIST && !value_has_shape(e, right, &rank, shape));
-}
-
-/* Lists of tensors take pointwise operations element by element. */
-static Value *apply_lists(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span) {
-  bool left_list = left->kind == VALUE_LIST, right_list = right->kind == VALUE_LIST;
-  int count = left_list ? left->list.count : right->list.count;
-  if (left_list && right_list && left->list.count != right->list.count) {
-    Diagnostic *diagnostic = evaluator_report(e, E2057, right_span, "a list of %d", right->list.count);
-    diagnostic_also(diagnostic, left_span, "a list of %d", left->list.count);
-    return value_error(e);
-  }
-  Value *result = value_list(e, count, left_list ? left->list.items : right->list.items);
-  for (int k = 0; k < count; k++)
-    result->list.items[k] = apply_binary(e, op, left_list ? left->list.items[k] : left, right_list ? right->list.items[k] : right, span, left_span, right_span);
-  return result;
+static Value *binary_of_elements(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span) {
+  (void)count;
+  return apply_binary(e, (SyntaxOperator)op, elements[0], elements[1], span, spans[0], spans[1]);
 }
 
 Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span) {
   left = value_dereference(e, left), right = value_dereference(e, right);
   if (left->kind == VALUE_ERROR || right->kind == VALUE_ERROR) return value_error(e);
-  if (left->kind == VALUE_NETWORK) left = value_as_list(e, left, left_span);
-  if (right->kind == VALUE_NETWORK) right = value_as_list(e, right, right_span);
   const BinaryRow *row = binary_row(op);
   if (left->kind == VALUE_NUMBER && right->kind == VALUE_NUMBER) return apply_numbers(e, row, left, right, span, left_span, right_span);
   if (left->kind == VALUE_STRING && right->kind == VALUE_STRING && (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL))
@@ -223,8 +248,10 @@ Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, 
     diagnostic_also(diagnostic, left_span, "this is %s", value_text(e, left));
     return value_error(e);
   }
-  if (takes_lists(e, left, right)) return apply_lists(e, op, left, right, span, left_span, right_span);
-  return apply_row(e, row, left, right, span, left_span, right_span);
+  Value *pair[2] = {left, right};
+  Span spans[2] = {left_span, right_span};
+  Value *list = value_over_lists(e, (int)op, 2, pair, spans, span, binary_of_elements);
+  return list != NULL ? list : apply_row(e, row, left, right, span, left_span, right_span);
 }
 
 /* ---- one function per kind -------------------------------------------------------------------------------------------------------------- */
