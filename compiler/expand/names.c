@@ -337,8 +337,12 @@ Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span) {
   Scope *where;
   Entry *entry = scope_find(e, frame->scope, name, &where);
   if (entry != NULL) {
-    entry->mentioned |= !e->checking;
-    return entry_value(e, entry, where, frame, span);
+    bool checking = e->checking;
+    entry->mentioned |= !checking;
+    e->checking = false;                                   /* what its text mentions is mentioned */
+    value = entry_value(e, entry, where, frame, span);
+    e->checking = checking;
+    return value;
   }
   value = counter_value(e, name, span);
   if (value != NULL) return value;

@@ -8,6 +8,7 @@ for model in tests/values/*.gan; do
   mkdir -p "$work/$name"
   status 0 "$BUILD/tests/check_values" feeds "$model" "$work/$name" || continue
   status 0 "$GANC" build "$model" --real f64 -o "$work/$name/trainer" || continue
+  grep -F '[W6008]' "$work/err" && fail "$model: every name of it is used"
   set -- train --steps 1 --sample-every 0 --threads 1 --run "$work/$name/run"
   for feed in "$work/$name"/*.npy; do
     [ -f "$feed" ] && set -- "$@" --feed "$(basename "$feed" .npy)=$feed"
