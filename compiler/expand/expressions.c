@@ -366,11 +366,13 @@ static Value *evaluate_membership(Evaluator *e, Frame *frame, const Syntax *synt
   }
   Value *list = value_as_list(e, set, right);
   if (list == NULL) return value_error(e);
-  double number;
-  if (!value_static_number(e, value, left, &number)) return value_error(e);
-  for (int k = 0; k < list->list.count; k++)
-    if (list->list.items[k]->kind == VALUE_NUMBER && list->list.items[k]->number.value == number) return value_truth(e, true);
-  return value_truth(e, false);
+  Value *any = value_truth(e, false);
+  for (int k = 0; k < list->list.count; k++) {
+    Value *equal = apply_binary(e, OPERATOR_EQUAL, value, list->list.items[k], syntax->span, left, right);
+    any = k == 0 || equal->kind == VALUE_ERROR ? equal : apply_binary(e, OPERATOR_OR, any, equal, syntax->span, left, right);
+    if (any->kind == VALUE_ERROR) return any;
+  }
+  return any;
 }
 
 static Value *evaluate_binary(Evaluator *e, Frame *frame, const Syntax *syntax) {
