@@ -117,12 +117,18 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *decl
 
 /* ---- assignments --------------------------------------------------------------------------------------------------------------------------- */
 
+/* A name that `grad` differentiates by is marked where it is defined. */
+static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value) {
+  const Syntax *body = frame->definition != NULL ? frame->definition->definition.body : frame->scope->syntax;
+  return body != NULL && name_is_differentiated(body, name->name) ? value_marked(e, value, frame->context.indices, name->span) : value;
+}
+
 static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value *value) {
   if (target->kind == SYNTAX_NAME) {
     if (index_find(e, target->name) != NULL) evaluator_report(e, E2003, target->span, "`%s` is an index here", target->name);
     else if (strcmp(target->name, "E") == 0 || strcmp(target->name, "grad") == 0) evaluator_report(e, E2049, target->span, "`%s` cannot be defined anew", target->name);
     else if (strcmp(target->name, "batch") == 0) evaluator_report(e, E3028, target->span, "only `train` itself sets the batch");
-    else frame_define(e, frame, target->name, value);
+    else frame_define(e, frame, target->name, value_for_name(e, frame, target, value));
     return;
   }
   if (target->kind != SYNTAX_TUPLE && target->kind != SYNTAX_LIST) {
@@ -218,8 +224,6 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
   }
   if (target->kind == SYNTAX_NAME) value = value_named(e, frame, target->name, value, assign->span);
   value = value_stored(e, value, assign->span);
-  if (target->kind == SYNTAX_NAME && frame->definition != NULL && name_is_differentiated(frame->definition->definition.body, target->name))
-    value = value_marked(e, value, frame->context.indices, assign->span);
   destructure(e, frame, target, value);
 }
 
