@@ -68,6 +68,23 @@ static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, 
   return number;
 }
 
+/* How many numbers a value holds; lists within lists included. */
+static double value_size(Evaluator *e, Value *value) {
+  double size = 0;
+  value = value_dereference(e, value);
+  if (value->kind == VALUE_NETWORK || value->kind == VALUE_RECORD) value = value_as_list(e, value, (Span){NULL, 0, 0});
+  if (value->kind != VALUE_LIST) return value->kind == VALUE_TENSOR ? tensor_size(value) : 1;
+  for (int k = 0; k < value->list.count; k++) size += value_size(e, value->list.items[k]);
+  return size;
+}
+
+/* The sum or extreme of parts, in halves: a list may be long, and expressions must not be as deep. */
+static Value *combine_parts(Evaluator *e, SyntaxOperator op, int count, Value **parts, Span span) {
+  if (count == 1) return parts[0];
+  Value *low = combine_parts(e, op, count / 2, parts, span), *high = combine_parts(e, op, count - count / 2, parts + count / 2, span);
+  return op == OPERATOR_SUM ? apply_binary(e, OPERATOR_ADD, low, high, span, span, span) : pair_extreme(e, op, low, high, span, span, span);
+}
+
 /* Of a list everything is taken: sums of sums where shapes differ. */
 static Value *list_total(Evaluator *e, SyntaxOperator op, Value *list, Span span) {
   if (list->list.count == 0) {
@@ -75,18 +92,15 @@ static Value *list_total(Evaluator *e, SyntaxOperator op, Value *list, Span span
     evaluator_report(e, E2017, span, "this list is empty");
     return value_error(e);
   }
-  Value *total = NULL;
+  Value **parts = session_allocate(e->session, (size_t)list->list.count * sizeof *parts);
   double size = 0;
   SyntaxOperator inner = op == OPERATOR_MEAN ? OPERATOR_SUM : op;
   for (int k = 0; k < list->list.count; k++) {
-    Value *item = value_dereference(e, list->list.items[k]);
-    size += item->kind == VALUE_TENSOR ? tensor_size(item) : 1;
-    Value *part = value_total(e, inner, item, span);
-    if (total == NULL || part->kind == VALUE_ERROR) total = part;
-    else if (inner == OPERATOR_SUM) total = apply_binary(e, OPERATOR_ADD, total, part, span, span, span);
-    else total = pair_extreme(e, inner, total, part, span, span, span);
-    if (total->kind == VALUE_ERROR) return total;
+    size += value_size(e, list->list.items[k]);
+    parts[k] = value_total(e, inner, list->list.items[k], span);
+    if (parts[k]->kind == VALUE_ERROR) return parts[k];
   }
+  Value *total = combine_parts(e, inner, list->list.count, parts, span);
   return op == OPERATOR_MEAN ? apply_binary(e, OPERATOR_DIVIDE, total, value_number(e, size), span, span, span) : total;
 }
 

@@ -339,7 +339,12 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
     return list;
   }
   case VALUE_TENSOR: {
-    if (value->tensor.rank == 0 || value->tensor.shape[0] > STACK_LIMIT) break;
+    if (value->tensor.rank == 0) break;
+    if (value->tensor.shape[0] > STACK_LIMIT) {
+      Diagnostic *diagnostic = evaluator_report(e, E2061, span, "as a list, %s has %lld elements", value_text(e, value), (long long)value->tensor.shape[0]);
+      diagnostic_hint(diagnostic, "at most %d; an index runs over any number of them", STACK_LIMIT);
+      return NULL;
+    }
     int count = (int)value->tensor.shape[0];
     Value *list = value_list(e, count, NULL);
     for (int k = 0; k < count; k++) {
