@@ -91,7 +91,7 @@ static Value *count_of(Evaluator *e, const Value *body, Value *condition, uint32
 
 /* An extreme over nothing is 0, as a mean is. */
 static Value *unless_nothing(Evaluator *e, Value *extreme, Value *condition, uint32_t indices, Span span) {
-  if (condition == NULL || extreme->kind == VALUE_ERROR) return extreme;
+  if (condition == NULL || extreme->kind == VALUE_ERROR || MUTANT(extreme_of_none)) return extreme;
   Value *any = value_reduce(e, COMBINE_MAXIMUM, where(e, condition, constant_tensor(e, 1), 0, span), indices, span);
   return any->kind == VALUE_ERROR ? any : where(e, any, extreme, 0, span);
 }

@@ -1,6 +1,7 @@
 /* Values: what names and expressions of a model mean while it is expanded. A tensor is an expression over the sample, its own axes and the indices in scope,
    written out into a node only where it is kept. Takes values; returns values; never reads syntax. */
 #include "evaluator.h"
+#include "mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
@@ -219,7 +220,7 @@ Value *value_marked(Evaluator *e, Value *value, uint32_t indices, Span span) {
   if (stays) return value;                                 /* weights and states stay themselves: networks reach them without being given them */
   Node *node = value_node_along(e, value, indices, span);
   if (node == NULL) return value_error(e);
-  if (indices != 0 || (node->kind != NODE_MARK && node->kind != NODE_INPUT)) node = graph_mark(e->graph, node, span);
+  if ((indices != 0 && !MUTANT(indices_shared)) || (node->kind != NODE_MARK && node->kind != NODE_INPUT)) node = graph_mark(e->graph, node, span);
   Value *marked = value_of_node(e, node, indices);
   marked->tensor.apart = indices != 0;
   marked->tensor.random = value->tensor.random, marked->tensor.truth = value->tensor.truth, marked->tensor.classes = value->tensor.classes;
