@@ -272,7 +272,7 @@ void supply_free(Supply *supply);                                         /* NUL
 bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart part, Problem *problem);
 /* The variable of any data or noise tensor: an evaluation that mentions it, under whatever batch, takes the file's next `batch` rows (one for a tensor without batch axis). */
 bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *problem);
-/* Every data tensor has a source or a feed, groups agree. */
+/* Data that are sampled together agree in their number of samples. (That data have a source is asked where they are read.) */
 bool supply_check(const Supply *supply, Problem *problem);
 bool supply_is_fed(const Supply *supply, int64_t tensor);
 int64_t supply_sample_count(const Supply *supply, int64_t tensor);        /* of what serves the train block: what `epoch` divides by; 0: none */

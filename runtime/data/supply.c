@@ -146,9 +146,6 @@ bool supply_check(const Supply *supply, Problem *problem) {
     const TensorRecord *record = &supply->tensors[i];
     if (record->role != ROLE_DATA) continue;
     const Variable *variable = variable_at(supply, i), *leader = leader_of(supply, i);
-    const char *name = record->data;
-    if (!variable->feed && !variable->dataset)
-      return problem_set(problem, "data %s has no source: name one with --data %s=SPEC, for example --data %s=fashion-mnist or --data %s=FILE.npy", name, name, name, name);
     if (variable->dataset && leader->dataset && leader->dataset->count != variable->dataset->count)
       return problem_set(problem, "data %s and %s are sampled together, but %s has %" PRId64 " samples and %s %" PRId64, leader->name, record->name, leader->dataset->name,
                          leader->dataset->count, variable->dataset->name, variable->dataset->count);

@@ -34,6 +34,10 @@ if status 0 "$GANC" build "$work/setting.gan" -o "$work/setting"; then
   same "$(newest "$work/whole")" "$(newest "$work/fast")" || fail 'a resumed run forgets what --set chose'
 fi
 
+# Data that nothing reads need no source.
+printf '%s\n' 'data x: [2] from "ring"' 'data unread: [3]' 'state s = 0' 'train { batch = 4; s <- E[sum(x)] }' >"$work/unread.gan"
+status 0 "$GANC" build "$work/unread.gan" -o "$work/unread" && status 0 "$work/unread" train --steps 1 --run "$work/unread-run"
+
 # Weights that are no numbers are not kept, whether a step or Ctrl-C ends the run; the derivative of sqrt at 0 makes them in the first step.
 cat >"$work/spoilt.gan" <<'END'
 data x: [2] from "ring"
