@@ -232,7 +232,7 @@ static bool check_tensor(Place at, const Model *model) {
       && check_number(at, "initial_a", tensor->initial_a) && check_number(at, "initial_b", tensor->initial_b)
       && (tensor->initial == INITIAL_ROUTINE ? check_index(at, "initial_routine", tensor->initial_routine, model->routine_count) : true)
       && check_number(at, "low", tensor->low)
-      && check_number(at, "high", tensor->high) && check_range(at, "classes", tensor->classes, 0, (int64_t)1 << 24)
+      && check_number(at, "high", tensor->high) && check_range(at, "bounded", tensor->bounded, 0, 2) && check_range(at, "classes", tensor->classes, 0, (int64_t)1 << 24)
       && check_optional(at, "group", tensor->group, model->tensor_count) && check_optional(at, "fed", tensor->fed, model->tensor_count)
       && ((tensor->role != ROLE_COUNTER && tensor->role != ROLE_SETTING) || tensor_size(tensor) == 1
           || fail(at.reader, "%s must be a single number", tensor->name));

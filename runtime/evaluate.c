@@ -74,7 +74,7 @@ static bool same_file(const char *a, const char *b) {
 
 static Dataset *open_side(const char *spec, DataPart part, const TensorRecord *data, Problem *problem) {
   Dataset *dataset = dataset_open(spec, part, COLUMN_SAMPLES, problem);
-  if (dataset && dataset_fits(dataset, data, problem)) return dataset;
+  if (dataset && dataset_fits(dataset, data, problem) && dataset_check(dataset, data, false, problem)) return dataset;
   dataset_close(dataset);
   return NULL;
 }

@@ -105,7 +105,6 @@ size_t element_bytes(ElementType type);
 const char *element_name(ElementType type);                               /* "u8", "f32", … */
 bool element_is_integer(ElementType type);
 double element_read(ElementType type, const void *array, int64_t index);  /* no alignment asked for */
-void element_range(ElementType type, double *low, double *high);          /* of an integer type */
 /* "[3, 64, 64]" for messages; `text` holds 160 bytes; returns it. */
 char *element_shape_text(int64_t rank, const int64_t *shape, char text[160]);
 
@@ -247,8 +246,12 @@ Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Proble
 void dataset_close(Dataset *dataset);                                     /* NULL is fine */
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below record->classes. */
 bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *problem);
-/* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, scaled to record->low..high as the language says, by the record's strides and
-   type. `data`: the tensor's first element. A tensor without batch axis takes n = 1. Labels, and integers where low = high, are taken as they are. */
+/* Reads every number: finite, and within record->low..high where the record is bounded. Integers wider than a byte need such a range. fed: the numbers are not scaled, whatever their type. */
+bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed, Problem *problem);
+/* What a run remembers of a file that was checked: path, size, time, inode and range, as text on the heap; NULL: there is no file. Another mark, another check. */
+char *dataset_mark(const Dataset *dataset, const TensorRecord *record);
+/* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, by the record's strides and type. `data`: the tensor's first element. A tensor without batch axis takes
+   n = 1. Bytes that are no labels are scaled from their type's range to record->low..high, unless low = high; all else is taken as it is. */
 void dataset_fill(const Dataset *dataset, const int64_t *indices, int64_t n, const TensorRecord *record, void *data);
 /* The same numbers, row-major float32 [n, size]: for metrics. */
 void dataset_rows(const Dataset *dataset, const int64_t *indices, int64_t n, double low, double high, float *rows);

@@ -72,6 +72,18 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
   return spec ? spec : stored && stored->kind == JSON_TEXT ? stored->text : tensor->source;
 }
 
+/* Reads the whole file, unless the run has done so and it is the same file still. */
+static bool check_numbers(Session *session, const Json *config, int64_t tensor, Problem *problem) {
+  const TensorRecord *record = &session->trainer->model.tensors[tensor];
+  const Dataset *dataset = supply_dataset(session->supply, tensor);
+  const Json *known = json_find(json_find(config, "checked"), record->data);
+  char *mark = dataset_mark(dataset, record);
+  Problem inner = {""};
+  bool fine = (mark && known && known->kind == JSON_TEXT && strcmp(known->text, mark) == 0) || dataset_check(dataset, record, false, &inner);
+  free(mark);
+  return fine || problem_set(problem, "data %s: %s", record->data, inner.text);
+}
+
 static bool add_sources(Session *session, const Json *config, int64_t data_of, Problem *problem) {
   const Model *model = &session->trainer->model;
   const Options *options = &session->trainer->options;
@@ -86,7 +98,7 @@ static bool add_sources(Session *session, const Json *config, int64_t data_of, P
     if (!spec[0])
       return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC%s", tensor->data,
                          text_shape(tensor, false).text, tensor->data, supply_is_fed(session->supply, k) ? " (--feed serves the train block alone)" : "");
-    if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem)) return false;
+    if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem) || !check_numbers(session, config, k, problem)) return false;
   }
   return data_of != DATA_OF_ALL || supply_check(session->supply, problem);
 }

@@ -88,6 +88,14 @@ static bool write_config(Training *training, const Json *config, Problem *proble
       json_put_text(writer, tensor->data, data_spec(training->trainer, config, tensor));
   }
   json_close(writer);
+  json_open_object(writer, "checked");                     /* files whose numbers were read, so that a run that goes on need not */
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(training->session.supply, k) : NULL;
+    char *mark = dataset ? dataset_mark(dataset, &model->tensors[k]) : NULL;
+    if (mark) json_put_text(writer, model->tensors[k].data, mark);
+    free(mark);
+  }
+  json_close(writer);
   session_put_settings(&training->session, writer);
   json_close(writer);
   const char *text = json_writer_text(writer);

@@ -15,7 +15,7 @@ typedef struct ModelTensor {                               /* see TENSOR in runt
   int initial_routine;                                     /* or -1 */
   const char *player;                                      /* or "" */
   uint64_t stream; int draw;
-  double low, high; int classes; const char *data, *source;
+  double low, high; bool bounded; int classes; const char *data, *source;
   int group, fed;                                          /* tensors, or -1 */
   Span span;
 } ModelTensor;

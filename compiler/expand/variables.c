@@ -262,7 +262,7 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
   for (int d = 0; d < rank; d++) shape[d + 1] = own[d];
   int tensor = filled_tensor(e, name, ROLE_DATA, rank + 1, shape, field->span);
   ModelTensor *row = &e->model->tensors[tensor];
-  row->low = low, row->high = high, row->data = base, row->source = source;
+  row->low = low, row->high = high, row->bounded = field->field.type != NULL && field->field.type->type.domain != NULL, row->data = base, row->source = source;
   row->stream = stream_of(e, name, field->span);
   return value_of_node(e, e->model->tensors[tensor].input, 0);
 }

@@ -1,4 +1,4 @@
-/* Stored numbers: the types that files use, their sizes, their ranges and their values as double; shapes as text; tensors in memory.
+/* Stored numbers: the types that files use, their sizes and their values as double; shapes as text; tensors in memory.
    Takes bytes of any alignment, little-endian; returns numbers. Never converts through a type that would lose what the target could hold. */
 #include "runtime/io.h"
 
@@ -7,26 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct { const char *name; size_t bytes; bool integer; double low, high; } rows[ELEMENT_TYPE_COUNT] = {
-  [ELEMENT_U8] = { "u8", 1, true, 0, 255 },
-  [ELEMENT_I8] = { "i8", 1, true, -128, 127 },
-  [ELEMENT_I16] = { "i16", 2, true, -32768, 32767 },
-  [ELEMENT_I32] = { "i32", 4, true, -2147483648.0, 2147483647.0 },
-  [ELEMENT_I64] = { "i64", 8, true, -9223372036854775808.0, 9223372036854775807.0 },
-  [ELEMENT_F16] = { "f16", 2, false, 0, 0 },
-  [ELEMENT_BF16] = { "bf16", 2, false, 0, 0 },
-  [ELEMENT_F32] = { "f32", 4, false, 0, 0 },
-  [ELEMENT_F64] = { "f64", 8, false, 0, 0 },
+static const struct { const char *name; size_t bytes; bool integer; } rows[ELEMENT_TYPE_COUNT] = {
+  [ELEMENT_U8] = { "u8", 1, true },
+  [ELEMENT_I8] = { "i8", 1, true },
+  [ELEMENT_I16] = { "i16", 2, true },
+  [ELEMENT_I32] = { "i32", 4, true },
+  [ELEMENT_I64] = { "i64", 8, true },
+  [ELEMENT_F16] = { "f16", 2, false },
+  [ELEMENT_BF16] = { "bf16", 2, false },
+  [ELEMENT_F32] = { "f32", 4, false },
+  [ELEMENT_F64] = { "f64", 8, false },
 };
 
 size_t element_bytes(ElementType type) { return rows[type].bytes; }
 const char *element_name(ElementType type) { return rows[type].name; }
 bool element_is_integer(ElementType type) { return rows[type].integer; }
-
-void element_range(ElementType type, double *low, double *high) {
-  *low = rows[type].low;
-  *high = rows[type].high;
-}
 
 static double half_value(uint16_t bits) {
   int exponent = (bits >> 10) & 31, fraction = bits & 1023;

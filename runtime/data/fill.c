@@ -42,19 +42,15 @@ bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *p
 
 /* ---- conversion --------------------------------------------------------------------------------------------------------------------------- */
 
-/* value = stored * scale + offset, for what is not looked up. A byte is looked up: one rounding, and the same number on every machine. */
-typedef struct Conversion { bool looked_up, plain; double scale, offset; float single[256]; double wide[256]; } Conversion;
+/* Bytes are scaled, by looking them up: one rounding, and the same number on every machine. All else is taken as it is. */
+typedef struct Conversion { float single[256]; double wide[256]; } Conversion;
 
 static void conversion_start(Conversion *conversion, const Dataset *dataset, const TensorRecord *record) {
-  double type_low, type_high, low = record->low, high = record->high;
-  conversion->plain = !element_is_integer(dataset->type) || record->classes > 0 || low == high;
-  conversion->looked_up = element_bytes(dataset->type) == 1;
-  element_range(dataset->type, &type_low, &type_high);
-  conversion->scale = conversion->plain ? 1 : (high - low) / (type_high - type_low);
-  conversion->offset = conversion->plain ? 0 : low - type_low * conversion->scale;
-  for (int byte = 0; conversion->looked_up && byte < 256; byte++) {
+  bool plain = record->classes > 0 || record->low == record->high;
+  double least = dataset->type == ELEMENT_I8 ? INT8_MIN : 0;
+  for (int byte = 0; element_bytes(dataset->type) == 1 && byte < 256; byte++) {
     double stored = dataset->type == ELEMENT_I8 ? (double)(int8_t)byte : byte;
-    conversion->wide[byte] = conversion->plain ? stored : low + (stored - type_low) * (high - low) / (type_high - type_low);
+    conversion->wide[byte] = plain ? stored : record->low + (stored - least) * (record->high - record->low) / UINT8_MAX;
     conversion->single[byte] = (float)conversion->wide[byte];
   }
 }
@@ -71,7 +67,6 @@ static inline __attribute__((always_inline)) void put(const Conversion *conversi
     return;
   }
   double value = element_read(from, row, element);
-  if (!conversion->plain) value = value * conversion->scale + conversion->offset;
   if (to == STORAGE_F64) ((double *)data)[at] = value;
   else ((float *)data)[at] = (float)value;
 }

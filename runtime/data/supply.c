@@ -126,7 +126,8 @@ bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *
     if (dataset) *dataset = (Dataset){ .name = text_format("%s", path), .file = array.file };
     else npy_close(&array);
     fine = fine && (dataset->name || problem_out_of_memory(&inner, path, strlen(path)));
-    fine = fine && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, &inner) && dataset_fits(dataset, record, &inner);
+    fine = fine && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, &inner) && dataset_fits(dataset, record, &inner) &&
+           dataset_check(dataset, record, true, &inner);
   }
   char *name = fine ? text_format("feed %s", record->name) : NULL;
   fine = fine && (name || problem_out_of_memory(&inner, path, strlen(record->name)));

@@ -2,47 +2,6 @@
 # Which rows and which draws an evaluation sees: one walk per data, feeds, outputs that are functions of the step.
 . tests/run/common
 
-# npy FILE TYPE SHAPE: an array whose bytes come from the standard input.
-npy() {
-  printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '$2', 'fortran_order': False, 'shape': $3, }" >"$1"
-  cat >>"$1"
-}
-
-# floats NUMBER...: their bytes as float32, little-endian; numbers that float32 holds.
-floats() {
-  printf "$(awk 'BEGIN {
-    for (i = 1; i < ARGC; i++) {
-      value = ARGV[i] + 0; sign = value < 0 ? 128 : 0; exponent = fraction = 0
-      if (value < 0) value = -value
-      if (value > 0) {
-        for (exponent = 127; value >= 2; exponent++) value /= 2
-        for (; value < 1; exponent--) value *= 2
-        fraction = (value - 1) * 8388608
-      }
-      printf "\\%03o\\%03o\\%03o\\%03o", fraction % 256, int(fraction / 256) % 256, exponent % 2 * 128 + int(fraction / 65536), sign + int(exponent / 2)
-    }
-  }' "$@")"
-}
-
-# holds FILE.npy NUMBER...: these numbers, float32, and no others.
-holds() {
-  file=$1
-  shift
-  floats "$@" >"$work/wanted"
-  tail -c +129 "$file" | cmp -s - "$work/wanted" || fail "$(tail -c +129 "$file" | od -A n -f -w256) instead of $*"
-}
-
-# build NAME [OPTIONS]: the model on the standard input, at $work/NAME.
-build() {
-  cat >"$work/$1.gan"
-  name=$1
-  shift
-  status 0 "$GANC" build "$work/$name.gan" -o "$work/$name" "$@"
-}
-
-# logged RUN STEP: the outputs that its stats.jsonl has for this step.
-logged() { sed -n "s/^{\"step\": $2,.*\"outputs\": //p" "$1/stats.jsonl"; }
-
 # The eight powers of two: what is missing or there twice shows in a sum.
 printf '\001\002\004\010\020\040\100\200' | npy "$work/powers.npy" '|u1' '(8,)'
 

@@ -281,12 +281,11 @@ START_TEST(fills_by_the_definition) {
       for (int64_t i = 0; i < n; i++) indices[i] = i * 17 % COUNT;
       double *data = malloc((size_t)(n * SIZE) * 8);
       dataset_fill(&dataset, indices, n, &record, data);
-      double low, high;
-      element_range(dataset.type, &low, &high);
       for (int64_t i = 0; i < n; i++)
         for (int64_t e = 0; e < SIZE; e++) {
           double value = element_read(dataset.type, dataset.rows, indices[i] * SIZE + e);
-          if (element_is_integer(dataset.type)) value = -1 + (value - low) / (high - low) * 4;
+          if (type == ELEMENT_U8) value = -1 + value / 255 * 4;      /* bytes are scaled, nothing else */
+          if (type == ELEMENT_I8) value = -1 + (value + 128) / 255 * 4;
           int64_t at = i * record.stride[0] + e / (ROWS * COLUMNS) * record.stride[1] + e / COLUMNS % ROWS * record.stride[2] + e % COLUMNS * record.stride[3];
           double found = wide ? data[at] : (double)((float *)data)[at];
           if (isnan(value)) ck_assert(isnan(found));
@@ -309,6 +308,58 @@ START_TEST(ends_of_the_range_are_exact) {
   record.low = record.high = 0;
   dataset_fill(&dataset, (int64_t[]){ 1, 0 }, 2, &record, values);
   ck_assert(values[0] == 255 && values[1] == 0);           /* no range: as they are */
+}
+END_TEST
+
+/* ---- checking ------------------------------------------------------------------------------------------------------------------------ */
+
+static void store(ElementType type, uint8_t *rows, int64_t at, double value) {
+  float single = (float)value;
+  int8_t i8 = (int8_t)value;
+  int16_t i16 = (int16_t)value;
+  int32_t i32 = (int32_t)value;
+  int64_t i64 = (int64_t)value;
+  uint16_t half = isnan(value) ? 0x7e00 : isinf(value) ? 0x7c00 : value == 0.5 ? 0x3800 : 0x4900;    /* NaN, infinity, 1/2, 10 */
+  const void *const from[ELEMENT_TYPE_COUNT] = { [ELEMENT_I8] = &i8, [ELEMENT_I16] = &i16, [ELEMENT_I32] = &i32, [ELEMENT_I64] = &i64, [ELEMENT_F16] = &half,
+                                                 [ELEMENT_F32] = &single, [ELEMENT_F64] = &value };
+  memcpy(rows + (size_t)at * element_bytes(type), from[type], element_bytes(type));
+}
+
+/* One number that is none, or too large, at every place of data of every size: found, and named by row and element. */
+START_TEST(every_number_is_read) {
+  double large[2] = { 0, -1e300 };
+  Dataset wide = { .name = (char *)"wide", .type = ELEMENT_F64, .size = 1, .count = 2, .rows = large };
+  TensorRecord single = { .name = "x", .type = STORAGE_F32 };
+  Problem told = { "" };
+  ck_assert(!dataset_check(&wide, &single, false, &told));
+  ck_assert_says(told, "wide: row 1 is -1e+300, more than float32 holds");
+  single.type = STORAGE_F64;
+  ck_assert(dataset_check(&wide, &single, false, &told));
+  static const ElementType types[] = { ELEMENT_I16, ELEMENT_I32, ELEMENT_I64, ELEMENT_F16, ELEMENT_F32, ELEMENT_F64 };
+  enum { MOST = 50 };
+  static uint8_t stored[2 * MOST * 8 + 1];
+  for (size_t t = 0; t < LENGTH(types); t++)
+    for (int64_t count = 1; count <= MOST; count++) {
+      bool whole = element_is_integer(types[t]);
+      Dataset dataset = { .name = (char *)"test", .type = types[t], .rank = 1, .shape = { 2 }, .size = 2, .count = count, .rows = stored + 1 };    /* no alignment */
+      TensorRecord record = { .name = "x", .rank = 2, .shape = { 4, 2 }, .batch = 1, .low = 0, .high = 1, .bounded = 1 };
+      Problem problem = { "" };
+      for (int64_t at = 0; at < 2 * count; at++) store(types[t], stored + 1, at, whole ? 1 : 0.5);
+      ck_assert_msg(dataset_check(&dataset, &record, false, &problem), "%s", problem.text);
+      for (int64_t at = 0; at < 2 * count; at++)
+        for (int kind = 0; kind < (whole ? 1 : 3); kind++) {
+          char place[64];
+          store(types[t], stored + 1, at, kind == 0 ? 10 : kind == 1 ? (double)INFINITY : (double)NAN);
+          ck_assert(!dataset_check(&dataset, &record, kind == 0, &problem));
+          snprintf(place, sizeof place, "test: row %d, element [%d] is %s", (int)at / 2, (int)at % 2, kind == 0 ? "10, but" : kind == 1 ? "inf, and" : "nan, and");
+          ck_assert_says(problem, place);
+          record.bounded = 0;                              /* without a range: only what is no number, and integers of no range */
+          ck_assert_int_eq(dataset_check(&dataset, &record, false, &problem), !whole && kind == 0);
+          ck_assert(dataset_check(&dataset, &record, true, &problem) == (kind == 0));
+          record.bounded = 1;
+          store(types[t], stored + 1, at, whole ? 1 : 0.5);
+        }
+    }
 }
 END_TEST
 
@@ -338,5 +389,5 @@ START_TEST(shapes_that_fit) {
 }
 END_TEST
 
-RUN_TESTS("data", npy_round_trip, npy_headers, npy_cut_anywhere, idx_plain_and_compressed, idx_byte_order, specs, mixtures, fashion_is_cached, fills_by_the_definition, ends_of_the_range_are_exact,
+RUN_TESTS("data", npy_round_trip, npy_headers, npy_cut_anywhere, idx_plain_and_compressed, idx_byte_order, specs, mixtures, fashion_is_cached, fills_by_the_definition, ends_of_the_range_are_exact, every_number_is_read,
           shapes_that_fit)

@@ -340,7 +340,7 @@ START_TEST(test_eval_wants_finite_numbers) {
   write_places("held.npy", 300, 0, 0, 3, INFINITY);
   EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
   EXPECT(1, "156 of 10000 samples of fakes are not finite: element 1 of sample 35 is not a number", ring_tables, broken_kernels, "eval --run a");
-  EXPECT(1, "held.npy: element 1 of sample ", ring_tables, line_kernels, "eval --run a --data p=held.npy");
+  EXPECT(1, "held.npy: row 1, element [1] is inf, and every number must be finite", ring_tables, line_kernels, "eval --run a --data p=held.npy");
   ck_assert(!directory_exists("a/eval"));
 } END_TEST
 
