@@ -1,0 +1,67 @@
+#!/bin/sh
+# The numbers of a draw, as lang/README.md gives them: what a trainer draws against the reference's own lines of Python, and against what these gave, where there is no Python.
+. tests/run/common
+
+i=0
+while [ $i -lt 200 ]; do
+  printf "\\$(printf %03o $i)"
+  i=$((i + 1))
+done | npy "$work/places.npy" '|u1' '(200,)'
+
+build drawn <<'END' || finish
+data x: [] in 0..255
+noise z: [3] ~ normal(1, 2)
+noise u ~ uniform(-1, 1)
+noise c: class[10] ~ uniform
+state seen = 0
+state normal_seen = 0
+train {
+  batch = 1
+  seen <- E[x]
+  normal_seen <- E[z[2]]
+}
+output drawn = concat(z, [x, u, c])
+output last = [seen, normal_seen]
+output logged = E[x]
+END
+status 0 "$work/drawn" train --data x="$work/places.npy" --steps 250 --seed 7 --log-every 1 --run "$work/run"
+status 0 "$work/drawn" sample --data x="$work/places.npy" --seed 9 --count 40 --output drawn --run "$work/run" -o "$work/drawn.npy"
+
+# The first rows of the walk: state and output of the first steps.
+first=$(sed -n '1,8s/.*"last": \[\([0-9]*\),.*/\1/p' "$work/run/stats.jsonl" | tr '\n' ' ')
+[ "$first" = '35 55 43 195 60 49 134 6 ' ] || fail "the first rows are $first"
+
+awk '/^```python/ { inside = 1; next } /^```/ { inside = 0 } inside' lang/README.md >"$work/draws.py"
+grep -q 'def row' "$work/draws.py" || fail 'lang/README.md has no lines of Python that walk'
+cat >>"$work/draws.py" <<'END'
+import json, struct, sys
+
+failed = 0
+def near(what, found, wanted):
+    global failed
+    if abs(found - wanted) > 1e-6 * (1 + abs(wanted)):
+        failed += 1
+        print(f"{what}: the trainer has {found}, the reference {wanted}")
+
+run, samples = sys.argv[1:]
+for step, line in enumerate(open(run + "/stats.jsonl"), 1):
+    outputs = json.loads(line)["outputs"]
+    near(f"x at step {step}", outputs["last"][0], row(7, "x", 200, step - 1))
+    near(f"z[2] at step {step}", outputs["last"][1], 1 + 2 * normal(7, "z", 2, 0, 1, step - 1))
+    near(f"logged at step {step}", outputs["logged"], row(7, "x@logged", 200, step))
+assert step == 250
+bytes = open(samples, "rb").read()[128:]
+for n in range(40):
+    found = struct.unpack_from("<6f", bytes, 24 * n)
+    wanted = [1 + 2 * normal(9, "z", e, n, 0, 0) for e in range(3)] + [row(9, "x@drawn", 200, n), -1 + 2 * uniform(9, "u", 0, n, 0, 0), int(10 * uniform(9, "c", 0, n, 0, 0))]
+    for e in range(6): near(f"sample {n}, element {e}", found[e], wanted[e])
+print(f"{failed} numbers differ")
+sys.exit(failed > 0)
+END
+if python3 -c 'import struct' 2>/dev/null; then
+  status 0 python3 "$work/draws.py" "$work/run" "$work/drawn.npy"
+  says "$work/out" '0 numbers differ'
+else
+  echo 'there is no python3 here: the lines of the reference were not run'
+fi
+finish
