@@ -160,4 +160,20 @@ END
   tail -c 32 "$(newest "$work/again-run$option")" >"$work/again-numbers$option"    # its weights and states
 done
 cmp -s "$work/again-numbers" "$work/again-numbers--feeds" || fail 'built with --feeds it draws something else'
+
+# A picture whose range comes from its samples takes it from those that are finite: infinity is the lightest shade, NaN the darkest.
+if build pictures <<'END'
+data x: [2] from "ring"
+noise u ~ uniform
+network D(x: [2]) -> [] = x |> Linear(1) |> scalar
+D minimizes E[(D(x) - 1)^2]
+train { batch = 4; optimize D by sgd(lr = 0.1); update D }
+output odd = [[u, 2], [-1, 1 / (u - u)], [-1 / (u - u), (u - u) / (u - u)]]
+output even = [[u, 2], [-1, 2], [-1, -1]]
+END
+then
+  status 0 "$work/pictures" train --steps 1 --sample-every 0 --run "$work/pictures-run"
+  for output in odd even; do status 0 "$work/pictures" sample --run "$work/pictures-run" --output $output -o "$work/$output.png"; done
+  cmp -s "$work/odd.png" "$work/even.png" || fail 'what is not finite spoils a picture'
+fi
 finish
