@@ -52,8 +52,8 @@ accepts free wide.npy '[-0.1875, 21.08333396911621, 63.125]'
 { floats 0 1 -1 0.5 0.25 -0.75 0 0 0 1 && printf '\0\0\300\177' && floats 1; } | npy nan.npy '<f4' '(4, 3)'
 { floats 0 1 -1 0.5 0.25 -0.75 0 0 && printf '\0\0\200\377' && floats 1 1 1; } | npy infinite.npy '<f4' '(4, 3)'
 for model in free unit; do
-  refuses $model nan.npy 'nan.npy: row 3, element [1] is nan, and every number must be finite' 'numpy.isfinite'
-  refuses $model infinite.npy 'infinite.npy: row 2, element [2] is -inf, and every number must be finite'
+  refuses "$model" nan.npy 'nan.npy: row 3, element [1] is nan, and every number must be finite' 'numpy.isfinite'
+  refuses "$model" infinite.npy 'infinite.npy: row 2, element [2] is -inf, and every number must be finite'
 done
 table tenth '[3] in 0..0.1'
 printf '\315\314\314\075\0\0\0\0\0\0\0\0' >row           # 0.1 as float32, which is a little more
@@ -91,7 +91,7 @@ fi
 cp fine.npy data.npy
 touch -d '2026-01-02 03:04:05.678' data.npy
 status 0 "$work/unit" train --data x=data.npy --steps 1 --run twice
-tail -c +129 nan.npy | dd of=data.npy bs=128 seek=1 conv=notrunc 2>dd
+tail -c +129 nan.npy | dd of=data.npy bs=128 seek=1 conv=notrunc 2>err
 touch -d '2026-01-02 03:04:05.678' data.npy
 status 0 "$work/unit" train --steps 1 --resume --run twice
 touch data.npy

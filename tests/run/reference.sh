@@ -2,11 +2,7 @@
 # The numbers of a draw, as lang/README.md gives them: what a trainer draws against the reference's own lines of Python, and against what these gave, where there is no Python.
 . tests/run/common
 
-i=0
-while [ $i -lt 200 ]; do
-  printf "\\$(printf %03o $i)"
-  i=$((i + 1))
-done | npy "$work/places.npy" '|u1' '(200,)'
+printf '%b' "$(awk 'BEGIN { for (i = 0; i < 200; i++) printf "\\0%03o", i }')" | npy "$work/places.npy" '|u1' '(200,)'
 
 build drawn <<'END' || finish
 data x: [] in 0..255
