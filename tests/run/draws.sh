@@ -76,6 +76,8 @@ then
     status 0 "$work/outputs" train --feed z="$work/zeros.npy" --feed x="$work/zeros.npy" --steps 2 --log-every $every --sample-every $every --run "$work/fed-$every"
     cmp -s "$(newest "$work/fed-1")" "$(newest "$work/fed-$every")" || fail "fed, --log-every $every trains other weights"
   done
+  status 0 "$work/outputs" sample --run "$work/fed-1" --output drawn --count 64 -o "$work/b.npy"
+  cmp -s "$work/a.npy" "$work/b.npy" || fail 'sample draws something else for the checkpoint of another step'
   status 0 "$work/outputs" sample --run "$work/fed-1" --output drawn --feed z="$work/zeros.npy" --feed x="$work/zeros.npy" --count 6 -o "$work/c.npy"
   head -c 96 /dev/zero >"$work/zeros"
   tail -c +129 "$work/c.npy" | cmp -s - "$work/zeros" || fail 'sample does not take what it is fed'
