@@ -324,7 +324,7 @@ static Value pow_of(Emitter *e, Value a, Value b) {
   Value odd = both(e, whole, LLVMBuildFCmp(e->builder, LLVMRealONE, half, emit_unary(e, "llvm.floor", half), ""));
   value = choose(e, odd, with_sign(e, value, a), value);
   Value negative = compare(e, LLVMRealOLT, a, 0), finite = compare(e, LLVMRealOGT, a, -__builtin_inf());
-  Value undefined = both(e, both(e, negative, finite), LLVMBuildNot(e->builder, whole, ""));
+  Value broken = LLVMBuildNot(e->builder, whole, ""), undefined = both(e, both(e, negative, finite), broken);
   value = choose(e, undefined, emit_real(a, __builtin_nan("")), value);
   Value is_one = compare(e, LLVMRealOEQ, a, 1);
   return choose(e, either(e, is_one, compare(e, LLVMRealOEQ, b, 0)), one, value);
