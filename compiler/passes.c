@@ -81,9 +81,8 @@ static bool normalise_verify(Compilation *compilation) { return graphs_verify(co
 static void normalise_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
 
 static bool differentiate_run(Compilation *compilation) {
-  bool fine = graphs_run(compilation, transform_differentiate);
-  if (fine) expand_freeze(compilation->model);
-  return fine;
+  expand_differentiate(compilation->model);
+  return diagnostic_error_count(compilation->session) == 0;
 }
 static bool differentiate_verify(Compilation *compilation) { return graphs_verify(compilation, "differentiate"); }
 static void differentiate_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }

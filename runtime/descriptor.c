@@ -306,7 +306,6 @@ static bool check_objective(Place at, const Model *model) {
 static bool check_diagnosis(Place at, const Model *model) {
   const DiagnosisRecord *diagnosis = &model->diagnoses[at.record];
   return check_index(at, "objective", diagnosis->objective, model->objective_count)
-      && check_optional(at, "hold_routine", diagnosis->hold_routine, model->routine_count)
       && check_optional(at, "base_routine", diagnosis->base_routine, model->routine_count)
       && check_index(at, "value_routine", diagnosis->value_routine, model->routine_count)
       && check_index(at, "gradient_routine", diagnosis->gradient_routine, model->routine_count)

@@ -145,9 +145,7 @@ static bool check_objective(Check *check, int directions, int *wrong) {
     TensorView view = view_of(check, check->pairs[p].direction);
     for (int64_t k = 0, size = tensor_view_size(&view); k < size; k++) view_set(&view, k, check->along[k]);
   }
-  const int64_t held[] = {check->diagnosis->hold_routine, check->diagnosis->base_routine};
-  for (int k = 0; k < 2; k++)
-    if (held[k] >= 0 && !run_again(check, held[k])) return false;
+  if (check->diagnosis->base_routine >= 0 && !run_again(check, check->diagnosis->base_routine)) return false;
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
     double errors[2];
     if (!check_weight(check, &check->pairs[p], directions, errors)) return false;

@@ -1,6 +1,6 @@
 /* What `diagnose` runs in float64 trainers: per objective its value, its gradient by every weight it reaches, and the derivative of the gradient's product with a direction.
-   Takes the prepared objectives; adds routines. What is constant in them is held at once,
-   decisions after differentiation, by expand_freeze. */
+   Takes the prepared objectives; adds routines. Decisions and constants in them are
+   frozen once they are differentiated. */
 #include "evaluator.h"
 
 #include "compiler/transform/transform.h"
@@ -13,45 +13,10 @@ static int result_tensor(Evaluator *e, const char *kind, int objective, const Mo
   return tensor_new(e, name, ROLE_RESULT, input->rank, input->shape, false, weight->span);
 }
 
-/* Rewrites the effects of the three routines at once; returns what computes the inputs that they read now. */
-static EffectList held_still(Model *model, const ModelDiagnosis *diagnosis, Frozen (*transform)(Graph *graph, EffectList effects)) {
-  const int routines[3] = {diagnosis->value_routine, diagnosis->gradient_routine, diagnosis->second_routine};
-  EffectList all = {0, NULL};
-  for (int r = 0; r < 3; r++) all.count += model->routines[routines[r]].effects.count;
-  all.items = session_allocate(model->session, (size_t)(all.count + 1) * sizeof *all.items);
-  int count = 0, taken = 0;
-  for (int r = 0; r < 3; r++) {
-    EffectList effects = model->routines[routines[r]].effects;
-    for (int k = 0; k < effects.count; k++) all.items[count++] = effects.items[k];
-  }
-  Frozen frozen = transform(model->graph, all);
-  for (int r = 0; r < 3; r++) {
-    EffectList *effects = &model->routines[routines[r]].effects;
-    effects->items = frozen.effects.items + taken;
-    taken += effects->count;
-  }
-  return frozen.decisions;
-}
-
-/* What is constant has no derivative: differences must not move it either. */
-static void hold_constants(Evaluator *e, ModelDiagnosis *diagnosis, Span span) {
-  EffectList held = held_still(e->model, diagnosis, transform_hold);
-  const ModelRoutine value = e->model->routines[diagnosis->value_routine];
-  Evaluation *evaluation = evaluation_open(e, session_format(e->session, "diagnose constants of objective %d", diagnosis->objective + 1));
-  evaluation->fill_count = value.fill_count, evaluation->fills = value.fills;
-  for (int k = 0; k < held.count; k++) {
-    const Node *target = held.items[k].target;
-    if (tensor_find(e, target->name) < 0) tensor_new(e, target->name, ROLE_RESULT, target->rank, target->shape, target->batch, target->span);
-    ARRAY_ADD(e, evaluation->results, evaluation->result_count, evaluation->result_capacity, held.items[k]);
-  }
-  slots_reset(e);
-  diagnosis->hold_routine = evaluation_close(e, ROUTINE_DIAGNOSE, span);
-}
-
 static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosis) {
   const Syntax *syntax = e->objectives[objective];
   Model *model = e->model;
-  *diagnosis = (ModelDiagnosis){.objective = objective, .hold_routine = -1, .base_routine = -1};
+  *diagnosis = (ModelDiagnosis){.objective = objective, .base_routine = -1};
   diagnosis->value = tensor_new(e, session_format(e->session, "diagnose.%d.value", objective + 1), ROLE_RESULT, 0, NULL, false, syntax->span);
   int routines[3];
   static const char *const parts[] = {"value", "gradient", "second"};
@@ -98,7 +63,6 @@ static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosi
     routines[part] = evaluation_close(e, ROUTINE_DIAGNOSE, syntax->span);
   }
   diagnosis->value_routine = routines[0], diagnosis->gradient_routine = routines[1], diagnosis->second_routine = routines[2];
-  hold_constants(e, diagnosis, syntax->span);
 }
 
 void diagnoses_make(Evaluator *e) {
@@ -121,19 +85,39 @@ static int add_tensor(Model *model, Node *input) {
   return model->tensor_count++;
 }
 
-void expand_freeze(Model *model) {
-  for (int d = 0; d < model->diagnosis_count; d++) {
-    ModelDiagnosis *diagnosis = &model->diagnoses[d];
-    EffectList decisions = held_still(model, diagnosis, transform_freeze);
-    for (int k = 0; k < decisions.count; k++) add_tensor(model, decisions.items[k].target);
-    if (decisions.count == 0) continue;
-    ModelRoutine base = model->routines[diagnosis->value_routine];
-    base.name = session_format(model->session, "diagnose decisions of objective %d", diagnosis->objective + 1);
-    base.effects = decisions;
-    ModelRoutine *moved = session_allocate(model->session, (size_t)(model->routine_count + 1) * sizeof *moved);
-    memcpy(moved, model->routines, (size_t)model->routine_count * sizeof *moved);
-    moved[model->routine_count] = base;
-    model->routines = moved;
-    diagnosis->base_routine = model->routine_count++;
+/* The three routines of a diagnosis take every decision and constant from the base point; a routine more leaves them there. */
+static void diagnosis_freeze(Model *model, ModelDiagnosis *diagnosis) {
+  const int routines[3] = {diagnosis->value_routine, diagnosis->gradient_routine, diagnosis->second_routine};
+  EffectList all = {0, NULL};
+  for (int r = 0; r < 3; r++) all.count += model->routines[routines[r]].effects.count;
+  all.items = session_allocate(model->session, (size_t)(all.count + 1) * sizeof *all.items);
+  int count = 0, taken = 0;
+  for (int r = 0; r < 3; r++) {
+    EffectList effects = model->routines[routines[r]].effects;
+    for (int k = 0; k < effects.count; k++) all.items[count++] = effects.items[k];
   }
+  Frozen frozen = transform_freeze(model->graph, all);
+  for (int r = 0; r < 3; r++) {
+    EffectList *effects = &model->routines[routines[r]].effects;
+    effects->items = frozen.effects.items + taken;
+    taken += effects->count;
+  }
+  for (int k = 0; k < frozen.decisions.count; k++) add_tensor(model, frozen.decisions.items[k].target);
+  if (frozen.decisions.count == 0) return;
+  ModelRoutine base = model->routines[diagnosis->value_routine];
+  base.name = session_format(model->session, "diagnose decisions of objective %d", diagnosis->objective + 1);
+  base.effects = frozen.decisions;
+  ModelRoutine *moved = session_allocate(model->session, (size_t)(model->routine_count + 1) * sizeof *moved);
+  memcpy(moved, model->routines, (size_t)model->routine_count * sizeof *moved);
+  moved[model->routine_count] = base;
+  model->routines = moved;
+  diagnosis->base_routine = model->routine_count++;
+}
+
+void expand_differentiate(Model *model) {
+  for (int r = 0; r < model->routine_count; r++) {
+    ModelRoutine *routine = &model->routines[r];
+    routine->effects = (routine->kind == ROUTINE_DIAGNOSE ? transform_resolve : transform_differentiate)(model->graph, routine->effects);
+  }
+  for (int d = 0; d < model->diagnosis_count && diagnostic_error_count(model->session) == 0; d++) diagnosis_freeze(model, &model->diagnoses[d]);
 }

@@ -43,7 +43,7 @@ typedef struct ModelOutput { const char *name; int tensor, routine; bool random;
 typedef struct ModelPlayer { const char *name, *optimizer; Span span; } ModelPlayer;
 typedef struct ModelSetting { const char *name; int tensor; double value; Span span; } ModelSetting;      /* tensor -1: frozen into the build */
 typedef struct ModelPair { int weight, gradient, direction, second; } ModelPair;
-typedef struct ModelDiagnosis { int objective, hold_routine, base_routine, value_routine, gradient_routine, second_routine, value; int pair_count; ModelPair *pairs; } ModelDiagnosis;
+typedef struct ModelDiagnosis { int objective, base_routine, value_routine, gradient_routine, second_routine, value; int pair_count; ModelPair *pairs; } ModelDiagnosis;
 
 typedef struct Model {
   Session *session;
@@ -70,8 +70,8 @@ typedef struct ExpandOptions {
 
 /* `standard` are the trees of stdlib files. NULL after diagnostics. */
 Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *const *standard, const ExpandOptions *options);
-/* After differentiate: the routines of `diagnose` take every comparison from the base point; adds the routine that decides there. */
-void expand_freeze(Model *model);
+/* Every grad in every routine; those of `diagnose` take decisions and constants from the base point then, and a routine is added that leaves them there. */
+void expand_differentiate(Model *model);
 void model_print(const Model *model, FILE *out);
 
 #endif

@@ -172,7 +172,7 @@ static void write_rest(Writer *writer, const PlanLayout *layout) {
   }
   for (int d = 0; d < model->diagnosis_count; d++) {
     const ModelDiagnosis *diagnosis = &model->diagnoses[d];
-    write_DIAGNOSIS(writer, &(DiagnosisRecord){.objective = diagnosis->objective, .hold_routine = diagnosis->hold_routine, .base_routine = diagnosis->base_routine, .value_routine = diagnosis->value_routine,
+    write_DIAGNOSIS(writer, &(DiagnosisRecord){.objective = diagnosis->objective, .base_routine = diagnosis->base_routine, .value_routine = diagnosis->value_routine,
                                                .gradient_routine = diagnosis->gradient_routine, .second_routine = diagnosis->second_routine, .value = diagnosis->value,
                                                .first_pair = writer->counts[RECORD_PAIR], .pair_count = diagnosis->pair_count});
     for (int p = 0; p < diagnosis->pair_count; p++) {

@@ -1,5 +1,5 @@
 /* Makes derivatives explicit. Takes effects with `grad` nodes; returns effects without: each grad replaced, innermost first, by the adjoint of its operand;
-   marks and constants gone after the last one. Reports a grad whose value does not depend on what it is differentiated by; that derivative is 0. */
+   marks gone after the last one, and constants unless they are wanted. Reports a grad whose value does not depend on what it is differentiated by; that derivative is 0. */
 #include "internal.h"
 #include "transform.h"
 #include "mutants/mutant.h"
@@ -50,18 +50,22 @@ static Node *resolve(Rebuilding *rebuilding, Node *node) {
 }
 
 static Node *strip(Rebuilding *rebuilding, Node *node) {
-  if (node->kind == NODE_MARK || node->kind == NODE_CONSTANT) return rebuild_image(rebuilding, node->operand[0]);
+  const bool *keep_constants = rebuilding->context;
+  if (node->kind == NODE_MARK || (node->kind == NODE_CONSTANT && !*keep_constants)) return rebuild_image(rebuilding, node->operand[0]);
   return rebuild_node(rebuilding, node, false);
 }
 
-EffectList transform_differentiate(Graph *graph, EffectList effects) {
+static EffectList resolve_and_strip(Graph *graph, EffectList effects, bool keep_constants) {
   Resolution resolution = {{0}, {0}};
   graph_walk(graph, &effects, collect_grad, &resolution.grads);
   effects = rebuild_effects(graph, effects, resolve, &resolution);
   list_free(&resolution.grads);
   memo_free(&resolution.adjoints);
-  return rebuild_effects(graph, effects, strip, NULL);
+  return rebuild_effects(graph, effects, strip, &keep_constants);
 }
+
+EffectList transform_differentiate(Graph *graph, EffectList effects) { return resolve_and_strip(graph, effects, false); }
+EffectList transform_resolve(Graph *graph, EffectList effects) { return resolve_and_strip(graph, effects, true); }
 
 /* ---- simplify: everything once more, now that marks are gone, until nothing changes ------------------------------------------- */
 

@@ -1,6 +1,5 @@
 /* Holds still what derivatives hold still, for comparing them with differences: decisions, as a step that crosses a kink of LeakyReLU is wrong by factors, not
-   digits, and constants. Takes effects; returns effects in which every comparison, rounding, choice of a maximum, or else every `constant(…)`, is a read of an
-   input, and the effects that compute those inputs at the base point, where both give the same numbers. Never freezes what has a derivative. */
+   digits, and constants. Takes effects; returns effects in which every comparison, rounding, choice of a maximum and every `constant(…)` is a read of an input, and the effects that compute those inputs at the base point, where both give the same numbers. Never freezes what has a derivative. */
 #include "internal.h"
 #include "transform.h"
 
@@ -100,8 +99,9 @@ static const Scalar *share_of_maximum(Graph *graph, Node *node) {
 static Node *freeze_node(Rebuilding *rebuilding, Node *node) {
   Freezer *freezer = rebuilding->context;
   Graph *graph = rebuilding->graph;
-  if (node->kind != NODE_COMPUTE) return rebuild_node(rebuilding, node, false);
   freezer->rebuilding = rebuilding;
+  if (node->kind == NODE_CONSTANT) return hold_value(freezer, node->operand[0], "constant");
+  if (node->kind != NODE_COMPUTE) return rebuild_node(rebuilding, node, false);
   freezer->node = node;
   freezer->images = (Memo){0};
   const Scalar *value = freeze_scalar(freezer, node->value);
@@ -117,21 +117,13 @@ static Node *freeze_node(Rebuilding *rebuilding, Node *node) {
   return graph_compute(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
-static Node *hold_constant(Rebuilding *rebuilding, Node *node) {
-  Freezer *freezer = rebuilding->context;
-  freezer->rebuilding = rebuilding;
-  return node->kind == NODE_CONSTANT ? hold_value(freezer, node->operand[0], "constant") : rebuild_node(rebuilding, node, false);
-}
-
-static Frozen frozen_effects(Graph *graph, EffectList effects, RebuildNode change) {
+Frozen transform_freeze(Graph *graph, EffectList effects) {
   Freezer freezer = {.graph = graph};
-  Frozen frozen = {.effects = rebuild_effects(graph, effects, change, &freezer)};
+  Frozen frozen = {.effects = rebuild_effects(graph, effects, freeze_node, &freezer)};
   frozen.decisions.count = freezer.decisions.count;
   frozen.decisions.items = session_allocate(graph_session(graph), (size_t)(freezer.decisions.count + 1) * sizeof *frozen.decisions.items);
   for (int i = 0; i < freezer.decisions.count; i++) frozen.decisions.items[i] = *(const Effect *)freezer.decisions.items[i];
   list_free(&freezer.decisions);
+  frozen.decisions = transform_differentiate(graph, frozen.decisions);      /* constants in what is held are values like any other */
   return frozen;
 }
-
-Frozen transform_hold(Graph *graph, EffectList effects) { return frozen_effects(graph, effects, hold_constant); }
-Frozen transform_freeze(Graph *graph, EffectList effects) { return frozen_effects(graph, effects, freeze_node); }

@@ -9,6 +9,8 @@
 EffectList transform_normalise(Graph *graph, EffectList effects);
 /* Replaces every NODE_GRAD, innermost first, then drops marks and constants. Reports a grad without a path (no_path code of the caller's diagnostics). */
 EffectList transform_differentiate(Graph *graph, EffectList effects);
+/* The same, but constants stay, for transform_freeze. */
+EffectList transform_resolve(Graph *graph, EffectList effects);
 /* Rewrites to a fixed point; merges what has become equal; closes nothing (0). */
 EffectList transform_simplify(Graph *graph, EffectList effects);
 
@@ -30,11 +32,9 @@ Node *transform_couples(Graph *graph, Node *e, Node *v);
 typedef struct Range { double low, high; } Range;
 Range scalar_range(Graph *graph, const Scalar *scalar);
 
-/* For diagnose: every comparison, floor and maximum in the effects replaced by a read of an input that holds its decision at the base point. */
+/* For diagnose: every comparison, floor, maximum and constant in the effects replaced by a read of an input that holds it as it is at the base point. */
 typedef struct Frozen { EffectList effects; EffectList decisions; } Frozen;    /* decisions: what computes those inputs */
 Frozen transform_freeze(Graph *graph, EffectList effects);
-/* The same for every constant, which must still be there: before differentiate. */
-Frozen transform_hold(Graph *graph, EffectList effects);
 
 /* Tests only: the derivative of this operation is made wrong (OP_COUNT: none). */
 void transform_break_derivative(Graph *graph, Operation op);

@@ -47,11 +47,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int r = 0; r < model->routine_count; r++)
       if (!graph_verify(model->graph, &model->routines[r].effects, "expand")) abort();
     model_pass(model, transform_normalise, "normalise");
-    model_pass(model, transform_differentiate, "differentiate");
-    if (diagnostic_error_count(session) == 0) {
-      expand_freeze(model);
-      model_pass(model, transform_simplify, "simplify");
-    }
+    if (diagnostic_error_count(session) == 0) expand_differentiate(model);
+    for (int r = 0; r < model->routine_count && diagnostic_error_count(session) == 0; r++)
+      if (!graph_verify(model->graph, &model->routines[r].effects, "differentiate")) abort();
+    model_pass(model, transform_simplify, "simplify");
   }
   messages_print(session);
   session_free(session);

@@ -62,7 +62,9 @@ static inline void model_pass(Model *model, EffectList (*pass)(Graph *, EffectLi
 static inline void model_differentiate(Model *model) {
   for (int r = 0; r < model->routine_count; r++) ck_assert(graph_verify(model->graph, &model->routines[r].effects, "expand"));
   model_pass(model, transform_normalise, "normalise");
-  model_pass(model, transform_differentiate, "differentiate");
+  expand_differentiate(model);
+  for (int r = 0; r < model->routine_count; r++) ck_assert(graph_verify(model->graph, &model->routines[r].effects, "differentiate"));
+  model_must(model->session, model, "differentiate");
 }
 
 /* ---- a world ------------------------------------------------------------------------------------------------------------------ */

@@ -119,7 +119,6 @@ static void check_derivatives(const char *name, const char *text, Operation brok
   model_must(world.session, world.model, name);
   transform_break_derivative(world.model->graph, broken);
   model_differentiate(world.model);
-  expand_freeze(world.model);
   model_pass(world.model, transform_simplify, "simplify");
   world.interpreter = interpreter_new(world.model->graph);
   world_begin(&world);
@@ -137,7 +136,6 @@ static void check_derivatives(const char *name, const char *text, Operation brok
       interpreter_set(world.interpreter, world.model->tensors[diagnosis->pairs[k].direction].input, point.speed[k]);
     }
     place(&world, diagnosis, &point, 0);
-    if (diagnosis->hold_routine >= 0) world_run(&world, diagnosis->hold_routine);
     if (diagnosis->base_routine >= 0) world_run(&world, diagnosis->base_routine);
     for (int order = 1; order <= 2; order++) worst[order - 1] = fmax(worst[order - 1], error_of(&world, diagnosis, &point, order));
     for (int k = 0; k < point.count; k++) free(point.value[k]), free(point.speed[k]);

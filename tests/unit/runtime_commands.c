@@ -78,7 +78,7 @@ static ModelTables *sine_tables(void) {
   t->Schedule[0] = (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .value = -1};
   t->ScheduleCount = 1;
   t->Objective[t->ObjectiveCount++] = (ObjectiveRecord){.players = "D", .label = "main", .tensor = D_VALUE, .value_routine = -1, .line = 4};
-  t->Diagnosis[t->DiagnosisCount++] = (DiagnosisRecord){.hold_routine = -1, .base_routine = V_NOTHING, .value_routine = V_VALUE, .gradient_routine = V_GRADIENT, .second_routine = V_SECOND, .value = D_VALUE, .pair_count = 2};
+  t->Diagnosis[t->DiagnosisCount++] = (DiagnosisRecord){.base_routine = V_NOTHING, .value_routine = V_VALUE, .gradient_routine = V_GRADIENT, .second_routine = V_SECOND, .value = D_VALUE, .pair_count = 2};
   for (int k = 0; k < 2; k++) t->Pair[t->PairCount++] = (PairRecord){.weight = D_A + k, .gradient = D_GA + k, .direction = D_DA + k, .second = D_SA + k};
   return t;
 }
