@@ -221,31 +221,32 @@ static bool view_is_dense(const TensorView *view) {
 
 static ElementType storage_element(StorageType type) { return type == STORAGE_F64 ? ELEMENT_F64 : ELEMENT_F32; }
 
-/* A number is not finite where all bits of its exponent are set. Block by block, so that asking costs a few vector instructions where all is well. */
-static int64_t first_not_finite(const void *numbers, StorageType type, int64_t count) {
-  enum { BLOCK = 1024 };
+/* Of so many numbers at once: a constant, and no branches, so that the compiler makes vector instructions of it. All bits of the exponent are set where a
+   number is not finite. */
+enum { SCAN_BLOCK = 1024 };
+
+static bool block_is_finite(const void *numbers, StorageType type) {
   const uint32_t *single = numbers, single_mask = UINT32_C(0x7f800000);
   const uint64_t *wide = numbers, wide_mask = UINT64_C(0x7ff0000000000000);
-  for (int64_t first = 0; first < count; first += BLOCK) {
-    int64_t end = count - first < BLOCK ? count : first + BLOCK;
-    uint64_t found = 0;
-    if (type == STORAGE_F64)
-      for (int64_t i = first; i < end; i++) found |= (wide[i] & wide_mask) == wide_mask;
-    else
-      for (int64_t i = first; i < end; i++) found |= (single[i] & single_mask) == single_mask;
-    for (int64_t i = first; found && i < end; i++)
-      if (!isfinite(element_read(storage_element(type), numbers, i))) return i;
-  }
-  return -1;
+  uint32_t single_found = 0;
+  uint64_t wide_found = 0;
+  if (type == STORAGE_F64)
+    for (int i = 0; i < SCAN_BLOCK; i++) wide_found |= (wide[i] & wide_mask) == wide_mask;
+  else
+    for (int i = 0; i < SCAN_BLOCK; i++) single_found |= (single[i] & single_mask) == single_mask;
+  return !single_found && !wide_found;
 }
 
 int64_t tensor_view_not_finite(const TensorView *view, double *value) {
+  ElementType type = storage_element(view->type);
   bool dense = view_is_dense(view);
-  int64_t size = tensor_view_size(view), element = dense ? first_not_finite(view->data, view->type, size) : 0;
+  int64_t size = tensor_view_size(view), element = 0;
+  while (dense && size - element >= SCAN_BLOCK && block_is_finite((const uint8_t *)view->data + (size_t)element * element_bytes(type), view->type)) element += SCAN_BLOCK;
   Walk walk = { .at = element };
-  for (; element >= 0 && element < size; element++, walk_next(&walk, view)) {
-    *value = element_read(storage_element(view->type), view->data, walk.at);
+  for (; element < size; element++) {
+    *value = element_read(type, view->data, dense ? element : walk.at);
     if (!isfinite(*value)) return element;
+    if (!dense) walk_next(&walk, view);
   }
   return -1;
 }

@@ -172,6 +172,26 @@ START_TEST(what_is_not_finite_is_not_written) {
 }
 END_TEST
 
+/* Wherever it stands, in either type; blocks are looked at together, and what is left of them. */
+START_TEST(every_element_is_looked_at) {
+  enum { SIZE = 2500 };
+  float single[SIZE];
+  double wide[SIZE], value;
+  for (int i = 0; i < SIZE; i++) single[i] = -3.4e38f, wide[i] = 1.7e308;
+  TensorView views[2] = { { .name = "s", .type = STORAGE_F32, .rank = 1, .shape = { SIZE }, .stride = { 1 }, .data = single },
+                          { .name = "w", .type = STORAGE_F64, .rank = 2, .shape = { SIZE / 5, 5 }, .stride = { 5, 1 }, .data = wide } };
+  for (int k = 0; k < 2; k++) ck_assert_int_eq(tensor_view_not_finite(&views[k], &value), -1);
+  for (int i = 0; i < SIZE; i++) {
+    single[i] = i % 2 ? NAN : -INFINITY, wide[i] = i % 2 ? INFINITY : NAN;
+    for (int k = 0; k < 2; k++) {
+      ck_assert_int_eq(tensor_view_not_finite(&views[k], &value), i);
+      ck_assert(k ? (i % 2 ? value > 0 && isinf(value) : isnan(value)) : i % 2 ? isnan(value) : value < 0 && isinf(value));
+    }
+    single[i] = 0, wide[i] = 0;
+  }
+}
+END_TEST
+
 START_TEST(what_is_not_finite_is_not_loaded) {
   char folder[32];
   enter_folder(folder);
@@ -366,5 +386,5 @@ START_TEST(no_death_loses_a_checkpoint) {
 }
 END_TEST
 
-RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there, weights_alone_have_no_position, what_is_not_finite_is_not_written, what_is_not_finite_is_not_loaded,
+RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there, weights_alone_have_no_position, what_is_not_finite_is_not_written, every_element_is_looked_at, what_is_not_finite_is_not_loaded,
           positions_beyond_an_integer_are_refused, every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading, no_death_loses_a_checkpoint)

@@ -142,6 +142,14 @@ START_TEST(test_wrong_derivatives_are_named) {
   ck_assert_ptr_nonnull(strstr(text, "D.a"));
 } END_TEST
 
+START_TEST(test_diagnose_refuses_spoilt_weights) {
+  double a = NAN;
+  TensorView view = {.name = "D.a", .type = STORAGE_F64, .data = &a};
+  Problem problem;
+  ck_assert(safetensors_write("n.safetensors", &view, 1, NULL, 0, &problem));
+  EXPECT(1, "n.safetensors: D.a is not a number", sine_tables, right_kernels, "diagnose --init n.safetensors");
+} END_TEST
+
 START_TEST(test_diagnose_wants_double_precision) {
   EXPECT(1, "ganc build line.gan --real f64", line_tables, line_kernels, "diagnose");
 } END_TEST
@@ -351,6 +359,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, enter_folder, leave_folder);
   tcase_add_test(tests, test_right_derivatives_agree);
   tcase_add_test(tests, test_wrong_derivatives_are_named);
+  tcase_add_test(tests, test_diagnose_refuses_spoilt_weights);
   tcase_add_test(tests, test_diagnose_wants_double_precision);
   tcase_add_test(tests, test_info_says_what_is_there);
   tcase_add_test(tests, test_info_as_json);
