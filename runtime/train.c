@@ -232,6 +232,17 @@ static bool train_loop(Training *training, Problem *problem) {
 
 /* ---- before the loop ------------------------------------------------------------------------------------------------------------------- */
 
+/* As of data that were fed, or that the model did not have, when the checkpoint was written. */
+static void note_missing_positions(const Training *training, const CheckpointState *state) {
+  size_t count;
+  const NamedCount *positions = supply_positions(training->session.supply, &count);
+  for (size_t k = 0; k < count; k++) {
+    bool found = false;
+    for (size_t s = 0; s < state->count_count; s++) found |= strcmp(positions[k].name, state->counts[s].name) == 0;
+    if (!found) report_note(training->trainer->program, "%s starts from its first row: the checkpoint does not say how far it was read", positions[k].name);
+  }
+}
+
 /* The state that a run goes on from: everything that the checkpoint holds, positions included. */
 static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem) {
   Session *session = &training->session;
@@ -248,6 +259,7 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
                   count->name + 5);
     if (!supply_seek(session->supply, count->name, count->value, problem)) return false;
   }
+  note_missing_positions(training, state);
   session->clock.step = training->saved_step = state->step;
   session->clock.image = state->image;
   return true;

@@ -243,6 +243,18 @@ START_TEST(test_feeds_replace_draws) {
   expect(run("train --feed p=p.npy --feed e=e.npy --steps 3 --run c"), 1, ".npy");    /* too few rows */
 } END_TEST
 
+START_TEST(test_data_without_a_position_are_told) {
+  float fed[256][2] = {{0}};
+  Problem problem;
+  ck_assert(npy_write("p.npy", ELEMENT_F32, 2, (const int64_t[]){256, 2}, fed, &problem));
+  expect(run("train --feed p=p.npy --data p=line.npy --steps 1 --run a"), 0, NULL);
+  expect(run("train --resume --run a --steps 2 --data p=line.npy"), 0, "p starts from its first row");
+  Ran *ran = run("train --resume --run a --steps 3");
+  expect(ran, 0, "done at step 3");
+  ck_assert_msg(!strstr(ran->text, "first row"), "%s", ran->text);
+  expect(run("train --resume --run a --steps 4 --feed e=p.npy"), 1, "samples are [2]");
+} END_TEST
+
 START_TEST(test_dry_run_writes_nothing) {
   expect(run("train --data p=line.npy --dry-run --run a"), 0, "nothing was trained");
   ck_assert(!directory_exists("a"));
@@ -556,6 +568,7 @@ int main(void) {
   tcase_add_test(tests, test_initial_values);
   tcase_add_test(tests, test_init_takes_weights_by_name);
   tcase_add_test(tests, test_feeds_replace_draws);
+  tcase_add_test(tests, test_data_without_a_position_are_told);
   tcase_add_test(tests, test_dry_run_writes_nothing);
   tcase_add_test(tests, test_wrong_usage_is_explained);
   tcase_add_test(tests, test_samples);
