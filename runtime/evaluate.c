@@ -11,7 +11,7 @@
 enum { EVAL_COUNT = 10000, EVAL_DIRECTIONS = 512 };
 
 /* One side of the comparison: where its samples come from. */
-typedef struct Side { const char *spec, *said_by; Dataset *dataset; } Side;
+typedef struct Side { const char *spec, *said_by; bool changed; Dataset *dataset; } Side;    /* changed: not what the run has read */
 
 typedef struct Evaluated {
   const Session *session;
@@ -94,7 +94,8 @@ static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
   if (!own[0]) return problem_set(&e->no_training, "nothing says what was trained on"), true;
   bool divided = e->held_out.dataset->divided;
   if (!divided && same_file(own, e->held_out.spec)) return problem_set(&e->no_training, "%s is what was trained on: nothing is held out", own), true;
-  e->training = (Side){own, said_by, open_side(own, DATA_TRAIN, e->data, &e->no_training)};
+  e->training = (Side){.spec = own, .said_by = said_by, .dataset = open_side(own, DATA_TRAIN, e->data, &e->no_training)};
+  e->training.changed = e->training.dataset && data_have_changed(e->session->config, e->training.dataset, e->data);
   return true;
 }
 
@@ -168,9 +169,9 @@ static bool output_reads(const Session *session, int64_t tensor) {
 static void print_side(const Evaluated *e, const char *which, const Side *side) {
   if (!side->dataset) printf("%s %s: unknown (%s)\n", which, e->data->data, e->no_training.text);
   else
-    printf("%s %s: %s of the %s in %s%s%s\n", which, e->data->data, text_count(e->count).text, text_count(side->dataset->count).text, side->spec,
+    printf("%s %s: %s of the %s in %s%s%s%s\n", which, e->data->data, text_count(e->count).text, text_count(side->dataset->count).text, side->spec,
            !side->dataset->divided ? "" : side == &e->training ? " (its training part)" : " (its held-out part)",
-           strcmp(side->said_by, "model") == 0 ? ", as the model says" : "");
+           strcmp(side->said_by, "model") == 0 ? ", as the model says" : "", side->changed ? ", which is not what the run has read: it has changed, or is another file" : "");
 }
 
 static void print_text(const Evaluated *e) {
@@ -201,6 +202,7 @@ static void put_side(JsonWriter *json, const char *key, const Evaluated *e, cons
   json_put_text(json, "said_by", side->said_by);
   json_put_text(json, "part", !side->dataset->divided ? "all" : side == &e->training ? "training" : "held out");
   json_put_integer(json, "samples", side->dataset->count);
+  if (side == &e->training) json_put_bool(json, "changed", side->changed);
   json_close(json);
 }
 

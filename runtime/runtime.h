@@ -214,6 +214,9 @@ bool model_declares_variable(const Model *model, int64_t tensor);         /* the
 /* What --data, a run's config or else the model says. */
 const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor);
 
+/* Is this not the file, unchanged, that the run has read? False where config.json says nothing of one. */
+bool data_have_changed(const Json *config, const Dataset *dataset, const TensorRecord *record);
+
 /* config: what run_config_read gave, for settings and data that the command line does not name; may be NULL. */
 bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed, Problem *problem);
 void session_close(Session *session);                                     /* safe on zeroed ones */

@@ -72,16 +72,23 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
   return spec ? spec : stored && stored->kind == JSON_TEXT ? stored->text : tensor->source;
 }
 
+bool data_have_changed(const Json *config, const Dataset *dataset, const TensorRecord *record) {
+  const Json *known = json_find(json_find(config, "checked"), record->data);
+  char *mark = dataset_mark(dataset, record);
+  bool changed = known && known->kind == JSON_TEXT && !(mark && strcmp(known->text, mark) == 0);
+  free(mark);
+  return changed;
+}
+
 /* Reads the whole file, unless the run has done so and it is the same file still. */
 static bool check_numbers(Session *session, const Json *config, int64_t tensor, Problem *problem) {
   const TensorRecord *record = &session->trainer->model.tensors[tensor];
   const Dataset *dataset = supply_dataset(session->supply, tensor);
-  const Json *known = json_find(json_find(config, "checked"), record->data);
-  char *mark = dataset_mark(dataset, record);
+  bool seen = json_find(json_find(config, "checked"), record->data), changed = data_have_changed(config, dataset, record);
   Problem inner = {""};
-  bool fine = (mark && known && known->kind == JSON_TEXT && strcmp(known->text, mark) == 0) || dataset_check(dataset, record, false, &inner);
-  free(mark);
-  return fine || problem_set(problem, "data %s: %s", record->data, inner.text);
+  if (changed && !given(&session->trainer->options.data, record->data))
+    report_note(session->trainer->program, "data %s: %s is not what this run has read before: it has changed, or is another file", record->data, dataset->name);
+  return (seen && !changed) || dataset_check(dataset, record, false, &inner) || problem_set(problem, "data %s: %s", record->data, inner.text);
 }
 
 static bool add_sources(Session *session, const Json *config, int64_t data_of, Problem *problem) {

@@ -285,6 +285,26 @@ START_TEST(test_eval_on_own_data) {
   EXPECT(0, "held-out p: 300 of the 65,536 in ring (its held-out part)", line_tables, line_kernels, "eval --run a --data p=ring");
 } END_TEST
 
+START_TEST(test_eval_tells_of_data_that_have_changed) {
+  write_places("trained.npy", 300, 0, 0, 0, 0);
+  write_places("held.npy", 100, 0, 0, 3, 4);
+  EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
+  EXPECT(0, "in trained.npy\n", line_tables, line_kernels, "eval --run a --data p=held.npy");
+  Json *json = result(eval_path);
+  ck_assert(!json_find(json_find(json, "training"), "changed")->truth);
+  json_free(json);
+  write_places("trained.npy", 400, 0, 0, 1, 0);
+  EXPECT(0, "training p: 100 of the 400 in trained.npy, which is not what the run has read", line_tables, line_kernels, "eval --run a --data p=held.npy");
+  json = result(eval_path);
+  ck_assert(json_find(json_find(json, "training"), "changed")->truth);
+  json_free(json);
+  EXPECT(0, "data p: trained.npy is not what this run has read before", line_tables, line_kernels, "train --run a --resume --steps 6");
+  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 7");
+  ck_assert_msg(!strstr(text, "not what"), "%s", text);    /* config.json says now what was read */
+  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 8 --data p=held.npy");
+  ck_assert_msg(!strstr(text, "not what"), "%s", text);    /* somebody chose it */
+} END_TEST
+
 /* What cannot be said is null, and a word for people. */
 START_TEST(test_eval_says_what_is_not_known) {
   write_places("trained.npy", 300, 3, 4, 3, 4);
@@ -366,6 +386,7 @@ int main(void) {
   tcase_add_test(tests, test_bench_counts_what_ran);
   tcase_add_test(tests, test_eval_measures_against_the_mixture);
   tcase_add_test(tests, test_eval_on_own_data);
+  tcase_add_test(tests, test_eval_tells_of_data_that_have_changed);
   tcase_add_test(tests, test_eval_says_what_is_not_known);
   tcase_add_test(tests, test_eval_against_one_of_several);
   tcase_add_test(tests, test_eval_wants_finite_numbers);
