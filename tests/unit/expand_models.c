@@ -2,7 +2,7 @@
    at orders 1 and 2 against differences, with decisions taken at the base point. */
 #include "expand_check.h"
 
-static const char *const models[] = {"gan", "wgan", "wgan_gp", "ring", "features", "../values/products"};
+static const char *const models[] = {"gan", "wgan", "wgan_gp", "ring", "features", "../values/products", "../values/outside", "../values/conditions", "../values/gradients", "../values/along_indices", "../values/calls"};
 enum { PLAYER_MODELS = 5 };                                 /* the first of them have objectives */
 
 /* Two interpreters of one model: one runs the routines as they are, the other what a later pass makes of them. */

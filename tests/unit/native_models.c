@@ -54,7 +54,7 @@ static void check_routine(Session *session, Target *target, const Model *model, 
   interpreter_free(interpreter);
 }
 
-static const char *const models[] = {"gan", "wgan", "wgan_gp", "ring", "features"};
+static const char *const models[] = {"gan", "wgan", "wgan_gp", "ring", "features", "../values/outside", "../values/conditions", "../values/gradients", "../values/along_indices"};
 static const struct { const char *march; RegisterType real; double tolerance; } settings[] = {
   {"native", REGISTER_F64, 1e-12}, {"native", REGISTER_F32, 1e-5}, {"x86-64-v3", REGISTER_F32, 1e-5},
 };
