@@ -213,14 +213,17 @@ int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span sp
 const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int by);
 uint32_t element_indices(const Scalar *element);                     /* the set of index variables that it depends on */
 
+/* ---- lists.c ----------------------------------------------------------------------------------------------------------------------------- */
+bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape);        /* is it a tensor, a number, or a list of equal shapes? */
+Value *list_stacked(Evaluator *e, Value *list, Span span);           /* as a tensor with one more axis in front; reports unequal shapes */
+typedef Value *(*ApplyElements)(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span);
+/* At most 3 arguments. The list of what `apply` makes of their elements, where lists among them are no tensors; NULL where they all are. */
+Value *value_over_lists(Evaluator *e, int op, int count, Value **arguments, const Span *spans, Span span, ApplyElements apply);
+
 /* ---- expressions.c --------------------------------------------------------------------------------------------------------------------- */
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
 bool work_goes_on(Evaluator *e, int amount, Span span);              /* false, after one report, where a model would never end */
 Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
-bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape);        /* is it a tensor, a number, or a list of equal shapes? */
-typedef Value *(*ApplyElements)(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span);
-/* At most 3 arguments. The list of what `apply` makes of their elements, where lists among them are no tensors; NULL where they all are. */
-Value *value_over_lists(Evaluator *e, int op, int count, Value **arguments, const Span *spans, Span span, ApplyElements apply);
 Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span);
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);
 Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span);

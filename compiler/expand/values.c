@@ -247,47 +247,6 @@ static const struct { ValueKind kind; DiagnosticCode code; const char *hint; } n
   {VALUE_RANGE, E2020, "a range bounds an index, a loop or a slice"},
 };
 
-/* elements[from] … elements[to - 1] by the first own axis: choices in halves, for a list may be long. */
-static const Scalar *choose_element(Evaluator *e, const Scalar **elements, int from, int to) {
-  if (to - from == 1) return elements[from];
-  int middle = from + (to - from) / 2;
-  const Scalar *low = choose_element(e, elements, from, middle), *high = choose_element(e, elements, middle, to);
-  const Scalar *index = scalar_index(e->graph, OWN_VARIABLE), *place = scalar_constant(e->graph, middle);
-  return scalar_apply(e->graph, OP_SELECT, scalar_apply(e->graph, OP_LESS, index, place, NULL), low, high);
-}
-
-static Value *stack_list(Evaluator *e, Value *list, Span span) {
-  int count = list->list.count;
-  if (count == 0 || count > STACK_LIMIT) {
-    Diagnostic *diagnostic = evaluator_report(e, count == 0 ? E2017 : E2061, span, count == 0 ? "this list is empty" : "this list of %d values stands for an array", count);
-    if (count > 0) diagnostic_hint(diagnostic, "each is a choice; at most %d, or write the values with an index: `y[i < n] = …`", STACK_LIMIT);
-    return value_error(e);
-  }
-  const Scalar **elements = session_allocate(e->session, (size_t)count * sizeof *elements);
-  Value *first = NULL;
-  bool random = false, truth = true;
-  for (int k = 0; k < count; k++) {
-    Value *item = value_as_tensor(e, list->list.items[k], span);
-    if (item->kind == VALUE_ERROR) return item;
-    if (first == NULL) first = item;
-    if (item->tensor.rank != first->tensor.rank || memcmp(item->tensor.shape, first->tensor.shape, sizeof(int64_t) * (size_t)item->tensor.rank) != 0) {
-      evaluator_report(e, E2018, span, "%s and %s", value_text(e, first), value_text(e, item));
-      return value_error(e);
-    }
-    if (item->tensor.rank + 1 > OWN_LIMIT) {
-      evaluator_report(e, E2060, span, "more than %d axes", OWN_LIMIT);
-      return value_error(e);
-    }
-    random |= item->tensor.random, truth &= item->tensor.truth;
-    elements[k] = element_shift(e, item->tensor.element, item->tensor.rank, 1);
-  }
-  int64_t shape[OWN_LIMIT] = {count};
-  for (int d = 0; d < first->tensor.rank; d++) shape[d + 1] = first->tensor.shape[d];
-  Value *tensor = value_tensor(e, first->tensor.rank + 1, shape, random, choose_element(e, elements, 0, count));
-  tensor->tensor.truth = truth;
-  return tensor;
-}
-
 Value *value_as_tensor(Evaluator *e, Value *value, Span span) {
   value = value_dereference(e, value);
   switch (value->kind) {
@@ -297,7 +256,7 @@ Value *value_as_tensor(Evaluator *e, Value *value, Span span) {
     tensor->tensor.truth = value->number.truth;
     return tensor;
   }
-  case VALUE_LIST: return stack_list(e, value, span);
+  case VALUE_LIST: return list_stacked(e, value, span);
   default: break;
   }
   for (size_t k = 0; k < sizeof not_values / sizeof *not_values; k++)
