@@ -350,11 +350,8 @@ static int next_call(Evaluator *e, const char *path) {
   Evaluation *evaluation = e->evaluation;
   for (int k = 0; k < evaluation->call_count; k++)
     if (strcmp(evaluation->calls[k].path, path) == 0) return ++evaluation->calls[k].count;
-  void *moved = session_allocate(e->session, (size_t)(evaluation->call_count + 1) * sizeof *evaluation->calls);
-  if (evaluation->call_count > 0) memcpy(moved, evaluation->calls, (size_t)evaluation->call_count * sizeof *evaluation->calls);
-  evaluation->calls = moved;
-  evaluation->calls[evaluation->call_count].path = path;
-  evaluation->calls[evaluation->call_count++].count = 0;
+  CallCount first = {path, 0};
+  ARRAY_ADD(e, evaluation->calls, evaluation->call_count, evaluation->call_capacity, first);
   return 0;
 }
 

@@ -113,6 +113,8 @@ typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
 typedef struct Record { int count, capacity; Reading *readings; bool noisy, drawn; struct Record *outer; } Record;
 typedef struct Memory { const char *key; Record *record; const char *call, *fresh; Value *value; struct Memory *next; } Memory;
 
+typedef struct CallCount { const char *path; int count; } CallCount;      /* of the calls of one path */
+
 /* One evaluation: one routine in the making. */
 typedef struct Evaluation {
   const char *name;
@@ -120,7 +122,7 @@ typedef struct Evaluation {
   struct Evaluation *outer;                                /* an initial value is found in the middle of another evaluation */
   bool counted;                                            /* mentions data or noise */
   Memory *memories;
-  int call_count; struct { const char *path; int count; } *calls;
+  int call_count, call_capacity; CallCount *calls;
   int fill_count, fill_capacity; int *fills;
   int result_count, result_capacity; Effect *results;      /* effects on tensors that are not slots */
 } Evaluation;
