@@ -211,12 +211,18 @@ static Value *list_marked(Evaluator *e, Value *list, uint32_t indices, Span span
   return marked;
 }
 
+static bool is_weight_or_state(const Evaluator *e, const Node *node) {
+  for (int k = 0; k < e->slot_count; k++)
+    if (e->model->tensors[e->slots[k]->tensor].input == node) return true;
+  return false;
+}
+
 Value *value_marked(Evaluator *e, Value *value, uint32_t indices, Span span) {
   if (value->kind == VALUE_LIST) return list_marked(e, value, indices, span);
   if (value->kind != VALUE_TENSOR) return value;
   Node *variable = value_variable(e, value);
   indices |= element_indices(value->tensor.element);
-  bool stays = variable != NULL && (indices == element_indices(value->tensor.element) || (variable->kind == NODE_INPUT && !variable->batch));
+  bool stays = variable != NULL && (indices == element_indices(value->tensor.element) || is_weight_or_state(e, variable));
   if (stays) return value;                                 /* weights and states stay themselves: networks reach them without being given them */
   Node *node = value_node_along(e, value, indices, span);
   if (node == NULL) return value_error(e);
