@@ -118,17 +118,18 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *decl
 /* ---- assignments --------------------------------------------------------------------------------------------------------------------------- */
 
 /* A name that `grad` differentiates by is marked where it is defined. */
-static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value) {
+static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value, bool same) {
   const Syntax *body = frame->definition != NULL ? frame->definition->definition.body : frame->scope->syntax;
-  return body != NULL && name_is_differentiated(body, name->name) ? value_marked(e, value, frame->context.indices, name->span) : value;
+  return body != NULL && name_is_differentiated(body, name->name) ? value_marked(e, value, same, frame->context.indices, name->span) : value;
 }
 
-static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value *value) {
+/* same: the value is that of another name. */
+static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value *value, bool same) {
   if (target->kind == SYNTAX_NAME) {
     if (index_find(e, target->name) != NULL) evaluator_report(e, E2003, target->span, "`%s` is an index here", target->name);
     else if (strcmp(target->name, "E") == 0 || strcmp(target->name, "grad") == 0) evaluator_report(e, E2049, target->span, "`%s` cannot be defined anew", target->name);
     else if (strcmp(target->name, "batch") == 0) evaluator_report(e, E3028, target->span, "only `train` itself sets the batch");
-    else frame_define(e, frame, target->name, value_for_name(e, frame, target, value));
+    else frame_define(e, frame, target->name, value_for_name(e, frame, target, value, same));
     return;
   }
   if (target->kind != SYNTAX_TUPLE && target->kind != SYNTAX_LIST) {
@@ -145,7 +146,7 @@ static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value 
     evaluator_report(e, E2056, target->span, "%d names for %d parts", target->items.count, list->list.count);
     return;
   }
-  for (int k = 0; k < list->list.count; k++) destructure(e, frame, target->items.items[k], list->list.items[k]);
+  for (int k = 0; k < list->list.count; k++) destructure(e, frame, target->items.items[k], list->list.items[k], false);
 }
 
 static void assign_failed(Evaluator *e, Frame *frame, const Syntax *target) {
@@ -224,7 +225,7 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
   }
   if (target->kind == SYNTAX_NAME) value = value_named(e, frame, target->name, value, assign->span);
   value = value_stored(e, value, assign->span);
-  destructure(e, frame, target, value);
+  destructure(e, frame, target, value, assign->assign.value->kind == SYNTAX_NAME);
 }
 
 /* ---- loops -------------------------------------------------------------------------------------------------------------------------------------- */
@@ -277,7 +278,7 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
     frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, seen[k]) : session_format(e->session, "%s[%s, %d]", outer, seen[k], times);
     int errors = e->error_count;
     if (work_goes_on(e, 1 + k / TURN_WORK, binding->span)) {
-      destructure(e, frame, binding->binary.left, list->list.items[k]);
+      destructure(e, frame, binding->binary.left, list->list.items[k], false);
       run(e, frame, context);
     }
     if (e->error_count > errors || e->exhausted) {

@@ -241,7 +241,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (value->kind == VALUE_ERROR) return false;
     frame->context.indices |= value_indices(value);
     if (name_is_differentiated(definition->definition.body, parameter_text))
-      value = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, frame->context.indices, span);
+      value = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
     if (value->kind == VALUE_ERROR) return false;
     frame_define(e, frame, parameter_text, value);
   }

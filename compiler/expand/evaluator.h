@@ -204,8 +204,8 @@ bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_
 Node *value_node(Evaluator *e, const Value *tensor, Span span);
 /* The same value, read from a node unless it is cheap anyway. */
 Value *value_stored(Evaluator *e, Value *value, Span span);
-/* Behind a MARK, for `grad`, for every value of the indices apart; lists of equal shapes become tensors. */
-Value *value_marked(Evaluator *e, Value *value, uint32_t indices, Span span);
+/* Behind a MARK, for `grad`, for every value of the indices apart; lists of equal shapes become tensors. same: another name of something marked stays that. */
+Value *value_marked(Evaluator *e, Value *value, bool same, uint32_t indices, Span span);
 Node *value_variable(Evaluator *e, Value *value);                    /* the mark or input that it is the whole of, or NULL */
 const Scalar *number_element(Evaluator *e, const Value *number);
 /* Combines over variables `summed` (a set); own axes and free indices that are not in it stay. */

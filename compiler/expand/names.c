@@ -75,33 +75,38 @@ const char *label_of(Evaluator *e, const Syntax *function) {
 }
 
 /* Looks for `grad(…, name)`, with the name alone or in a list, and for other names of the same value: `a = name`. */
-typedef struct DerivativeSearch { const Syntax *body; const char *name; bool found; const struct DerivativeSearch *outer; } DerivativeSearch;
+enum { ALIAS_LIMIT = 64 };                                 /* of more names than that one is taken to be differentiated by */
+typedef struct DerivativeSearch { int count; const char *names[ALIAS_LIMIT]; bool found; } DerivativeSearch;
 
-static bool names_are_differentiated(const DerivativeSearch *outer, const Syntax *body, const char *name);
+static bool is_searched(const DerivativeSearch *search, const Syntax *syntax) {
+  for (int k = 0; syntax->kind == SYNTAX_NAME && k < search->count; k++)
+    if (search->names[k] == syntax->name) return true;
+  return false;
+}
 
 static void search_derivative(void *context, Syntax *syntax) {
   DerivativeSearch *search = context;
   if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0 && syntax->call.arguments.count == 2) {
     const Syntax *by = syntax->call.arguments.items[1];
-    if (by->kind == SYNTAX_NAME && by->name == search->name) search->found = true;
-    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++)
-      search->found |= by->items.items[k]->kind == SYNTAX_NAME && by->items.items[k]->name == search->name;
+    search->found |= is_searched(search, by);
+    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) search->found |= is_searched(search, by->items.items[k]);
   }
   if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME &&
-      syntax->assign.value->kind == SYNTAX_NAME && syntax->assign.value->name == search->name)
-    search->found |= names_are_differentiated(search, search->body, syntax->assign.target->name);
+      is_searched(search, syntax->assign.value) && !is_searched(search, syntax->assign.target)) {
+    if (search->count == ALIAS_LIMIT) search->found = true;
+    else search->names[search->count++] = syntax->assign.target->name;
+  }
   if (!search->found) syntax_children(syntax, search_derivative, search);
 }
 
-static bool names_are_differentiated(const DerivativeSearch *outer, const Syntax *body, const char *name) {
-  for (const DerivativeSearch *search = outer; search != NULL; search = search->outer)
-    if (search->name == name) return false;                /* names that lead back to each other */
-  DerivativeSearch search = {body, name, false, outer};
-  search_derivative(&search, (Syntax *)(uintptr_t)body);
+bool name_is_differentiated(const Syntax *body, const char *name) {
+  DerivativeSearch search = {1, {name}, false};
+  for (int known = 0; known < search.count && !search.found;) {       /* once more for every name that was found after places that use it */
+    known = search.count;
+    search_derivative(&search, (Syntax *)(uintptr_t)body);
+  }
   return search.found;
 }
-
-bool name_is_differentiated(const Syntax *body, const char *name) { return names_are_differentiated(NULL, body, name); }
 
 /* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -237,7 +242,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
-  if (scope->syntax != NULL && name_is_differentiated(scope->syntax, entry->name)) value = value_marked(e, value, 0, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
   e->indices = indices;
   e->sampling = sampling;
   memcpy(e->by_variable, by_variable, sizeof by_variable);

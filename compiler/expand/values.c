@@ -194,39 +194,40 @@ Node *value_variable(Evaluator *e, Value *value) {
   return same && whole->tensor.element == read ? read->node : NULL;
 }
 
-/* A list of variables stays that list; of equal shapes it is a tensor, of unequal ones each element is marked. */
+/* Weights and states stay themselves under any name: networks reach them without being given them. */
+static bool is_weight_or_state(Evaluator *e, Value *value) {
+  const Node *variable = value_variable(e, value);
+  for (int k = 0; k < e->slot_count && variable != NULL; k++)
+    if (e->slots[k]->current == variable || e->model->tensors[e->slots[k]->tensor].input == variable) return true;
+  return false;
+}
+
+/* A list of weights stays that list; of equal shapes any other is a tensor, of unequal ones each element is marked. */
 static Value *list_marked(Evaluator *e, Value *list, uint32_t indices, Span span) {
-  int rank, variables = 0, tensors = 0;
+  int rank, weights = 0, tensors = 0;
   int64_t shape[OWN_LIMIT];
   for (int k = 0; k < list->list.count; k++) {
     const Value *item = value_dereference(e, list->list.items[k]);
     if (item->kind != VALUE_TENSOR && item->kind != VALUE_NUMBER && item->kind != VALUE_LIST) return list;
-    variables += value_variable(e, list->list.items[k]) != NULL;
+    weights += is_weight_or_state(e, list->list.items[k]);
     tensors += item->kind != VALUE_NUMBER;
   }
-  if (tensors == 0 || variables == list->list.count) return list;
-  if (value_has_shape(e, list, &rank, shape)) return value_marked(e, value_as_tensor(e, list, span), indices, span);
+  if (tensors == 0 || weights == list->list.count) return list;
+  if (value_has_shape(e, list, &rank, shape)) return value_marked(e, value_as_tensor(e, list, span), false, indices, span);
   Value *marked = value_list(e, list->list.count, list->list.items);
-  for (int k = 0; k < marked->list.count; k++) marked->list.items[k] = value_marked(e, marked->list.items[k], indices, span);
+  for (int k = 0; k < marked->list.count; k++) marked->list.items[k] = value_marked(e, marked->list.items[k], false, indices, span);
   return marked;
 }
 
-static bool is_weight_or_state(const Evaluator *e, const Node *node) {
-  for (int k = 0; k < e->slot_count; k++)
-    if (e->model->tensors[e->slots[k]->tensor].input == node) return true;
-  return false;
-}
-
-Value *value_marked(Evaluator *e, Value *value, uint32_t indices, Span span) {
-  if (value->kind == VALUE_LIST) return list_marked(e, value, indices, span);
+Value *value_marked(Evaluator *e, Value *value, bool same, uint32_t indices, Span span) {
+  if (value->kind == VALUE_LIST) return same ? value : list_marked(e, value, indices, span);
   if (value->kind != VALUE_TENSOR) return value;
-  Node *variable = value_variable(e, value);
-  indices |= element_indices(value->tensor.element);
-  bool stays = variable != NULL && (indices == element_indices(value->tensor.element) || is_weight_or_state(e, variable));
-  if (stays) return value;                                 /* weights and states stay themselves: networks reach them without being given them */
+  uint32_t own = element_indices(value->tensor.element);
+  if (is_weight_or_state(e, value) || (same && (indices | own) == own && value_variable(e, value) != NULL)) return value;
+  indices |= own;
   Node *node = value_node_along(e, value, indices, span);
   if (node == NULL) return value_error(e);
-  if ((indices != 0 && !MUTANT(indices_shared)) || (node->kind != NODE_MARK && node->kind != NODE_INPUT)) node = graph_mark(e->graph, node, span);
+  if (!MUTANT(indices_shared) || indices == 0 || node->kind == NODE_COMPUTE) node = graph_mark(e->graph, node, span);
   Value *marked = value_of_node(e, node, indices);
   marked->tensor.apart = indices != 0;
   marked->tensor.random = value->tensor.random, marked->tensor.truth = value->tensor.truth, marked->tensor.classes = value->tensor.classes;
