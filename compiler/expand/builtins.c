@@ -212,7 +212,7 @@ static Value *run_zip(Evaluator *e, Frame *frame, const Builtin *self, const Arg
     diagnostic_also(diagnostic, arguments->spans[0], "a list of %d", lists[0]->list.count);
     return value_error(e);
   }
-  Value *rows = value_list(e, lists[0]->list.count, lists[0]->list.items);
+  Value *rows = value_list(e, lists[0]->list.count, NULL);
   for (int r = 0; r < rows->list.count; r++) {
     Value *row[8];
     for (int k = 0; k < arguments->count; k++) row[k] = lists[k]->list.items[r];

@@ -118,8 +118,9 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     }
   }
   Value *value = value_kind(e, VALUE_RECIPE);
+  for (int k = 0; k < recipe->count; k++) recipe->leaves += value_leaves(recipe->settings[k].value);
   value->recipe = recipe;
-  return value;
+  return work_goes_on(e, recipe->leaves, arguments->span) ? value : value_error(e);
 }
 
 const Recipe *value_recipe(Evaluator *e, Value *value) {
@@ -299,7 +300,7 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
     if (given->kind == VALUE_ERROR) return given;
     record->record.items[k] = (Binding){promised, given};
   }
-  return result->result.name != NULL ? record->record.items[0].value : record;
+  return result->result.name != NULL ? record->record.items[0].value : work_goes_on(e, value_leaves(record), result->span) ? record : value_error(e);
 }
 
 Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments) {

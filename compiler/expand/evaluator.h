@@ -39,7 +39,7 @@ typedef struct Definition { const Syntax *syntax; Scope *scope; } Definition;   
 typedef struct Binding { const char *name; Value *value; } Binding;
 typedef struct Builtin Builtin;
 /* A function with its settings, of which exactly one of definition and builtin is not NULL. */
-typedef struct Recipe { const Definition *definition; const Builtin *builtin; int count; Binding *settings; } Recipe;
+typedef struct Recipe { const Definition *definition; const Builtin *builtin; int count; Binding *settings; int64_t leaves; } Recipe;
 typedef struct Instance { const Recipe *recipe; const char *path; Network *network; } Instance;
 
 struct Value {
@@ -48,8 +48,8 @@ struct Value {
     struct { double value; bool truth; const Scalar *runtime; uint64_t settings; } number;    /* static; runtime: as the trainer computes it from settings, or NULL */
     const char *string;
     struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;      /* apart: marked for every value of its indices */
-    struct { int count; Value **items; } list;
-    struct { int count; Binding *items; } record;
+    struct { int count; Value **items; int64_t leaves; } list;        /* leaves: see value_leaves; 0: not counted yet */
+    struct { int count; Binding *items; int64_t leaves; } record;
     struct { double low, high; } range;
     const Definition *function;
     const Recipe *recipe;
@@ -156,7 +156,7 @@ struct Evaluator {
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
   int library_count; Syntax *const *library;               /* the trees of the standard library */
   int depth, error_count;
-  int nesting, work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
+  int nesting; int64_t work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
   int slot_count, slot_capacity; Slot **slots;
   int network_count, network_capacity; Network **networks;
   int setting_count; Setting settings[64];
@@ -184,7 +184,11 @@ const char *value_text(Evaluator *e, const Value *value);            /* "[256, 8
 Value *value_number(Evaluator *e, double number);
 Value *value_truth(Evaluator *e, bool truth);
 Value *value_string(Evaluator *e, const char *text);
-Value *value_list(Evaluator *e, int count, Value **items);           /* a copy of the items, or room for them (NULL); counts as so much work */
+/* A copy of the items, or room for them (NULL). Counts as so much work as it has leaves. */
+Value *value_list(Evaluator *e, int count, Value **items);
+/* What lies at the bottom of lists, records and recipes within each other. A list that stands in another twice counts twice, though it takes memory once: so long does
+   whoever walks through it take. */
+int64_t value_leaves(Value *value);
 Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, const Scalar *element);
 Value *value_kind(Evaluator *e, ValueKind kind);
 /* The value of a node whose axes are (the batch, if node->batch,) the given index variables in ascending order, then own axes. */
@@ -224,7 +228,7 @@ Value *value_over_lists(Evaluator *e, int op, int count, Value **arguments, cons
 
 /* ---- expressions.c --------------------------------------------------------------------------------------------------------------------- */
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
-bool work_goes_on(Evaluator *e, int amount, Span span);              /* false, after one report, where a model would never end */
+bool work_goes_on(Evaluator *e, int64_t amount, Span span);              /* false, after one report, where a model would never end */
 Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
 Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span);
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);

@@ -201,6 +201,11 @@ static Value *evaluate_string(Evaluator *e, Frame *frame, const Syntax *syntax) 
 
 static Value *evaluate_name(Evaluator *e, Frame *frame, const Syntax *syntax) { return name_lookup(e, frame, syntax->name, syntax->span); }
 
+static Value *list_in_bounds(Evaluator *e, int count, Value **items, Span span) {
+  Value *list = value_list(e, count, items);
+  return work_goes_on(e, 0, span) ? list : value_error(e);
+}
+
 static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Value **items = NULL;
   int count = 0, capacity = 0;
@@ -217,10 +222,10 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
     bool spreads = spread->kind == VALUE_LIST || spread->kind == VALUE_RECORD || spread->kind == VALUE_NETWORK || spread->kind == VALUE_RANGE || spread->kind == VALUE_TENSOR;
     if (!spreads) evaluator_report(e, E2058, item->span, "this is %s", value_text(e, spread));
     Value *list = spreads ? value_as_list(e, spread, item->operand->span) : NULL;
-    if (list == NULL || !work_goes_on(e, list->list.count, item->span)) return value_error(e);
+    if (list == NULL || !work_goes_on(e, value_leaves(list), item->span)) return value_error(e);
     for (int j = 0; j < list->list.count; j++) ARRAY_ADD(e, items, count, capacity, list->list.items[j]);
   }
-  return value_list(e, count, items);
+  return list_in_bounds(e, count, items, syntax->span);
 }
 
 typedef struct Turning { const Syntax *comprehension; int turn; Value **items; int count, capacity; bool failed; } Turning;
@@ -250,7 +255,7 @@ static Value *evaluate_comprehension(Evaluator *e, Frame *frame, const Syntax *s
   frame->floor = names;
   bool fine = turns_run(e, frame, syntax->comprehension.turns.items[0]->turn.binding, run_turn, &turning);
   frame->count = names, frame->floor = floor;
-  return fine && !turning.failed ? value_list(e, turning.count, turning.items) : value_error(e);
+  return fine && !turning.failed ? list_in_bounds(e, turning.count, turning.items, syntax->span) : value_error(e);
 }
 
 static double static_negate(double a) { return -a; }
@@ -385,7 +390,7 @@ static const EvaluateKind evaluate_kind[] = {
   [SYNTAX_MEMBER] = evaluate_member, [SYNTAX_AT] = evaluate_unbuilt, [SYNTAX_AFTER] = evaluate_unbuilt, [SYNTAX_BLOCK] = evaluate_block,
 };
 
-bool work_goes_on(Evaluator *e, int amount, Span span) {
+bool work_goes_on(Evaluator *e, int64_t amount, Span span) {
   e->work += e->exhausted ? 0 : amount;
   if (e->exhausted || e->work <= WORK_LIMIT) return !e->exhausted;
   Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d expressions and elements of lists by the time this is evaluated", WORK_LIMIT);

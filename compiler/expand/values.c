@@ -30,12 +30,27 @@ Value *value_string(Evaluator *e, const char *text) {
   return value;
 }
 
+static int64_t binding_leaves(int count, const Binding *items) {
+  int64_t leaves = 0;
+  for (int k = 0; k < count; k++) leaves += value_leaves(items[k].value);
+  return leaves;
+}
+
+int64_t value_leaves(Value *value) {
+  if (value->kind == VALUE_RECORD && value->record.leaves == 0) value->record.leaves = binding_leaves(value->record.count, value->record.items);
+  if (value->kind == VALUE_RECORD) return value->record.leaves;
+  if (value->kind == VALUE_RECIPE) return 1 + value->recipe->leaves;
+  if (value->kind != VALUE_LIST) return 1;
+  for (int k = 0, counted = value->list.leaves != 0; k < value->list.count && !counted; k++) value->list.leaves += value_leaves(value->list.items[k]);
+  return value->list.leaves;
+}
+
 Value *value_list(Evaluator *e, int count, Value **items) {
   Value *value = value_kind(e, VALUE_LIST);
   value->list.count = count;
   value->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof *items);
   if (count > 0 && items != NULL) memcpy(value->list.items, items, (size_t)count * sizeof *items);
-  e->work += e->exhausted ? 0 : count;                     /* the next expression says so if that was too much */
+  e->work += e->exhausted ? 0 : items == NULL ? count : value_leaves(value);      /* the next expression says so if that was too much */
   return value;
 }
 
