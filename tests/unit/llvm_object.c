@@ -150,8 +150,9 @@ START_TEST(text_of_kernels) {
   Session *session = session_new();
   Target *target = target_new(session, "x86-64-v4");
   Program *program = small_program(session, target_machine(target), NULL, 3);
-  const char *path = "/tmp/ganc-test-text";
+  char path[] = "/tmp/ganc-text.XXXXXX";
   size_t size;
+  close(mkstemp(path));
   ck_assert(llvm_emit(session, target, 1, &program, "", 0, EMIT_LLVM, path, 2));
   char *text = read_whole(path, &size);
   ck_assert_ptr_nonnull(memmem(text, size, "define hidden void @k0_D.Layer_3_y", 34));
