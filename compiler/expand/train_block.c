@@ -83,9 +83,8 @@ static void cut_derivatives(Evaluator *e, int count, Node **before, Span span) {
   for (int k = 0; k < count; k++) {
     Slot *slot = e->slots[k];
     if (slot->current == before[k]) continue;
-    slot->current = graph_constant(e->graph, slot->current, span);
     slot->assigned |= slot->is_weight;
-    if (slot->is_weight) slot->current = graph_mark(e->graph, slot->current, span);
+    slot->current = graph_mark(e->graph, graph_constant(e->graph, slot->current, span), span);
   }
 }
 

@@ -371,7 +371,7 @@ bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
   Node *node = value_node(e, value_tensor(e, input->rank, input->shape, false, value->tensor.element), span);
   if (node == NULL) return false;
   record_slot(e, slot, true);
-  slot->current = node;
+  slot->current = graph_mark(e->graph, node, span);        /* what its name stands for from here on: `grad` can be by it */
   return true;
 }
 
