@@ -1,5 +1,6 @@
 /* What the language itself provides: scalar operations, totals, shapes, `grad`, `constant`, `E`, distributions. One table. Takes evaluated values; returns values. */
 #include "evaluator.h"
+#include "compiler/transform/transform.h"
 #include "mutants/mutant.h"
 
 #include <math.h>
@@ -298,6 +299,10 @@ static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
   if (summed != 0) of = value_reduce(e, COMBINE_SUM, of, summed, of_span);
   Node *scalar = of->kind == VALUE_ERROR ? NULL : value_node(e, of, of_span);
   if (scalar == NULL) return value_error(e);
+  if (!transform_reaches(e->graph, variable, scalar)) {     /* asked of what is written: a path that comes to 0 is one */
+    evaluator_report(e, E3004, call->span, "no path leads from the one to the other");
+    return value_error(e);
+  }
   if (of->tensor.random) lint_coupling(e, scalar, variable, call->span);
   Value *gradient = value_of_node(e, graph_grad(e->graph, scalar, variable, call->span), indices);
   gradient->tensor.random = by->tensor.random;

@@ -43,12 +43,19 @@ static bool *find_active(const Graph *graph, const List *order, int count, Node 
   return active;
 }
 
+/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are 0. */
 bool transform_reaches(Graph *graph, Node *on, Node *node) {
   List order = graph_order(graph, 1, &node);
-  bool *active = find_active(graph, &order, 1, &on), reaches = false;
+  bool *reached = flags_new(graph);
+  reached[on->id] = true;
+  for (int i = 0; i < order.count; i++) {
+    const Node *here = order.items[i];
+    for (int r = 0; r < here->read_count && here->kind != NODE_CONSTANT; r++) reached[here->id] |= reached[here->reads[r]->id];
+  }
+  bool reaches = false;
   for (int i = 0; i < order.count; i++) reaches |= order.items[i] == on;
-  reaches = reaches && active[node->id];
-  free(active);
+  reaches = reaches && reached[node->id];
+  free(reached);
   list_free(&order);
   return reaches;
 }

@@ -1,5 +1,5 @@
 /* Makes derivatives explicit. Takes effects with `grad` nodes; returns effects without: each grad replaced, innermost first, by the adjoint of its operand;
-   marks gone after the last one, and constants unless they are wanted. Reports a grad whose value does not depend on what it is differentiated by; that derivative is 0. */
+   marks gone after the last one, and constants unless they are wanted. A grad whose value does not depend on what it is differentiated by is 0. */
 #include "internal.h"
 #include "transform.h"
 #include "mutants/mutant.h"
@@ -42,11 +42,7 @@ static Node *resolve(Rebuilding *rebuilding, Node *node) {
   if (MUTANT(constant_transparent) && node->kind == NODE_CONSTANT) return rebuild_image(rebuilding, node->operand[0]);
   if (node->kind != NODE_GRAD) return rebuild_node(rebuilding, node, false);
   if (memo_get(&resolution->adjoints, node->id) == NULL) resolve_all(rebuilding, node->operand[0]);
-  Node *adjoint = (Node *)memo_get(&resolution->adjoints, node->id);
-  /* Asked of the graph as it was written: there a gradient still depends on all that its operand depends on. */
-  if (node_is_nothing(adjoint) && !transform_reaches(rebuilding->graph, node->operand[1], node->operand[0]))
-    diagnostic_report(graph_session(rebuilding->graph), E3004, node->span, "no path leads from the one to the other");
-  return adjoint;
+  return (Node *)memo_get(&resolution->adjoints, node->id);
 }
 
 static Node *strip(Rebuilding *rebuilding, Node *node) {
