@@ -71,7 +71,7 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
   int ordinal = -1;
   if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION)) ordinal = MUTANT(ordinal_shared) ? -1 : e->ordinal++;
   evaluation_abandon(e);
-  if (effects.count == 0) return -1;
+  if (effects.count == 0 && ordinal < 0) return -1;        /* one that draws counts, whatever comes of it */
   return routine_add(e, (ModelRoutine){.name = evaluation->name, .kind = kind, .effects = effects, .ordinal = ordinal, .batch = evaluation->batch,
                                        .fill_count = evaluation->fill_count, .fills = evaluation->fills, .span = span});
 }
