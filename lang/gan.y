@@ -16,7 +16,7 @@
 }
 
 %code {
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #define gan_lex(value, span, reader, scanner) layout_next(value, span, reader, scanner, YYRECOVERING())
 #define YYSTACK_USE_ALLOCA 0

@@ -8,7 +8,7 @@
 
 #include "lang/gan_parser.h"
 #include "lang/gan_scanner.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 Syntax *syntax_parse(Session *session, const Source *source) {
   int errors = diagnostic_error_count(session);

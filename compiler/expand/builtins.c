@@ -1,7 +1,7 @@
 /* What the language itself provides: scalar operations, totals, shapes, `grad`, `constant`, `E`, distributions. One table. Takes evaluated values; returns values. */
 #include "evaluator.h"
 #include "compiler/transform/transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>

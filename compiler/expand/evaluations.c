@@ -1,7 +1,7 @@
 /* An evaluation: one statement of `train`, one `draw`, one `output` or one initial value. Takes what expressions compute and move; returns routines. Remembers calls, so
    that equal calls are one, as long as nothing that they read has moved. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <string.h>
 

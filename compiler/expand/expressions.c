@@ -1,7 +1,7 @@
 /* Expressions: one function per kind of syntax, in a table. Takes a frame and a tree; returns a value, VALUE_ERROR where something was reported.
    Static operands give static results; everything else becomes a scalar expression of the graph. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* y[i, j] = value and y[f(i)] += value. Takes an assignment; returns the new value of the name on its left, whatever frame that lives in. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Index notation: indices in scope, what bounds them, and subscripts. Takes syntax and values; returns values whose elements are expressions over index
    variables. A node is made only where something is read outside its bounds; reductions.c and index_assignments.c make the others. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* sum[…], mean[…], max[…], min[…]: an expression combined over indices, possibly under conditions. Takes the syntax of a reduction; returns its value. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 

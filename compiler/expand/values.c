@@ -1,7 +1,7 @@
 /* Values: what names and expressions of a model mean while it is expanded. A tensor is an expression over the sample, its own axes and the indices in scope,
    written out into a node only where it is kept. Takes values; returns values; never reads syntax. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* What a model stores and draws: tensors, weights and states, noise, data, counters, settings. Takes declarations; returns values that read them.
    Initial values are found here: a plain distribution or number by name, anything else as a routine. */
 #include "evaluator.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Seeing through nodes that compute nothing a reader could not: maps and reshapes. Takes a read and the box it stands in; returns the expression behind it,
    over the same variables. Never looks through marks (a `grad` still refers to them) or constants (they have no derivative), never when the read may leave. */
 #include "storage.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 /* Coordinates of `operand` for the element that `access` names in a reshape of it: the row-major number, split by the operand's strides. Every term goes to
    the outermost axis whose stride divides it; the result counts only where each coordinate then stays within its axis, which makes it the only one. */

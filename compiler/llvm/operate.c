@@ -1,7 +1,7 @@
 /* Scalar operations, one row each: what operations.def computes, as instructions. Takes operands of one type and as many lanes; returns a number, or bits
    where the operation gives a truth value. Functions that need more than a few instructions stand in math.c. */
 #include "emit.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 static Value greater(Emitter *e, Value a, Value b) { return LLVMBuildFCmp(e->builder, LLVMRealOGT, a, b, ""); }
 static Value pick(Emitter *e, Value bits, Value a, Value b) { return LLVMBuildSelect(e->builder, bits, a, b, ""); }

@@ -1,7 +1,7 @@
 /* Draws: Philox 4x32-10 and what graph.h makes of its words, over lanes. Takes a statement; returns the numbers of its places, the same as everywhere.
    A 32-bit word lives in the low half of 64 bits, whatever stands above it: so a multiplication is one instruction and nothing is masked. */
 #include "emit.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 typedef struct Words { Value word[4]; } Words;             /* i64, or vectors of them; a scalar is the same in all lanes */
 

@@ -1,7 +1,7 @@
 /* Vectors and memory: loads and stores of the forms that processors have, folds, transposes. Takes addresses and values. Never touches an element
    whose guard fails: such lanes are masked, and a load that may not happen at all reads a few zeros of our own instead. */
 #include "emit.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 enum { ZERO_BYTES = 64 * 8 };
 

@@ -1,7 +1,7 @@
 /* Which nodes go together. Takes the effects of one routine; returns groups in a legal order: each becomes one program. Values are given memory here (strides,
    not addresses), and effects are moved to their targets: in place where no reader of the old value comes later, else by a copy at the end. */
 #include "fusion.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <string.h>
 

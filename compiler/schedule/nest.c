@@ -2,7 +2,7 @@
    phase to a program. Maps at the same points share their loops; a sum or maximum is followed by maps of its result; what cannot be turned around (computed
    or shared coordinates of a write) is added up in memory, in order. Never chooses what shares a phase. */
 #include "lower.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* An order of execution. Takes groups and moves; sorts the groups so that every value is made before it is read and every input is read before it is
    overwritten. Where no order does both, the move becomes a copy at the end. Never regroups. */
 #include "fusion.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Loop programs as values: what each kind of statement holds, whether two programs are the same code, and a number that agrees for those.
    Takes finished programs and never changes them. */
 #include "program.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
        u_k = s_k*t_k + r_k,   c + Σ e_k*r_k = s*h + ρ with 0 <= ρ < s,   v = q - h - Σ d_k*t_k,   p = s*q + ρ
    and the point counts where v is in its box. A coordinate of one variable needs no guard: its classes are the points it reaches and the rest. */
 #include "lower.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <string.h>
 

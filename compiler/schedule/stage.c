@@ -2,7 +2,7 @@
    task's workspace, [k][fast], by an ordinary map nest with whatever the factor computes; what is contiguous along k is turned by squares. What lies beyond
    the ends of an operand is never read and never counts. */
 #include "lower.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 static int64_t k_points(const Piece *piece) {
   int64_t points = 1;

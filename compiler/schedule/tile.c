@@ -2,7 +2,7 @@
    same points done while a block is in the nearest cache. Takes a tile and its items; appends the whole program. Chunks depend on the problem and the machine,
    never on the number of workers. */
 #include "lower.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 typedef struct Making {
   Builder *builder;

@@ -2,7 +2,7 @@
    adjoints, which are nodes of the same kind again. Never knows an operation (scalar_adjoint.c does), never closes `nothing`. */
 #include "internal.h"
 #include "transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <stdlib.h>

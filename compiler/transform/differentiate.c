@@ -2,7 +2,7 @@
    marks gone after the last one, and constants unless they are wanted. A grad whose value does not depend on what it is differentiated by is 0. */
 #include "internal.h"
 #include "transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <stdlib.h>
 

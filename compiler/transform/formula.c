@@ -2,7 +2,7 @@
    derivatives.def. */
 #include "internal.h"
 #include "transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <ctype.h>
 #include <stdlib.h>

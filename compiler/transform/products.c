@@ -3,7 +3,7 @@
    them is staged how is the schedule's affair. */
 #include "internal.h"
 #include "transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 /* A factor: an expression and the variables it ranges over. Factors over the same variables are one. */
 typedef struct Factor { const Scalar *scalar; uint32_t variables; } Factor;

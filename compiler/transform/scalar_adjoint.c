@@ -2,7 +2,7 @@
    variables; returns the derivative by each read of one. Computed coordinates are not differentiated: a subscript has derivative nothing. */
 #include "internal.h"
 #include "transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
    Takes an operation and simplified arguments; returns a simplified expression of the same value. Never reorders a sum, never touches a node. */
 #include "internal.h"
 #include "transform.h"
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <stdlib.h>

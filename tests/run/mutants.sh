@@ -2,7 +2,7 @@
 # Faults on purpose are in the source and in no compiler that anybody uses.
 . tests/run/common
 
-rows=$(sed -n 's/^MUTANT_ROW(\([a-z_]*\),.*/\1/p' mutants/mutants.def)
+rows=$(sed -n 's/^MUTANT_ROW(\([a-z_]*\),.*/\1/p' tests/mutants/mutants.def)
 for row in $rows; do
   grep -rqF --include='*.[cy]' "MUTANT($row)" lang compiler || fail "no place is broken by the mutant $row"
 done

@@ -1,5 +1,5 @@
 /* The table of mutants: every pass that makes numbers can be broken, and no compiler that anybody uses is. */
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -14,14 +14,14 @@ enum { PASS_COUNT = sizeof passes / sizeof *passes };
 
 static const struct { const char *name, *pass, *what; } rows[] = {
 #define MUTANT_ROW(name, pass, what) {#name, #pass, what},
-#include "mutants/mutants.def"
+#include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 #ifndef GANC_MUTANTS
 #define MUTANT_ROW(name, pass, what) _Static_assert(!MUTANT(name), #name);      /* a constant, or this does not compile */
-#include "mutants/mutants.def"
+#include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
 #endif
 

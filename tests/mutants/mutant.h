@@ -6,7 +6,7 @@
 typedef enum Mutant {
   MUTANT_NONE,
 #define MUTANT_ROW(name, pass, what) MUTANT_##name,
-#include "mutants/mutants.def"
+#include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
 } Mutant;
 

@@ -1,6 +1,6 @@
 /* Which mutant this process is: read once from the environment. Takes GANC_MUTANT; lists the rows and ends, or refuses a name that is none, before main runs.
    Only a build with -DGANC_MUTANTS=ON has this file. */
-#include "mutants/mutant.h"
+#include "tests/mutants/mutant.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@ Mutant mutant_chosen = MUTANT_NONE;
 
 static const struct { const char *name, *pass, *what; } rows[] = {
 #define MUTANT_ROW(name, pass, what) {#name, #pass, what},
-#include "mutants/mutants.def"
+#include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
