@@ -124,9 +124,11 @@ static void scan_bounds(void *context, Syntax *syntax) {
       if (index == NULL) continue;
       if (base == NULL) base = name_find(scan->e, scan->frame, syntax->subscript.operand->name, syntax->span);
       if (base == NULL) break;
-      Value *value = base->kind == VALUE_SLOT ? slot_value(scan->e, base->slot) : base;
-      if (value->kind == VALUE_TENSOR && k < value->tensor.rank) scan->fine &= index_bound(scan->e, index, value->tensor.shape[k], item->span);
-      else if (value->kind == VALUE_LIST && k == 0) scan->fine &= index_bound(scan->e, index, value->list.count, item->span);
+      int rank;
+      int64_t shape[OWN_LIMIT];
+      if (value_has_shape(scan->e, base, &rank, shape)) {  /* a list of equally shaped values has all its axes */
+        if (k < rank) scan->fine &= index_bound(scan->e, index, shape[k], item->span);
+      } else if (base->kind == VALUE_LIST && k == 0) scan->fine &= index_bound(scan->e, index, base->list.count, item->span);
     }
   }
   syntax_children(syntax, scan_bounds, scan);
