@@ -46,7 +46,7 @@ static void read_dump(const Compilation *compilation, FILE *out) { syntax_print(
 
 static bool expand_run(Compilation *compilation) {
   const Options *options = compilation->options;
-  ExpandOptions expand = { options->feeds, options->real == REGISTER_F64, options->setting_count, options->settings };
+  ExpandOptions expand = { options->feeds, options->real == REGISTER_F64 && !options->no_diagnose, options->setting_count, options->settings };
   compilation->model = expand_model(compilation->session, compilation->file, compilation->standard_count, compilation->standard, &expand);
   return compilation->model != NULL;
 }

@@ -184,7 +184,8 @@ int command_diagnose(Trainer *trainer) {
   const Model *model = &trainer->model;
   int wrong = 0;
   bool fine = model_is_f64(model) || problem_set(&problem, "diagnose needs a trainer in double precision: ganc build %s --real f64", model->header->file);
-  if (fine && model->diagnosis_count == 0) fine = problem_set(&problem, "the model has no objective to diagnose");
+  if (fine && model->diagnosis_count == 0)
+    fine = problem_set(&problem, model->objective_count == 0 ? "the model has no objective to diagnose" : "this trainer was built with --no-diagnose: build it without");
   if (fine && trainer->options.run) fine = session_open_trained(&session, trainer, DATA_OF_ALL, &problem);
   else fine = fine && session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
   if (fine && trainer->options.init) {

@@ -17,6 +17,12 @@ network D(x: [2]) -> [] = x |> Linear(1) |> scalar
 D minimizes E[D(x)^2]
 train { batch = 4; optimize D by sgd(lr = 0.1); update D }'
 
+# What `diagnose` runs can be left out; the trainer says so.
+status 0 "$GANC" build --real f64 --no-diagnose "$work/smooth.gan" -o "$work/without"
+status 0 "$work/without" train --steps 1 --run "$work/without-run"
+status 1 "$work/without" diagnose
+says "$work/err" 'built with --no-diagnose'
+
 # Constants are held at the base point, as derivatives hold them.
 agrees constant 'data x: [2] from "ring"
 network D(x: [2]) -> [] = x |> Linear(4) |> relu |> Linear(1) |> scalar
