@@ -56,7 +56,7 @@ static Value *total(const char *name, Value *value) {
 
 /* One weight or value, or a list of them. */
 static Value *gradient(Value *e, Value *by) {
-  if (by->kind == V_NUMBER) fail("grad by a static number");
+  if (by->kind == V_NUMBER || (by->kind == V_NODE && !by->node->varies)) fail("grad by something static");
   if (by->kind != V_LIST && by->kind != V_NETWORK) return value_node(node_grad(as_node(e), as_node(by)));
   int count = list_length(by);
   Value **items = arena_allocate((size_t)(count + 1) * sizeof *items);

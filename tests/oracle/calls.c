@@ -150,7 +150,23 @@ static bool same_argument(Value *a, Value *b) {
   return can_be_node(a) && can_be_node(b) && node_equal(as_node(a), as_node(b));
 }
 
-static bool still_holds(const Call *call) {
+Call *call_open(Call call) {
+  Evaluation *now = model->evaluation;
+  Call *made = arena_allocate(sizeof *made);
+  *made = call;
+  if (now->active_count == 64) fail("calls too deep");
+  return now->active[now->active_count++] = made;
+}
+
+void call_close(void) { model->evaluation->active_count--; }
+
+void call_again(const Call *call) {
+  Evaluation *now = model->evaluation;
+  for (int k = 0; k < call->use_count; k++) slot_read(call->uses[k].slot);
+  for (int k = 0; k < now->active_count; k++) now->active[k]->draws |= call->draws;
+}
+
+bool call_holds(const Call *call) {
   for (int k = 0; k < call->use_count; k++) {
     bool assigned = false;
     for (int j = 0; j < call->assigned_count; j++) assigned |= call->assigned[j] == call->uses[k].slot;
@@ -169,7 +185,7 @@ static Call *equal_call(const Frame *frame, const char *path, int count, Value *
     if (strcmp(call->path, path) != 0) continue;
     ++*number;
     bool one_draw = !call->draws || (strcmp(call->fresh, frame->fresh) == 0 && (is_network || call->network_call == frame->call));
-    bool equal = call->result != NULL && call->count == count && call->training == frame->training && one_draw && still_holds(call);
+    bool equal = call->result != NULL && call->count == count && call->training == frame->training && one_draw && call_holds(call);
     for (int i = 0; i < count && equal; i++) equal = same_argument(call->arguments[i], arguments[i]);
     if (equal) return call;
   }
@@ -183,22 +199,18 @@ Value *apply_layer(Frame *frame, const char *path, const Recipe *recipe, int cou
   for (int k = 0; k < count; k++) kept[k] = passed(arguments[k]);
   arguments = kept;
   Call *call = equal_call(frame, path, count, arguments, &number);
-  if (call != NULL) {                                      /* what it read and moved is read and moved by the calls around, too */
-    for (int k = 0; k < call->use_count; k++) slot_read(call->uses[k].slot);
-    for (int k = 0; k < now->active_count; k++) now->active[k]->draws |= call->draws;
+  if (call != NULL) {
+    call_again(call);
     return call->result;
   }
-  call = arena_allocate(sizeof *call);
-  *call = (Call){.path = path, .count = count, .arguments = arguments, .training = frame->training, .number = number, .fresh = frame->fresh, .network_call = frame->call};
+  call = call_open((Call){.path = path, .count = count, .arguments = arguments, .training = frame->training, .number = number, .fresh = frame->fresh, .network_call = frame->call});
   ROOM(now->calls, now->call_count, now->call_capacity);
   now->calls[now->call_count++] = call;
-  if (now->active_count == 64) fail("calls too deep");
-  now->active[now->active_count++] = call;
   Frame inner = body_frame(frame, path, recipe);
   if (frame->network != NULL && strcmp(frame->network->name, path) == 0) inner.call = number;
   bind_parameters(&inner, recipe->definition->items[1], count, arguments, NULL);
   call->result = result_of(&inner, recipe->definition);
-  now->active_count--;
+  call_close();
   return call->result;
 }
 

@@ -151,14 +151,17 @@ static Value *file_meaning(Frame *frame, const char *name) {
     return value;
   }
   for (int k = 0; k < now->meaning_count; k++)
-    if (strcmp(now->meanings[k].name, name) == 0 && strcmp(now->meanings[k].fresh, frame->fresh) == 0) return now->meanings[k].value;
+    if (strcmp(now->meanings[k].name, name) == 0 && strcmp(now->meanings[k].fresh, frame->fresh) == 0 && call_holds(now->meanings[k].call)) {
+      call_again(now->meanings[k].call);
+      return now->meanings[k].value;
+    }
   Value *value;
+  Call *call = call_open((Call){.path = name});
   Frame top = top_frame(frame);
   if (statement->kind == S_DATA || statement->kind == S_NOISE) value = top_variable(&top, statement);
   else if (statement->kind == S_STATE) {
     value = value_new(V_SLOT);
     value->slot = declare_slot(&top, statement);
-    return value;
   } else if (statement->kind == S_NETWORK) {
     value = value_new(V_NETWORK);
     value->network = network_find(name);
@@ -176,8 +179,9 @@ static Value *file_meaning(Frame *frame, const char *name) {
     value = value_new(V_RECIPE);
     value->recipe.definition = statement;
   }
+  call_close();
   ROOM(now->meanings, now->meaning_count, now->meaning_capacity);
-  now->meanings[now->meaning_count++] = (Meaning){name, frame->fresh, value};
+  now->meanings[now->meaning_count++] = (Meaning){name, frame->fresh, value, call};
   return value;
 }
 

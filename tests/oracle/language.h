@@ -62,7 +62,6 @@ typedef struct Frame {                                     /* where an expressio
 } Frame;
 
 typedef struct Variable { const char *name; Node *node; } Variable;      /* drawn in this evaluation */
-typedef struct Meaning { const char *name, *fresh; Value *value; } Meaning;    /* of a name of the file, in this evaluation */
 typedef struct Usage { Slot *slot; Node *node; } Usage;
 typedef struct Call {                                      /* of an instance or network, in this evaluation */
   const char *path; int count; Value **arguments; bool training; int number; Value *result;
@@ -70,6 +69,7 @@ typedef struct Call {                                      /* of an instance or 
   int use_count, use_capacity; Usage *uses;                /* what it read before assigning it */
   int assigned_count, assigned_capacity; Slot **assigned;
 } Call;
+typedef struct Meaning { const char *name, *fresh; Value *value; Call *call; } Meaning;      /* of a name of the file, as long as the states hold that it read */
 
 typedef struct Evaluation {
   int round, ordinal;
@@ -129,6 +129,10 @@ Node *part_of(Node *node, int first, Shape shape);         /* elements from `fir
 
 /* calls.c */
 Value *evaluate_call(Frame *frame, const Tree *tree);
+Call *call_open(Call call);                                /* records what is read and assigned until it is closed */
+void call_close(void);
+bool call_holds(const Call *call);                         /* nothing that it read has moved since */
+void call_again(const Call *call);                         /* what it read and drew, the calls around have, too */
 Value *evaluate_pipe(Frame *frame, const Tree *tree);
 Value *call_value(Frame *frame, Value *function, int count, Value **arguments, int training);      /* training: -1 inherited */
 void run_statement(Frame *frame, const Tree *statement, Value **last);

@@ -7,7 +7,7 @@
 const char *const scalar1_names[F_COUNT] = {"-", "exp", "log", "log2", "sqrt", "abs", "sign", "sin", "cos", "tanh", "sigmoid", "erf", "floor", "ceil", "round", "1/", "not"};
 const char *const scalar2_names[G_COUNT] = {"+", "-", "*", "/", "//", "%", "^", "<", "<=", "==", "!=", "and", "or", "max", "min"};
 
-double closest_decision;
+double closest_decision, worst_cancellation;
 
 /* Equal numbers are mostly the same number, read twice. */
 void note_decision(double a, double b) {
@@ -146,6 +146,7 @@ void number_apply2(Scalar2 g, int bits, const double *x, const double *y, double
     for (unsigned set = 0; set < sets; set++) out[set] = x[set] + y[set];
     break;
   case G_SUBTRACT:
+    if (a != b) worst_cancellation = fmin(worst_cancellation, fabs(a - b) / fmax(fabs(a), fabs(b)));
     for (unsigned set = 0; set < sets; set++) out[set] = x[set] - y[set];
     break;
   case G_MULTIPLY: multiply(bits, x, y, out); break;

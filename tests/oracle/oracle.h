@@ -90,6 +90,7 @@ void number_apply2(Scalar2 g, int bits, const double *x, const double *y, double
    numbers. */
 extern double closest_decision;
 void note_decision(double a, double b);
+extern double worst_cancellation;                          /* the least |a - b| / max(|a|, |b|) of all sums of unequal numbers: how much of their digits was left */
 
 /* ---- value.c: the values of one evaluation, a graph that is only ever added to ------------------------------------------------------------ */
 
@@ -115,7 +116,7 @@ typedef enum NodeOp {
 typedef struct Node {
   int id;
   NodeOp op;
-  int which;                                               /* Scalar1, Scalar2, 1 or -1; LOOKUP: the axis at which whole[] begins */
+  int which;                                               /* Scalar1, Scalar2; EXTREME: 1 or -1; SELECT: 1 where nothing is ever chosen */
   Shape shape;
   bool random;                                             /* a value for each sample, else one for all */
   bool varies;                                             /* it depends on a variable; else it is static */
@@ -184,7 +185,7 @@ typedef struct Outcome {
   int tensor_count; Tensor *tensors;                       /* after the last step */
   double **before;                                         /* their initial values */
   int logged_count; Logged *logged;
-  double decision;                                         /* closest_decision */
+  double decision, cancellation;                           /* closest_decision, worst_cancellation */
   int batch;
 } Outcome;
 

@@ -67,14 +67,21 @@ static const char *objective_name(const Tree *objective) {
   return names;
 }
 
-/* Does the value depend on it before any derivative is taken? */
-static bool reaches(const Node *e, const Node *slot, unsigned char *seen) {
+static bool leads_to(const Node *e, const Node *slot, bool unseen, unsigned char *seen) {
   if (e == slot) return true;
-  if (e->op == N_STILL || seen[e->id]) return false;
+  if (e->op == N_STILL || seen[e->id] || (e->op == N_SELECT && e->which == 1 && !unseen)) return false;
   seen[e->id] = 1;
   for (int k = 0; k < e->count; k++)
-    if (reaches(e->operands[k], slot, seen)) return true;
+    if (leads_to(e->operands[k], slot, unseen, seen)) return true;
   return false;
+}
+
+/* Does the value depend on it before any derivative is taken? Where only what can never be chosen does, the reference leaves open how much a compiler sees. */
+static bool reaches(const Node *e, const Node *slot) {
+  size_t room = (size_t)e->id + 1;
+  bool reached = leads_to(e, slot, false, arena_allocate(room));
+  if (!reached && leads_to(e, slot, true, arena_allocate(room))) fail("a weight is reached by nothing but what is never chosen");
+  return reached;
 }
 
 /* The innermost network on the way to the weight that an `optimize` names. */
@@ -144,7 +151,7 @@ static void update(Run *run, Frame *frame, const Tree *statement) {
       if ((moves[m].objectives >> k & 1) != 0) terms[count++] = signs[k];
     if (count == 0) continue;
     Node *sum = add_up(count, terms);
-    if (!reaches(sum, weight, arena_allocate((size_t)sum->id + 1))) continue;
+    if (!reaches(sum, weight)) continue;
     if (moves[m].optimizer == NULL) fail("nothing says how %s moves", moves[m].slot->tensor.name);
     moves[m].gradient = node_depends(sum, weight) ? node_grad(sum, weight) : node_gather(node_constant(0), weight->shape, arena_allocate(sizeof(int) * (size_t)(shape_size(weight->shape) + 1)));
     moves[reached++] = moves[m];
@@ -322,7 +329,7 @@ static void check_players(const Tree *objective, const Node *value) {
     int count = network_weights(network_find(objective->items[0]->items[p]->text), &weights);
     bool reached = false;
     for (int w = 0; w < count && !reached; w++)
-      reached = weights[w]->current != NULL && reaches(value, weights[w]->current, arena_allocate((size_t)value->id + 1));
+      reached = weights[w]->current != NULL && reaches(value, weights[w]->current);
     if (!reached) fail("an objective reaches no weight of its player");
   }
 }
@@ -366,7 +373,7 @@ Outcome run_model(const Tree *file, Inputs *inputs, int steps) {
   Run run = {.outcome = &outcome, .train = find_train(file)};
   const Tree *block = run.train->items[1];
   model = &now;
-  closest_decision = INFINITY;
+  closest_decision = worst_cancellation = INFINITY;
   inputs->feed_count = inputs->feed_capacity = 0;
   outcome.batch = model->batch = first_batch(block);
   Evaluation nothing;
@@ -412,5 +419,6 @@ Outcome run_model(const Tree *file, Inputs *inputs, int steps) {
     outcome.before[k] = model->slots[k]->before;
   }
   outcome.decision = closest_decision;
+  outcome.cancellation = worst_cancellation;
   return outcome;
 }
