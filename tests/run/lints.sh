@@ -38,4 +38,22 @@ about W6016 'D minimizes E[softplus(-(tanh(D(x)) + 1) / 2)] + E[D(G(z))^2]' 'G m
 about nothing 'D minimizes E[real_loss(D(x))] + E[fake_loss(D(G(z)))]' 'G minimizes E[real_loss(D(G(z)))]' '|> tanh'
 about nothing 'D minimizes E[(D(x) - 1)^2] + E[D(G(z))^2]' 'G minimizes E[(D(G(z)) - 1)^2]' '|> sigmoid'
 
+# A moving average: `<-` moves its weights, so nothing is said; its states need a call in training.
+average() {
+  printf '%s\n' 'data x: [2] from "ring"' 'noise z: [4] ~ normal' "layer Generator(z: [4]) -> [2] = z |> Linear(8) $2 |> relu |> Linear(2)" 'network G = Generator' \
+    'network Average = Generator' 'network D(x: [2]) -> [] = x |> Linear(8) |> leaky_relu(0.2) |> Linear(1) |> scalar' \
+    'D minimizes E[real_loss(D(x)) + fake_loss(D(G(z)))]' 'G minimizes E[real_loss(D(G(z)))]' \
+    "train { batch = 8; optimize D, G by adam(lr = 1e-3); update D; update G; for (a, w) in zip(Average, G) { a <- lerp(w, a, 0.5) }; $3 }" \
+    'output fakes = Average(z)' >"$work/average.gan"
+  status 0 "$GANC" check "$work/average.gan" || return
+  if [ "$1" = nothing ]; then
+    [ ! -s "$work/err" ] || fail "a warning without a reason about an average: $(cat "$work/err")"
+  else
+    says "$work/err" "[$1]"
+  fi
+}
+average nothing '' ''
+average W6014 '|> BatchNorm' ''
+average nothing '|> BatchNorm' 'E[Average(z)]'
+
 finish

@@ -11,14 +11,20 @@ noise u ~ uniform(-1, 1)
 noise c: class[10] ~ uniform
 state seen = 0
 state normal_seen = 0
+state pair_seen = 0
+state fresh_seen = 0
 train {
   batch = 1
   seen <- E[x]
   normal_seen <- E[z[2]]
+  batch = 2
+  pair_seen <- E[z[0]]
+  fresh_seen <- E[fresh u]
 }
 output drawn = concat(z, [x, u, c])
-output last = [seen, normal_seen]
+output last = [seen, normal_seen, pair_seen, fresh_seen]
 output logged = E[x]
+output logged_noise = E[z[1]]
 END
 status 0 "$work/drawn" train --data x="$work/places.npy" --steps 250 --seed 7 --log-every 1 --run "$work/run"
 status 0 "$work/drawn" sample --data x="$work/places.npy" --seed 9 --count 40 --output drawn --run "$work/run" -o "$work/drawn.npy"
@@ -44,7 +50,10 @@ for step, line in enumerate(open(run + "/stats.jsonl"), 1):
     outputs = json.loads(line)["outputs"]
     near(f"x at step {step}", outputs["last"][0], row(7, "x", 200, step - 1))
     near(f"z[2] at step {step}", outputs["last"][1], 1 + 2 * normal(7, "z", 2, 0, 1, step - 1))
+    near(f"z[0] of two at step {step}", outputs["last"][2], 1 + sum(normal(7, "z", 0, n, 2, step - 1) for n in range(2)))
+    near(f"fresh u at step {step}", outputs["last"][3], -1 + sum(uniform(7, "u.fresh_1", 0, n, 3, step - 1) for n in range(2)))
     near(f"logged at step {step}", outputs["logged"], row(7, "x@logged", 200, step))
+    near(f"noise logged at step {step}", outputs["logged_noise"], 1 + 2 * normal(7, "z", 1, 0, 0, step))
 assert step == 250
 bytes = open(samples, "rb").read()[128:]
 for n in range(40):
