@@ -75,7 +75,7 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
 bool data_have_changed(const Json *config, const Dataset *dataset, const TensorRecord *record) {
   const Json *known = json_find(json_find(config, "checked"), record->data);
   char *mark = dataset_mark(dataset, record);
-  bool changed = known && known->kind == JSON_TEXT && !(mark && strcmp(known->text, mark) == 0);
+  bool changed = known && !(known->kind == JSON_TEXT && mark && strcmp(known->text, mark) == 0);
   free(mark);
   return changed;
 }

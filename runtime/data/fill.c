@@ -20,7 +20,8 @@ static bool labels_fit(const Dataset *dataset, const TensorRecord *record, Probl
   for (int64_t i = 0; i < dataset->count; i++) {
     double label = element_read(dataset->type, dataset->rows, i);
     if (!(label >= 0 && label < (double)record->classes && label == floor(label)))
-      return problem_set(problem, "%s: row %" PRId64 " is %g; %s: class[%" PRId64 "] takes whole numbers from 0 to %" PRId64, dataset->name, i, label, record->name, record->classes, record->classes - 1);
+      return problem_set(problem, "%s: row %" PRId64 " is %g; %s: class[%" PRId64 "] takes whole numbers from 0 to %" PRId64, dataset->name, i, label, record->name,
+                         record->classes, record->classes - 1);
   }
   return true;
 }
@@ -37,7 +38,8 @@ bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *p
   element_shape_text(dataset->rank, dataset->shape, found);
   if (size == dataset->size)
     return problem_set(problem, "%s: samples are %s, %s is %s: as many elements in another order of axes; transpose the file", dataset->name, found, record->name, wanted);
-  return problem_set(problem, "%s: samples are %s, %s is declared as %s", dataset->name, found, record->name, wanted);
+  return problem_set(problem, "%s: samples are %s, %s is declared as %s: n of them are an array of shape [n%s%s", dataset->name, found, record->name, wanted, rank > 0 ? ", " : "",
+                     wanted + 1);
 }
 
 /* ---- conversion --------------------------------------------------------------------------------------------------------------------------- */

@@ -52,9 +52,10 @@ static void find_variables(Supply *supply) {
     if (!is_filled(record)) continue;
     int64_t v = 0;
     bool first = record->role == ROLE_DATA;
-    for (; v < supply->variable_count && strcmp(supply->variables[v].name, record->name) != 0; v++) first = first && strcmp(supply->variables[v].data, record->data) != 0;
-    if (v == supply->variable_count)
-      supply->variables[supply->variable_count++] = (Variable){ .name = record->name, .data = record->role == ROLE_DATA ? record->data : "", .hash = hash_text(record->name), .owner = first };
+    for (; v < supply->variable_count && strcmp(supply->variables[v].name, record->name) != 0; v++)
+      first = first && strcmp(supply->variables[v].data, record->data) != 0;
+    const char *data = record->role == ROLE_DATA ? record->data : "";
+    if (v == supply->variable_count) supply->variables[supply->variable_count++] = (Variable){ .name = record->name, .data = data, .hash = hash_text(record->name), .owner = first };
     supply->variable_of[i] = v;
     supply->variables[v].led = record->group >= 0 && leader_of(supply, i) != &supply->variables[v];
     supply->index_room = batch_of(record) > supply->index_room ? batch_of(record) : supply->index_room;
@@ -171,8 +172,9 @@ static bool fill_from_feed(Supply *supply, int64_t tensor, Rows rows, void *buff
   Variable *variable = variable_at(supply, tensor);
   int64_t batch = batch_of(&record), count = batch < rows.fed ? batch : rows.fed, first = rows.apart ? rows.first : variable->fed;
   if (count > variable->feed->count - first)
-    return problem_set(problem, "feed %s: %s has %" PRId64 " rows, this evaluation needs rows %" PRId64 " to %" PRId64 " (counted from 0)", variable->name, variable->feed->name,
-                       variable->feed->count, first, first + count - 1);
+    return problem_set(problem, "feed %s: %s has %" PRId64 " rows, this evaluation needs rows %" PRId64 " to %" PRId64 " (counted from 0): feed more of them, or %s",
+                       variable->name, variable->feed->name, variable->feed->count, first, first + count - 1,
+                       rows.apart ? "ask for fewer samples with --count" : "train fewer --steps");
   for (int64_t i = 0; i < batch; i++) supply->indices[i] = first + i % count;
   if (!rows.apart) variable->fed += count;
   record.low = record.high = 0;                            /* what is fed is taken as it is */
