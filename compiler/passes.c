@@ -67,10 +67,11 @@ static void graphs_dump(const Compilation *compilation, FILE *out) {
   }
 }
 
+/* What is wrong with a model is said while it is expanded; passes over graphs say nothing. */
 static bool graphs_run(Compilation *compilation, EffectList (*transform)(Graph *graph, EffectList effects)) {
   Model *model = compilation->model;
   for (int at = 0; at < model->routine_count; at++) model->routines[at].effects = transform(model->graph, model->routines[at].effects);
-  return diagnostic_error_count(compilation->session) == 0;
+  return true;
 }
 
 static bool expand_verify(Compilation *compilation) { return graphs_verify(compilation, "expand"); }
@@ -82,7 +83,7 @@ static void normalise_dump(const Compilation *compilation, FILE *out) { graphs_d
 
 static bool differentiate_run(Compilation *compilation) {
   expand_differentiate(compilation->model);
-  return diagnostic_error_count(compilation->session) == 0;
+  return true;
 }
 static bool differentiate_verify(Compilation *compilation) { return graphs_verify(compilation, "differentiate"); }
 static void differentiate_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }

@@ -1,6 +1,5 @@
 /* What `diagnose` runs in float64 trainers: per objective its value, its gradient by every weight it reaches, and the derivative of the gradient's product with a direction.
-   Takes the prepared objectives; adds routines. Decisions and constants in them are
-   frozen once they are differentiated. */
+   Takes the prepared objectives; adds routines. Decisions and constants in them are frozen once they are differentiated. */
 #include "evaluator.h"
 
 #include "compiler/transform/transform.h"
@@ -119,5 +118,5 @@ void expand_differentiate(Model *model) {
     ModelRoutine *routine = &model->routines[r];
     routine->effects = (routine->kind == ROUTINE_DIAGNOSE ? transform_resolve : transform_differentiate)(model->graph, routine->effects);
   }
-  for (int d = 0; d < model->diagnosis_count && diagnostic_error_count(model->session) == 0; d++) diagnosis_freeze(model, &model->diagnoses[d]);
+  for (int d = 0; d < model->diagnosis_count; d++) diagnosis_freeze(model, &model->diagnoses[d]);
 }

@@ -1,5 +1,5 @@
 /* From graph to graph: derivatives made explicit, expressions made cheap and stable. Every pass takes effects and returns new effects that give the
-   same numbers; none touches a node. */
+   same numbers; none touches a node or reports anything. */
 #ifndef TRANSFORM_H
 #define TRANSFORM_H
 
@@ -7,7 +7,7 @@
 
 /* Products of three or more factors over different index sets become pairwise sums, cheapest first. Before differentiate. */
 EffectList transform_normalise(Graph *graph, EffectList effects);
-/* Replaces every NODE_GRAD, innermost first, then drops marks and constants. Reports a grad without a path (no_path code of the caller's diagnostics). */
+/* Replaces every NODE_GRAD, innermost first, then drops marks and constants. A grad without a path is 0. */
 EffectList transform_differentiate(Graph *graph, EffectList effects);
 /* The same, but constants stay, for transform_freeze. */
 EffectList transform_resolve(Graph *graph, EffectList effects);
