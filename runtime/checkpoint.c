@@ -234,8 +234,8 @@ bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, s
   if (wanting) {
     char more[48] = "";
     if (wanting > 1) snprintf(more, sizeof more, ", and %zu more", wanting - 1);
-    problem_set(problem, "%s needs weights that the file does not have: %s%s%s%s", what, first ? first : path, more, others ? "; what this model does not know is there: " : "",
-                others ? others : "");
+    problem_set(problem, "%s needs weights that the file does not have: %s%s%s%s", what, first ? first : path, more,
+                others ? "; what this model does not know is there: " : "", others ? others : "");
   }
   free(first);
   free(others);

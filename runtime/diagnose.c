@@ -138,8 +138,8 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
 
 static bool check_objective(Check *check, int directions, int *wrong) {
   const Model *model = &check->session->trainer->model;
-  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", objective_name(model, check->diagnosis->objective).text, model->header->file, (long long)model->objectives[check->diagnosis->objective].line, "weight",
-         "order 1", "order 2");
+  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", objective_name(model, check->diagnosis->objective).text, model->header->file,
+         (long long)model->objectives[check->diagnosis->objective].line, "weight", "order 1", "order 2");
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
     draw_direction(check, check->pairs[p].weight, check->along);
     TensorView view = view_of(check, check->pairs[p].direction);

@@ -182,7 +182,10 @@ static void print_text(const Evaluated *e) {
   print_side(e, "held-out", &e->held_out);
   print_side(e, "training", &e->training);
   for (int64_t k = 0; k < session->trainer->model.tensor_count; k++)
-    if (output_reads(session, k)) printf("reads %s: %s\n", session->trainer->model.tensors[k].data, data_spec(session->trainer, session->config, &session->trainer->model.tensors[k]));
+    if (output_reads(session, k)) {
+      const TensorRecord *data = &session->trainer->model.tensors[k];
+      printf("reads %s: %s\n", data->data, data_spec(session->trainer, session->config, data));
+    }
   printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %s; ratio %s\n", e->directions, e->sample_distance,
          text_known(e->training_distance, 5, "").text, text_known(e->distance_ratio, 2, "").text);
   printf("mean distance of pairs: samples %s, held-out data %s; ratio %s\n", text_known(e->sample_pairs, 4, "").text, text_known(e->data_pairs, 4, "").text,

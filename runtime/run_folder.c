@@ -331,7 +331,8 @@ char *run_folder_of_checkpoint(const char *path) {
   const char *slash = strrchr(path, '/'), *end = slash ? slash + 1 - (sizeof part - 1) : NULL;    /* where the part begins */
   if (!slash || slash + 1 - path < (ptrdiff_t)sizeof part - 1 || memcmp(end, part, sizeof part - 1) != 0 || (end > path && end[-1] != '/')) return NULL;
   int length = (int)(end - path);
-  char *directory = length > 1 ? text_format("%.*s", length - 1, path) : text_format("%s", length ? "/" : "."), *config = directory ? text_format("%s/config.json", directory) : NULL;
+  char *directory = length > 1 ? text_format("%.*s", length - 1, path) : text_format("%s", length ? "/" : ".");
+  char *config = directory ? text_format("%s/config.json", directory) : NULL;
   if (!config || !file_exists(config)) {
     free(directory);
     directory = NULL;

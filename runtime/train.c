@@ -57,8 +57,8 @@ static bool check_objectives(const Training *training, Problem *problem) {
     if (isfinite(value)) continue;
     Problem found, weights;
     bool fine = tensors_are_finite(training->views, training->view_count, &weights);
-    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", objective_name(model, k).text, model->header->file, (long long)model->objectives[k].line, number_word(value),
-                fine ? "" : ", and ", fine ? "" : weights.text);
+    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", objective_name(model, k).text, model->header->file, (long long)model->objectives[k].line,
+                number_word(value), fine ? "" : ", and ", fine ? "" : weights.text);
     return set_diverged(training, found.text, problem);
   }
   return true;

@@ -47,7 +47,8 @@ struct Value {
   union {
     struct { double value; bool truth; const Scalar *runtime; uint64_t settings; } number;    /* static; runtime: as the trainer computes it from settings, or NULL */
     const char *string;
-    struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;      /* apart: marked for every value of its indices */
+    /* apart: marked for every value of its indices */
+    struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;
     struct { int count; Value **items; int64_t leaves; } list;        /* leaves: see value_leaves; 0: not counted yet */
     struct { int count; Binding *items; int64_t leaves; } record;
     struct { double low, high; } range;
@@ -62,9 +63,9 @@ struct Value {
 
 /* ---- what lives in the model ------------------------------------------------------------------------------------------------ */
 
-/* A weight or a state. `current` is what a mention of it means in the evaluation at hand: the tensor's input until `<-` or an update moves it. */
-struct Slot { int tensor; bool is_weight, assigned; Node *current; Network *owner; Network *mover; Span span; };       /* mover: the player that updated it last;
-                                                                                                                 assigned: `<-` of `train` moves it */
+/* A weight or a state. current: what a mention of it means in the evaluation at hand, the tensor's input until `<-` or an update moves it; mover: the player that
+   updated it last; assigned: `<-` of `train` moves this weight. */
+struct Slot { int tensor; bool is_weight, assigned; Node *current; Network *owner; Network *mover; Span span; };
 
 typedef struct NetworkItem { Slot *slot; Network *network; } NetworkItem;       /* one of the two */
 struct Network {

@@ -35,7 +35,8 @@ static bool open_left(Evaluator *e, Frame *frame, const Syntax *target, Index **
     if (lefts[k] == NULL || !bound_by_item(e, frame, item, lefts[k])) return false;
     if (lefts[k]->start != 0) {
       Diagnostic *diagnostic = evaluator_report(e, E2068, item->span, "`%s` starts at %lld", name, (long long)lefts[k]->start);
-      diagnostic_hint(diagnostic, "write `%s < %lld`, and on the right `%s%+lld`; `+=` may start anywhere", name, (long long)lefts[k]->extent, name, (long long)lefts[k]->start);
+      diagnostic_hint(diagnostic, "write `%s < %lld`, and on the right `%s%+lld`; `+=` may start anywhere", name, (long long)lefts[k]->extent, name,
+                      (long long)lefts[k]->start);
       return false;
     }
   }

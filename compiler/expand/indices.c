@@ -284,7 +284,7 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
   }
   memcpy(shape, kept->tensor.shape, sizeof shape);
   for (int d = 0; d < value->tensor.rank; d++) inside &= coordinate_stays(e, &at[d], kept, value->tensor.shape[d]) || axis_ends_with_node(value, d);
-  if (!inside && !(MUTANT(view_outside) && value->tensor.element->op == OP_READ)) {                                           /* outside it is 0: of a node of its own that is so on every axis */
+  if (!inside && !(MUTANT(view_outside) && value->tensor.element->op == OP_READ)) {      /* outside it is 0: of a node of its own that is so on every axis */
     Node *node = value_node(e, value, span);
     if (node == NULL) return value_error(e);
     Value *stored = value_of_node(e, node, element_indices(value->tensor.element));

@@ -176,7 +176,8 @@ static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
       if (!same_term(shared, &all[j].items[b]) || shared->sign != all[j].items[b].sign) continue;
       Node *node = term_node(e, shared);
       if (holds_grad(e, node) || !reaches_network(e, judge, node) || !reaches_network(e, other, node) || !judges(e, judge, other, &all[i], shared, node)) continue;
-      Diagnostic *diagnostic = diagnostic_report(e->session, W6015, e->objectives[j]->objective.value->span, "`%s` makes this %s", other->name, shared->sign > 0 ? "smaller" : "larger");
+      Diagnostic *diagnostic = diagnostic_report(e->session, W6015, e->objectives[j]->objective.value->span, "`%s` makes this %s", other->name,
+                                                 shared->sign > 0 ? "smaller" : "larger");
       diagnostic_also(diagnostic, e->objectives[i]->objective.value->span, "and so does `%s`", judge->name);
       diagnostic_hint(diagnostic, "one of two signs is the wrong one; if both are meant to pull at one end, list them: `%s, %s minimize …`", judge->name, other->name);
       return true;

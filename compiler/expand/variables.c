@@ -157,8 +157,8 @@ static Value *floor_label(Evaluator *e, Value *value, int classes, Span span) {
   return apply_unary_number(e, OP_FLOOR, floor, scaled, span);
 }
 
-/* A variable that can be fed is a tensor that holds its value. The runtime draws it where that takes one standard draw and two numbers; any other distribution is computed where it is read,
-   unless the scalar `fed NAME` says that the tensor holds what was fed. */
+/* A variable that can be fed is a tensor that holds its value. The runtime draws it where that takes one standard draw and two numbers; any other distribution is
+   computed where it is read, unless the scalar `fed NAME` says that the tensor holds what was fed. */
 static Value *feedable_value(Evaluator *e, const Sampling *sampling, Value *value, int classes) {
   int64_t shape[RANK_LIMIT];
   int rank = draw_axes(e, sampling, sampling->rank, sampling->shape, shape);

@@ -33,7 +33,10 @@ static int by_size(const void *left, const void *right) {
   return a->first != b->first ? a->first - b->first : a < b ? -1 : 1;
 }
 
-static bool alive_together(const PlacedValue *a, const PlacedValue *b) { return a->routine == b->routine && a->first + MUTANT(arena_overlap) <= b->last && b->first + MUTANT(arena_overlap) <= a->last; }
+static bool alive_together(const PlacedValue *a, const PlacedValue *b) {
+  int apart = MUTANT(arena_overlap);
+  return a->routine == b->routine && a->first + apart <= b->last && b->first + apart <= a->last;
+}
 
 /* The lowest gap among those alive together; `placed` is sorted by offset. */
 static int64_t lowest_offset(PlacedValue *const *placed, int count, const PlacedValue *value) {

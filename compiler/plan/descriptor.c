@@ -84,8 +84,8 @@ static void write_tensors(Writer *writer, const PlanLayout *layout) {
       .batch = tensor->input->batch, .place = PLACE_PERSISTENT, .offset = placed->offset, .bytes = placed->bytes,
       .initial = tensor->initial, .initial_a = tensor->initial_a, .initial_b = tensor->initial_b, .initial_routine = tensor->initial_routine,
       .player = tensor->player, .stream = (int64_t)tensor->stream, .draw = tensor->draw,
-      .low = tensor->low, .high = tensor->high, .bounded = tensor->bounded, .classes = tensor->classes, .data = tensor->data, .source = tensor->source, .group = tensor->group, .fed = tensor->fed,
-      .line = line_of(tensor->span)};
+      .low = tensor->low, .high = tensor->high, .bounded = tensor->bounded, .classes = tensor->classes,
+      .data = tensor->data, .source = tensor->source, .group = tensor->group, .fed = tensor->fed, .line = line_of(tensor->span)};
     for (int d = 0; d < tensor->input->rank; d++) record.shape[d] = tensor->input->shape[d], record.stride[d] = placed->layout.stride[d];
     write_TENSOR(writer, &record);
   }

@@ -1,5 +1,6 @@
 /* Holds still what derivatives hold still, for comparing them with differences: decisions, as a step that crosses a kink of LeakyReLU is wrong by factors, not
-   digits, and constants. Takes effects; returns effects in which every comparison, rounding, choice of a maximum and every `constant(…)` is a read of an input, and the effects that compute those inputs at the base point, where both give the same numbers. Never freezes what has a derivative. */
+   digits, and constants. Takes effects; returns effects in which every comparison, rounding, choice of a maximum and every `constant(…)` is a read of an input,
+   and the effects that compute those inputs at the base point, where both give the same numbers. Never freezes what has a derivative. */
 #include "internal.h"
 #include "transform.h"
 

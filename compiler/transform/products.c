@@ -136,7 +136,8 @@ static Join product_best_join(const Product *product) {
 static bool product_join(Product *product) {
   Join join = product_best_join(product);
   const Factor *a = &product->factors[join.a], *b = &product->factors[join.b];
-  const Scalar *joined = join.into ? multiply_into(product->graph, product->node, a, b) : multiply_apart(product->graph, product->node, a, b, MUTANT(samples_summed) ? join.kept & ~product->node->batch_variables : join.kept);
+  uint32_t kept = MUTANT(samples_summed) ? join.kept & ~product->node->batch_variables : join.kept;
+  const Scalar *joined = join.into ? multiply_into(product->graph, product->node, a, b) : multiply_apart(product->graph, product->node, a, b, kept);
   if (joined == NULL) return false;
   int low = join.a < join.b ? join.a : join.b, high = join.a + join.b - low;
   product->factors[high] = product->factors[--product->count];

@@ -13,8 +13,8 @@ const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument
   for (int k = 0; k < operation_arity(scalar->op); k++) bindings.letter[k] = scalar->argument[k];
   bindings.letter['x' - 'a'] = scalar;
   const Scalar *derivative = formula_build(graph, NULL, graph_derivative_formula(graph, scalar->op, argument), &bindings);
-  if (graph->broken == scalar->op || (MUTANT(tanh_derivative) && scalar->op == OP_TANH)) derivative = scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, 1.25), derivative, NULL);
-  return derivative;
+  bool broken = graph->broken == scalar->op || (MUTANT(tanh_derivative) && scalar->op == OP_TANH);
+  return broken ? scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, 1.25), derivative, NULL) : derivative;
 }
 
 /* Adds `part` to the adjoint of `to`. */
@@ -43,7 +43,8 @@ Derivatives scalar_adjoint(Graph *graph, const Scalar *value, const bool *active
       list_add(&result.derivatives, adjoint);
     }
     for (int k = 0; k < operation_arity(scalar->op); k++) {
-      if (memo_get(&reaches, scalar->argument[k]->id) == NULL || (MUTANT(product_rule) && scalar->op == OP_MULTIPLY && k == 1 && memo_get(&reaches, scalar->argument[0]->id) != NULL)) continue;
+      if (memo_get(&reaches, scalar->argument[k]->id) == NULL) continue;
+      if (MUTANT(product_rule) && scalar->op == OP_MULTIPLY && k == 1 && memo_get(&reaches, scalar->argument[0]->id) != NULL) continue;
       contribute(graph, &adjoints, scalar->argument[k], scalar_apply(graph, OP_MULTIPLY, adjoint, scalar_derivative(graph, scalar, k), NULL));
     }
   }

@@ -108,8 +108,9 @@ const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, co
   for (int r = formulas->start[op]; r < formulas->start[op + 1]; r++) {
     const Rewrite *rewrite = &formulas->rewrites[r];
     Bindings bindings = {{NULL}};
-    if (formula_match(graph, rewrite->through ? box : NULL, rewrite->pattern, scalar, &bindings))
-      return formula_build(graph, box, MUTANT(stable_sign) && rewrite->through && rewrite->result->op == OP_NEGATE ? rewrite->result->argument[0] : rewrite->result, &bindings);
+    if (!formula_match(graph, rewrite->through ? box : NULL, rewrite->pattern, scalar, &bindings)) continue;
+    bool unsigned_result = MUTANT(stable_sign) && rewrite->through && rewrite->result->op == OP_NEGATE;
+    return formula_build(graph, box, unsigned_result ? rewrite->result->argument[0] : rewrite->result, &bindings);
   }
   return scalar;
 }

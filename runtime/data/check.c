@@ -1,6 +1,7 @@
 /* Are the numbers of a file what the model takes them for?
-   Takes a data set that fits a tensor's record; reads every number once, as fast as memory gives them, or remembers that it did. Numbers must be finite and lie in the range that the text
-   declares. 8-bit integers always do, because they are scaled to it; wider ones are taken as they are, so there must be one. Never changes a number. */
+   Takes a data set that fits a tensor's record; reads every number once, as fast as memory gives them, or remembers that it did. Numbers must be finite and lie in
+   the range that the text declares. 8-bit integers always do, because they are scaled to it; wider ones are taken as they are, so there must be one. Never changes
+   a number. */
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -76,7 +77,8 @@ static void place_text(const Dataset *dataset, int64_t at, char *text, size_t si
   int64_t index[8], rest = at % dataset->size;
   char element[160];
   for (int64_t axis = dataset->rank; axis-- > 0; rest /= dataset->shape[axis]) index[axis] = rest % dataset->shape[axis];
-  snprintf(text, size, "row %" PRId64 "%s%s", at / dataset->size, dataset->rank > 0 ? ", element " : "", dataset->rank > 0 ? element_shape_text(dataset->rank, index, element) : "");
+  if (dataset->rank == 0) snprintf(text, size, "row %" PRId64, at);
+  else snprintf(text, size, "row %" PRId64 ", element %s", at / dataset->size, element_shape_text(dataset->rank, index, element));
 }
 
 static bool describe(const Dataset *dataset, const TensorRecord *record, double least, double most, Problem *problem) {
@@ -89,8 +91,8 @@ static bool describe(const Dataset *dataset, const TensorRecord *record, double 
     return problem_set(problem, "%s: %s is %g, and every number must be finite; a[numpy.isfinite(a.reshape(len(a), -1)).all(1)] are the rows that are", dataset->name, place, value);
   if (!record->bounded)
     return problem_set(problem, "%s: %s is %g, more than float32 holds: scale the numbers (they run from %g to %g), or build with --real f64", dataset->name, place, value, range.low, range.high);
-  return problem_set(problem, "%s: %s is %.9g, but the model declares %s in %.9g..%.9g; the numbers run from %.9g to %.9g: rescale them, or declare that range", dataset->name, place, value,
-                     record->name, record->low, record->high, range.low, range.high);
+  return problem_set(problem, "%s: %s is %.9g, but the model declares %s in %.9g..%.9g; the numbers run from %.9g to %.9g: rescale them, or declare that range",
+                     dataset->name, place, value, record->name, record->low, record->high, range.low, range.high);
 }
 
 bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed, Problem *problem) {
