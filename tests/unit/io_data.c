@@ -315,10 +315,10 @@ END_TEST
 
 static void store(ElementType type, uint8_t *rows, int64_t at, double value) {
   float single = (float)value;
-  int8_t i8 = (int8_t)value;
-  int16_t i16 = (int16_t)value;
-  int32_t i32 = (int32_t)value;
-  int64_t i64 = (int64_t)value;
+  int8_t i8 = fabs(value) <= INT8_MAX ? (int8_t)value : 0;          /* C leaves open what a number becomes that does not fit */
+  int16_t i16 = i8;
+  int32_t i32 = i8;
+  int64_t i64 = i8;
   uint16_t half = isnan(value) ? 0x7e00 : isinf(value) ? 0x7c00 : value == 0.5 ? 0x3800 : 0x4900;    /* NaN, infinity, 1/2, 10 */
   const void *const from[ELEMENT_TYPE_COUNT] = { [ELEMENT_I8] = &i8, [ELEMENT_I16] = &i16, [ELEMENT_I32] = &i32, [ELEMENT_I64] = &i64, [ELEMENT_F16] = &half,
                                                  [ELEMENT_F32] = &single, [ELEMENT_F64] = &value };

