@@ -6,7 +6,8 @@
 
 #include "oracle.h"
 
-static double work_left;
+static double work_left, rounding;
+static uint64_t rounded;
 double largest_number;
 
 /* The values that a context changes, chained so that they can be taken back. */
@@ -23,8 +24,14 @@ static void fetch(const Block *block, size_t i, int bits, double *out) {
   for (unsigned set = 0; set < 1u << bits; set++) out[set] = set < have ? block->at[set * block->size + i] : 0;
 }
 
+/* Moved up or down by a fraction of itself, where results are to be seen to move. */
+static double moved(double number) {
+  rounded = rounded * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return number * (1 + ((rounded >> 40 & 1) != 0 ? rounding : -rounding));
+}
+
 static void store(Block *block, size_t i, const double *parts) {
-  for (unsigned set = 0; set < 1u << block->bits; set++) block->at[set * block->size + i] = parts[set];
+  for (unsigned set = 0; set < 1u << block->bits; set++) block->at[set * block->size + i] = rounding == 0 ? parts[set] : moved(parts[set]);
 }
 
 static Block block_new(int bits, size_t size) {
@@ -262,9 +269,11 @@ static Block node_value(Node *node) {
   return node->value;
 }
 
-void evaluate_start(double work) {
+void evaluate_start(double work, double fraction) {
   active_bits = 0;
   work_left = work;
+  rounding = fraction;
+  rounded = 1;
   largest_number = 0;
 }
 

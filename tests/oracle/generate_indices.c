@@ -223,6 +223,14 @@ static const char *scatter(const Things *scope, const char *name, Shape shape) {
   return arena_format("%s] += %s\n", left, right);
 }
 
+/* A call of a function that differentiates by its parameter. */
+static const char *steep(const Thing *row, Shape shape) {
+  const char *name = new_name("f"), *p = new_name("p"), *inner = pointwise(p);
+  while (strstr(inner, "constant") != NULL) inner = pointwise(p);
+  define(arena_format("fn %s(%s: %s) = grad(sum(%s * %s), %s)\n", name, p, shape_text(shape), inner, one_in(2) ? p : any_number(), p));
+  return arena_format("%s(%s)", name, row->text);
+}
+
 /* `name[i] = e`, e of the shape without its first axis: whole axes, functions per index. */
 static const char *per_index(const Things *scope, const char *name, Shape shape) {
   Shape inner = {.rank = shape.rank - 1};
@@ -241,7 +249,10 @@ static const char *per_index(const Things *scope, const char *name, Shape shape)
   const Thing *whole = thing_of_shape(scope, inner);
   if (whole != NULL) add_thing(&rows, whole->text, inner, whole->random, whole->classes);
   bool random;
-  const char *right = one_in(2) && maker->functions > 0 ? function_of(&rows, inner, &random) : expression(&rows, inner, 2);
+  const char *right = NULL;
+  const Thing *row = thing_of_shape(&rows, inner);
+  if (row != NULL && row->random && one_in(3)) right = steep(row, inner);      /* a gradient for every value of the index */
+  if (right == NULL) right = one_in(2) && maker->functions > 0 ? function_of(&rows, inner, &random) : expression(&rows, inner, 2);
   return arena_format("%s[%s] = %s\n", name, i, right);
 }
 

@@ -147,7 +147,8 @@ bool node_depends(const Node *a, const Node *v);
 /* ---- evaluate.c ------------------------------------------------------------------------------------------------------------------------------- */
 
 const double *node_numbers(Node *node);                    /* samples x elements, or elements where not random */
-void evaluate_start(double work);                          /* evaluating fails when so many multiplications are used up */
+/* Evaluating fails when so many multiplications are used up; every result is moved by the fraction of itself, up or down. */
+void evaluate_start(double work, double fraction);
 
 extern double largest_number;                              /* of all that was computed since */
 
@@ -176,6 +177,7 @@ typedef struct Inputs {
   int data_count; Given *data;                             /* the samples of each data */
   bool fed;                                                /* variables take rows of files, and weights start from one */
   int feed_count, feed_capacity; Given *feeds;             /* what was taken */
+  bool refuse_flat;                                        /* fail where an objective is flat in all weights of a player */
   double nudge;                                            /* all inputs are moved by this fraction of themselves, in a random direction */
 } Inputs;
 

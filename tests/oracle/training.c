@@ -323,14 +323,19 @@ static void find_optimizers(const Tree *tree) {
 }
 
 /* Every player of an objective has a weight that it depends on. */
-static void check_players(const Tree *objective, const Node *value) {
+static void check_players(const Tree *objective, Node *value) {
   for (int p = 0; p < objective->items[0]->count; p++) {
     Slot **weights;
     int count = network_weights(network_find(objective->items[0]->items[p]->text), &weights);
-    bool reached = false;
-    for (int w = 0; w < count && !reached; w++)
-      reached = weights[w]->current != NULL && reaches(value, weights[w]->current);
+    bool reached = false, flat = model->inputs->refuse_flat;
+    for (int w = 0; w < count && (!reached || flat); w++) {
+      Node *weight = weights[w]->current;
+      if (weight == NULL || !reaches(value, weight)) continue;
+      reached = true;
+      for (int e = 0; flat && e < shape_size(weight->shape) && node_depends(value, weight); e++) flat = fabs(node_numbers(node_grad(value, weight))[e]) < 1e-12;
+    }
     if (!reached) fail("an objective reaches no weight of its player");
+    if (flat) fail("an objective is flat in all weights of its player");
   }
 }
 

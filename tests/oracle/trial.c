@@ -32,23 +32,26 @@ static Inputs make_inputs(const Plan *plan, const Tree *file) {
   return inputs;
 }
 
-static Reading read_model(const Plan *plan, const Tree *file, double moved) {
+static Reading read_with(const Plan *plan, const Tree *file, double moved, bool refuse_flat) {
   static Reading reading;
   static jmp_buf outer;
   memcpy(outer, failure, sizeof outer);
   reading = (Reading){0};
-  evaluate_start(work_limit);
+  evaluate_start(work_limit, moved);
   if (setjmp(failure) != 0) {
     memcpy(failure, outer, sizeof outer);
     return reading;
   }
   reading.inputs = make_inputs(plan, file);
   reading.inputs.nudge = moved;
+  reading.inputs.refuse_flat = refuse_flat;
   reading.outcome = run_model(file, &reading.inputs, plan->steps);
   reading.fine = true;
   memcpy(failure, outer, sizeof outer);
   return reading;
 }
+
+static Reading read_model(const Plan *plan, const Tree *file, double moved) { return read_with(plan, file, moved, false); }
 
 static double length_of(int count, const double *a, const double *b) {
   double sum = 0;
@@ -264,6 +267,12 @@ static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tre
   }
 }
 
+/* Is an objective flat in all weights of a player, though it depends on them? A compiler may see that, and say that it trains nobody. */
+static bool has_flat_objective(const Plan *plan, const Tree *file) {
+  Reading reading = read_with(plan, file, 0, true);
+  return !reading.fine && strstr(failure_text, "flat") != NULL;
+}
+
 Trial try_model(const Setup *setup, const Plan *plan, const Tree *file) {
   static Trial trial;
   trial = (Trial){.verdict = AGREES};
@@ -281,5 +290,7 @@ Trial try_model(const Setup *setup, const Plan *plan, const Tree *file) {
   for (int c = 0; c < setup->compiler_count; c++)
     if (!compile(setup, plan, &trial, setup->compilers[c]) || !train(setup, plan, &reading, &trial) || !compare(setup, plan, &reading, &trial, tolerance)) break;
   if (trial.verdict == DIFFERS && trial.worst > 0) judge_by_sensitivity(setup, plan, file, &reading, &trial);
+  if (trial.verdict == REFUSED && strstr(trial.report, "[E3014]") != NULL && has_flat_objective(plan, file))
+    report(&trial, DOUBTFUL, "%s", failure_text);
   return trial;
 }
