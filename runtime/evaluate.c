@@ -60,7 +60,7 @@ static const char *take_held_out(Trainer *trainer, const TensorRecord *data) {
   free(folder);
   for (int k = 0; k < list->count; k++) {
     const char *spec = list->items[k].value;
-    if (strlen(data->data) != list->items[k].name_length || memcmp(data->data, list->items[k].name, list->items[k].name_length) != 0) continue;
+    if (!assignment_names(&list->items[k], data->data)) continue;
     if (known) list->items[k] = list->items[--list->count];
     return spec;
   }

@@ -134,6 +134,10 @@ static bool read_seed(const OptionRow *row, const char *text, uint64_t *seed, Pr
   return true;
 }
 
+bool assignment_names(const Assignment *assignment, const char *name) {
+  return strlen(name) == assignment->name_length && memcmp(name, assignment->name, assignment->name_length) == 0;
+}
+
 static bool read_assignment(const OptionRow *row, const char *text, Assignments *list, Problem *problem) {
   const char *equals = strchr(text, '=');
   if (!equals || equals == text || !equals[1]) return problem_set(problem, "--%s expects %s, found \"%s\"", row->name, row->value, text);

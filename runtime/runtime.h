@@ -167,6 +167,7 @@ typedef struct Options {
 /* False after a message on stderr that names the option, what was expected and what was found. */
 bool options_read(Options *options, int count, char **arguments, const char *program);
 void options_help(const Options *options, const char *program, const Model *model);   /* of its command, or all commands */
+bool assignment_names(const Assignment *assignment, const char *name);    /* does it say name=…? */
 const char *nearest_name(const char *wanted, size_t length, const char *const *names, size_t count);   /* NULL: none is near */
 
 /* ---- report.c: text for people ---------------------------------------------------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ static int64_t find_named(const Model *model, const Assignment *assignment, bool
     const char *name = feed ? model->tensors[k].name : model->tensors[k].data;
     if (!(feed ? model_declares_variable : model_declares_data)(model, k)) continue;
     names[count++] = name;
-    if (strlen(name) == assignment->name_length && memcmp(name, assignment->name, assignment->name_length) == 0) found = k;
+    if (assignment_names(assignment, name)) found = k;
   }
   const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, count) : NULL;
   free(names);
@@ -43,7 +43,7 @@ static int64_t find_named(const Model *model, const Assignment *assignment, bool
 
 static const char *given(const Assignments *list, const char *name) {
   for (int k = 0; k < list->count; k++)
-    if (strlen(name) == list->items[k].name_length && memcmp(name, list->items[k].name, list->items[k].name_length) == 0) return list->items[k].value;
+    if (assignment_names(&list->items[k], name)) return list->items[k].value;
   return NULL;
 }
 
@@ -118,7 +118,7 @@ static const SettingRecord *find_setting(const Model *model, const Assignment *a
   const SettingRecord *found = NULL;
   for (int64_t k = 0; names && k < model->setting_count; k++) {
     names[k] = model->settings[k].name;
-    if (strlen(names[k]) == assignment->name_length && memcmp(names[k], assignment->name, assignment->name_length) == 0) found = &model->settings[k];
+    if (assignment_names(assignment, names[k])) found = &model->settings[k];
   }
   const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, (size_t)model->setting_count) : NULL;
   free(names);
