@@ -141,7 +141,7 @@ static Group *sort_groups(Fusion *fusion, bool *sorted_all) {
   *sorted_all = done == count;
   for (int g = 0; g < count && !*sorted_all && cyclic == NULL; g++)
     if (fusion->groups[g]->mark == 0) cyclic = find_cycle(fusion, &sort.edges, fusion->groups[g]);
-  if (*sorted_all) memcpy(fusion->groups, sorted, (size_t)count * sizeof *sorted);
+  for (int g = 0; g < count && *sorted_all; g++) fusion->groups[g] = sorted[g];
   free(sort.edges.before), free(waits), free(position), free(sorted);
   return cyclic;
 }
