@@ -166,8 +166,9 @@ static char *describe_difference(const TensorView *view, const StoredTensor *sto
   element_shape_text(view->rank, view->shape, here);
   if (!stored) return text_format("%s %s is not in %s", view->name, here, path);
   bool integer = element_is_integer(stored->type);
-  return text_format("%s is %s%s here and %s%s%s in %s", view->name, !integer ? "" : view->type == STORAGE_F64 ? "f64 " : "f32 ", here, integer ? element_name(stored->type) : "", integer ? " " : "",
-                     element_shape_text(stored->rank, stored->shape, there), path);
+  element_shape_text(stored->rank, stored->shape, there);
+  if (!integer) return text_format("%s is %s here and %s in %s", view->name, here, there, path);
+  return text_format("%s is %s %s here and %s %s in %s", view->name, view->type == STORAGE_F64 ? "f64" : "f32", here, element_name(stored->type), there, path);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }

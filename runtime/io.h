@@ -175,7 +175,8 @@ const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *p
    for `what` it is needed and what the file has instead. */
 bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, size_t count, const bool *needed, const char *what, Problem *problem);
 /* Loads every view that fits in the same sense. whole: unless all agree (left over ones included), touches nothing and returns false.
-   What is not finite, in the file or in the view's type, is a problem that names tensor and element; the views then hold anything. report may be NULL; else release it in any case. */
+   What is not finite, in the file or in the view's type, is a problem that names tensor and element; the views then hold anything. report may be NULL; else release
+   it in any case. */
 bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report, Problem *problem);
 void load_report_release(LoadReport *report);
 
@@ -246,12 +247,13 @@ Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Proble
 void dataset_close(Dataset *dataset);                                     /* NULL is fine */
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below record->classes. */
 bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *problem);
-/* Reads every number: finite, and within record->low..high where the record is bounded. Integers wider than a byte need such a range. fed: the numbers are not scaled, whatever their type. */
+/* Reads every number: finite, and within record->low..high where the record is bounded. Integers wider than a byte need such a range. fed: the numbers are not scaled,
+   whatever their type. */
 bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed, Problem *problem);
 /* What a run remembers of a file that was checked: path, size, time, inode and range, as text on the heap; NULL: there is no file. Another mark, another check. */
 char *dataset_mark(const Dataset *dataset, const TensorRecord *record);
-/* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, by the record's strides and type. `data`: the tensor's first element. A tensor without batch axis takes
-   n = 1. Bytes that are no labels are scaled from their type's range to record->low..high, unless low = high; all else is taken as it is. */
+/* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, by the record's strides and type. `data`: the tensor's first element. A tensor without
+   batch axis takes n = 1. Bytes that are no labels are scaled from their type's range to record->low..high, unless low = high; all else is taken as it is. */
 void dataset_fill(const Dataset *dataset, const int64_t *indices, int64_t n, const TensorRecord *record, void *data);
 /* The same numbers, row-major float32 [n, size]: for metrics. */
 void dataset_rows(const Dataset *dataset, const int64_t *indices, int64_t n, double low, double high, float *rows);
@@ -270,8 +272,8 @@ typedef struct Supply Supply;
 /* `tensors` outlives it. */
 Supply *supply_new(const TensorRecord *tensors, int64_t tensor_count, uint64_t seed, Problem *problem);
 void supply_free(Supply *supply);                                         /* NULL is fine */
-/* The data that a ROLE_DATA tensor draws from: for all tensors of these data, fresh ones too. Labels (record->classes > 0) ask for the data set's labels. Tensors of one group must agree
-   in their number of samples (checked by supply_check). */
+/* The data that a ROLE_DATA tensor draws from: for all tensors of these data, fresh ones too. Labels (record->classes > 0) ask for the data set's labels. Tensors of
+   one group must agree in their number of samples (checked by supply_check). */
 bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart part, Problem *problem);
 /* The variable of any data or noise tensor: an evaluation that mentions it, under whatever batch, takes the file's next `batch` rows (one for a tensor without batch axis). */
 bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *problem);
@@ -280,12 +282,12 @@ bool supply_check(const Supply *supply, Problem *problem);
 bool supply_is_fed(const Supply *supply, int64_t tensor);
 int64_t supply_sample_count(const Supply *supply, int64_t tensor);        /* of what serves the train block: what `epoch` divides by; 0: none */
 const Dataset *supply_dataset(const Supply *supply, int64_t tensor);      /* of a data tensor; NULL: none was added */
-/* Which rows an evaluation takes. apart NULL: the next ones of the train block, which moves on; else an output's name: from row `first` on of walks of its own (`x@fakes`) and of feeds,
-   and nothing moves. fed: at most so many rows of a feed, which are repeated to fill the batch; 0: feeds are left alone. */
+/* Which rows an evaluation takes. apart NULL: the next ones of the train block, which moves on; else an output's name: from row `first` on of walks of its own
+   (`x@fakes`) and of feeds, and nothing moves. fed: at most so many rows of a feed, which are repeated to fill the batch; 0: feeds are left alone. */
 typedef struct Rows { const char *apart; int64_t first, fed; } Rows;
 
-/* One evaluation: fills tensors (data or noise) at buffers[i] (first element) where it has something for them, and says so in filled[i]. Each walk that is mentioned advances by the batch,
-   once, so that tensors of a group stay aligned. Only feeds that run out make it fail. */
+/* One evaluation: fills tensors (data or noise) at buffers[i] (first element) where it has something for them, and says so in filled[i]. Each walk that is mentioned
+   advances by the batch, once, so that tensors of a group stay aligned. Only feeds that run out make it fail. */
 bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, Rows rows, bool *filled, Problem *problem);
 /* All positions of the train block, for checkpoints: names as "x", "x.fresh_1", "feed z". Valid until the next call. */
 const NamedCount *supply_positions(Supply *supply, size_t *count);

@@ -88,9 +88,11 @@ static bool describe(const Dataset *dataset, const TensorRecord *record, double 
   double value = element_read(dataset->type, dataset->rows, bad);
   place_text(dataset, bad, place, sizeof place);
   if (!isfinite(value))
-    return problem_set(problem, "%s: %s is %g, and every number must be finite; a[numpy.isfinite(a.reshape(len(a), -1)).all(1)] are the rows that are", dataset->name, place, value);
+    return problem_set(problem, "%s: %s is %g, and every number must be finite; a[numpy.isfinite(a.reshape(len(a), -1)).all(1)] are the rows that are", dataset->name,
+                       place, value);
   if (!record->bounded)
-    return problem_set(problem, "%s: %s is %g, more than float32 holds: scale the numbers (they run from %g to %g), or build with --real f64", dataset->name, place, value, range.low, range.high);
+    return problem_set(problem, "%s: %s is %g, more than float32 holds: scale the numbers (they run from %g to %g), or build with --real f64", dataset->name, place,
+                       value, range.low, range.high);
   return problem_set(problem, "%s: %s is %.9g, but the model declares %s in %.9g..%.9g; the numbers run from %.9g to %.9g: rescale them, or declare that range",
                      dataset->name, place, value, record->name, record->low, record->high, range.low, range.high);
 }

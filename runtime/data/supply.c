@@ -1,7 +1,8 @@
 /* Where the values of data and of fed variables come from, evaluation after evaluation.
-   Takes tensors, the specs of their data, files that replace draws; fills buffers and moves on. A variable is a name, whatever the batches of its tensors are: `x`, `x.fresh_1`, `z`.
-   It has one walk, a position in its data set's endless shuffle (data sampled together share their leader's), and one place in its feed. The train block moves them; an output says
-   which rows it takes of a walk of its own. Never draws noise, and never looks at anything but positions, so that a resumed run sees the same samples. */
+   Takes tensors, the specs of their data, files that replace draws; fills buffers and moves on. A variable is a name, whatever the batches of its tensors are: `x`,
+   `x.fresh_1`, `z`. It has one walk, a position in its data set's endless shuffle (data sampled together share their leader's), and one place in its feed. The train
+   block moves them; an output says which rows it takes of a walk of its own. Never draws noise, and never looks at anything but positions, so that a resumed run sees
+   the same samples. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
