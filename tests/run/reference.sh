@@ -11,12 +11,14 @@ noise u ~ uniform(-1, 1)
 noise c: class[10] ~ uniform
 state seen = 0
 state normal_seen = 0
+state nothing = 1
 state pair_seen = 0
 state fresh_seen = 0
 train {
   batch = 1
   seen <- E[x]
   normal_seen <- E[z[2]]
+  nothing <- 0 * E[z[0]]  # draws all the same
   batch = 2
   pair_seen <- E[z[0]]
   fresh_seen <- E[fresh u]
@@ -50,8 +52,8 @@ for step, line in enumerate(open(run + "/stats.jsonl"), 1):
     outputs = json.loads(line)["outputs"]
     near(f"x at step {step}", outputs["last"][0], row(7, "x", 200, step - 1))
     near(f"z[2] at step {step}", outputs["last"][1], 1 + 2 * normal(7, "z", 2, 0, 1, step - 1))
-    near(f"z[0] of two at step {step}", outputs["last"][2], 1 + sum(normal(7, "z", 0, n, 2, step - 1) for n in range(2)))
-    near(f"fresh u at step {step}", outputs["last"][3], -1 + sum(uniform(7, "u.fresh_1", 0, n, 3, step - 1) for n in range(2)))
+    near(f"z[0] of two at step {step}", outputs["last"][2], 1 + sum(normal(7, "z", 0, n, 3, step - 1) for n in range(2)))
+    near(f"fresh u at step {step}", outputs["last"][3], -1 + sum(uniform(7, "u.fresh_1", 0, n, 4, step - 1) for n in range(2)))
     near(f"logged at step {step}", outputs["logged"], row(7, "x@logged", 200, step))
     near(f"noise logged at step {step}", outputs["logged_noise"], 1 + 2 * normal(7, "z", 1, 0, 0, step))
 assert step == 250
