@@ -217,7 +217,7 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
       ARRAY_ADD(e, items, count, capacity, value);
       continue;
     }
-    Value *spread = evaluate(e, frame, item->operand);
+    Value *spread = value_dereference(e, evaluate(e, frame, item->operand));
     if (spread->kind == VALUE_ERROR) return spread;
     bool spreads = spread->kind == VALUE_LIST || spread->kind == VALUE_RECORD || spread->kind == VALUE_NETWORK || spread->kind == VALUE_RANGE || spread->kind == VALUE_TENSOR;
     if (!spreads) evaluator_report(e, E2058, item->span, "this is %s", value_text(e, spread));

@@ -116,6 +116,13 @@ static const char *moved_state(const Draft *draft, int depth) {
   }
   if (state == NULL) return "";
   const char *value = arena_format("E[%s]", expression(&draft->scope, state->shape, depth));
+  if (one_in(5) && maker->functions > 0) {                 /* by states alone, its own elements among them */
+    Things states = {0};
+    bool random;
+    for (int k = 0; k < draft->scope.count; k++)
+      if (strcmp(draft->scope.at[k].text, "rate") != 0 && !draft->scope.at[k].random) states.at[states.count++] = draft->scope.at[k];
+    return arena_format("%s <- %s\n", state->text, function_of(&states, state->shape, &random));
+  }
   if (one_in(3)) value = arena_format("lerp(%s, %s, 0.3)", state->text, value);
   return arena_format("%s <- %s\n", state->text, value);
 }

@@ -114,6 +114,11 @@ static const char *total_of(const Things *scope, int depth) {
   Shape shape = one_in(2) && scope->count > 0 ? any_thing(scope)->shape : any_shape(2);
   if (shape.rank == 0) shape = any_shape(1);
   const char *a = expression(scope, shape, depth - 1);
+  if (one_in(12)) {                                        /* a root of exactly 0, whose guard has a name */
+    const char *name = new_name("f"), *guard = new_name("g");
+    define(arena_format("fn %s(s) {\n%s = s > 0\nif %s then sqrt(s) else 0\n}\n", name, guard, guard));
+    return arena_format("%s(sumsq((%s) * %s))", name, a, CHOSEN("0", "0", "0.3"));
+  }
   if (one_in(6)) return arena_format("0.1 * dot(%s, %s)", a, expression(scope, shape, depth - 2));
   return arena_format("%s(%s)", CHOSEN("mean", "mean", "0.1 * sum", "max", "min", "0.1 * sumsq", "norm", "variance"), a);
 }

@@ -148,12 +148,25 @@ const char *inline_reduction(const Things *scope) {
   return text == NULL ? NULL : arena_format("(0.2 * %s)", text);
 }
 
+/* The largest of elements of which some are one: equal candidates share the derivative. */
+static const char *tied(const Things *scope, const Indices *indices) {
+  const Thing *tensor = tensor_in(scope);
+  if (tensor == NULL || indices->count > 6) return NULL;
+  Indices inner = *indices;
+  const char *k = new_name("k");
+  inner.at[inner.count++] = (Index){k, 2 * tensor->shape.at[0], true};
+  return arena_format("%s[%s < %d] %s", CHOSEN("max", "min"), k, 2 * tensor->shape.at[0], read(scope, &inner, tensor, 0, arena_format("%s // 2", k)));
+}
+
 /* One number for every value of the indices. */
 static const char *element(const Things *scope, const Indices *indices, int depth) {
   const char *made = NULL;
   if (depth <= 0 || maker->budget < 1) return factor(scope, indices);
   maker->budget--;
-  switch (random_below(9)) {
+  switch (random_below(10)) {
+  case 9:
+    made = tied(scope, indices);
+    return made == NULL ? factor(scope, indices) : arena_format("(%s)", made);
   case 0:
   case 1:
   case 2: made = reduction(scope, indices, depth - 1); return made == NULL ? factor(scope, indices) : arena_format("(%s%s)", CHOSEN("", "0.5 * ", "0.2 * "), made);
@@ -268,8 +281,32 @@ static bool mentions_random(const Things *scope, const char *text) {
   return false;
 }
 
+/* A name for a shifted part of a tensor, all of whose axes are indices: what lies behind its ends is not its own. */
+static const char *view(Things *scope) {
+  const Thing *tensor = tensor_in(scope);
+  if (tensor == NULL || tensor->shape.at[0] < 3) return "";
+  const char *name = new_name("h"), *left = name, *right = tensor->text;
+  Shape shape = tensor->shape;
+  int more = 1 + random_below(2), from = random_below(more + 1);
+  shape.at[0] -= more;
+  if (one_in(3)) {
+    const char *text = arena_format("%s = %s[%d..%d]\n", name, tensor->text, from, from + shape.at[0] - 1);
+    add_thing(scope, name, shape, tensor->random, 0);
+    return text;
+  }
+  for (int d = 0; d < shape.rank; d++) {
+    const char *i = new_name("i");
+    left = arena_format("%s%s%s < %d", left, d == 0 ? "[" : ", ", i, shape.at[d]);
+    right = arena_format("%s%s%s%s", right, d == 0 ? "[" : ", ", i, d == 0 && from > 0 ? arena_format(" + %d", from) : "");
+  }
+  const char *text = arena_format("%s] = %s]\n", left, right);
+  add_thing(scope, name, shape, tensor->random, 0);
+  return text;
+}
+
 const char *statements_for(Things *scope, const char *result, Shape shape) {
   const char *text = "";
+  for (int k = random_below(3); k > 0 && scope->count < THING_LIMIT - 4; k--) text = arena_format("%s%s", text, view(scope));
   for (int k = random_below(3); k > 0 && scope->count < THING_LIMIT - 2; k--) {      /* values on the way */
     Shape inner = any_shape(2);
     const char *name = new_name("h"), *made = NULL;

@@ -281,6 +281,8 @@ static Value *evaluate_binary(Frame *frame, const Tree *tree) {
     for (int i = 0; i < list_length(list); i++) found = apply2(G_OR, found, apply2(G_EQUAL, a, list_item(list, i)));
     return found;
   }
+  bool either = strcmp(tree->text, "or") == 0, both = strcmp(tree->text, "and") == 0;
+  if (a->kind == V_NUMBER && (either || both) && (a->number != 0) == either) return a;      /* it decides: the right side is never looked at */
   Value *b = evaluate(frame, tree->items[1]);
   if (strcmp(tree->text, ">") == 0) return apply2(G_LESS, b, a);
   if (strcmp(tree->text, ">=") == 0) return apply2(G_LESS_EQUAL, b, a);

@@ -10,7 +10,7 @@
 #include "oracle.h"
 
 enum { REDUCTIONS = 3 };                                   /* a process; a reduction takes minutes */
-static const double drop_limit = 0.05;
+static const double drop_limit = 0.05, agree_least = 0.8;
 
 typedef struct Settings {
   const char *compilers[4], *processors[8], *folder;
@@ -117,6 +117,7 @@ static int run_all(const Settings *settings) {
   for (int k = 0; k < VERDICT_COUNT; k++) printf(" %ld %s%s", all.verdicts[k], verdict_names[k], k + 1 < VERDICT_COUNT ? "," : "\n");
   printf("the largest difference was %.2g of what is allowed\n", all.worst);
   if (all.verdicts[SENSITIVE] > drop_limit * (double)all.models + 2) printf("more than one in twenty is dropped because its results move too much with its inputs\n"), failures++;
+  if (all.verdicts[AGREES] < agree_least * (double)all.models - 4) printf("fewer than four in five are compared\n"), failures++;
   if (broken > 0) printf("%d processes ended early\n", broken), failures++;
   return failures > 0;
 }
@@ -133,10 +134,11 @@ static void print_right(const Outcome *outcome) {
 
 /* The lines `# right NAME = VALUES` of the file, against what the oracle says today. */
 static int check_right(const char *path, const char *text, const Outcome *outcome) {
-  int wrong = 0, said = 0;
+  int wrong = 0, said = 0, lines = 0;
   for (const char *line = strstr(text, "# right "); line != NULL; line = strstr(line + 1, "\n# right ")) {
     line += *line == '\n';
     const char *name = line + strlen("# right "), *equals = strstr(name, " = ");
+    lines++;
     for (int k = 0; equals != NULL && k < outcome->tensor_count; k++) {
       const Tensor *tensor = &outcome->tensors[k];
       if (strlen(tensor->name) != (size_t)(equals - name) || strncmp(tensor->name, name, strlen(tensor->name)) != 0) continue;
@@ -148,7 +150,7 @@ static int check_right(const char *path, const char *text, const Outcome *outcom
       }
     }
   }
-  if (said == 0) printf("%s: no line says what is right\n", path), wrong++;
+  if (said == 0 || said < lines) printf("%s: %d lines say what is right, %d of them of something that there is\n", path, lines, said), wrong++;
   return wrong;
 }
 

@@ -210,10 +210,10 @@ static bool start(const Indices *indices, int *at) {
   return true;
 }
 
-/* 0, but depending on the value as far as players are concerned; open: whether it is depended on is left open. */
-static Node *unseen(Node *value, bool open) {
+/* 0, by something that is never chosen: whether that is depended on is left open. */
+static Node *unseen(Node *value) {
   Node *zero = node_constant(0), *total = value->shape.rank == 0 ? value : node_new(N_TOTAL, 0, (Shape){0}, 1, &value);
-  return node_new(N_SELECT, open, (Shape){0}, 3, (Node *[]){zero, total, zero});
+  return node_new(N_SELECT, 1, (Shape){0}, 3, (Node *[]){zero, total, zero});
 }
 
 /* ---- sum, mean, max, min over indices ---------------------------------------------------------------------------------------------------- */
@@ -305,7 +305,7 @@ Value *evaluate_reduction(Frame *frame, const Tree *tree) {
     bind_indices(inner.scope, &indices, at);
     for (int k = 0; k < condition_count; k++) evaluate(&inner, conditions[k]);
     Node *body = evaluate_to_node(&inner, tree->items[0]);
-    if (body->varies) return value_node(unseen(body, true));
+    if (body->varies) return value_node(unseen(body));
   }
   if (strcmp(tree->text, "sum") == 0) return sum_of(&terms, false);
   if (strcmp(tree->text, "mean") == 0) return mean_of(&terms);
@@ -429,7 +429,7 @@ Value *increase(Frame *frame, const Tree *target, const Tree *value, Value *old,
     }
     scatter(&sums, count, subscripts, added = evaluate_to_node(&inner, value));
   }
-  if (added != NULL && added->varies) add_to(&sums, 0, unseen(added, false));      /* where all of it falls outside, it is still depended on */
+  if (added != NULL && added->varies) add_to(&sums, 0, unseen(added));      /* where all of it falls outside */
   Node **elements = arena_allocate((size_t)(size + 1) * sizeof *elements);
   for (int e = 0; e < size; e++) elements[e] = sums.count[e] == 0 ? node_constant(0) : node_new(N_SUM, 0, (Shape){0}, sums.count[e], sums.terms[e]);
   return value_node(node_new(N_STACK, 0, sums.shape, size, elements));

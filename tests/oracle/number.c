@@ -44,7 +44,7 @@ static void derivatives1(Scalar1 f, double x, double d[BIT_LIMIT + 1]) {
     break;
   case F_SIGN:
     note_decision(x, 0);
-    d[0] = (x > 0) - (x < 0);
+    d[0] = isnan(x) ? x : (x > 0) - (x < 0);
     break;
   case F_SIN: d[0] = sin(x), d[1] = cos(x), d[2] = -sin(x), d[3] = -cos(x), d[4] = sin(x); break;
   case F_COS: d[0] = cos(x), d[1] = -sin(x), d[2] = -cos(x), d[3] = sin(x), d[4] = cos(x); break;
@@ -133,7 +133,12 @@ static void raise_to(int bits, const double *x, const double *y, double *out) {
   number_apply1(F_EXP, bits, parts, out);
 }
 
+/* What is not a number goes through. */
 static void choose(int bits, const double *x, const double *y, bool first, bool tie, double *out) {
+  if (isnan(x[0]) || isnan(y[0])) {
+    for (unsigned set = 0; set < 1u << bits; set++) out[set] = NAN;
+    return;
+  }
   for (unsigned set = 0; set < 1u << bits; set++) out[set] = tie ? (x[set] + y[set]) / 2 : first ? x[set] : y[set];
 }
 

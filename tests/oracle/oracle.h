@@ -1,6 +1,6 @@
 /* The oracle: a second reading of the language, written from its reference alone. It includes nothing of the compiler, its language or its runtime.
 
-       text -> tree (lexer.c, parser.c) -> values (language.c …) -> numbers (value.c, evaluate.c)
+       text -> tree (parser.c) -> values (language.c …) -> numbers (value.c, evaluate.c)
 
    Index notation is written out value by value, derivatives are forward mode with nested infinitesimal parts, products are plain loops in float64: slow, and
    hard to get wrong. generate*.c makes random models as text, print.c prints trees back with as few parentheses as the grammar allows, trial.c runs compiler and trainer on

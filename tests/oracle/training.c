@@ -339,17 +339,25 @@ static void check_players(const Tree *objective, Node *value) {
   }
 }
 
-/* Every objective once, in the order of the file, so that all weights are known; nothing is drawn for good. */
-static void look_at_objectives(void) {
+/* Every objective once, in the order of the file, so that all weights are known; and every definition, so that all of the file means something. Nothing is
+   drawn for good. */
+static void look_at_file(void) {
+  Frame top = file_frame(NULL);
+  top.statement = false;
   for (int k = 0; k < model->file->count; k++) {
     const Tree *objective = model->file->items[k];
     Evaluation evaluation;
     if (objective->kind != S_OBJECTIVE) continue;
     evaluation_begin(&evaluation, 0, 0, NULL);
-    Frame top = file_frame(NULL);
-    top.statement = false;
     for (int p = 0; p < objective->items[0]->count; p++) network_find(objective->items[0]->items[p]->text);
     check_players(objective, evaluate_to_node(&top, objective->items[1]));
+  }
+  for (int k = 0; k < model->file->count; k++) {
+    const Tree *definition = model->file->items[k];
+    Evaluation evaluation;
+    if (definition->kind != S_DEFINE || definition->items[0]->kind != T_NAME) continue;
+    evaluation_begin(&evaluation, 0, 0, NULL);
+    find_name(&top, definition->items[0]->text);
   }
 }
 
@@ -388,7 +396,7 @@ Outcome run_model(const Tree *file, Inputs *inputs, int steps) {
   find_optimizers(block);
   for (int k = 0; k < file->count; k++)
     if (file->items[k]->kind == S_STATE) declare_slot(&top, file->items[k]);
-  look_at_objectives();
+  look_at_file();
   look_at_statements(&run, &top, block);
   outcome.logged_count = 0;
   model->position_count = 0;
