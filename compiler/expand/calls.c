@@ -196,6 +196,11 @@ static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, cons
   return true;
 }
 
+static bool is_one_value(const Value *a, const Value *b) {
+  return a->kind == VALUE_TENSOR && b->kind == VALUE_TENSOR && a->tensor.element == b->tensor.element && a->tensor.rank == b->tensor.rank &&
+         memcmp(a->tensor.shape, b->tensor.shape, sizeof(int64_t) * (size_t)a->tensor.rank) == 0;
+}
+
 static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition, const CallArguments *arguments) {
   const SyntaxList *parameters = &definition->definition.parameters;
   const char *name = definition->definition.name;
@@ -220,6 +225,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
       return false;
     }
   }
+  Value **given = session_allocate(e->session, (size_t)(2 * parameters->count + 1) * sizeof *given), **bound = given + parameters->count;
   for (int k = 0; k < arguments->count; k++) frame->context.indices |= value_indices(arguments->values[k]);
   for (int k = 0; k < arguments->named_count; k++) frame->context.indices |= value_indices(arguments->named[k]);
   for (int k = 0; k < parameters->count; k++) {
@@ -241,10 +247,16 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
     frame->context.indices |= value_indices(value);
+    given[k] = bound[k] = value;
     if (name_is_differentiated(definition->definition.body, parameter_text))
-      value = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
-    if (value->kind == VALUE_ERROR) return false;
-    frame_define(e, frame, parameter_text, value);
+      bound[k] = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
+    if (bound[k]->kind == VALUE_ERROR) return false;
+    for (int j = 0; j < k; j++) {                          /* two names of one value: `grad` by either is by both */
+      if (!is_one_value(given[j], given[k])) continue;
+      if (bound[j] != given[j]) bound[k] = bound[j];
+      else if (bound[k] != given[k]) frame_define(e, frame, parameter_name(parameters->items[j]), bound[j] = bound[k]);
+    }
+    frame_define(e, frame, parameter_text, bound[k]);
   }
   return true;
 }

@@ -185,8 +185,8 @@ static void move_weights(Evaluator *e, Frame *frame, int count, Movement *moveme
     }
     movements[k].moved = value_node(e, value, by->span);
   }
-  for (int k = 0; k < count; k++)                          /* what an update leaves are numbers: the next update of a `draw` does not differentiate through it */
-    if (movements[k].moved != NULL) movements[k].slot->current = graph_mark(e->graph, graph_constant(e->graph, movements[k].moved, span), span);
+  for (int k = 0; k < count; k++)                          /* whoever called makes numbers of them */
+    if (movements[k].moved != NULL) movements[k].slot->current = movements[k].moved;
 }
 
 /* ---- one update -------------------------------------------------------------------------------------------------------------------------- */

@@ -78,12 +78,19 @@ static void builder_open(Evaluator *e, Frame *frame, Builder *builder, const cha
   builder->span = span;
 }
 
-/* What a statement of `train` assigns is a number, without derivative. */
-static void cut_derivatives(Evaluator *e, int count, Node **before, Span span) {
+/* What every slot stands for now. */
+static Node **slots_now(Evaluator *e) {
+  Node **now = session_allocate(e->session, (size_t)(e->slot_count + 1) * sizeof *now);
+  for (int k = 0; k < e->slot_count; k++) now[k] = e->slots[k]->current;
+  return now;
+}
+
+/* What a statement of `train` leaves are numbers, without derivative: what it assigns, and the states that its calls have moved. */
+static void cut_derivatives(Evaluator *e, int count, Node **before, bool assigns, Span span) {
   for (int k = 0; k < count; k++) {
     Slot *slot = e->slots[k];
     if (slot->current == before[k]) continue;
-    slot->assigned |= slot->is_weight;
+    slot->assigned |= assigns && slot->is_weight;
     slot->current = graph_mark(e->graph, graph_constant(e->graph, slot->current, span), span);
   }
 }
@@ -144,13 +151,12 @@ static bool name_cut(Evaluator *e, Frame *frame, Builder *builder, const Syntax 
 }
 
 static void assign_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax) {
-  Node **before = session_allocate(e->session, (size_t)(e->slot_count + 1) * sizeof *before);
+  Node **before = slots_now(e);
   int slots = e->slot_count;
-  for (int k = 0; k < slots; k++) before[k] = e->slots[k]->current;
   bool moves = syntax->assign.op == OPERATOR_MOVE;
   if (!moves && !each_target(e, frame, builder, syntax->assign.target, name_is_free)) return;
   statement_assign(e, frame, syntax);
-  cut_derivatives(e, slots, before, syntax->span);
+  cut_derivatives(e, slots, before, true, syntax->span);
   if (!moves) each_target(e, frame, builder, syntax->assign.target, name_cut);
 }
 
@@ -289,7 +295,10 @@ static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Sy
       builder_close(e, frame, builder);
       builder_open(e, frame, builder, session_format(e->session, "update %s", players), syntax->span);
     }
+    Node **before = slots_now(e);
+    int slots = e->slot_count;
     if (work_goes_on(e, UPDATE_WORK, syntax->span)) update_run(e, frame, syntax);
+    cut_derivatives(e, slots, before, false, syntax->span);
     if (!drawing) builder_close(e, frame, builder);
     return;
   }

@@ -54,10 +54,22 @@ static Value *total(const char *name, Value *value) {
   return value_node(node_new(N_EXTREME, strcmp(name, "max") == 0 ? 1 : -1, (Shape){0}, 1, &node));
 }
 
+static bool is_flat(Node *node) {
+  const double *numbers = node_numbers(node);
+  int count = shape_size(node->shape) * (node->random ? samples : 1);
+  for (int k = 0; k < count; k++)
+    if (!(fabs(numbers[k]) < 1e-12)) return false;
+  return true;
+}
+
 /* One weight or value, or a list of them. */
 static Value *gradient(Value *e, Value *by) {
   if (by->kind == V_NUMBER || (by->kind == V_NODE && !by->node->varies)) fail("grad by something static");
-  if (by->kind != V_LIST && by->kind != V_NETWORK) return value_node(node_grad(as_node(e), as_node(by)));
+  if (by->kind != V_LIST && by->kind != V_NETWORK) {
+    Node *node = node_grad(as_node(e), as_node(by));
+    if (model->inputs->refuse_flat && is_flat(node)) fail("a derivative is flat");
+    return value_node(node);
+  }
   int count = list_length(by);
   Value **items = arena_allocate((size_t)(count + 1) * sizeof *items);
   for (int i = 0; i < count; i++) items[i] = gradient(e, list_item(by, i));

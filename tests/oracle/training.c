@@ -242,8 +242,15 @@ static void run_evaluated(Run *run, Frame *frame, const Tree *statement) {
   Value *last = NULL;
   int known = frame->scope->count;
   if (!run->in_draw) evaluation_begin(&evaluation, run->rounds, run->ordinal, NULL);
+  Node **before = arena_allocate((size_t)(model->slot_count + 1) * sizeof *before);
+  int slots = model->slot_count;
+  for (int k = 0; k < slots; k++) before[k] = model->slots[k]->current;
   if (statement->kind == S_UPDATE) update(run, frame, statement);
   else run_statement(frame, statement, &last);
+  for (int k = 0; k < model->slot_count; k++) {            /* what a statement leaves are numbers */
+    Slot *slot = model->slots[k];
+    if (slot->moved && (k >= slots || slot->current != before[k])) slot->current = node_new(N_STILL, 0, slot->current->shape, 1, &slot->current);
+  }
   if (run->in_draw) return;
   for (int k = known; k < frame->scope->count; k++)
     if (frame->scope->bindings[k].value->kind == V_NODE && frame->scope->bindings[k].value->node->random) fail("a random value is kept outside of a draw");

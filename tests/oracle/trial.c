@@ -269,7 +269,7 @@ static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tre
   }
 }
 
-/* Is an objective flat in all weights of a player, though it depends on them? A compiler may see that, and say that it trains nobody. */
+/* Is an objective flat in all weights of a player, or a derivative 0 everywhere, though the text says otherwise? A compiler may see that, and say so. */
 static bool has_flat_objective(const Plan *plan, const Tree *file) {
   Reading reading = read_with(plan, file, 0, true);
   return !reading.fine && strstr(failure_text, "flat") != NULL;
@@ -292,7 +292,7 @@ Trial try_model(const Setup *setup, const Plan *plan, const Tree *file) {
   for (int c = 0; c < setup->compiler_count; c++)
     if (!compile(setup, plan, &trial, setup->compilers[c]) || !train(setup, plan, &reading, &trial) || !compare(setup, plan, &reading, &trial, tolerance)) break;
   if (trial.verdict == DIFFERS && trial.worst > 0) judge_by_sensitivity(setup, plan, file, &reading, &trial);
-  if (trial.verdict == REFUSED && strstr(trial.report, "[E3014]") != NULL && has_flat_objective(plan, file))
+  if (trial.verdict == REFUSED && (strstr(trial.report, "[E3014]") != NULL || strstr(trial.report, "[E3004]") != NULL) && has_flat_objective(plan, file))
     report(&trial, DOUBTFUL, "%s", failure_text);
   return trial;
 }
