@@ -242,6 +242,19 @@ static void schedule_of_states(Draft *draft) {
   }
 }
 
+/* Sizes that reach tiles and vectors: a product of matrices, in one of its four orders, and a long state that moves by its own elements. */
+static void wide_statements(Draft *draft) {
+  static const int sizes[] = {16, 17, 20, 33};
+  int m = 5 + random_below(12), k = sizes[random_below(4)], n = sizes[random_below(4)];
+  bool a_turned = one_in(2), b_turned = one_in(2);
+  define(arena_format("fn product_of(a: [%d, %d], b: [%d, %d]) -> y: [%d, %d] {\ny[i, j] = sum[k] a[%s] * b[%s]\n}\n", a_turned ? k : m, a_turned ? m : k, b_turned ? n : k, b_turned ? k : n, m, n,
+                      a_turned ? "k, i" : "i, k", b_turned ? "j, k" : "k, j"));
+  define(arena_format("fn turned(a: [%d]) -> y: [%d] {\ny[i] = 0.5 * a[%s] + 0.3 * a[i]\n}\n", 2 * n, 2 * n, CHOSEN("i - 1", "i + 1", "2*i", arena_format("%d - i", 2 * n - 1))));
+  put(&draft->head, arena_format("data w: [%d, %d]\nnoise matrix: [%d, %d] ~ normal\nstate made: [%d, %d] = 0\nstate long: [%d] ~ normal", a_turned ? k : m, a_turned ? m : k, b_turned ? n : k,
+                                 b_turned ? k : n, m, n, 2 * n));
+  draft->train = arena_format("%smade <- E[product_of(w, matrix)]\nlong <- turned(long)\n", draft->train);
+}
+
 static void outputs(Draft *draft) {
   if (one_in(2)) put(&draft->outputs, arena_format("output o1 = E[%s]", expression(&draft->scope, (Shape){0}, 2)));
   if (draft->has_players && one_in(2)) put(&draft->outputs, arena_format("output o2 = %s", CHOSEN("E[D(x)]", "norm(D)", "E[D(G(z))]", "E[mean(G(z))]")));
@@ -269,6 +282,7 @@ Plan generate(uint64_t seed) {
   }
   making.budget += 15;
   schedule_of_states(&draft);
+  if (making.wide && !draft.has_players) wide_statements(&draft);
   outputs(&draft);
   const char *length = one_in(3) ? CHOSEN("for 5 steps ", "for 10 images ", "for 2 epochs ") : "";
   plan.text = arena_format("%s%s%strain %s{\n%s}\n%s", making.definitions, draft.head, draft.players, length, draft.train, draft.outputs);

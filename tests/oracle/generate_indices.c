@@ -236,12 +236,13 @@ static const char *scatter(const Things *scope, const char *name, Shape shape) {
   return arena_format("%s] += %s\n", left, right);
 }
 
-/* A call of a function that differentiates by its parameter. */
-static const char *steep(const Thing *row, Shape shape) {
-  const char *name = new_name("f"), *p = new_name("p"), *inner = pointwise(p);
+/* A call of a function that differentiates by a row of a tensor, and by nothing else of the tensor, which it reads too. */
+static const char *steep(const Thing *row, Shape shape, const Thing *tensor) {
+  const char *name = new_name("f"), *p = new_name("p"), *q = new_name("p"), *inner = pointwise(p);
   while (strstr(inner, "constant") != NULL) inner = pointwise(p);
-  define(arena_format("fn %s(%s: %s) = grad(sum(%s * %s), %s)\n", name, p, shape_text(shape), inner, one_in(2) ? p : any_number(), p));
-  return arena_format("%s(%s)", name, row->text);
+  const char *factor = one_in(2) ? arena_format("(1 + mean(%s))", q) : one_in(2) ? arena_format("%s * max(%s)", p, q) : any_number();
+  define(arena_format("fn %s(%s: %s, %s: %s) = grad(sum(%s * %s), %s)\n", name, p, shape_text(shape), q, shape_text(tensor->shape), inner, factor, p));
+  return arena_format("%s(%s, %s)", name, row->text, tensor->text);
 }
 
 /* `name[i] = e`, e of the shape without its first axis: whole axes, functions per index. */
@@ -249,6 +250,7 @@ static const char *per_index(const Things *scope, const char *name, Shape shape)
   Shape inner = {.rank = shape.rank - 1};
   const char *i = new_name("i");
   Things rows = {0};
+  const Thing *tensors[THING_LIMIT];                       /* of which each is a row */
   for (int d = 0; d < inner.rank; d++) inner.at[d] = shape.at[d + 1];
   for (int k = 0; k < scope->count; k++) {
     const Thing *thing = &scope->at[k];
@@ -257,14 +259,17 @@ static const char *per_index(const Things *scope, const char *name, Shape shape)
     for (int d = 0; d < row.rank; d++) row.at[d] = thing->shape.at[d + 1];
     add_thing(&rows, arena_format("%s[%s]", thing->text, i), row, thing->random, 0);
     rows.at[rows.count - 1].plain = false;
+    tensors[rows.count - 1] = thing;
   }
   if (rows.count == 0) return NULL;
+  int own = rows.count;
   const Thing *whole = thing_of_shape(scope, inner);
-  if (whole != NULL) add_thing(&rows, whole->text, inner, whole->random, whole->classes);
+  if (whole != NULL) add_thing(&rows, whole->text, inner, whole->random, whole->classes), rows.at[rows.count - 1].plain = false;
   bool random;
   const char *right = NULL;
   const Thing *row = thing_of_shape(&rows, inner);
-  if (row != NULL && row->random && one_in(3)) right = steep(row, inner);      /* a gradient for every value of the index */
+  bool is_row = row != NULL && row->random && row - rows.at < own;
+  if (is_row && one_in(2)) right = steep(row, inner, tensors[row - rows.at]);      /* a gradient for every value of the index */
   if (right == NULL) right = one_in(2) && maker->functions > 0 ? function_of(&rows, inner, &random) : expression(&rows, inner, 2);
   return arena_format("%s[%s] = %s\n", name, i, right);
 }

@@ -2,6 +2,7 @@
    oracle FILE.gan …: these models, and the lines `# right NAME = VALUES` in them. */
 #include <getopt.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -77,11 +78,15 @@ static Verdict run_one(const Settings *settings, Tally *tally, uint64_t seed, in
   return trial.verdict;
 }
 
+/* Whoever ends a run early gets the figures so far. */
+static volatile sig_atomic_t ended;
+static void end(int number) { ended = number; }
+
 /* One process: every jobs-th model. */
 static void run_job(const Settings *settings, int job, int pipe) {
   Tally tally = {0};
   int reductions = 0;
-  for (long k = job; k < settings->count; k += settings->jobs) {
+  for (long k = job; k < settings->count && !ended; k += settings->jobs) {
     Verdict verdict = run_one(settings, &tally, settings->seed + (uint64_t)k, job, &reductions);
     tally.models++;
     if (isatty(2) && tally.models % 10 == 0) fprintf(stderr, "\r%ld models in process %d", tally.models, job);
@@ -101,7 +106,8 @@ static void add(Tally *all, const Tally *part) {
 static int run_all(const Settings *settings) {
   int pipes[2], broken = 0;
   Tally all = {0}, part;
-  if (pipe(pipes) != 0) return perror("pipe"), 3;
+  struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
+  if (pipe(pipes) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0) return perror("oracle"), 3;
   for (int job = 0; job < settings->jobs; job++) {
     pid_t child = fork();
     if (child < 0) return perror("fork"), 3;
