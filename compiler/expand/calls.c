@@ -6,15 +6,21 @@
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------------------ */
 
-static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syntax, Value *first, Span first_span, Span span, CallArguments *arguments) {
+static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syntax, Value *first, const Syntax *first_syntax, Span span, CallArguments *arguments) {
   int most = syntax->count + 1;
   *arguments = (CallArguments){.span = span};
   arguments->values = session_allocate(e->session, (size_t)most * sizeof(Value *));
   arguments->spans = session_allocate(e->session, (size_t)most * sizeof(Span));
+  arguments->by_name = session_allocate(e->session, (size_t)most * sizeof(bool));
   arguments->names = session_allocate(e->session, (size_t)most * sizeof(char *));
   arguments->named = session_allocate(e->session, (size_t)most * sizeof(Value *));
   arguments->named_spans = session_allocate(e->session, (size_t)most * sizeof(Span));
-  if (first != NULL) arguments->values[0] = first, arguments->spans[0] = first_span, arguments->count = 1;
+  if (first != NULL) {
+    arguments->values[0] = first;
+    arguments->spans[0] = result_span(first_syntax);
+    arguments->by_name[0] = first_syntax->kind == SYNTAX_NAME;
+    arguments->count = 1;
+  }
   bool fine = true;
   for (int k = 0; k < syntax->count; k++) {
     const Syntax *item = syntax->items[k];
@@ -29,6 +35,7 @@ static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syn
       arguments->named_spans[arguments->named_count++] = item->span;
     } else {
       arguments->values[arguments->count] = value;
+      arguments->by_name[arguments->count] = expression->kind == SYNTAX_NAME;
       arguments->spans[arguments->count++] = result_span(expression);
     }
   }
@@ -251,8 +258,9 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (name_is_differentiated(definition->definition.body, parameter_text))
       bound[k] = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
     if (bound[k]->kind == VALUE_ERROR) return false;
-    for (int j = 0; j < k; j++) {                          /* two names of one value: `grad` by either is by both */
-      if (!is_one_value(given[j], given[k])) continue;
+    for (int j = 0; j < k; j++) {                          /* two names of what one name stands for: `grad` by either is by both */
+      bool named = arguments->by_name != NULL && k < arguments->count && arguments->by_name[j] && arguments->by_name[k];
+      if (!named || !is_one_value(given[j], given[k])) continue;
       if (bound[j] != given[j]) bound[k] = bound[j];
       else if (bound[k] != given[k]) frame_define(e, frame, parameter_name(parameters->items[j]), bound[j] = bound[k]);
     }
@@ -459,29 +467,30 @@ Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArgume
   return recipe_run(e, recipe, context, &arguments);
 }
 
-static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *first, Span first_span) {
+static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *first, const Syntax *first_syntax) {
   const Syntax *name = call->call.function;
   if (first == NULL && name->kind == SYNTAX_NAME && strcmp(name->name, "grad") == 0) return evaluate_grad(e, frame, call);
   Value *function = evaluate(e, frame, name);
   bool settings = takes_settings(function);
   CallArguments arguments;
-  bool fine = arguments_evaluate(e, frame, &call->call.arguments, settings ? NULL : first, first_span, call->span, &arguments);
+  bool fine = arguments_evaluate(e, frame, &call->call.arguments, settings ? NULL : first, first_syntax, call->span, &arguments);
   if (!fine || function->kind == VALUE_ERROR) return value_error(e);
   if (!settings) return value_apply(e, frame, function, &arguments, label_of(e, name));
   Value *recipe = recipe_make(e, function, &arguments);
   if (first == NULL || recipe->kind == VALUE_ERROR) return recipe;
-  CallArguments values = {.count = 1, .values = &first, .spans = &first_span, .span = call->span};
+  Span span = result_span(first_syntax);
+  CallArguments values = {.count = 1, .values = &first, .spans = &span, .span = call->span};
   return value_apply(e, frame, recipe, &values, label_of(e, name));
 }
 
-Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, call->span); }
+Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, NULL); }
 
 /* The mistakes that a call holds whatever it is applied to: in its name and in its arguments. */
 static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
   CallArguments arguments;
   const Syntax *function = right->kind == SYNTAX_CALL ? right->call.function : right;
   if (function->kind == SYNTAX_NAME) evaluate(e, frame, function);
-  if (right->kind == SYNTAX_CALL) arguments_evaluate(e, frame, &right->call.arguments, NULL, right->span, right->span, &arguments);
+  if (right->kind == SYNTAX_CALL) arguments_evaluate(e, frame, &right->call.arguments, NULL, NULL, right->span, &arguments);
 }
 
 Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
@@ -491,7 +500,7 @@ Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
     check_call(e, frame, right);
     return left;
   }
-  if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, result_span(pipe->pipe.left));
+  if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, pipe->pipe.left);
   Value *function = evaluate(e, frame, right);
   if (function->kind == VALUE_ERROR) return function;
   Span span = result_span(pipe->pipe.left);

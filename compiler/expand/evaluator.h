@@ -271,7 +271,8 @@ const char *label_of(Evaluator *e, const Syntax *function);
 Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call);
 Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe);
 Span result_span(const Syntax *expression);                          /* of what gives its value: the end of a pipe */
-typedef struct CallArguments { int count; Value **values; Span *spans; int named_count; const char **names; Value **named; Span *named_spans; Span span; } CallArguments;
+/* by_name: which of the values are what a bare name stands for (NULL: none). */
+typedef struct CallArguments { int count; Value **values; Span *spans; bool *by_name; int named_count; const char **names; Value **named; Span *named_spans; Span span; } CallArguments;
 /* Applies to values already evaluated. `label` names an instance made here. */
 Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArguments *arguments, const char *label);
 const Recipe *value_recipe(Evaluator *e, Value *value);              /* NULL if it is none */
