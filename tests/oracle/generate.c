@@ -250,7 +250,7 @@ static void wide_statements(Draft *draft) {
   define(arena_format("fn product_of(a: [%d, %d], b: [%d, %d]) -> y: [%d, %d] {\ny[i, j] = sum[k] a[%s] * b[%s]\n}\n", a_turned ? k : m, a_turned ? m : k, b_turned ? n : k, b_turned ? k : n, m, n,
                       a_turned ? "k, i" : "i, k", b_turned ? "j, k" : "k, j"));
   define(arena_format("fn turned(a: [%d]) -> y: [%d] {\ny[i] = 0.5 * a[%s] + 0.3 * a[i]\n}\n", 2 * n, 2 * n, CHOSEN("i - 1", "i + 1", "2*i", arena_format("%d - i", 2 * n - 1))));
-  put(&draft->head, arena_format("data w: [%d, %d]\nnoise matrix: [%d, %d] ~ normal\nstate made: [%d, %d] = 0\nstate long: [%d] ~ normal", a_turned ? k : m, a_turned ? m : k, b_turned ? n : k,
+  put(&draft->head, arena_format("data w: [%d, %d]\nstate matrix: [%d, %d] ~ normal\nstate made: [%d, %d] = 0\nstate long: [%d] ~ normal", a_turned ? k : m, a_turned ? m : k, b_turned ? n : k,
                                  b_turned ? k : n, m, n, 2 * n));
   draft->train = arena_format("%smade <- E[product_of(w, matrix)]\nlong <- turned(long)\n", draft->train);
 }
