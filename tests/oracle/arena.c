@@ -54,8 +54,6 @@ void arena_reset(void) {
   total = 0;
 }
 
-size_t arena_size(void) { return total; }
-
 void *grow(void *array, int *capacity, size_t size, size_t count) {
   *capacity = *capacity < 8 ? 8 : 2 * *capacity;
   void *larger = arena_allocate((size_t)*capacity * size);

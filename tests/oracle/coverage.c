@@ -117,7 +117,6 @@ static void look(const Tree *tree, Place place) {
     found[C_NORMALISATION] |= strcmp(tree->text, "BatchNorm") == 0 || strcmp(tree->text, "LayerNorm") == 0 || strcmp(tree->text, "BatchStandard") == 0;
     found[C_ALL_GRADIENTS] |= strcmp(tree->text, "clipped") == 0;
     found[C_LAYER_NOISE] |= strcmp(tree->text, "Dropout") == 0;
-    found[C_LABEL_SUBSCRIPT] |= false;
     break;
   case T_UNARY:
     found[C_FRESH] |= strcmp(tree->text, "fresh") == 0;
@@ -154,7 +153,6 @@ static void look(const Tree *tree, Place place) {
       found[C_WHOLE_AXES] |= tree->items[1]->kind == T_CALL && tree->items[0]->count == 2;
     }
     found[C_ALIAS] |= tree->items[0]->kind == T_NAME && tree->items[1]->kind == T_NAME;
-    found[C_OTHER_BATCH] |= false;
     found[C_TRAIN_NAME] |= place.in_train && !tree_is_name(tree->items[0], "batch");
     found[C_SHARED_INSTANCE] |= place.in_layer && tree->items[1]->kind == T_CALL && tree_is_name(tree->items[1]->items[0], "Linear");
     break;

@@ -147,7 +147,6 @@ Value *call_builtin(Frame *frame, const Recipe *recipe, int count, Value **argum
 Value *expectation(Value *value);
 
 /* variables.c */
-Slot *slot_find(const char *name);
 void network_holds(Network *network, Slot *slot, Network *part);
 Slot *declare_slot(Frame *frame, const Tree *statement);
 Node *slot_read(Slot *slot);
@@ -158,6 +157,5 @@ Value *draw_from(Frame *frame, const Recipe *distribution, Shape shape);      /*
 Value *fresh_value(Frame *frame, const Tree *tree);
 Network *network_find(const char *name);
 int network_weights(Network *network, Slot ***weights);
-extern const char *drawing_stream;                         /* of the initial value being made */
 
 #endif

@@ -20,7 +20,6 @@
 void *arena_allocate(size_t size);                         /* zeroed, freed by arena_reset */
 char *arena_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void arena_reset(void);
-size_t arena_size(void);
 
 /* Where `fail` goes: what a model means could not be found (it is none, or is too large). */
 extern jmp_buf failure;
@@ -65,7 +64,6 @@ Tree *tree_new(Kind kind, const char *text, int count, ...);               /* ch
 Tree *tree_list(Kind kind, const char *text, int count, Tree *const *items);
 Tree *tree_number(double value);
 Tree *tree_copy(const Tree *tree);
-int tree_size(const Tree *tree);
 bool tree_is_name(const Tree *tree, const char *text);
 
 Tree *parse(const char *text, const char *name);           /* a file, or fails */
@@ -215,7 +213,6 @@ double random_normal(void);
 
 enum { CONSTRUCT_LIMIT = 96 };
 typedef struct Coverage { long count[CONSTRUCT_LIMIT]; } Coverage;
-extern const char *const construct_names[];
 int construct_count(void);
 void coverage_add(Coverage *coverage, const Tree *file, const Plan *plan);
 void coverage_print(const Coverage *coverage, long models, FILE *out);

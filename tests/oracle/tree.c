@@ -42,11 +42,4 @@ Tree *tree_copy(const Tree *tree) {
   return copy;
 }
 
-int tree_size(const Tree *tree) {
-  if (tree == NULL) return 0;
-  int size = 1;
-  for (int i = 0; i < tree->count; i++) size += tree_size(tree->items[i]);
-  return size;
-}
-
 bool tree_is_name(const Tree *tree, const char *text) { return tree != NULL && tree->kind == T_NAME && strcmp(tree->text, text) == 0; }

@@ -56,7 +56,7 @@ int network_weights(Network *network, Slot ***weights) {
 
 /* ---- weights and states ---------------------------------------------------------------------------------------------------------------------- */
 
-const char *drawing_stream;
+static const char *drawing_stream;                         /* of the initial value being made */
 static int draws_made;
 
 /* uniform(a, b) or normal(m, d) of a shape, as part of an initial value; a second draw within one has a stream of its own. */
@@ -87,7 +87,7 @@ static double nudged(const char *name, int row, int element, double value) {
   return value * (1 + model->inputs->nudge * (own_number("nudge", name, row, element) < 0 ? -1 : 1));
 }
 
-Slot *slot_find(const char *name) {
+static Slot *slot_find(const char *name) {
   for (int k = 0; k < model->slot_count; k++)
     if (strcmp(model->slots[k]->tensor.name, name) == 0) return model->slots[k];
   return NULL;
