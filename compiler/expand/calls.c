@@ -175,14 +175,6 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
 
 /* ---- running a definition -------------------------------------------------------------------------------------------------------------- */
 
-/* Indices that a value depends on. */
-static uint32_t value_indices(const Value *value) {
-  uint32_t indices = value->kind == VALUE_TENSOR ? element_indices(value->tensor.element) : 0;
-  for (int k = 0; value->kind == VALUE_LIST && k < value->list.count; k++) indices |= value_indices(value->list.items[k]);
-  for (int k = 0; value->kind == VALUE_RECORD && k < value->record.count; k++) indices |= value_indices(value->record.items[k].value);
-  return indices;
-}
-
 static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, const Syntax *definition, Span span) {
   for (int k = 0; k < definition->definition.settings.count; k++) {
     const Syntax *parameter = definition->definition.settings.items[k];
@@ -197,7 +189,6 @@ static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, cons
     }
     if (value == NULL) value = value_dereference(e, evaluate(e, frame, parameter->parameter.standard));
     if (value->kind == VALUE_ERROR) return false;
-    frame->context.indices |= value_indices(value);
     frame_define(e, frame, parameter_name(parameter), value);
   }
   return true;
@@ -233,8 +224,6 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     }
   }
   Value **given = session_allocate(e->session, (size_t)(2 * parameters->count + 1) * sizeof *given), **bound = given + parameters->count;
-  for (int k = 0; k < arguments->count; k++) frame->context.indices |= value_indices(arguments->values[k]);
-  for (int k = 0; k < arguments->named_count; k++) frame->context.indices |= value_indices(arguments->named[k]);
   for (int k = 0; k < parameters->count; k++) {
     const Syntax *parameter = parameters->items[k];
     const char *parameter_text = parameter_name(parameter);
@@ -253,7 +242,6 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     const Syntax *type = parameter->parameter.field->field.type;
     if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
-    frame->context.indices |= value_indices(value);
     given[k] = bound[k] = value;
     if (name_is_differentiated(definition->definition.body, parameter_text))
       bound[k] = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
@@ -383,6 +371,16 @@ static const char *call_name(Evaluator *e, const Context *context, bool numbered
   return again == 0 ? context->call : session_format(e->session, "%s.%d", context->call, again);
 }
 
+/* What sets apart the noise of equal calls: the call of the network, and the indices for whose every value it is applied. */
+static const char *place_of(Evaluator *e, const Context *context, bool numbered) {
+  const char *place = numbered ? "" : context->call;
+  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+    if ((context->indices & 1u << v) == 0) continue;
+    place = session_format(e->session, "%s %d:%lld", place, v, (long long)e->by_variable[v]->extent);
+  }
+  return place;
+}
+
 static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *given, const char *kind, bool numbered) {
   CallArguments arguments = *given;
   arguments.values = session_allocate(e->session, (size_t)(given->count + 1) * sizeof(Value *));
@@ -390,8 +388,8 @@ static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, 
     arguments.values[k] = value_stored(e, value_dereference(e, given->values[k]), given->spans[k]);
     if (arguments.values[k]->kind == VALUE_ERROR) return arguments.values[k];
   }
-  const char *key = arguments_key(e, kind, context.path, &arguments, &context), *call = context.call;
-  Value *value = memory_find(e, key, numbered ? NULL : call, context.fresh);
+  const char *key = arguments_key(e, kind, context.path, &arguments, &context), *place = place_of(e, &context, numbered);
+  Value *value = memory_find(e, key, place, context.fresh);
   if (value != NULL) return value;
   context.call = call_name(e, &context, numbered);
   Record record = {0};
@@ -399,7 +397,7 @@ static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, 
   value = recipe_run(e, recipe, context, &arguments);
   if (value->kind == VALUE_TENSOR) value = value_stored(e, value, given->span);
   record_close(e, &record);
-  memory_add(e, key, &record, call, context.fresh, value);
+  memory_add(e, key, &record, place, context.fresh, value);
   return value;
 }
 
@@ -467,6 +465,13 @@ Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArgume
   return recipe_run(e, recipe, context, &arguments);
 }
 
+/* A call is applied for every value of the indices that its text mentions, of those that run where it stands: not of its own reductions. */
+static Value *apply_where_mentioned(Evaluator *e, const Frame *frame, Value *function, const CallArguments *arguments, const Syntax *name) {
+  Frame here = *frame;
+  for (const Index *index = e->indices; index != NULL; index = index->outer) here.context.indices |= e->mentioned & 1u << index->variable;
+  return value_apply(e, &here, function, arguments, label_of(e, name));
+}
+
 static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *first, const Syntax *first_syntax) {
   const Syntax *name = call->call.function;
   if (first == NULL && name->kind == SYNTAX_NAME && strcmp(name->name, "grad") == 0) return evaluate_grad(e, frame, call);
@@ -475,15 +480,26 @@ static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *f
   CallArguments arguments;
   bool fine = arguments_evaluate(e, frame, &call->call.arguments, settings ? NULL : first, first_syntax, call->span, &arguments);
   if (!fine || function->kind == VALUE_ERROR) return value_error(e);
-  if (!settings) return value_apply(e, frame, function, &arguments, label_of(e, name));
+  if (!settings) return apply_where_mentioned(e, frame, function, &arguments, name);
   Value *recipe = recipe_make(e, function, &arguments);
   if (first == NULL || recipe->kind == VALUE_ERROR) return recipe;
   Span span = result_span(first_syntax);
   CallArguments values = {.count = 1, .values = &first, .spans = &span, .span = call->span};
-  return value_apply(e, frame, recipe, &values, label_of(e, name));
+  return apply_where_mentioned(e, frame, recipe, &values, name);
 }
 
-Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, NULL); }
+static Value *call_run(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, NULL); }
+
+/* Reads a call or pipe; what its text mentions, the text around it mentions too, but not the other way about. */
+static Value *mentions_apart(Evaluator *e, Frame *frame, const Syntax *syntax, Value *(*run)(Evaluator *, Frame *, const Syntax *)) {
+  uint32_t around = e->mentioned;
+  e->mentioned = 0;
+  Value *value = run(e, frame, syntax);
+  e->mentioned |= around;
+  return value;
+}
+
+Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return mentions_apart(e, frame, call, call_run); }
 
 /* The mistakes that a call holds whatever it is applied to: in its name and in its arguments. */
 static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
@@ -493,7 +509,7 @@ static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
   if (right->kind == SYNTAX_CALL) arguments_evaluate(e, frame, &right->call.arguments, NULL, NULL, right->span, &arguments);
 }
 
-Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
+static Value *pipe_run(Evaluator *e, Frame *frame, const Syntax *pipe) {
   Value *left = evaluate(e, frame, pipe->pipe.left);
   const Syntax *right = pipe->pipe.right;
   if (left->kind == VALUE_ERROR) {
@@ -505,5 +521,7 @@ Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
   if (function->kind == VALUE_ERROR) return function;
   Span span = result_span(pipe->pipe.left);
   CallArguments arguments = {.count = 1, .values = &left, .spans = &span, .span = right->span};
-  return value_apply(e, frame, function, &arguments, label_of(e, right));
+  return apply_where_mentioned(e, frame, function, &arguments, right);
 }
+
+Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) { return mentions_apart(e, frame, pipe, pipe_run); }

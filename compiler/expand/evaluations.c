@@ -99,18 +99,18 @@ void record_draw(Evaluator *e, bool own) {
   for (Record *record = e->record; record != NULL; record = record->outer) record->noisy |= own, record->drawn = true;
 }
 
-static bool memory_is_valid(const Memory *memory, const char *call, const char *fresh) {
+static bool memory_is_valid(const Memory *memory, const char *place, const char *fresh) {
   const Record *record = memory->record;
-  if (record->noisy && call != NULL && strcmp(call, memory->call) != 0) return false;
+  if (record->noisy && place != NULL && strcmp(place, memory->place) != 0) return false;
   if (record->drawn && fresh != NULL && strcmp(fresh, memory->fresh) != 0) return false;
   for (int k = 0; k < record->count; k++)
     if ((!record->readings[k].moved || MUTANT(calls_twice)) && record->readings[k].slot->current != record->readings[k].node) return false;
   return true;
 }
 
-Value *memory_find(Evaluator *e, const char *key, const char *call, const char *fresh) {
+Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh) {
   for (const Memory *memory = e->evaluation->memories; memory != NULL; memory = memory->next) {
-    if (strcmp(memory->key, key) != 0 || !memory_is_valid(memory, call, fresh)) continue;
+    if (strcmp(memory->key, key) != 0 || !memory_is_valid(memory, place, fresh)) continue;
     const Record *record = memory->record;                 /* whoever calls has read and drawn this, too */
     for (int k = 0; k < record->count; k++) record_slot(e, record->readings[k].slot, record->readings[k].moved);
     if (record->drawn) record_draw(e, record->noisy);
@@ -119,12 +119,12 @@ Value *memory_find(Evaluator *e, const char *key, const char *call, const char *
   return NULL;
 }
 
-void memory_add(Evaluator *e, const char *key, Record *record, const char *call, const char *fresh, Value *value) {
+void memory_add(Evaluator *e, const char *key, Record *record, const char *place, const char *fresh, Value *value) {
   Memory *memory = session_allocate(e->session, sizeof *memory);
   Record *kept = session_allocate(e->session, sizeof *kept);
   *kept = *record;
   kept->outer = NULL;
-  *memory = (Memory){key, kept, call, fresh, value, e->evaluation->memories};
+  *memory = (Memory){key, kept, place, fresh, value, e->evaluation->memories};
   e->evaluation->memories = memory;
 }
 

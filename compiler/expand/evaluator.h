@@ -95,7 +95,7 @@ typedef struct Context {                                   /* what callees inher
   const char *call;                                        /* ordinal of the network's call, as it ends names of noise: "#0" */
   const char *fresh;                                       /* "" or ".fresh_2" */
   bool training;
-  uint32_t indices;                                        /* index variables that arguments depend on: noise is drawn apart for each value */
+  uint32_t indices;                                        /* index variables for whose every value the call is applied: noise is drawn apart for each */
 } Context;
 
 struct Frame {
@@ -112,7 +112,7 @@ struct Frame {
    noisy: it has noise of its own; drawn: it mentions data or noise, its own or the file's. */
 typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
 typedef struct Record { int count, capacity; Reading *readings; bool noisy, drawn; struct Record *outer; } Record;
-typedef struct Memory { const char *key; Record *record; const char *call, *fresh; Value *value; struct Memory *next; } Memory;
+typedef struct Memory { const char *key; Record *record; const char *place, *fresh; Value *value; struct Memory *next; } Memory;
 
 typedef struct CallCount { const char *path; int count; } CallCount;      /* of the calls of one path */
 
@@ -152,6 +152,7 @@ struct Evaluator {
   Record *record;
   Sampling *sampling;                                      /* or NULL */
   Index *indices;                                          /* in scope, innermost first */
+  uint32_t mentioned;                                      /* index variables that the call being read mentions */
   Index *by_variable[BOX_LIMIT];
   CallSite *site;
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
@@ -344,9 +345,9 @@ void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);
 void record_slot(Evaluator *e, Slot *slot, bool moved);              /* the calls in progress read it, or move it */
 void record_draw(Evaluator *e, bool own);                            /* the calls in progress draw: noise of their own, or what the file draws */
-/* The value of an equal call. What has noise of its own is equal only in the same `call`, what is drawn only in the same `fresh`; NULL: in any. */
-Value *memory_find(Evaluator *e, const char *key, const char *call, const char *fresh);
-void memory_add(Evaluator *e, const char *key, Record *record, const char *call, const char *fresh, Value *value);
+/* The value of an equal call. What has noise of its own is equal only in the same `place`, what is drawn only in the same `fresh`; NULL: in any. */
+Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh);
+void memory_add(Evaluator *e, const char *key, Record *record, const char *place, const char *fresh, Value *value);
 const char *value_key(Evaluator *e, const Value *value);
 
 /* ---- objectives.c, train_block.c, diagnosis.c -------------------------------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@ Index *index_find(Evaluator *e, const char *name) {
 
 Value *index_value(Evaluator *e, Index *index) {
   const Scalar *element = scalar_index(e->graph, index->variable);
+  e->mentioned |= 1u << index->variable;
   if (index->start != 0) element = scalar_apply(e->graph, OP_ADD, element, scalar_constant(e->graph, (double)index->start), NULL);
   return value_tensor(e, 0, NULL, false, element);
 }

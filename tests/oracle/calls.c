@@ -175,20 +175,41 @@ bool call_holds(const Call *call) {
   return true;
 }
 
-/* Equal calls of one instance are one call; *number is how many others there were. */
+bool same_axes(const Axis *a, const Axis *b) {
+  while (a != NULL && b != NULL && a->extent == b->extent) a = a->outer, b = b->outer;
+  return a == NULL && b == NULL;
+}
+
+static bool same_place(const Axis *a, const Axis *b) {
+  while (a != NULL && b != NULL && a->at == b->at && a->extent == b->extent) a = a->outer, b = b->outer;
+  return a == NULL && b == NULL;
+}
+
+static bool at_first_place(const Axis *axis) {
+  while (axis != NULL && axis->at == 0) axis = axis->outer;
+  return axis == NULL;
+}
+
+/* Equal calls of one instance are one call; *number is how many others there were, those for every value of an index being one. */
 static Call *equal_call(const Frame *frame, const char *path, int count, Value **arguments, int *number) {
   Evaluation *now = model->evaluation;
   bool is_network = frame->network != NULL && strcmp(frame->network->name, path) == 0;
+  int alike = 0, others = 0;
   *number = 0;
   for (int k = 0; k < now->call_count; k++) {
     Call *call = now->calls[k];
     if (strcmp(call->path, path) != 0) continue;
-    ++*number;
-    bool one_draw = !call->draws || (strcmp(call->fresh, frame->fresh) == 0 && (is_network || call->network_call == frame->call));
+    if (at_first_place(call->applied)) {
+      if (same_axes(call->applied, frame->applied)) alike++, *number = others;
+      others++;
+    }
+    bool one_draw = !call->draws || (strcmp(call->fresh, frame->fresh) == 0 && same_place(call->applied, frame->applied) && (is_network || call->network_call == frame->call));
     bool equal = call->result != NULL && call->count == count && call->training == frame->training && one_draw && call_holds(call);
     for (int i = 0; i < count && equal; i++) equal = same_argument(call->arguments[i], arguments[i]);
     if (equal) return call;
   }
+  if (at_first_place(frame->applied)) *number = others;
+  else if (alike != 1) *number = -1;
   return NULL;
 }
 
@@ -203,11 +224,11 @@ Value *apply_layer(Frame *frame, const char *path, const Recipe *recipe, int cou
     call_again(call);
     return call->result;
   }
-  call = call_open((Call){.path = path, .count = count, .arguments = arguments, .training = frame->training, .number = number, .fresh = frame->fresh, .network_call = frame->call});
+  call = call_open((Call){.path = path, .count = count, .arguments = arguments, .training = frame->training, .number = number, .fresh = frame->fresh, .network_call = frame->call, .applied = frame->applied});
   ROOM(now->calls, now->call_count, now->call_capacity);
   now->calls[now->call_count++] = call;
   Frame inner = body_frame(frame, path, recipe);
-  if (frame->network != NULL && strcmp(frame->network->name, path) == 0) inner.call = number;
+  if (frame->network == NULL || strcmp(frame->network->name, path) == 0) inner.numbered = true, inner.call = number;
   bind_parameters(&inner, recipe->definition->items[1], count, arguments, NULL);
   call->result = result_of(&inner, recipe->definition);
   call_close();
@@ -298,26 +319,54 @@ static Value *with_settings(Frame *frame, Value *function, const Arguments *argu
   return set;
 }
 
+static bool mentions(const Tree *tree, const char *name) {
+  if (tree == NULL) return false;
+  if (tree->kind == T_NAME && strcmp(tree->text, name) == 0) return true;
+  for (int k = 0; k < tree->count; k++)
+    if (mentions(tree->items[k], name)) return true;
+  return false;
+}
+
+static const Axis *add_axes(const Axis *applied, const Axis *axes, const Tree *call) {
+  if (axes == NULL) return applied;
+  applied = add_axes(applied, axes->outer, call);
+  if (!mentions(call, axes->name)) return applied;
+  Axis *axis = arena_allocate(sizeof *axis);
+  *axis = *axes;
+  axis->outer = applied;
+  return axis;
+}
+
+/* What is called on something that depends on an index is applied for every value of it. Inside, the caller's indices mean nothing. */
+static Frame applied_frame(const Frame *frame, const Tree *call) {
+  Frame inner = *frame;
+  inner.applied = add_axes(frame->applied, frame->axes, call);
+  inner.axes = NULL;
+  return inner;
+}
+
 Value *evaluate_call(Frame *frame, const Tree *tree) {
   Value *function = evaluate(frame, tree->items[0]);
   Arguments arguments = evaluate_arguments(frame, tree, NULL);
   bool shape_given = arguments.count == 1 && arguments.values[0]->kind == V_LIST;
   if (takes_settings(function) || (is_distribution(function) && !shape_given)) return with_settings(frame, function, &arguments);
-  return call_value(frame, function, arguments.count, arguments.values, arguments.training);
+  Frame applied = applied_frame(frame, tree);
+  return call_value(&applied, function, arguments.count, arguments.values, arguments.training);
 }
 
 /* a |> f(b) is f(a, b); where f has settings, a |> L(s) is L(s)(a) and a |> L(s)(b) is L(s)(a, b). */
 Value *evaluate_pipe(Frame *frame, const Tree *tree) {
   Value *left = passed(evaluate(frame, tree->items[0]));
   const Tree *target = tree->items[1];
-  if (target->kind != T_CALL) return call_value(frame, evaluate(frame, target), 1, (Value *[]){left}, -1);
+  Frame applied = applied_frame(frame, tree);
+  if (target->kind != T_CALL) return call_value(&applied, evaluate(frame, target), 1, (Value *[]){left}, -1);
   Value *function = evaluate(frame, target->items[0]);
   if (takes_settings(function) || is_distribution(function)) {
     Arguments settings = evaluate_arguments(frame, target, NULL);
-    return call_value(frame, with_settings(frame, function, &settings), 1, (Value *[]){left}, settings.training);
+    return call_value(&applied, with_settings(frame, function, &settings), 1, (Value *[]){left}, settings.training);
   }
   Arguments arguments = evaluate_arguments(frame, target, left);
-  return call_value(frame, function, arguments.count, arguments.values, arguments.training);
+  return call_value(&applied, function, arguments.count, arguments.values, arguments.training);
 }
 
 /* ---- statements of a body -------------------------------------------------------------------------------------------------------------------------- */

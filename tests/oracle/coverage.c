@@ -39,6 +39,8 @@ static bool is_subscripted(const Tree *tree) { return tree->kind == T_SUBSCRIPT;
 static bool is_grad(const Tree *tree) { return calls(tree, "grad"); }
 static bool is_mean(const Tree *tree) { return tree->kind == T_SUBSCRIPT && tree_is_name(tree->items[0], "E"); }
 
+static bool is_log_of_name(const Tree *tree) { return calls(tree, "log") && tree->items[1]->kind == T_NAME; }
+
 static const Tree *definition_of(const char *name) {
   for (int k = 0; k < whole->count; k++)
     if ((whole->items[k]->kind == S_FN || whole->items[k]->kind == S_LAYER) && strcmp(whole->items[k]->text, name) == 0) return whole->items[k];
@@ -101,6 +103,7 @@ static void look_at_call(const Tree *tree, const Place *place) {
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
     if (strcmp(rows[k].name, name) == 0 && tree->count - 1 == rows[k].arguments) found[rows[k].construct] = true;
   found[C_STABLE] |= calls(tree, "log") && (calls(tree->items[1], "sigmoid") || tree->items[1]->kind == T_BINARY);
+  found[C_NOT_A_NUMBER] |= (strcmp(name, "max") == 0 || strcmp(name, "min") == 0) && (holds(tree->items[1], is_log_of_name) || (tree->count > 2 && holds(tree->items[2], is_log_of_name)));
   found[C_RECURSION] |= place->definition != NULL && strcmp(name, place->definition) == 0;
   bool subscripted = false;
   for (int k = 1; k < tree->count; k++) subscripted |= tree->items[k]->kind == T_SUBSCRIPT && tree->items[k]->items[0]->kind == T_NAME && place->in_index;
@@ -163,6 +166,7 @@ static void look(const Tree *tree, Place place) {
     for (int k = 1; left->kind == T_SUBSCRIPT && k < left->count; k++)
       computed |= left->items[k]->kind == T_CALL || (left->items[k]->kind == T_NAME && left->items[k]->text[0] == 'p');
     found[computed ? C_SCATTER_COMPUTED : C_SCATTER] = true;
+    found[C_SCATTER_BOUND] |= left->kind == T_SUBSCRIPT && left->items[1]->kind == T_BINARY && (left->items[1]->text[0] == '<' || strcmp(left->items[1]->text, "in") == 0);
     found[C_SCATTER_AGAIN] |= left->kind == T_SUBSCRIPT && left->items[0]->text[0] == 'h';
     break;
   }

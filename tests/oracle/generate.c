@@ -76,7 +76,7 @@ static void variables(Draft *draft) {
   }
   if (one_in(3)) {
     int classes = 2 + random_below(4);
-    put(&draft->head, arena_format("noise c: class[%d] ~ uniform", classes));
+    put(&draft->head, arena_format("noise c: class[%d] ~ %s", classes, CHOSEN("uniform", "uniform", "uniform(0.2, 0.9)")));
     add_thing(&draft->scope, "c", (Shape){0}, true, classes);
     if (one_in(2)) {
       put(&draft->head, "hot = onehot(c)");
@@ -242,7 +242,7 @@ static void schedule_of_states(Draft *draft) {
   }
 }
 
-/* Sizes that reach tiles and vectors: a product of matrices, in one of its four orders, and a long state that moves by its own elements. */
+/* Sizes that reach tiles and vectors: a product of matrices, in one of its four orders, one under a gradient, and a long state that moves by its own elements. */
 static void wide_statements(Draft *draft) {
   static const int sizes[] = {16, 17, 20, 33};
   int m = 5 + random_below(12), k = sizes[random_below(4)], n = sizes[random_below(4)];
@@ -253,6 +253,26 @@ static void wide_statements(Draft *draft) {
   put(&draft->head, arena_format("data w: [%d, %d]\nstate matrix: [%d, %d] ~ normal\nstate made: [%d, %d] = 0\nstate long: [%d] ~ normal", a_turned ? k : m, a_turned ? m : k, b_turned ? n : k,
                                  b_turned ? k : n, m, n, 2 * n));
   draft->train = arena_format("%smade <- E[product_of(w, matrix)]\nlong <- turned(long)\n", draft->train);
+  /* A gradient over a batch, both of whose factors lie along the samples. */
+  define(arena_format("fn through(a: [%d], m: [%d, %d]) -> y: [%d] {\ny[i] = sum[k] m[i, k] * a[k]\n}\n", k, n, k, n));
+  put(&draft->head, arena_format("data v: [%d]\nstate weights: [%d, %d] ~ normal(0, 0.3)\nstate pull: [%d, %d] = 0", k, n, k, n, k));
+  draft->train = arena_format("%sbatch = %d\npull <- grad(E[sum(tanh(through(v, weights)))], weights)\n", draft->train, 17 + random_below(20));
+}
+
+/* Two programs that are alike but for a constant. */
+static void twins(Draft *draft) {
+  const char *name = new_name("f"), *first = new_name("s"), *second = new_name("s"), *shape = shape_text(draft->z);
+  define(arena_format("fn %s(v: %s, a) -> %s = a * tanh(v + a)\n", name, shape, shape));
+  put(&draft->head, arena_format("state %s: %s = 0\nstate %s: %s = 0", first, shape, second, shape));
+  draft->train = arena_format("%s%s <- E[%s(z, 0.3)]\n%s <- E[%s(z, 0.7)]\n", draft->train, first, name, second, name);
+}
+
+/* Noise in a layer outside of networks, once for all of a tensor or once for every row. */
+static void noise_outside(Draft *draft) {
+  const char *state = new_name("s"), *rows = new_name("f"), *layer = noisy_layer(), *shape = shape_text(draft->x);
+  define(arena_format("fn %s(x: %s) -> y: %s {\n%s\n}\n", rows, shape, shape, draft->x.rank > 0 && one_in(2) ? arena_format("y[i] = x[i] |> %s", layer) : arena_format("y = x |> %s", layer)));
+  put(&draft->head, draft->x.rank == 0 ? arena_format("state %s = 0", state) : arena_format("state %s: %s = 0", state, shape));
+  draft->train = arena_format("%s%s <- E[%s(x) * %s(x)]\n", draft->train, state, rows, one_in(2) ? rows : layer);
 }
 
 static void outputs(Draft *draft) {
@@ -263,7 +283,7 @@ static void outputs(Draft *draft) {
 Plan generate(uint64_t seed) {
   random_start(seed);
   Maker making = {.wide = one_in(8), .definitions = ""};
-  Plan plan = {.seed = seed, .wide = making.wide, .fed = one_in(2), .narrow = making.wide ? !one_in(3) : one_in(5), .steps = 1 + random_below(3), .rows = 5 + random_below(20)};
+  Plan plan = {.seed = seed, .wide = making.wide, .fed = one_in(2), .narrow = making.wide ? !one_in(3) : one_in(4), .steps = 1 + random_below(3), .rows = 5 + random_below(20)};
   Draft draft = {.head = "", .players = "", .train = "", .outputs = ""};
   maker = &making;
   making.fed = plan.fed;
@@ -282,7 +302,9 @@ Plan generate(uint64_t seed) {
   }
   making.budget += 15;
   schedule_of_states(&draft);
-  if (making.wide && !draft.has_players) wide_statements(&draft);
+  if (making.wide && (!draft.has_players || one_in(2))) wide_statements(&draft);
+  if (one_in(8)) twins(&draft);
+  if (one_in(8)) noise_outside(&draft);
   outputs(&draft);
   const char *length = one_in(3) ? CHOSEN("for 5 steps ", "for 10 images ", "for 2 epochs ") : "";
   plan.text = arena_format("%s%s%strain %s{\n%s}\n%s", making.definitions, draft.head, draft.players, length, draft.train, draft.outputs);

@@ -44,6 +44,7 @@ const char *statements_for(Things *scope, const char *result, Shape shape);   /*
 const char *inline_reduction(const Things *scope);         /* sum[…] and its kin, giving one number */
 
 /* generate_layers.c */
+const char *noisy_layer(void);                             /* the name of a new one, [...s] -> [...s] */
 const char *network_body(const char *input, Shape from, Shape to, bool noisy);        /* statements and a last expression */
 
 #endif

@@ -22,7 +22,7 @@ static const char *leaf(const Things *scope, Shape shape) {
 }
 
 const char *pointwise(const char *a) {
-  switch (random_below(28)) {
+  switch (random_below(29)) {
   case 0: return arena_format("tanh(%s)", a);
   case 1: return arena_format("sigmoid(%s)", a);
   case 2: return arena_format("abs(%s)", a);
@@ -50,6 +50,7 @@ const char *pointwise(const char *a) {
   case 24: return arena_format("(%s)^2 / (1 + (%s)^2)", a, a);
   case 25: return arena_format("elu(%s)", a);
   case 26: return arena_format("%s(%s)", CHOSEN("floor", "ceil", "round", "sign"), a);
+  case 27: return arena_format("0.1 * floor(49 * floor(4 * (%s)) / 49)", a);
   default: return arena_format("log2(2 + (%s)^2)", a);
   }
 }
@@ -110,6 +111,15 @@ static const char *gradient(const Things *scope, Shape shape, int depth) {
   return arena_format("grad(%s, %s)", e, v->text);
 }
 
+/* What is not a number for about half of the samples, and shows only as a choice. Of numbers that are known it would be an error. */
+static const char *not_a_number(const Things *scope, Shape shape, int depth) {
+  const Thing *thing = thing_of_shape(scope, shape);
+  if (thing == NULL || strchr("xztu", thing->text[0]) == NULL) return NULL;
+  const char *a = expression(scope, shape, depth - 2), *log = arena_format("log(%s)", thing->text);
+  bool first = one_in(2);
+  return arena_format("(if %s(%s, %s) > -90 then 0.5 else %s)", CHOSEN("max", "min"), first ? log : a, first ? a : log, thing->text);
+}
+
 static const char *total_of(const Things *scope, int depth) {
   Shape shape = one_in(2) && scope->count > 0 ? any_thing(scope)->shape : any_shape(2);
   if (shape.rank == 0) shape = any_shape(1);
@@ -158,7 +168,7 @@ const char *expression(const Things *scope, Shape shape, int depth) {
   maker->budget--;
   const char *made = NULL;
   bool random;
-  switch (random_below(16)) {
+  switch (random_below(17)) {
   case 0:
   case 1:
   case 2: return pointwise(expression(scope, shape, depth - 1));
@@ -189,6 +199,7 @@ const char *expression(const Things *scope, Shape shape, int depth) {
     made = inline_reduction(scope);
     break;
   case 13: return arena_format("(if %d == 1 then 1 / 0 else %s)", 2 * random_below(2), expression(scope, shape, depth - 1));
+  case 14: made = not_a_number(scope, shape, depth); break;
   default:
     if (maker->functions > 0 && scope->count > 0) made = function_of(scope, shape, &random);
   }

@@ -212,6 +212,14 @@ static const char *left_subscript(const Indices *indices, const Things *scope, i
   }
 }
 
+/* An index that runs over a part of its axis. */
+static const char *cut_short(const Indices *indices) {
+  const Index *index = &indices->at[random_below(indices->count)];
+  int last = random_below(index->extent);
+  if (one_in(2)) return arena_format("%s < %d", index->name, last + 1);
+  return arena_format("%s in %d..%d", index->name, random_below(last + 1), last);
+}
+
 /* `name[f(i)] += …`: every index is read bare on the right, on some axis. */
 static const char *scatter(const Things *scope, const char *name, Shape shape) {
   const Thing *first = tensor_in(scope), *second = one_in(2) ? tensor_in(scope) : NULL;
@@ -232,7 +240,7 @@ static const char *scatter(const Things *scope, const char *name, Shape shape) {
     right = right == NULL ? arena_format("%s]", text) : arena_format("%s * %s]", right, text);
   }
   if (one_in(3)) right = arena_format("%s * %s", right, factor(scope, &indices));
-  for (int d = 0; d < shape.rank; d++) left = arena_format("%s%s%s", left, d == 0 ? "[" : ", ", left_subscript(&indices, scope, shape.at[d]));
+  for (int d = 0; d < shape.rank; d++) left = arena_format("%s%s%s", left, d == 0 ? "[" : ", ", d == 0 && one_in(6) ? cut_short(&indices) : left_subscript(&indices, scope, shape.at[d]));
   return arena_format("%s] += %s\n", left, right);
 }
 

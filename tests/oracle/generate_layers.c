@@ -63,7 +63,7 @@ static const char *weighted_layer(Shape from, Shape *to) {
   return name;
 }
 
-static const char *noisy_layer(void) {
+const char *noisy_layer(void) {
   const char *name = new_name("N"), *u = new_name("u");
   const char *body = CHOSEN("if %s < %s then 0 else x", "x + 0.3 * %s * %s", "x * %s + %s");
   char text[200];
@@ -78,6 +78,13 @@ static const char *spectral_layer(void) {
   const char *name = new_name("S");
   define(arena_format("layer %s(w: [n, m]) -> [n, m] {\nstate v: [m] = 1\n"
                       "a[i] = sum[j] w[i, j] * v[j]\nb[j] = sum[i] w[i, j] * a[i]\nv <- constant(b / (0.1 + norm(b)))\nw / (0.5 + norm(a))\n}\n", name));
+  return name;
+}
+
+/* What lands outside counts nowhere, though its derivative is infinite. */
+static const char *dropping_layer(void) {
+  const char *name = new_name("O");
+  define(arena_format("layer %s(x: [n]) -> y: [n] {\ny[i + j - %d] += sqrt((i + j) * (0.5 + x[i]^2 + x[j]^2)) / n\n}\n", name, 1 + random_below(2)));
   return name;
 }
 
@@ -100,7 +107,7 @@ static void linear_step(Flow *flow) {
   const char *x = flow->value;
   int n = any_size();
   Shape to = {1, {n}};
-  switch (random_below(9)) {
+  switch (random_below(10)) {
   case 0: becomes(flow, to, arena_format("%s |> Linear(%d, bias = false)", x, n)); break;
   case 1: becomes(flow, to, arena_format("%s |> Linear(%d, scaled = %s)", x, n, spectral_layer())); break;
   case 2: becomes(flow, to, arena_format("%s |> Maxout(%d, 2)", x, n)); break;
@@ -130,8 +137,16 @@ static void linear_step(Flow *flow) {
     break;
   }
   case 7: becomes(flow, (Shape){1, {1}}, arena_format("%s |> %s([%d, %d])", x, recursive_layer(), any_size(), any_size())); break;
+  case 8: becomes(flow, flow->shape, arena_format("%s |> %s", x, dropping_layer())); break;
   default: becomes(flow, to, arena_format("%s |> Linear(%d)", x, n));
   }
+}
+
+/* Noise inside; twice the same layer is two programs that are alike but for the stream of their draws. */
+static void noisy_step(Flow *flow) {
+  const char *x = flow->value, *layer = one_in(3) ? "Dropout(0.4)" : noisy_layer();
+  if (flow->shape.rank == 1 && one_in(2)) x = arena_format("%s |> %s |> Linear(%d) |> tanh", x, layer, flow->shape.at[0]);
+  becomes(flow, flow->shape, arena_format("%s |> %s", x, layer));
 }
 
 static void any_step(Flow *flow) {
@@ -148,7 +163,8 @@ static void any_step(Flow *flow) {
     if (flow->shape.rank > 1) {                            /* one layer for every value of the first index */
       const char *i = new_name("i"), *h = new_name("h");
       int n = any_size();
-      say(flow, arena_format("%s[%s] = %s[%s] |> flatten |> Linear(%d)", h, i, x, i, n));
+      const char *noise = flow->noisy ? arena_format(" |> %s", noisy_layer()) : "";
+      say(flow, arena_format("%s[%s] = %s[%s] |> flatten%s |> Linear(%d)", h, i, x, i, noise, n));
       flow->value = h;
       flow->shape = (Shape){2, {flow->shape.at[0], n}};
     }
@@ -165,7 +181,7 @@ static void any_step(Flow *flow) {
     if (flow->shape.rank > 0) becomes(flow, flow->shape, arena_format("%s |> %s", x, CHOSEN("LayerNorm", "BatchNorm", "BatchStandard", "Affine", "PReLU", "BatchStandard(0.3, 1e-2)")));
     return;
   case 7:
-    if (flow->noisy) becomes(flow, flow->shape, one_in(3) ? arena_format("%s |> Dropout(0.4)", x) : arena_format("%s |> %s", x, noisy_layer()));
+    if (flow->noisy) noisy_step(flow);
     return;
   case 8:
     if (maker->functions > 0) {
@@ -186,6 +202,7 @@ static void any_step(Flow *flow) {
 const char *network_body(const char *input, Shape from, Shape to, bool noisy) {
   Flow flow = {.text = "", .value = input, .shape = from, .noisy = noisy};
   int steps = 1 + random_below(4);
+  if (noisy && one_in(2)) noisy_step(&flow);
   for (int k = 0; k < steps; k++) any_step(&flow);
   if (flow.shape.rank == 0) becomes(&flow, (Shape){1, {1}}, arena_format("[%s]", flow.value));
   if (flow.shape.rank > 1) becomes(&flow, (Shape){1, {shape_size(flow.shape)}}, arena_format("flatten(%s)", flow.value));

@@ -47,6 +47,8 @@ struct Slot {
 typedef struct Part { Slot *slot; Network *network; } Part;
 struct Network { const char *name; const Tree *syntax; const Tree *optimizer; int part_count, part_capacity; Part *parts; };
 
+typedef struct Axis { const char *name; int extent, at; const struct Axis *outer; } Axis;      /* an index, and the value that it has here */
+
 typedef struct Frame {                                     /* where an expression stands */
   Scope *scope;
   const Tree *body;                                        /* in which mentions of a name are counted */
@@ -55,7 +57,9 @@ typedef struct Frame {                                     /* where an expressio
   const char *loops;                                       /* "[2]" for every loop around */
   const char *fresh;                                       /* "", ".fresh_1" */
   Network *network;                                        /* of which this is a call, or NULL */
-  int call;                                                /* of the network in this evaluation */
+  bool numbered; int call;                                 /* of the network in this evaluation; outside of networks, of the layer; -1: not known */
+  const Axis *axes;                                        /* indices in scope, the last one first */
+  const Axis *applied;                                     /* indices for whose every value the call around was applied */
   bool training;
   bool statement;                                          /* of train: what is assigned is a number */
   bool in_library;                                         /* where the file's names are not seen */
@@ -65,10 +69,12 @@ typedef struct Variable { const char *name; Node *node; } Variable;      /* draw
 typedef struct Usage { Slot *slot; Node *node; } Usage;
 typedef struct Call {                                      /* of an instance or network, in this evaluation */
   const char *path; int count; Value **arguments; bool training; int number; Value *result;
-  bool draws; const char *fresh; int network_call;         /* noise inside: it belongs to that place and that call of its network */
+  bool draws; const char *fresh; int network_call;         /* noise inside: it belongs to that place, that call of its network and … */
+  const Axis *applied;                                     /* … those values of indices */
   int use_count, use_capacity; Usage *uses;                /* what it read before assigning it */
   int assigned_count, assigned_capacity; Slot **assigned;
 } Call;
+typedef struct Stream { const char *name; const Axis *applied; } Stream;      /* applied: as the frame's */
 typedef struct Meaning { const char *name, *fresh; Value *value; Call *call; } Meaning;      /* of a name of the file, as long as the states hold that it read */
 
 typedef struct Evaluation {
@@ -79,7 +85,7 @@ typedef struct Evaluation {
   int meaning_count, meaning_capacity; Meaning *meanings;
   int call_count, call_capacity; Call **calls;
   int active_count; Call *active[64];                      /* calls that run right now */
-  int stream_count, stream_capacity; const char **streams; /* of noise in layers, as often as they were declared */
+  int stream_count, stream_capacity; Stream *streams;      /* of noise in layers, as often as they were declared */
 } Evaluation;
 
 typedef struct Model {
@@ -131,6 +137,7 @@ Node *part_of(Node *node, int first, Shape shape);         /* elements from `fir
 Value *evaluate_call(Frame *frame, const Tree *tree);
 Call *call_open(Call call);                                /* records what is read and assigned until it is closed */
 void call_close(void);
+bool same_axes(const Axis *a, const Axis *b);              /* of the same extents */
 bool call_holds(const Call *call);                         /* nothing that it read has moved since */
 void call_again(const Call *call);                         /* what it read and drew, the calls around have, too */
 Value *evaluate_pipe(Frame *frame, const Tree *tree);

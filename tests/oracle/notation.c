@@ -180,6 +180,19 @@ static void bind_indices(Scope *scope, const Indices *indices, const int *at) {
   }
 }
 
+/* The frame where the indices have these values. */
+static Frame frame_at(const Frame *frame, const Indices *indices, const int *at) {
+  Frame inner = frame_with(frame, scope_new(frame->scope));
+  bind_indices(inner.scope, indices, at);
+  for (int k = 0; k < indices->count; k++) {
+    Axis *axis = arena_allocate(sizeof *axis);
+    const Index *index = &indices->at[k];
+    *axis = (Axis){index->name, index->high - index->low + 1, at[k] - index->low, inner.axes};
+    inner.axes = axis;
+  }
+  return inner;
+}
+
 /* Bounds what nothing has bounded yet, by the reads in these trees. */
 static void find_bounds(Frame *frame, Indices *indices, int count, const Tree *const *trees) {
   Frame probe = frame_with(frame, scope_new(frame->scope));
@@ -190,6 +203,17 @@ static void find_bounds(Frame *frame, Indices *indices, int count, const Tree *c
     for (int t = 0; t < count; t++) bound_by_reads(&probe, trees[t], &found);
     if (found.bounded) indices->at[k] = found;
   }
+}
+
+/* The index that an item on the left of += bounds, or NULL. */
+static Index *bounded_on_the_left(Frame *frame, const Tree *item, Indices *indices) {
+  if (!is_relation(item) || item->items[0]->kind != T_NAME) return NULL;
+  for (int j = 0; j < indices->count; j++) {
+    if (strcmp(item->items[0]->text, indices->at[j].name) != 0) continue;
+    if (!read_bound(frame, item, &indices->at[j])) fail("no bound");
+    return &indices->at[j];
+  }
+  return NULL;
 }
 
 /* The next values of all indices; false at the end. */
@@ -288,8 +312,7 @@ Value *evaluate_reduction(Frame *frame, const Tree *tree) {
   Terms terms = {.fixed = true};
   int at[INDEX_LIMIT];
   for (bool more = start(&indices, at); more; more = advance(&indices, at)) {
-    inner.scope = scope_new(frame->scope);
-    bind_indices(inner.scope, &indices, at);
+    inner = frame_at(frame, &indices, at);
     Value *condition = NULL;
     bool counts = true;
     for (int k = 0; k < condition_count && counts; k++) {
@@ -301,8 +324,7 @@ Value *evaluate_reduction(Frame *frame, const Tree *tree) {
   }
   if (terms.count == 0) {                                  /* over nothing: 0; but what is written there is mentioned, and depended on */
     for (int k = 0; k < indices.count; k++) at[k] = 0;
-    inner.scope = scope_new(frame->scope);
-    bind_indices(inner.scope, &indices, at);
+    inner = frame_at(frame, &indices, at);
     for (int k = 0; k < condition_count; k++) evaluate(&inner, conditions[k]);
     Node *body = evaluate_to_node(&inner, tree->items[0]);
     if (body->varies) return value_node(unseen(body));
@@ -330,8 +352,7 @@ Value *define_by_index(Frame *frame, const Tree *target, const Tree *value, cons
   Node **operands = NULL;
   int count = 0, capacity = 0, at[INDEX_LIMIT];
   for (bool more = start(&indices, at); more; more = advance(&indices, at)) {
-    Frame inner = frame_with(frame, scope_new(frame->scope));
-    bind_indices(inner.scope, &indices, at);
+    Frame inner = frame_at(frame, &indices, at);
     ROOM(operands, count, capacity);
     operands[count] = evaluate_to_node(&inner, value);
     if (!shape_equal(operands[count]->shape, operands[0]->shape)) fail("elements of different shapes");
@@ -410,9 +431,14 @@ Value *increase(Frame *frame, const Tree *target, const Tree *value, Value *old,
   Indices indices = {0}, own = {0};
   if (count > 0) collect_indices(frame, target, false, &own, &indices);
   collect_indices(frame, value, false, &own, &indices);
+  const Tree *places[AXES];
+  for (int k = 0; k < count; k++) {
+    places[k] = target->items[k + 1];
+    if (bounded_on_the_left(frame, places[k], &indices) != NULL) places[k] = places[k]->items[0];
+  }
   find_bounds(frame, &indices, 1, &value);
   for (int k = 0; k < count; k++) {
-    const Tree *item = target->items[k + 1];
+    const Tree *item = places[k];
     for (int j = 0; j < indices.count; j++)
       if (tree_is_name(item, indices.at[j].name) && !indices.at[j].bounded) indices.at[j] = (Index){indices.at[j].name, 0, sums.shape.at[k] - 1, true};
   }
@@ -420,11 +446,10 @@ Value *increase(Frame *frame, const Tree *target, const Tree *value, Value *old,
   int at[INDEX_LIMIT];
   Node *added = NULL;
   for (bool more = start(&indices, at); more; more = advance(&indices, at)) {
-    Frame inner = frame_with(frame, scope_new(frame->scope));
-    bind_indices(inner.scope, &indices, at);
+    Frame inner = frame_at(frame, &indices, at);
     Subscript subscripts[AXES];
     for (int k = 0; k < count; k++) {
-      subscripts[k] = subscript_of(&inner, target->items[k + 1]);
+      subscripts[k] = subscript_of(&inner, places[k]);
       if (subscripts[k].slice) fail("a slice on the left");
     }
     scatter(&sums, count, subscripts, added = evaluate_to_node(&inner, value));

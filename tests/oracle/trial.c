@@ -125,7 +125,8 @@ static bool run_or_report(const Setup *setup, Trial *trial, const Words *words) 
   return report(trial, spoilt ? DIFFERS : refused ? REFUSED : CRASHED, "%s… ends with %d:\n%.1500s", command, status, text == NULL ? "" : text);
 }
 
-/* One in four float64 trainers has what `diagnose` runs, which takes most of a build. */
+/* Draws of layers are programs unless they can be fed, which in float64 they always can. One in four float64 trainers has what `diagnose` runs, which takes
+   most of a build. */
 static bool compile(const Setup *setup, const Plan *plan, Trial *trial, const char *compiler) {
   Words words = {0};
   add_word(&words, compiler);
@@ -134,7 +135,7 @@ static bool compile(const Setup *setup, const Plan *plan, Trial *trial, const ch
   add_option(&words, "-o", "trainer");
   add_option(&words, "--real", setup->real);
   add_option(&words, "--march", setup->march);
-  add_word(&words, "--feeds");
+  if (plan->fed) add_word(&words, "--feeds");
   if (!plan->narrow && plan->seed % 4 != 0) add_word(&words, "--no-diagnose");
   return run_or_report(setup, trial, &words);
 }

@@ -173,7 +173,7 @@ void slot_assign(Slot *slot, Node *node) {
 /* ---- data and noise ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* What a variable is drawn from. */
-typedef struct Law { enum { FROM_DATA, UNIFORM, NORMAL, CLASS } kind; double first, second; int classes; } Law;
+typedef struct Law { enum { FROM_DATA, UNIFORM, NORMAL } kind; double first, second; int classes; } Law;
 
 static Law law_of(Frame *frame, const Tree *statement) {
   if (statement->kind == S_DATA) return (Law){.kind = FROM_DATA};
@@ -183,19 +183,14 @@ static Law law_of(Frame *frame, const Tree *statement) {
   Law law = {.kind = strcmp(recipe->builtin, "normal") == 0 ? NORMAL : UNIFORM, .second = 1};
   if (recipe->given_count > 0) law.first = as_static(recipe->given[0], "a setting");
   if (recipe->given_count > 1) law.second = as_static(recipe->given[1], "a setting");
-  if (statement->items[0] != NULL && statement->items[0]->kind == T_CLASS) law.kind = CLASS, law.classes = as_int(evaluate(frame, statement->items[0]->items[0]), "a number of classes");
+  if (statement->items[0] != NULL && statement->items[0]->kind == T_CLASS) law.classes = as_int(evaluate(frame, statement->items[0]->items[0]), "a number of classes");
   return law;
 }
 
 /* A value of the law, given where its uniform or normal number comes from. */
 static double value_of(const Law *law, double uniform, double normal) {
-  switch (law->kind) {
-  case UNIFORM: return rounded(law->first + (law->second - law->first) * uniform);
-  case NORMAL: return rounded(law->first + law->second * normal);
-  case CLASS: return floor(law->classes * uniform);
-  case FROM_DATA: break;
-  }
-  return 0;
+  double value = rounded(law->first + (law->kind == UNIFORM ? (law->second - law->first) * uniform : law->second * normal));
+  return law->classes > 0 ? floor(law->classes * value) : value;
 }
 
 static struct Position *position_of(const char *walk) {
@@ -252,7 +247,7 @@ static void fill_from_feed(const Law *law, const char *name, Shape shape, double
   for (int n = 0; n < samples; n++)
     for (int e = 0; e < size; e++) {
       double value = feed->at[(position->at + n) * size + e];
-      numbers[n * size + e] = law->kind == CLASS ? value : nudged(name, (int)position->at + n, e, value);
+      numbers[n * size + e] = law->classes > 0 ? value : nudged(name, (int)position->at + n, e, value);
     }
   position->at += samples;
 }
@@ -273,7 +268,7 @@ static Value *drawn(const Law *law, const char *base, const char *name, Shape sh
           double uniform = law->kind == NORMAL ? 0 : draw_uniform(model->inputs->seed, name, e, n, now->ordinal, now->round);
           double normal = law->kind == NORMAL ? draw_normal(model->inputs->seed, name, e, n, now->ordinal, now->round, model->inputs->narrow) : 0;
           double value = value_of(law, uniform, normal);
-          numbers[n * size + e] = law->kind == CLASS ? value : nudged(name, n, e, value);
+          numbers[n * size + e] = law->classes > 0 ? value : nudged(name, n, e, value);
         }
     node = node_given(shape, true, numbers, arena_format("%s", name));
     ROOM(now->variables, now->variable_count, now->variable_capacity);
@@ -290,20 +285,42 @@ Value *top_variable(Frame *frame, const Tree *statement) {
   return drawn(&law, statement->text, arena_format("%s%s", statement->text, frame->fresh), type_shape(frame, statement->items[0]));
 }
 
-/* In a network: path, name, loops, the call's number; where one call declares it again, `.1` and so on. Elsewhere a place has one draw an evaluation. */
+/* The axes for whose every value the call is applied; where among them this value is. */
+static int applied_place(const Axis *axis, Shape *shape) {
+  if (axis == NULL) return 0;
+  int outer = applied_place(axis->outer, shape);
+  if (shape->rank == AXES) fail("too many axes");
+  shape->at[shape->rank++] = axis->extent;
+  return outer * axis->extent + axis->at;
+}
+
+/* Path, name, loops, the call's number (in a function at the top none); where one call of a network declares it again, `.1` and so on. */
 Value *local_noise(Frame *frame, const Tree *statement) {
   Evaluation *now = model->evaluation;
   Law law = law_of(frame, statement);
-  Shape shape = type_shape(frame, statement->items[0]);
+  Shape own = type_shape(frame, statement->items[0]), shape = {0};
   const char *name = arena_format("%s%s%s%s", frame->path, *frame->path == 0 ? "" : ".", statement->text, frame->loops);
-  if (frame->network != NULL) name = arena_format("%s#%d", name, frame->call);
-  int again = 0;
+  if (frame->numbered && frame->call < 0) fail("noise in a call whose number is not known");
+  if (frame->numbered) name = arena_format("%s#%d", name, frame->call);
+  int again = 0, alike = 0, others = 0, place = applied_place(frame->applied, &shape);
   for (int k = 0; k < now->active_count; k++) now->active[k]->draws = true;
-  for (int k = 0; k < now->stream_count && frame->network != NULL; k++) again += strcmp(now->streams[k], name) == 0;
-  ROOM(now->streams, now->stream_count, now->stream_capacity);
-  now->streams[now->stream_count++] = name;
+  for (int k = 0; k < now->stream_count && frame->network != NULL; k++) {
+    if (strcmp(now->streams[k].name, name) != 0) continue;
+    if (same_axes(now->streams[k].applied, frame->applied)) alike++, again = others;
+    others++;
+  }
+  if (place == 0) {
+    ROOM(now->streams, now->stream_count, now->stream_capacity);
+    now->streams[now->stream_count++] = (Stream){name, frame->applied};
+    again = others;
+  } else if (alike > 1) fail("an instance with noise, applied several times for every value of an index");
   if (again > 0) name = arena_format("%s.%d", name, again);
-  return drawn(&law, NULL, arena_format("%s%s", name, frame->fresh), shape);
+  if (shape.rank + own.rank > AXES) fail("too many axes");
+  for (int d = 0; d < own.rank; d++) shape.at[shape.rank++] = own.at[d];
+  Value *all = drawn(&law, NULL, arena_format("%s%s", name, frame->fresh), shape);
+  Value *here = value_node(part_of(all->node, place * shape_size(own), own));
+  here->classes = all->classes;
+  return frame->applied == NULL ? all : here;
 }
 
 /* A place has a number, in the order in which places are met; every turn of the loops around it has a draw of its own. */
