@@ -29,7 +29,8 @@ static void resolve_all(Rebuilding *rebuilding, const Node *old_e) {
   transform_adjoint(graph, e, count, at, adjoints);
   for (int i = 0; i < count; i++) {
     const Node *v = at[i];
-    if (adjoints[i] == NULL) adjoints[i] = graph_map(graph, v->rank, v->shape, v->batch, scalar_nothing(graph), grads[i]->span);
+    const Scalar *none = MUTANT(missing_path) ? scalar_constant(graph, 1) : scalar_nothing(graph);
+    if (adjoints[i] == NULL) adjoints[i] = graph_map(graph, v->rank, v->shape, v->batch, none, grads[i]->span);
     memo_put(&resolution->adjoints, grads[i]->id, adjoints[i]);
   }
   free(grads);

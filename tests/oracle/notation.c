@@ -237,7 +237,7 @@ static bool start(const Indices *indices, int *at) {
 /* 0, by something that is never chosen: whether that is depended on is left open. */
 static Node *unseen(Node *value) {
   Node *zero = node_constant(0), *total = value->shape.rank == 0 ? value : node_new(N_TOTAL, 0, (Shape){0}, 1, &value);
-  return node_new(N_SELECT, 1, (Shape){0}, 3, (Node *[]){zero, total, zero});
+  return node_new(N_SELECT, 2, (Shape){0}, 3, (Node *[]){zero, total, zero});
 }
 
 /* ---- sum, mean, max, min over indices ---------------------------------------------------------------------------------------------------- */

@@ -114,7 +114,7 @@ typedef enum NodeOp {
 typedef struct Node {
   int id;
   NodeOp op;
-  int which;                                               /* Scalar1, Scalar2; EXTREME: 1 or -1; SELECT: 1 where nothing is ever chosen */
+  int which;                                               /* Scalar1, Scalar2; EXTREME: 1 or -1; SELECT: k + 1 where nobody can tell what operand k is, else 0 */
   Shape shape;
   bool random;                                             /* a value for each sample, else one for all */
   bool varies;                                             /* it depends on a variable; else it is static */

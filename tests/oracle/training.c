@@ -69,10 +69,11 @@ static const char *objective_name(const Tree *objective) {
 
 static bool leads_to(const Node *e, const Node *slot, bool unseen, unsigned char *seen) {
   if (e == slot) return true;
-  if (e->op == N_STILL || seen[e->id] || (e->op == N_SELECT && e->which == 1 && !unseen)) return false;
+  if (e->op == N_STILL || seen[e->id]) return false;
   seen[e->id] = 1;
+  int hidden = e->op == N_SELECT && !unseen ? e->which - 1 : -1;
   for (int k = 0; k < e->count; k++)
-    if (leads_to(e->operands[k], slot, unseen, seen)) return true;
+    if (k != hidden && leads_to(e->operands[k], slot, unseen, seen)) return true;
   return false;
 }
 

@@ -87,9 +87,10 @@ Node *node_map1(Scalar1 f, Node *a) { return node_new(N_MAP1, (int)f, a->shape, 
 
 Node *node_map2(Scalar2 g, Node *a, Node *b) { return node_new(N_MAP2, (int)g, common_shape(a->shape, b->shape, scalar2_names[g]), 2, (Node *[]){a, b}); }
 
+/* Which of two equal values is chosen may be seen or not. */
 Node *node_select(Node *c, Node *a, Node *b) {
   Shape shape = common_shape(common_shape(c->shape, a->shape, "if"), b->shape, "if");
-  return node_new(N_SELECT, 0, shape, 3, (Node *[]){c, a, b});
+  return node_new(N_SELECT, node_equal(a, b), shape, 3, (Node *[]){c, a, b});
 }
 
 bool node_equal(const Node *a, const Node *b) {
