@@ -16,7 +16,7 @@ static const double drop_limit = 0.05, agree_least = 0.8;
 typedef struct Settings {
   const char *compilers[4], *processors[8], *folder;
   int compiler_count, processor_count, jobs;
-  bool everything, stop, reduce, right;
+  bool everything, stop, reduce, right, invalid;
   uint64_t seed;
   long count;
 } Settings;
@@ -69,7 +69,7 @@ static Verdict run_one(const Settings *settings, Tally *tally, uint64_t seed, in
     trial = try_model(&setup, &plan, file);
     if (trial.verdict != AGREES) {
       if (failed(trial.verdict)) keep_failure(settings, &plan, &setup, file, &trial, settings->reduce && (*reductions)++ < REDUCTIONS);
-      if (trial.verdict == INVALID && getenv("ORACLE_INVALID") != NULL) fprintf(stderr, "\nseed %llu: %s\n", (unsigned long long)seed, trial.report);
+      if (trial.verdict == INVALID && settings->invalid) fprintf(stderr, "\nseed %llu: %s\n", (unsigned long long)seed, trial.report);
       break;
     }
   }
@@ -198,11 +198,17 @@ static bool has_avx512(void) {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 
+static _Noreturn void usage(int status) {
+  fprintf(status == 0 ? stdout : stderr, "usage: oracle --compiler GANC [--compiler OTHER] [--folder DIR] [--jobs N] [--march CPU] [--all] [--stop] [--no-reduce] [--invalid] COUNT [SEED]\n"
+                    "       oracle --compiler GANC [--folder DIR] [--right] FILE.gan …\n");
+  exit(status);
+}
+
 int main(int argc, char **argv) {
   static const struct option options[] = {{"compiler", 1, NULL, 'c'}, {"folder", 1, NULL, 'f'}, {"jobs", 1, NULL, 'j'}, {"all", 0, NULL, 'a'}, {"stop", 0, NULL, 's'},
-                                          {"no-reduce", 0, NULL, 'n'}, {"right", 0, NULL, 'r'}, {"march", 1, NULL, 'm'}, {NULL, 0, NULL, 0}};
+                                          {"no-reduce", 0, NULL, 'n'}, {"right", 0, NULL, 'r'}, {"march", 1, NULL, 'm'}, {"invalid", 0, NULL, 'i'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
   Settings settings = {.folder = "oracle", .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN), .reduce = true, .seed = 1};
-  for (int option; (option = getopt_long(argc, argv, "c:f:j:m:asnr", options, NULL)) != -1;) {
+  for (int option; (option = getopt_long(argc, argv, "c:f:j:m:asnrih", options, NULL)) != -1;) {
     if (option == 'c' && settings.compiler_count < 4) settings.compilers[settings.compiler_count++] = whole_path(optarg);
     else if (option == 'm' && settings.processor_count < 8) settings.processors[settings.processor_count++] = optarg;
     else if (option == 'f') settings.folder = optarg;
@@ -211,13 +217,10 @@ int main(int argc, char **argv) {
     else if (option == 's') settings.stop = true;
     else if (option == 'n') settings.reduce = false;
     else if (option == 'r') settings.right = true;
-    else return 2;
+    else if (option == 'i') settings.invalid = true;
+    else usage(option == 'h' ? 0 : 2);
   }
-  if (optind >= argc || settings.compiler_count == 0 || settings.jobs < 1) {
-    fprintf(stderr, "usage: oracle --compiler GANC [--compiler OTHER] [--folder DIR] [--jobs N] [--march CPU] [--all] [--stop] [--no-reduce] COUNT [SEED]\n"
-                    "       oracle --compiler GANC [--folder DIR] [--right] FILE.gan …\n");
-    return 2;
-  }
+  if (optind >= argc || settings.compiler_count == 0 || settings.jobs < 1) usage(2);
   if (settings.processor_count == 0) {
     static const char *const known[] = {"native", "x86-64-v3", "x86-64-v4"};
     for (int k = 0; k < (has_avx512() ? 3 : 2); k++) settings.processors[settings.processor_count++] = known[k];
