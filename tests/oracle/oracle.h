@@ -130,6 +130,7 @@ typedef struct Node {
 } Node;
 
 extern int samples;                                        /* of the evaluation at hand */
+void nodes_start(void);                                    /* a reading of a model begins: its nodes are counted anew */
 void evaluation_of(int batch);                             /* begins */
 Node *node_new(NodeOp op, int which, Shape shape, int count, Node *const *operands);
 Node *node_given(Shape shape, bool random, double *numbers, const void *variable);

@@ -37,6 +37,7 @@ static Reading read_with(const Plan *plan, const Tree *file, double moved, bool 
   static jmp_buf outer;
   memcpy(outer, failure, sizeof outer);
   reading = (Reading){0};
+  nodes_start();
   evaluate_start(work_limit, moved);
   if (setjmp(failure) != 0) {
     memcpy(failure, outer, sizeof outer);
@@ -258,7 +259,10 @@ Outcome outcome_of(const Plan *plan, const Tree *file) {
 /* Is a difference no more than what moved inputs explain? float32 is allowed that much; what moves much too much is dropped. */
 static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tree *file, const Reading *reading, Trial *trial) {
   Reading moved = read_model(plan, file, nudge);
-  if (!moved.fine) return;
+  if (!moved.fine) {
+    report(trial, COSTLY, "with moved inputs: %s", failure_text);
+    return;
+  }
   double sensitivity = sensitivity_of(&reading->outcome, &moved.outcome);
   double decision = reading->outcome.decision, allowed = 1e-15 * sensitivity / reading->outcome.cancellation;
   if (!(sensitivity <= 100)) report(trial, SENSITIVE, "moving the inputs moves the results %g times as much", sensitivity);
