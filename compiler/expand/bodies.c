@@ -120,7 +120,7 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *decl
 /* A name that `grad` differentiates by is marked where it is defined. */
 static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value, bool same) {
   const Syntax *body = frame->definition != NULL ? frame->definition->definition.body : frame->scope->syntax;
-  return body != NULL && name_is_differentiated(body, name->name) ? value_marked(e, value, same, frame->context.indices, name->span) : value;
+  return body != NULL && name_is_differentiated(e, frame, frame->scope, body, name->name) ? value_marked(e, value, same, frame->context.indices, name->span) : value;
 }
 
 /* same: the value is that of another name. */

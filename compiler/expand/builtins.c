@@ -267,6 +267,17 @@ static bool is_target(const Syntax *by) {
   return fine;
 }
 
+/* What a mark for every value of its indices holds, where that is the same for all of them; or NULL. */
+static Node *shared_variable(const Node *mark, uint32_t indices) {
+  const Node *copies = mark->kind == NODE_MARK ? mark->operand[0] : NULL;
+  if (indices == 0 || copies == NULL || copies->kind != NODE_COMPUTE || copies->value->op != OP_READ) return NULL;
+  int count = 0;
+  for (int v = 0; v < 32; v++) count += (int)(indices >> v & 1);
+  for (int d = copies->batch; d < copies->batch + count; d++)
+    if ((copies->value->variables >> d & 1) != 0) return NULL;
+  return copies->value->node;
+}
+
 /* The derivative by one variable: [], [batch] and indices are summed first, for what a variable has for every value of an index reaches that value alone. */
 static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
   Span of_span = call->call.arguments.items[0]->span, by_span = call->call.arguments.items[1]->span;
@@ -301,6 +312,13 @@ static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
   if (scalar == NULL) return value_error(e);
   if (!transform_reaches(e->graph, variable, scalar)) {     /* asked of what is written: a path that comes to 0 is one */
     evaluator_report(e, E3004, call->span, "no path leads from the one to the other");
+    return value_error(e);
+  }
+  Node *shared = shared_variable(variable, indices);
+  if (shared != NULL && transform_reaches_past(e->graph, shared, variable, scalar)) {
+    Diagnostic *diagnostic = evaluator_report(e, E3054, of_span, "reaches it by a way that all values of the index share");
+    diagnostic_also(diagnostic, by_span, "the same for every value of the index");
+    diagnostic_hint(diagnostic, "compute inside of the function what depends on it");
     return value_error(e);
   }
   if (of->tensor.random) lint_coupling(e, scalar, variable, call->span);

@@ -243,12 +243,14 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
     given[k] = bound[k] = value;
-    if (name_is_differentiated(definition->definition.body, parameter_text))
-      bound[k] = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
+    bool by_name = arguments->by_name != NULL && k < arguments->count && arguments->by_name[k];
+    if (name_is_differentiated(e, frame, frame->scope, definition->definition.body, parameter_text)) {
+      Value *tensor = value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value;
+      bound[k] = value_marked(e, tensor, by_name && value->kind != VALUE_LIST, frame->context.indices, span);
+    }
     if (bound[k]->kind == VALUE_ERROR) return false;
     for (int j = 0; j < k; j++) {                          /* two names of what one name stands for: `grad` by either is by both */
-      bool named = arguments->by_name != NULL && k < arguments->count && arguments->by_name[j] && arguments->by_name[k];
-      if (!named || !is_one_value(given[j], given[k])) continue;
+      if (!by_name || !arguments->by_name[j] || !is_one_value(given[j], given[k])) continue;
       if (bound[j] != given[j]) bound[k] = bound[j];
       else if (bound[k] != given[k]) frame_define(e, frame, parameter_name(parameters->items[j]), bound[j] = bound[k]);
     }

@@ -264,7 +264,8 @@ Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);      
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
 Value *frame_find(const Frame *frame, const char *name);
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value);
-bool name_is_differentiated(const Syntax *body, const char *name);    /* is `grad(…, name)` in it, or by another name of the same value? */
+/* Is `grad(…, name)` in the body, or by another name of the same value, also in what the body calls? frame: whose names are known already, or NULL. */
+bool name_is_differentiated(Evaluator *e, const Frame *frame, Scope *scope, const Syntax *body, const char *name);
 void labels_assign(Evaluator *e, const Syntax *body);
 const char *label_of(Evaluator *e, const Syntax *function);
 

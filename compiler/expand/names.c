@@ -74,9 +74,20 @@ const char *label_of(Evaluator *e, const Syntax *function) {
   return function->kind == SYNTAX_NAME ? function->name : "call";
 }
 
-/* Looks for `grad(…, name)`, with the name alone or in a list, and for other names of the same value: `a = name`. */
+/* Looks for `grad(…, name)`, with the name alone or in a list; for other names of the same value, `a = name`; and for calls that are given the name and
+   differentiate by it themselves: what is differentiated there is this value, by every path. */
 enum { ALIAS_LIMIT = 64 };                                 /* of more names than that one is taken to be differentiated by */
-typedef struct DerivativeSearch { int count; const char *names[ALIAS_LIMIT]; bool found; } DerivativeSearch;
+typedef struct DerivativeSearch {
+  Evaluator *e;
+  const Frame *frame;                                      /* whose names are known already, or NULL */
+  Scope *scope;
+  const Syntax *body;
+  const struct DerivativeSearch *caller;                   /* that is in the middle of looking into this body */
+  int count; const char *names[ALIAS_LIMIT];
+  bool found;
+} DerivativeSearch;
+
+static bool search_body(DerivativeSearch *search);
 
 static bool is_searched(const DerivativeSearch *search, const Syntax *syntax) {
   for (int k = 0; syntax->kind == SYNTAX_NAME && k < search->count; k++)
@@ -84,12 +95,77 @@ static bool is_searched(const DerivativeSearch *search, const Syntax *syntax) {
   return false;
 }
 
+/* What a call runs: a definition, or nothing that differentiates (a word of the language), or something that only running the text would tell. */
+typedef struct Callee { const Definition *definition; bool unknown; } Callee;
+
+static Callee callee_of_value(Evaluator *e, Value *value) {
+  if (value->kind == VALUE_FUNCTION) return (Callee){value->function, false};
+  if (value->kind == VALUE_NETWORK && value->network->recipe == NULL) return (Callee){value->network->definition, value->network->definition == NULL};
+  const Recipe *recipe = value->kind == VALUE_NETWORK ? value->network->recipe : value->kind == VALUE_INSTANCE ? value->instance->recipe : value_recipe(e, value);
+  return recipe == NULL ? (Callee){NULL, true} : (Callee){recipe->definition, false};
+}
+
+static Callee callee_of(const DerivativeSearch *search, const Syntax *function) {
+  Evaluator *e = search->e;
+  while (function->kind == SYNTAX_CALL) function = function->call.function;
+  if (function->kind != SYNTAX_NAME) return (Callee){NULL, true};
+  Value *known = search->frame == NULL ? NULL : frame_find(search->frame, function->name);
+  if (known != NULL) return callee_of_value(e, known);
+  Scope *where;
+  Entry *entry = scope_find(e, search->scope, function->name, &where);
+  const Syntax *syntax = entry == NULL ? NULL : entry->syntax;
+  if (syntax == NULL) return (Callee){NULL, builtin_find(function->name) == NULL};
+  if (syntax->kind == SYNTAX_NETWORK) syntax = syntax->network.definition;
+  if (syntax == NULL || (syntax->kind != SYNTAX_FN && syntax->kind != SYNTAX_LAYER)) return (Callee){NULL, true};
+  Definition *definition = session_allocate(e->session, sizeof *definition);
+  *definition = (Definition){syntax, where};
+  return (Callee){definition, false};
+}
+
+/* Is the callee's parameter differentiated by, which one name of ours is given to? number -1: that of this name. */
+static bool parameter_is_differentiated(DerivativeSearch *search, const Definition *definition, int number, const char *name) {
+  const SyntaxList *parameters = &definition->syntax->definition.parameters;
+  for (int k = 0; k < parameters->count && number < 0; k++)
+    if (parameters->items[k]->parameter.field->field.name == name) number = k;
+  if (number < 0 || number >= parameters->count) return false;
+  const char *parameter = parameters->items[number]->parameter.field->field.name;
+  for (const DerivativeSearch *outer = search; outer != NULL; outer = outer->caller)
+    if (outer->body == definition->syntax->definition.body && outer->names[0] == parameter) return false;
+  DerivativeSearch inner = {search->e, NULL, definition->scope, definition->syntax->definition.body, search, 1, {parameter}, false};
+  return search_body(&inner);
+}
+
+/* `f(…, name, …)`; of `name |> f(…)` the name is given in front. */
+static void search_call(DerivativeSearch *search, const Syntax *function, const SyntaxList *arguments, const Syntax *front) {
+  bool given = front != NULL && is_searched(search, front);
+  for (int k = 0; arguments != NULL && k < arguments->count; k++) {
+    const Syntax *item = arguments->items[k];
+    given |= is_searched(search, item->kind == SYNTAX_ARGUMENT ? item->argument.value : item);
+  }
+  if (!given) return;
+  Callee callee = callee_of(search, function);
+  search->found |= callee.unknown;
+  if (callee.definition == NULL) return;
+  bool settings = function->kind != SYNTAX_CALL && callee.definition->syntax->definition.has_settings;
+  if (front != NULL && is_searched(search, front)) search->found |= parameter_is_differentiated(search, callee.definition, 0, NULL);
+  for (int k = 0; arguments != NULL && k < arguments->count && !settings && !search->found; k++) {
+    const Syntax *item = arguments->items[k];
+    bool named = item->kind == SYNTAX_ARGUMENT;
+    if (!is_searched(search, named ? item->argument.value : item)) continue;
+    search->found |= parameter_is_differentiated(search, callee.definition, named ? -1 : k + (front != NULL), named ? item->argument.name : NULL);
+  }
+}
+
 static void search_derivative(void *context, Syntax *syntax) {
   DerivativeSearch *search = context;
-  if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0 && syntax->call.arguments.count == 2) {
-    const Syntax *by = syntax->call.arguments.items[1];
+  if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0) {
+    const Syntax *by = syntax->call.arguments.count == 2 ? syntax->call.arguments.items[1] : syntax;
     search->found |= is_searched(search, by);
     for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) search->found |= is_searched(search, by->items.items[k]);
+  } else if (syntax->kind == SYNTAX_CALL) search_call(search, syntax->call.function, &syntax->call.arguments, NULL);
+  if (syntax->kind == SYNTAX_PIPE) {
+    const Syntax *right = syntax->pipe.right;
+    search_call(search, right->kind == SYNTAX_CALL ? right->call.function : right, right->kind == SYNTAX_CALL ? &right->call.arguments : NULL, syntax->pipe.left);
   }
   if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME &&
       is_searched(search, syntax->assign.value) && !is_searched(search, syntax->assign.target)) {
@@ -99,13 +175,17 @@ static void search_derivative(void *context, Syntax *syntax) {
   if (!search->found) syntax_children(syntax, search_derivative, search);
 }
 
-bool name_is_differentiated(const Syntax *body, const char *name) {
-  DerivativeSearch search = {1, {name}, false};
-  for (int known = 0; known < search.count && !search.found;) {       /* once more for every name that was found after places that use it */
-    known = search.count;
-    search_derivative(&search, (Syntax *)(uintptr_t)body);
+static bool search_body(DerivativeSearch *search) {
+  for (int known = 0; known < search->count && !search->found;) {      /* once more for every name that was found after places that use it */
+    known = search->count;
+    search_derivative(search, (Syntax *)(uintptr_t)search->body);
   }
-  return search.found;
+  return search->found;
+}
+
+bool name_is_differentiated(Evaluator *e, const Frame *frame, Scope *scope, const Syntax *body, const char *name) {
+  DerivativeSearch search = {e, frame, scope, body, NULL, 1, {name}, false};
+  return search_body(&search);
 }
 
 /* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
@@ -242,7 +322,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
-  if (scope->syntax != NULL && name_is_differentiated(scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(e, NULL, scope, scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
   e->indices = indices;
   e->sampling = sampling;
   memcpy(e->by_variable, by_variable, sizeof by_variable);

@@ -117,7 +117,7 @@ static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value 
   if (node == NULL) return value;
   Value *cut = value_of_node(e, graph_constant(e->graph, node, span), 0);
   cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth, cut->tensor.classes = value->tensor.classes;
-  if (name_is_differentiated(e->file.syntax, name)) cut = value_marked(e, cut, false, 0, span);
+  if (name_is_differentiated(e, NULL, &e->file, e->file.syntax, name)) cut = value_marked(e, cut, false, 0, span);
   Binding local = {name, cut};
   ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
   return cut;

@@ -44,13 +44,16 @@ static bool *find_active(const Graph *graph, const List *order, int count, Node 
 }
 
 /* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are 0. */
-bool transform_reaches(Graph *graph, Node *on, Node *node) {
+bool transform_reaches(Graph *graph, Node *on, Node *node) { return transform_reaches_past(graph, on, NULL, node); }
+
+bool transform_reaches_past(Graph *graph, Node *on, Node *past, Node *node) {
   List order = graph_order(graph, 1, &node);
   bool *reached = flags_new(graph);
   reached[on->id] = true;
   for (int i = 0; i < order.count; i++) {
     const Node *here = order.items[i];
-    for (int r = 0; r < here->read_count && here->kind != NODE_CONSTANT; r++) reached[here->id] |= reached[here->reads[r]->id];
+    if (here == past || here->kind == NODE_CONSTANT) continue;
+    for (int r = 0; r < here->read_count; r++) reached[here->id] |= reached[here->reads[r]->id];
   }
   bool reaches = false;
   for (int i = 0; i < order.count; i++) reaches |= order.items[i] == on;

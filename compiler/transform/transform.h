@@ -25,6 +25,8 @@ void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node 
 const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument);
 /* Is the value of `node` possibly dependent on `on` along a differentiable path? (constants do not count) */
 bool transform_reaches(Graph *graph, Node *on, Node *node);
+/* The same by a path that does not go through `past`. */
+bool transform_reaches_past(Graph *graph, Node *on, Node *past, Node *node);
 /* Does a path from v to e cross a sum over samples? Returns the node that couples, or NULL. */
 Node *transform_couples(Graph *graph, Node *e, Node *v);
 

@@ -292,12 +292,14 @@ Trial try_model(const Setup *setup, const Plan *plan, const Tree *file) {
   if (decision < closest) return report(&trial, DOUBTFUL, "a decision is as close as %g", decision), trial;
   double tolerance = plan->narrow ? 1e-4 : 1e-9;
   if (setjmp(failure) != 0) return report(&trial, INVALID, "%s", failure_text), trial;
-  clear_folder(setup);
-  write_text(in_folder(setup, "model.gan"), print(file));
-  for (int c = 0; c < setup->compiler_count; c++)
+  for (int c = 0; c < setup->compiler_count; c++) {
+    clear_folder(setup);
+    write_text(in_folder(setup, "model.gan"), print(file));
     if (!compile(setup, plan, &trial, setup->compilers[c]) || !train(setup, plan, &reading, &trial) || !compare(setup, plan, &reading, &trial, tolerance)) break;
+  }
   if (trial.verdict == DIFFERS && trial.worst > 0) judge_by_sensitivity(setup, plan, file, &reading, &trial);
   if (trial.verdict == REFUSED && (strstr(trial.report, "[E3014]") != NULL || strstr(trial.report, "[E3004]") != NULL) && has_flat_objective(plan, file))
     report(&trial, DOUBTFUL, "%s", failure_text);
+  if (trial.verdict == REFUSED && strstr(trial.report, "[E3054]") != NULL) report(&trial, DOUBTFUL, "a derivative for every value of an index, by what is shared");
   return trial;
 }
