@@ -140,7 +140,8 @@ const Recipe *value_recipe(Evaluator *e, Value *value) {
 }
 
 static const char *instance_path(Evaluator *e, const Context *context, const char *label, const char *loop) {
-  return context->path[0] == '\0' ? session_format(e->session, "%s%s", label, loop) : session_format(e->session, "%s.%s%s", context->path, label, loop);
+  const char *path = session_format(e->session, "%s%s%s%s", context->path, context->path[0] == '\0' ? "" : ".", label, loop);
+  return session_string(e->session, path);
 }
 
 /* A recipe of a layer that is given a name becomes an instance; so do the elements of a list. */
@@ -162,12 +163,10 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
   if (value->kind == VALUE_FUNCTION && recipe->definition->syntax->definition.has_settings == false && frame->definition == NULL) return value;
   Instance *instance = session_allocate(e->session, sizeof *instance);
   *instance = (Instance){recipe, instance_path(e, &frame->context, name, frame->loop), frame->context.network};
-  for (int k = frame->count - 1; k >= 0; k--)
-    if (frame->names[k].value->kind == VALUE_INSTANCE && frame->names[k].value->instance->path != instance->path &&
-        strcmp(frame->names[k].value->instance->path, instance->path) == 0) {
-      evaluator_report(e, E2042, span, "`%s` again", name);
-      return value_error(e);
-    }
+  if (frame_holds_instance(frame, instance->path)) {
+    evaluator_report(e, E2042, span, "`%s` again", name);
+    return value_error(e);
+  }
   Value *named = value_kind(e, VALUE_INSTANCE);
   named->instance = instance;
   return named;
@@ -243,7 +242,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
     given[k] = bound[k] = value;
-    if (name_is_differentiated(definition->definition.body, parameter_text))
+    if (name_is_differentiated(e, definition->definition.body, parameter_text))
       bound[k] = value_marked(e, value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value, value->kind != VALUE_LIST, frame->context.indices, span);
     if (bound[k]->kind == VALUE_ERROR) return false;
     for (int j = 0; j < k; j++) {                          /* two names of what one name stands for: `grad` by either is by both */
@@ -351,17 +350,15 @@ static const char *arguments_key(Evaluator *e, const char *kind, const char *pat
   const char *key = session_format(e->session, "%s %s %d(", kind, path, context->training);
   for (int k = 0; k < arguments->count; k++) key = session_format(e->session, "%s%s,", key, value_key(e, arguments->values[k]));
   for (int k = 0; k < arguments->named_count; k++) key = session_format(e->session, "%s%s=%s,", key, arguments->names[k], value_key(e, arguments->named[k]));
-  return key;
+  return session_string(e->session, key);
 }
 
 /* How many calls of the path came before in this evaluation. */
 static int next_call(Evaluator *e, const char *path) {
-  Evaluation *evaluation = e->evaluation;
-  for (int k = 0; k < evaluation->call_count; k++)
-    if (strcmp(evaluation->calls[k].path, path) == 0) return ++evaluation->calls[k].count;
-  CallCount first = {path, 0};
-  ARRAY_ADD(e, evaluation->calls, evaluation->call_count, evaluation->call_capacity, first);
-  return 0;
+  path = session_string(e->session, path);
+  int count = map_number(&e->evaluation->calls, path);
+  map_put_number(e->session, &e->evaluation->calls, path, count + 1);
+  return count;
 }
 
 /* What the call's noise is named by: the ordinal of the network's call, and of the instance's own where one call of a network applies it several times. */

@@ -8,19 +8,57 @@
 /* ---- frames ------------------------------------------------------------------------------------------------------------------ */
 
 Value *frame_find(const Frame *frame, const char *name) {
-  for (int k = frame->count - 1; k >= 0; k--)
-    if (frame->names[k].name == name) return frame->names[k].value;
-  return NULL;
+  int place = map_number(&frame->places, name);
+  return place == 0 ? NULL : frame->names[place - 1].value;
 }
 
-void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
-  for (int k = frame->count - 1; k >= frame->floor; k--)
-    if (frame->names[k].name == name && frame->names[k].value->kind != VALUE_INSTANCE) {      /* what instances are called is remembered */
-      frame->names[k].value = value;
-      return;
-    }
-  Binding binding = {name, value};
+bool frame_holds_instance(const Frame *frame, const char *path) {
+  int place = map_number(&frame->instances, path);
+  if (place == 0 || place > frame->count) return false;    /* of one that went with its scope nothing is left */
+  const Value *value = frame->names[place - 1].value;
+  return value->kind == VALUE_INSTANCE && value->instance->path == path;
+}
+
+static void instance_remember(Evaluator *e, Frame *frame, const Value *value, int place) {
+  if (value->kind == VALUE_INSTANCE && !frame_holds_instance(frame, value->instance->path))
+    map_put_number(e->session, &frame->instances, value->instance->path, place);
+}
+
+static void frame_push(Evaluator *e, Frame *frame, const char *name, Value *value) {
+  FrameName binding = {name, value, map_number(&frame->places, name)};
   ARRAY_ADD(e, frame->names, frame->count, frame->capacity, binding);
+  map_put_number(e->session, &frame->places, name, frame->count);
+  instance_remember(e, frame, value, frame->count);
+}
+
+/* What instances are called is remembered: they are hidden, not replaced. So only the last of what a name stands for in its scope may be anything else. */
+void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
+  int last = map_number(&frame->places, name);
+  if (last <= frame->floor || frame->names[last - 1].value->kind == VALUE_INSTANCE) {
+    frame_push(e, frame, name, value);
+    return;
+  }
+  frame->names[last - 1].value = value;
+  instance_remember(e, frame, value, last);
+}
+
+void frame_forget(Evaluator *e, Frame *frame, int count) {
+  for (; frame->count > count; frame->count--) {
+    const FrameName *last = &frame->names[frame->count - 1];
+    map_put_number(e->session, &frame->places, last->name, last->before);
+  }
+}
+
+void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *names) {
+  FrameName *before = frame->names;
+  int before_count = frame->count;
+  bool found = false;
+  for (int k = 0; k < count; k++)
+    for (int place = map_number(&frame->places, names[k]); place > 0; place = before[place - 1].before) before[place - 1].value = NULL, found = true;
+  if (!found) return;
+  frame->names = NULL, frame->count = frame->capacity = 0, frame->places = frame->instances = (Map){0};
+  for (int k = 0; k < before_count; k++)
+    if (before[k].value != NULL) frame_push(e, frame, before[k].name, before[k].value);
 }
 
 Frame frame_top(Evaluator *e, bool training, const char *path) {
@@ -29,7 +67,7 @@ Frame frame_top(Evaluator *e, bool training, const char *path) {
 
 /* ---- labels: the name and number of every place that applies something ------------------------------------------------------------ */
 
-typedef struct Labelling { Evaluator *e; int count, capacity; struct { const char *name; int count; } *names; } Labelling;
+typedef struct Labelling { Evaluator *e; Map numbers; } Labelling;      /* of each name: how many places there were */
 
 static void label_places(void *context, Syntax *syntax) {
   Labelling *labelling = context;
@@ -37,20 +75,9 @@ static void label_places(void *context, Syntax *syntax) {
   const Syntax *function = syntax->kind == SYNTAX_CALL ? syntax->call.function : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right : NULL;
   if (syntax->kind == SYNTAX_PIPE) label_places(context, syntax->pipe.left);
   if (function != NULL && function->kind == SYNTAX_NAME) {
-    int k = 0;
-    while (k < labelling->count && labelling->names[k].name != function->name) k++;
-    if (k == labelling->count) {
-      if (labelling->count == labelling->capacity) {
-        int larger = labelling->capacity == 0 ? 16 : 2 * labelling->capacity;
-        void *moved = session_allocate(labelling->e->session, (size_t)larger * sizeof *labelling->names);
-        if (labelling->count > 0) memcpy(moved, labelling->names, (size_t)labelling->count * sizeof *labelling->names);
-        labelling->names = moved, labelling->capacity = larger;
-      }
-      labelling->names[labelling->count].name = function->name;
-      labelling->names[labelling->count++].count = 0;
-    }
-    int number = ++labelling->names[k].count;
     Evaluator *e = labelling->e;
+    int number = map_number(&labelling->numbers, function->name) + 1;
+    map_put_number(e->session, &labelling->numbers, function->name, number);
     if (function->id >= e->label_count) {
       int larger = 2 * function->id + 64;
       const char **moved = session_allocate(e->session, (size_t)larger * sizeof *moved);
@@ -74,38 +101,43 @@ const char *label_of(Evaluator *e, const Syntax *function) {
   return function->kind == SYNTAX_NAME ? function->name : "call";
 }
 
-/* Looks for `grad(…, name)`, with the name alone or in a list, and for other names of the same value: `a = name`. */
-enum { ALIAS_LIMIT = 64 };                                 /* of more names than that one is taken to be differentiated by */
-typedef struct DerivativeSearch { int count; const char *names[ALIAS_LIMIT]; bool found; } DerivativeSearch;
+/* What a body differentiates by: in `grad(…, name)` the name, alone or in a list; in `a = name` with such an a, the name too. */
+typedef struct Alias { const char *of; struct Alias *next; } Alias;
+typedef struct DerivativeSearch { Evaluator *e; Map aliases, *found; int count, capacity; const char **names; } DerivativeSearch;      /* names: those found */
 
-static bool is_searched(const DerivativeSearch *search, const Syntax *syntax) {
-  for (int k = 0; syntax->kind == SYNTAX_NAME && k < search->count; k++)
-    if (search->names[k] == syntax->name) return true;
-  return false;
+static void found_derivative(DerivativeSearch *search, const Syntax *by) {
+  if (by->kind == SYNTAX_NAME && map_add(search->e->session, search->found, by->name))
+    ARRAY_ADD(search->e, search->names, search->count, search->capacity, by->name);
 }
 
-static void search_derivative(void *context, Syntax *syntax) {
+static void search_derivatives(void *context, Syntax *syntax) {
   DerivativeSearch *search = context;
   if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0 && syntax->call.arguments.count == 2) {
     const Syntax *by = syntax->call.arguments.items[1];
-    search->found |= is_searched(search, by);
-    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) search->found |= is_searched(search, by->items.items[k]);
+    found_derivative(search, by);
+    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) found_derivative(search, by->items.items[k]);
   }
-  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME &&
-      is_searched(search, syntax->assign.value) && !is_searched(search, syntax->assign.target)) {
-    if (search->count == ALIAS_LIMIT) search->found = true;
-    else search->names[search->count++] = syntax->assign.target->name;
+  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME && syntax->assign.value->kind == SYNTAX_NAME) {
+    const char *name = syntax->assign.target->name;
+    Alias *alias = session_allocate(search->e->session, sizeof *alias);
+    *alias = (Alias){syntax->assign.value->name, map_get(&search->aliases, name)};
+    map_put(search->e->session, &search->aliases, name, alias);
   }
-  if (!search->found) syntax_children(syntax, search_derivative, search);
+  syntax_children(syntax, search_derivatives, search);
 }
 
-bool name_is_differentiated(const Syntax *body, const char *name) {
-  DerivativeSearch search = {1, {name}, false};
-  for (int known = 0; known < search.count && !search.found;) {       /* once more for every name that was found after places that use it */
-    known = search.count;
-    search_derivative(&search, (Syntax *)(uintptr_t)body);
+bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name) {
+  Map *names = map_get(&e->differentiated, body);
+  if (names == NULL) {
+    names = session_allocate(e->session, sizeof *names);
+    DerivativeSearch search = {.e = e, .found = names};
+    search_derivatives(&search, (Syntax *)(uintptr_t)body);
+    for (int k = 0; k < search.count; k++)
+      for (const Alias *alias = map_get(&search.aliases, search.names[k]); alias != NULL; alias = alias->next)
+        if (map_add(e->session, names, alias->of)) ARRAY_ADD(e, search.names, search.count, search.capacity, alias->of);
+    map_put(e->session, &e->differentiated, body, names);
   }
-  return search.found;
+  return map_get(names, name) != NULL;
 }
 
 /* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
@@ -126,16 +158,18 @@ static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_sp
       evaluator_report(e, E2049, name_span, "`%s` cannot be defined anew", name);
       return;
     }
-  for (int k = 0; k < scope->count; k++)
-    if (scope->entries[k].name == name) {
-      const Syntax *first = scope->entries[k].field != NULL ? scope->entries[k].field : scope->entries[k].syntax;
-      Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
-      diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
-      diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
-      return;
-    }
+  int place = map_number(&scope->places, name);
+  if (place > 0) {
+    const Entry *before = &scope->entries[place - 1];
+    const Syntax *first = before->field != NULL ? before->field : before->syntax;
+    Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
+    diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
+    diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
+    return;
+  }
   Entry entry = {.name = name, .syntax = syntax, .field = field};
   ARRAY_ADD(e, scope->entries, scope->count, scope->capacity, entry);
+  map_put_number(e->session, &scope->places, name, scope->count);
 }
 
 static void collect_assignment(Evaluator *e, Scope *scope, const Syntax *syntax) {
@@ -191,12 +225,12 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
 
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where) {
   (void)e;
-  for (; scope != NULL; scope = scope->standard)
-    for (int k = 0; k < scope->count; k++)
-      if (scope->entries[k].name == name) {
-        *where = scope;
-        return &scope->entries[k];
-      }
+  for (; scope != NULL; scope = scope->standard) {
+    int place = map_number(&scope->places, name);
+    if (place == 0) continue;
+    *where = scope;
+    return &scope->entries[place - 1];
+  }
   return NULL;
 }
 
@@ -211,21 +245,19 @@ static bool literal_number(const Syntax *syntax, double *value) {
 }
 
 static Value *setting_of(Evaluator *e, Entry *entry, double value) {
-  for (int k = 0; k < e->setting_count; k++)
-    if (e->settings[k].name == entry->name) return setting_value(e, &e->settings[k]);
-  if (e->setting_count == (int)(sizeof e->settings / sizeof *e->settings)) {
-    evaluator_report(e, E2061, entry->syntax->span, "more than %d settings", e->setting_count);
-    return value_error(e);
+  if (entry->setting == NULL) {
+    entry->setting = session_allocate(e->session, sizeof *entry->setting);
+    *entry->setting = (Setting){.name = entry->name, .value = value, .tensor = -1, .span = entry->syntax->span};
+    ARRAY_ADD(e, e->settings, e->setting_count, e->setting_capacity, entry->setting);
   }
-  e->settings[e->setting_count] = (Setting){.name = entry->name, .value = value, .tensor = -1, .span = entry->syntax->span};
-  return setting_value(e, &e->settings[e->setting_count++]);
+  return setting_value(e, entry->setting);
 }
 
 static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const Frame *caller) {
   const Syntax *syntax = entry->syntax;
   double literal;
   if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME && literal_number(syntax->assign.value, &literal)) return setting_of(e, entry, literal);
-  const char *key = session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh);
+  const char *key = session_string(e->session, session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh));
   Value *value = memory_find(e, key, NULL, NULL);
   if (value != NULL) return value;
   entry->state = ENTRY_BUSY;
@@ -242,7 +274,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
-  if (scope->syntax != NULL && name_is_differentiated(scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(e, scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
   e->indices = indices;
   e->sampling = sampling;
   memcpy(e->by_variable, by_variable, sizeof by_variable);

@@ -212,8 +212,10 @@ Node *value_variable(Evaluator *e, Value *value) {
 /* Weights and states stay themselves under any name: networks reach them without being given them. */
 static bool is_weight_or_state(Evaluator *e, Value *value) {
   const Node *variable = value_variable(e, value);
-  for (int k = 0; k < e->slot_count && variable != NULL; k++)
-    if (e->slots[k]->current == variable || e->model->tensors[e->slots[k]->tensor].input == variable) return true;
+  if (variable == NULL) return false;
+  if (map_get(&e->slots_by_input, variable) != NULL) return true;
+  for (int k = 0; k < e->slot_count && variable->kind == NODE_MARK; k++)      /* one that has moved is a mark */
+    if (e->slots[k]->current == variable) return true;
   return false;
 }
 
@@ -351,9 +353,19 @@ bool value_is_whole(const Value *value, int64_t *whole) {
 
 /* ---- static demands ---------------------------------------------------------------------------------------------------------------------- */
 
+/* With a stack of its own: a sum of many turns depends on one that depends on one, and so on. */
 static void freeze_settings(Evaluator *e, const Value *number) {
-  for (int k = 0; k < e->setting_count; k++)
-    if (number->number.settings & 1ull << k) e->settings[k].frozen = true;
+  int count = 0, capacity = 0;
+  Dependence **stack = NULL;
+  if (number->number.settings != NULL && !number->number.settings->frozen) ARRAY_ADD(e, stack, count, capacity, number->number.settings);
+  while (count > 0) {
+    Dependence *here = stack[--count];
+    if (here->frozen) continue;
+    here->frozen = true;
+    if (here->setting != NULL) here->setting->frozen = true;
+    if (here->left != NULL) ARRAY_ADD(e, stack, count, capacity, here->left);
+    if (here->right != NULL) ARRAY_ADD(e, stack, count, capacity, here->right);
+  }
 }
 
 /* A static number that took the form of a tensor is one again. */

@@ -43,21 +43,30 @@ static bool *find_active(const Graph *graph, const List *order, int count, Node 
   return active;
 }
 
-/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are 0. */
-bool transform_reaches(Graph *graph, Node *on, Node *node) {
-  List order = graph_order(graph, 1, &node);
-  bool *reached = flags_new(graph);
-  reached[on->id] = true;
-  for (int i = 0; i < order.count; i++) {
-    const Node *here = order.items[i];
-    for (int r = 0; r < here->read_count && here->kind != NODE_CONSTANT; r++) reached[here->id] |= reached[here->reads[r]->id];
+/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are 0. What a node reads is older than
+   the node itself. */
+Sources transform_sources(Graph *graph, Node *node) {
+  bool *reached = session_allocate(graph->session, (size_t)node->id + 1);
+  List stack = {0};
+  reached[node->id] = true;
+  list_add(&stack, node);
+  while (stack.count > 0) {
+    const Node *here = stack.items[--stack.count];
+    for (int r = 0; r < here->read_count && here->kind != NODE_CONSTANT; r++) {
+      Node *read = here->reads[r];
+      if (!reached[read->id]) list_add(&stack, read);
+      reached[read->id] = true;
+    }
   }
-  bool reaches = false;
-  for (int i = 0; i < order.count; i++) reaches |= order.items[i] == on;
-  reaches = reaches && reached[node->id];
-  free(reached);
-  list_free(&order);
-  return reaches;
+  list_free(&stack);
+  return (Sources){node->id + 1, reached};
+}
+
+bool sources_hold(const Sources *sources, const Node *on) { return on->id < sources->count && sources->reached[on->id]; }
+
+bool transform_reaches(Graph *graph, Node *on, Node *node) {
+  Sources sources = transform_sources(graph, node);
+  return sources_hold(&sources, on);
 }
 
 Node *transform_couples(Graph *graph, Node *e, Node *v) {
@@ -168,8 +177,7 @@ static void sweep_node(Sweep *sweep, Node *node) {
 void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints) {
   List order = graph_order(graph, 1, &of);
   Sweep sweep = {.graph = graph, .active = find_active(graph, &order, count, at)};
-  int nodes = graph->node_count;
-  sweep.contributions = calloc((size_t)nodes + 1, sizeof *sweep.contributions);
+  sweep.contributions = calloc((size_t)graph->node_count + 1, sizeof *sweep.contributions);
   if (sweep.contributions == NULL) abort();
   if (sweep.active[of->id]) list_add(&sweep.contributions[of->id], graph_map(graph, of->rank, of->shape, of->batch, scalar_constant(graph, 1), of->span));
   for (int i = order.count - 1; i >= 0; i--) {
@@ -177,7 +185,7 @@ void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node 
     if (sweep.active[node->id]) sweep_node(&sweep, node);
   }
   for (int i = 0; i < count; i++) adjoints[i] = sweep_sum(&sweep, at[i]);
-  for (int i = 0; i < nodes; i++) list_free(&sweep.contributions[i]);
+  for (int i = 0; i < order.count; i++) list_free(&sweep.contributions[((const Node *)order.items[i])->id]);
   guards_free(&sweep.guards);
   free(sweep.contributions);
   free(sweep.active);
