@@ -371,7 +371,7 @@ static const char *call_name(Evaluator *e, const Context *context, bool numbered
 /* What sets apart the noise of equal calls: the call of the network, and the indices for whose every value it is applied. */
 static const char *place_of(Evaluator *e, const Context *context, bool numbered) {
   const char *place = numbered ? "" : context->call;
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++) {
     if ((context->indices & 1u << v) == 0) continue;
     place = session_format(e->session, "%s %d:%lld", place, v, (long long)e->by_variable[v]->extent);
   }

@@ -139,7 +139,7 @@ static const char *items_key(Evaluator *e, int count, Value *const *items) {
 /* Equal elements are equal values only where their indices run equally far. */
 static const char *tensor_key(Evaluator *e, const Value *tensor) {
   const char *text = session_format(e->session, "t%d%s%s", tensor->tensor.element->id, tensor->tensor.random ? "r" : "", shape_text(e, tensor->tensor.rank, tensor->tensor.shape));
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
     if (tensor->tensor.element->variables & 1u << v) text = session_format(e->session, "%s<%lld", text, (long long)e->by_variable[v]->extent);
   return text;
 }

@@ -10,7 +10,7 @@ enum {
   OWN_VARIABLE = 1,                                        /* first own axis */
   OWN_LIMIT = 6,
   INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT,               /* first index */
-  INDEX_LIMIT = BOX_LIMIT - INDEX_VARIABLE,
+  INDEX_LIMIT = VARIABLE_LIMIT - INDEX_VARIABLE,
   DEPTH_LIMIT = 400,                                       /* calls within calls */
   NESTING_LIMIT = 8000,                                    /* expressions within expressions, those of all calls in progress: what the stack bears */
   WORK_LIMIT = 1 << 20,                                    /* expressions, turns of loops and elements of lists, all in all */
@@ -161,7 +161,7 @@ struct Evaluator {
   Sampling *sampling;                                      /* or NULL */
   Index *indices;                                          /* in scope, innermost first */
   uint32_t mentioned;                                      /* index variables that the call being read mentions */
-  Index *by_variable[BOX_LIMIT];
+  Index *by_variable[VARIABLE_LIMIT];
   CallSite *site;
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
   int library_count; Syntax *const *library;               /* the trees of the standard library */

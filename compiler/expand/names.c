@@ -263,7 +263,7 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   entry->state = ENTRY_BUSY;
   Record record = {0};
   record_open(e, &record);
-  Index *indices = e->indices, *by_variable[BOX_LIMIT];    /* indices of the place that mentions the name mean nothing here */
+  Index *indices = e->indices, *by_variable[VARIABLE_LIMIT];    /* indices of the place that mentions the name mean nothing here */
   memcpy(by_variable, e->by_variable, sizeof by_variable);
   e->indices = NULL;
   Sampling *sampling = e->sampling;

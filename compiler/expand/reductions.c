@@ -79,7 +79,7 @@ static Value *where(Evaluator *e, Value *condition, Value *value, double otherwi
 static Value *count_of(Evaluator *e, const Value *body, Value *condition, uint32_t indices, Span span) {
   if (condition == NULL || MUTANT(mean_count)) {
     double product = 1;
-    for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+    for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
       if (indices & 1u << v) product *= (double)variable_extent(e, body, v, span);
     return value_number(e, product);
   }

@@ -65,7 +65,7 @@ static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int ra
 static int draw_axes(Evaluator *e, const Sampling *sampling, int own_rank, const int64_t *own, int64_t *shape) {
   int rank = 0;
   if (sampling->kind != SAMPLE_INITIAL) shape[rank++] = e->evaluation->batch;
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++) {
     if ((sampling->indices & 1u << v) == 0) continue;
     if (rank < RANK_LIMIT) shape[rank] = variable_extent(e, NULL, v, sampling->span);
     if (shape[rank < RANK_LIMIT ? rank : 0] < 1) return -1;

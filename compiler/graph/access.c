@@ -22,7 +22,7 @@ static void coordinate_add_terms(Coordinate *sum, const Coordinate *a, const Coo
       i++, j++;
     }
     if (term.coefficient == 0) continue;
-    if (sum->term_count == BOX_LIMIT) abort();
+    if (sum->term_count == VARIABLE_LIMIT) abort();
     sum->terms[sum->term_count++] = term;
   }
 }

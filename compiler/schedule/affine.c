@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-enum { TERM_LIMIT = sizeof ((Affine *)0)->terms / sizeof(AffineTerm) };
-
 Affine affine_constant(int64_t value) { return (Affine){.constant = value}; }
 
 static void add_term(Affine *sum, int variable, int64_t coefficient) {
