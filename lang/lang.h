@@ -9,6 +9,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lang/limits.h"
+
+/* ---- stop.c: where nothing can go on --------------------------------------------------------------------------------- */
+
+#define TEXT_OF(token) #token
+#define TEXT_OF_VALUE(token) TEXT_OF(token)
+#define HERE __FILE__ ":" TEXT_OF_VALUE(__LINE__)
+
+/* A mistake of the compiler: says what has gone wrong and where (HERE), asks for a report, and ends with status 70. */
+_Noreturn void internal_error(const char *where, const char *what);
+_Noreturn void out_of_memory(void);
+
 /* ---- session.c: what one compilation owns. Nothing is freed one by one. ------------------------------------------- */
 
 typedef struct Session Session;
@@ -77,6 +89,8 @@ const char *diagnostic_code_name(DiagnosticCode code);                   /* "E20
 bool diagnostic_code_find(const char *name, DiagnosticCode *code);
 /* The nearest of `count` names to `name`, or NULL if none is near: "did you mean". */
 const char *diagnostic_nearest(const char *name, const char *const *names, int count);
+/* The hint "did you mean"; false if none is near. */
+bool diagnostic_suggest(Diagnostic *diagnostic, const char *name, const char *const *names, int count);
 
 /* ---- syntax.c: the tree --------------------------------------------------------------------------------------------- */
 

@@ -93,19 +93,15 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     const char *setting = parameters != NULL ? parameter_name(parameters->items[k]) : session_string(e->session, function->builtin->settings[k]);
     recipe->settings[recipe->count++] = (Binding){setting, value_dereference(e, arguments->values[k])};
   }
+  const char **known = session_allocate(e->session, (size_t)(most + 1) * sizeof *known);
+  for (int j = 0; j < most; j++) known[j] = parameters != NULL ? parameter_name(parameters->items[j]) : session_string(e->session, function->builtin->settings[j]);
   for (int k = 0; k < arguments->named_count; k++) {
     const char *setting = arguments->names[k];
-    const char *known[64];
-    int known_count = 0;
     bool found = false;
-    for (int j = 0; j < most && known_count < 64; j++) {
-      known[known_count] = parameters != NULL ? parameter_name(parameters->items[j]) : session_string(e->session, function->builtin->settings[j]);
-      found |= known[known_count++] == setting;
-    }
+    for (int j = 0; j < most; j++) found |= known[j] == setting;
     if (!found) {
       Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no setting `%s`", name, setting);
-      const char *nearest = diagnostic_nearest(setting, known, known_count);
-      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+      diagnostic_suggest(diagnostic, setting, known, most);
       return value_error(e);
     }
     for (int j = 0; j < recipe->count; j++)
@@ -312,9 +308,9 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
 
 Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments) {
   const Syntax *definition = recipe->definition->syntax;
-  if (++e->depth > DEPTH_LIMIT) {
+  if (++e->depth > CALL_LIMIT) {
     e->depth--;
-    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here", definition->definition.name, DEPTH_LIMIT);
+    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here", definition->definition.name, CALL_LIMIT);
     diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
     e->exhausted = true;
     return value_error(e);

@@ -8,15 +8,7 @@
 enum {
   SAMPLE_VARIABLE = 0,
   OWN_VARIABLE = 1,                                        /* first own axis */
-  OWN_LIMIT = 6,
-  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT,               /* first index */
-  INDEX_LIMIT = VARIABLE_LIMIT - INDEX_VARIABLE,
-  DEPTH_LIMIT = 400,                                       /* calls within calls */
-  NESTING_LIMIT = 8000,                                    /* expressions within expressions, those of all calls in progress: what the stack bears */
-  WORK_LIMIT = 1 << 20,                                    /* expressions, turns of loops and elements of lists, all in all */
-  UPDATE_WORK = 256,                                       /* an update counts as so many */
-  STACK_LIMIT = 4096,                                      /* elements of a list that becomes a tensor, and of a tensor that becomes a list */
-  TURN_LIMIT = 1 << 16                                     /* elements of a list that a range becomes */
+  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT                /* first index */
 };
 
 typedef struct Value Value;
@@ -273,6 +265,7 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
 Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span);        /* reports what is undefined */
 Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);          /* NULL if undefined; may report otherwise */
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
+const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count);      /* of what is defined by such syntax */
 Value *frame_find(const Frame *frame, const char *name);
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value);
 void frame_forget(Evaluator *e, Frame *frame, int count);            /* all but the first `count` names */

@@ -358,11 +358,9 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
       if (value->record.items[k].name == syntax->member.name) return value->record.items[k].value;
   Diagnostic *diagnostic = evaluator_report(e, E2019, syntax->span, "there is no `%s` in %s", syntax->member.name, value_text(e, value));
   if (value->kind == VALUE_RECORD) {
-    const char *names[64];
-    int count = 0;
-    for (int k = 0; k < value->record.count && k < 64; k++) names[count++] = value->record.items[k].name;
-    const char *nearest = diagnostic_nearest(syntax->member.name, names, count);
-    if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+    const char **names = session_allocate(e->session, (size_t)(value->record.count + 1) * sizeof *names);
+    for (int k = 0; k < value->record.count; k++) names[k] = value->record.items[k].name;
+    diagnostic_suggest(diagnostic, syntax->member.name, names, value->record.count);
   } else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL) diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
   return value_error(e);
 }

@@ -32,14 +32,10 @@ static void settings_override(Evaluator *e) {
     for (int s = 0; s < e->setting_count; s++)
       if (e->settings[s]->name == name) setting = e->settings[s];
     if (current == NULL || setting == NULL) {
-      const char *names[64];
-      int count = 0;
-      for (int s = 0; s < e->file.count && count < 64; s++)
-        if (e->file.entries[s].syntax->kind == SYNTAX_ASSIGN) names[count++] = e->file.entries[s].name;
+      int count;
+      const char **names = scope_names(e, &e->file, SYNTAX_ASSIGN, &count);
       Diagnostic *diagnostic = evaluator_report(e, E5008, nowhere, "`%s`", name);
-      const char *nearest = diagnostic_nearest(name, names, count);
-      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-      else diagnostic_hint(diagnostic, "a setting is a name that a literal number defines at the top of the file");
+      if (!diagnostic_suggest(diagnostic, name, names, count)) diagnostic_hint(diagnostic, "a setting is a name that a literal number defines at the top of the file");
       continue;
     }
     setting->value = value;

@@ -223,6 +223,14 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
   }
 }
 
+const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count) {
+  const char **names = session_allocate(e->session, (size_t)(scope->count + 1) * sizeof *names);
+  *count = 0;
+  for (int k = 0; k < scope->count; k++)
+    if (scope->entries[k].syntax->kind == kind) names[(*count)++] = scope->entries[k].name;
+  return names;
+}
+
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where) {
   (void)e;
   for (; scope != NULL; scope = scope->standard) {
@@ -400,28 +408,25 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
     return value_error(e);
   }
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
-  const char *names[1024];
-  int count = 0, builtin_count;
-  for (int k = frame->count - 1; k >= 0 && count < 256; k--) names[count++] = frame->names[k].name;
+  int count = 0, capacity = 0, builtin_count;
+  const char **names = NULL;
+  for (int k = frame->count - 1; k >= 0; k--) ARRAY_ADD(e, names, count, capacity, frame->names[k].name);
   for (Scope *scope = frame->scope; scope != NULL; scope = scope->standard)
-    for (int k = 0; k < scope->count && count < 768; k++) names[count++] = scope->entries[k].name;
+    for (int k = 0; k < scope->count; k++) ARRAY_ADD(e, names, count, capacity, scope->entries[k].name);
   const char *const *builtins = builtin_names(e, &builtin_count);
-  for (int k = 0; k < builtin_count && count < 1024; k++) names[count++] = builtins[k];
-  const char *nearest = diagnostic_nearest(name, names, count);
-  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  for (int k = 0; k < builtin_count; k++) ARRAY_ADD(e, names, count, capacity, builtins[k]);
+  diagnostic_suggest(diagnostic, name, names, count);
   return value_error(e);
 }
 
 static void report_player(Evaluator *e, const char *name, Span span) {
-  const char *names[256], *all = "";
-  int count = 0;
-  for (int k = 0; k < e->file.count && count < 256; k++)
-    if (e->file.entries[k].syntax->kind == SYNTAX_NETWORK) names[count++] = e->file.entries[k].name;
-  for (int k = 0; k < count && k < 8; k++) all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
+  enum { NAMED = 8 };                                      /* in the hint */
+  int count;
+  const char **names = scope_names(e, &e->file, SYNTAX_NETWORK, &count), *all = "";
+  for (int k = 0; k < count && k < NAMED; k++) all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
+  if (count > NAMED) all = session_format(e->session, "%s and %d more", all, count - NAMED);
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
-  const char *nearest = diagnostic_nearest(name, names, count);
-  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-  else if (count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
+  if (!diagnostic_suggest(diagnostic, name, names, count) && count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
 }
 
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span) {

@@ -314,7 +314,8 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
   case VALUE_RANGE: {
     if (value->range.low != floor(value->range.low) || value->range.high != floor(value->range.high)) break;
     if (value->range.high - value->range.low >= TURN_LIMIT) {
-      evaluator_report(e, E2061, span, "more than %d turns", TURN_LIMIT);
+      Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d turns", TURN_LIMIT);
+      diagnostic_hint(diagnostic, "loops are written out; an index runs over any number: `y[i < n] = …`, `sum[i < n] …`");
       return NULL;
     }
     int count = value->range.high < value->range.low ? 0 : (int)(value->range.high - value->range.low) + 1;

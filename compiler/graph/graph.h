@@ -9,8 +9,7 @@
 
 #include "lang/lang.h"
 
-/* Axes of a tensor, the batch included; variables of a node that run; these and a place for each axis that is written by none of them alone. */
-enum { RANK_LIMIT = 8, VARIABLE_LIMIT = 16, BOX_LIMIT = VARIABLE_LIMIT + RANK_LIMIT };
+enum { BOX_LIMIT = VARIABLE_LIMIT + RANK_LIMIT };          /* variables of a node: those that run, and one for each axis that none of them alone writes */
 
 typedef struct Graph Graph;
 typedef struct Node Node;

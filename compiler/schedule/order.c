@@ -224,10 +224,7 @@ void fusion_order(Fusion *fusion) {
     if (!fusion->moves[m].in_place) make_copy(fusion, &fusion->moves[m]);
   bool sorted = false;
   for (Group *cyclic = sort_groups(fusion, &sorted); !sorted; cyclic = sort_groups(fusion, &sorted)) {
-    if (cyclic == NULL) {
-      fprintf(stderr, "schedule: groups wait for each other\n");
-      abort();
-    }
+    if (cyclic == NULL) internal_error(HERE, "programs that wait for each other");
     loosen(fusion, cyclic);
   }
 }

@@ -9,7 +9,7 @@
 
 static bool *flags_new(const Graph *graph) {
   bool *flags = calloc((size_t)graph->node_count + 1, sizeof *flags);
-  if (flags == NULL) abort();
+  if (flags == NULL) out_of_memory();
   return flags;
 }
 
@@ -171,14 +171,14 @@ static void sweep_node(Sweep *sweep, Node *node) {
   else if (node->kind == NODE_MARK) sweep_contribute(sweep, node->operand[0], adjoint);
   else if (node->kind == NODE_RESHAPE)
     sweep_contribute(sweep, node->operand[0], graph_reshape(sweep->graph, adjoint, node->operand[0]->rank, node->operand[0]->shape, node->span));
-  else abort();                                            /* a grad inside: differentiate goes innermost first */
+  else internal_error(HERE, "a derivative inside of another that is written out first");
 }
 
 void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints) {
   List order = graph_order(graph, 1, &of);
   Sweep sweep = {.graph = graph, .active = find_active(graph, &order, count, at)};
   sweep.contributions = calloc((size_t)graph->node_count + 1, sizeof *sweep.contributions);
-  if (sweep.contributions == NULL) abort();
+  if (sweep.contributions == NULL) out_of_memory();
   if (sweep.active[of->id]) list_add(&sweep.contributions[of->id], graph_map(graph, of->rank, of->shape, of->batch, scalar_constant(graph, 1), of->span));
   for (int i = order.count - 1; i >= 0; i--) {
     Node *node = (Node *)order.items[i];

@@ -83,6 +83,35 @@ players 70 | sed 's/\[4\]/[2]/; s/"x.npy"/"ring"/' | build players
 status 0 "$work/players" train --run "$work/run" --steps 1 && says "$work/run/stats.jsonl" '"D69": '
 [ "$(grep -c null "$work/run/stats.jsonl")" = 0 ] || fail 'an objective without a value'
 
+# as many settings of the file and of a layer, labels of objectives, places of `fresh` and names of one value as one likes: n of each
+many() {
+  awk -v n="$1" 'BEGIN {
+    print "data x: [2] from \"ring\"\nnoise z: [2] ~ normal"
+    for (k = 0; k < n; k++) {
+      printf "a%d = %d\n", k, k
+      all = all (k == 0 ? "" : " + ") "a" k
+      takes = takes (k == 0 ? "" : ", ") "s" k " = 0"
+      given = given (k == 0 ? "" : " + ") "s" k
+      drawn = drawn (k == 0 ? "" : " + ") "sum(fresh z)"
+      labels = labels (k == 0 ? "" : " + ") "l" k
+    }
+    printf "all = %s\n", all
+    printf "layer Many(%s)(x: [2]) -> [2] = x + (%s)\n", takes, given
+    printf "fn slope(x) {\n  b0 = x^2\n"
+    for (k = 1; k < n; k++) printf "  b%d = b%d\n", k, k - 1
+    printf "  grad(sum(b0 * b0), b%d)\n}\n", n - 1
+    printf "network D(x: [2]) -> [] = x |> Many(s%d = 3) |> Linear(1) |> scalar\n", n - 1
+    for (k = 0; k < n; k++) printf "l%d: D minimizes E[D(x)^2] * a%d\n", k, k
+    printf "state total = 0\nstate sloped: [2] = 0\nstate drew = 0\n"
+    printf "train {\n  batch = 4; optimize D by sgd(lr = 0.001); update D by %s\n  total <- all\n", labels
+    printf "  draw { sloped <- E[slope(x)]; drew <- E[%s] }\n}\n", drawn
+  }'
+}
+many 300 | build many
+status 0 "$work/many" info && says "$work/out" a299
+status 0 "$work/many" train --run "$work/many.run" --steps 1 --set a299=300
+[ "$(grep -c null "$work/many.run/stats.jsonl")" = 0 ] || fail 'an objective without a value'
+
 # refused NAME: the model on the standard input is too large; said within 5 s and 1 GB, and nothing else is said.
 refused() {
   cat >"$work/$1.gan"

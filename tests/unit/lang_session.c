@@ -1,6 +1,9 @@
 /* Memory, interned and formatted texts, maps, places in sources. */
 #include "lang_check.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 START_TEST(memory) {
   Session *session = session_new();
   unsigned char *before = NULL;
@@ -84,6 +87,24 @@ START_TEST(maps) {
 }
 END_TEST
 
+START_TEST(a_mistake_of_the_compiler) {
+  int ends[2], status = 0;
+  ck_assert_int_eq(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    internal_error(HERE, "this cannot be");
+  }
+  close(ends[1]);
+  char text[400] = "";
+  ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 70);
+  ck_assert_msg(strstr(text, "this cannot be (") && strstr(text, "lang_session.c:") && strstr(text, "[E5014]") && strstr(text, "please report"), "%s", text);
+  close(ends[0]);
+}
+END_TEST
+
 START_TEST(files_that_cannot_be_read) {
   Session *session = session_new();
   ck_assert_ptr_null(source_read(session, "/nowhere/model.gan"));
@@ -97,5 +118,5 @@ START_TEST(files_that_cannot_be_read) {
 END_TEST
 
 int main(void) {
-  return tests_run("session", (const TTest *const[]){ memory, interned_texts, places, spans_join, maps, files_that_cannot_be_read, NULL });
+  return tests_run("session", (const TTest *const[]){ memory, interned_texts, places, spans_join, maps, a_mistake_of_the_compiler, files_that_cannot_be_read, NULL });
 }
