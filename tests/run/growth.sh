@@ -82,6 +82,29 @@ fi
 players 70 | sed 's/\[4\]/[2]/; s/"x.npy"/"ring"/' | build players
 status 0 "$work/players" train --run "$work/run" --steps 1 && says "$work/run/stats.jsonl" '"D69": '
 [ "$(grep -c null "$work/run/stats.jsonl")" = 0 ] || fail 'an objective without a value'
+says "$work/err" 'and 54 more'
+
+# one objective of many players has all their names, however long that is, and another of nearly the same players is another one
+{
+  printf 'data x: [2] from "ring"\n'
+  awk 'BEGIN {
+    for (k = 0; k < 70; k++) {
+      printf "network D%d(x: [2]) -> [] = x |> Linear(1) |> scalar\n", k
+      names = names (k == 0 ? "" : ", ") "D" k
+      sum = sum (k == 0 ? "" : " + ") "D" k "(x)^2"
+    }
+    others = names
+    sub(/D69/, "D68", others)
+    sub(/D68, /, "", others)
+    printf "%s minimize E[%s]\n%s minimize E[softplus(%s)]\n", names, sum, others, sum
+    printf "train { batch = 4; optimize %s by sgd(lr = 0.1); update %s }\n", names, names
+  }'
+} | build together
+status 0 "$work/together" train --run "$work/together.run" --steps 1
+says "$work/together.run/stats.jsonl" ', D67, D68, D69": ' && says "$work/together.run/stats.jsonl" ', D67, D68": '
+
+# a number is read to its end, however long it is
+status 2 "$work/together" train --steps 0000000000000000000000000000000000000000001 && says "$work/err" 'expects a whole number'
 
 # as many settings of the file and of a layer, labels of objectives, places of `fresh` and names of one value as one likes: n of each
 many() {
