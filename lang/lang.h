@@ -11,7 +11,7 @@
 
 #include "lang/limits.h"
 
-/* ---- stop.c: where nothing can go on --------------------------------------------------------------------------------- */
+/* ---- stop.c: where nothing can go on ----------------------------------------------------------------------------- */
 
 #define TEXT_OF(token) #token
 #define TEXT_OF_VALUE(token) TEXT_OF(token)
@@ -33,15 +33,21 @@ const char *session_string(Session *session, const char *text);                 
 const char *session_format(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *session_format_list(Session *session, const char *format, va_list arguments);
 
-/* ---- map.c: from pointers to pointers, in a session ----------------------------------------------------------------- */
+/* ---- map.c: from pointers to pointers, in a session -------------------------------------------------------------- */
 
-typedef struct MapEntry { const void *key; void *value; } MapEntry;
-typedef struct Map { size_t count, capacity; MapEntry *entries; } Map;      /* start with {0} */
+typedef struct MapEntry {
+  const void *key;
+  void *value;
+} MapEntry;
+typedef struct Map {
+  size_t count, capacity;
+  MapEntry *entries;
+} Map; /* start with {0} */
 
-void *map_get(const Map *map, const void *key);                          /* NULL if absent; key != NULL */
-void map_put(Session *session, Map *map, const void *key, void *value);  /* instead of what was there */
-bool map_add(Session *session, Map *map, const void *key);               /* as a set: false if it was there */
-int map_number(const Map *map, const void *key);                         /* of a map to numbers above 0; 0 if absent */
+void *map_get(const Map *map, const void *key);                         /* NULL if absent; key != NULL */
+void map_put(Session *session, Map *map, const void *key, void *value); /* instead of what was there */
+bool map_add(Session *session, Map *map, const void *key);              /* as a set: false if it was there */
+int map_number(const Map *map, const void *key);                        /* of a map to numbers above 0; 0 if absent */
 void map_put_number(Session *session, Map *map, const void *key, int number);
 
 /* ---- source.c: files and places in them ---------------------------------------------------------------------------- */

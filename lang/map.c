@@ -1,5 +1,6 @@
-/* A map from pointers to pointers, for lookups that would otherwise go through a list. Takes keys by identity (names are interned: equal ones are one
-   pointer); returns what was put there last. Lives in the session, never shrinks, and has no order: nobody walks through it. */
+/* A map from pointers to pointers, for lookups that would otherwise go through a list. Takes keys by identity (names
+   are interned: equal ones are one pointer); returns what was put there last. Lives in the session, never shrinks, and
+   has no order: nobody walks through it. */
 #include "lang.h"
 
 enum { FIRST_CAPACITY = 8 };
@@ -24,7 +25,7 @@ void map_put(Session *session, Map *map, const void *key, void *value) {
   }
   MapEntry *entry = map_slot(map, key);
   map->count += entry->key == NULL;
-  *entry = (MapEntry){ key, value };
+  *entry = (MapEntry){key, value};
 }
 
 bool map_add(Session *session, Map *map, const void *key) {
@@ -35,4 +36,6 @@ bool map_add(Session *session, Map *map, const void *key) {
 
 int map_number(const Map *map, const void *key) { return (int)(intptr_t)map_get(map, key); }
 
-void map_put_number(Session *session, Map *map, const void *key, int number) { map_put(session, map, key, (void *)(intptr_t)number); }
+void map_put_number(Session *session, Map *map, const void *key, int number) {
+  map_put(session, map, key, (void *)(intptr_t)number);
+}

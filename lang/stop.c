@@ -1,4 +1,5 @@
-/* The two ways in which everything ends at once: there is no memory, or the compiler has made a mistake. Neither returns; both give status 70. */
+/* The two ways in which everything ends at once: there is no memory, or the compiler has made a mistake. Neither
+   returns; both give status 70. */
 #include "lang.h"
 
 #include <stdlib.h>
@@ -6,7 +7,10 @@
 enum { EXIT_INTERNAL = 70 };
 
 _Noreturn void internal_error(const char *where, const char *what) {
-  fprintf(stderr, "error: the compiler found a mistake of its own: %s (%s) [E5014]\n   hint: please report the model and the command\n", what, where);
+  fprintf(stderr,
+          "error: the compiler found a mistake of its own: %s (%s) [E5014]\n   hint: please report the model and the "
+          "command\n",
+          what, where);
   exit(EXIT_INTERNAL);
 }
 

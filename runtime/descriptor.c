@@ -382,10 +382,12 @@ static bool name_objectives(Model *model, Problem *problem) {
     const ObjectiveRecord *record = &model->objectives[k];
     int same = 1;
     for (size_t j = 0; j < k; j++)
-      same += strcmp(model->objectives[j].label, record->label) == 0 && strcmp(model->objectives[j].players, record->players) == 0;
+      same += strcmp(model->objectives[j].label, record->label) == 0 &&
+              strcmp(model->objectives[j].players, record->players) == 0;
     char number[16] = "";
     if (same > 1) snprintf(number, sizeof number, "#%d", same);
-    model->objective_names[k] = text_format("%s%s%s%s", record->label, record->label[0] ? "." : "", record->players, number);
+    model->objective_names[k] =
+        text_format("%s%s%s%s", record->label, record->label[0] ? "." : "", record->players, number);
     fine = model->objective_names[k] != NULL;
   }
   return fine || problem_out_of_memory(problem, "the names of objectives", count * sizeof *model->objective_names);
@@ -395,7 +397,9 @@ bool model_read(Model *model, const uint8_t *bytes, uint64_t size, Problem *prob
   *model = (Model){0};
   problem->text[0] = 0;
   Reader reader = {bytes, size, 0, model, problem, false};
-  if (read_header(&reader) && read_tables(&reader, model) && check_all(&reader, model) && name_objectives(model, problem)) return true;
+  if (read_header(&reader) && read_tables(&reader, model) && check_all(&reader, model) &&
+      name_objectives(model, problem))
+    return true;
   model_free(model);
   return false;
 }

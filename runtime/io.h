@@ -12,7 +12,6 @@
 #include "runtime/abi.h"
 #include "runtime/limits.h"
 
-
 /* ---- problem.c: why something did not work ----------------------------------------------------------------------- */
 
 typedef struct Problem { char text[1024]; } Problem;       /* a sentence or two, without "error:" and without a newline at the end */

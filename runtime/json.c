@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* ---- memory: one chain of blocks per tree, freed at once ------------------------------------------------------------------ */
 
 typedef struct Block Block;
@@ -306,8 +305,8 @@ struct JsonWriter {
   size_t length, capacity;
   bool indented, failed;
   int depth;
-  char close[JSON_DEPTH_LIMIT];                                 /* the bracket that ends each open level */
-  bool filled[JSON_DEPTH_LIMIT];                                /* has it a child already? */
+  char close[JSON_DEPTH_LIMIT];  /* the bracket that ends each open level */
+  bool filled[JSON_DEPTH_LIMIT]; /* has it a child already? */
 };
 
 JsonWriter *json_writer_new(bool indented) {

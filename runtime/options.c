@@ -115,10 +115,11 @@ static bool read_whole_number(const OptionRow *row, const char *text, int64_t *n
   const char *at = text;
   for (; *at && length < sizeof digits - 1; at++)
     if (*at != '_' && *at != ',') digits[length++] = *at;
-  digits[*at ? 0 : length] = 0;                            /* longer than any whole number: none */
+  digits[*at ? 0 : length] = 0; /* longer than any whole number: none */
   errno = 0;
   long long value = strtoll(digits, &end, 10);
-  if (end == digits || *end || errno) return problem_set(problem, "--%s expects a whole number, found \"%s\"", row->name, text);
+  if (end == digits || *end || errno)
+    return problem_set(problem, "--%s expects a whole number, found \"%s\"", row->name, text);
   if (value < row->least) return problem_set(problem, "--%s must be at least %lld, found %lld", row->name, (long long)row->least, value);
   if (value > row->most) return problem_set(problem, "--%s must be at most %lld, found %lld", row->name, (long long)row->most, value);
   *number = value;

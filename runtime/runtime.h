@@ -27,7 +27,7 @@ typedef struct Model {
   const SettingRecord *settings;
   int64_t header_count, tensor_count, program_count, step_count, binding_count, routine_count, fill_count, schedule_count, objective_count,
           diagnosis_count, pair_count, output_count, player_count, setting_count;
-  char **objective_names;                                  /* "D", "info.G, Q"; the second of one label and players is "D#2" */
+  char **objective_names; /* "D", "info.G, Q"; the second of one label and players is "D#2" */
   void *storage;
 } Model;
 
@@ -249,7 +249,6 @@ typedef struct Interrupt Interrupt;
 Interrupt *interrupt_watch(Problem *problem);                             /* before any other thread starts */
 bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
 void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
-
 
 int command_train(Trainer *trainer);
 int command_sample(Trainer *trainer);

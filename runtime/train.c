@@ -57,8 +57,9 @@ static bool check_objectives(const Training *training, Problem *problem) {
     if (isfinite(value)) continue;
     Problem found, weights;
     bool fine = tensors_are_finite(training->views, training->view_count, &weights);
-    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", model->objective_names[k], model->header->file, (long long)model->objectives[k].line,
-                number_word(value), fine ? "" : ", and ", fine ? "" : weights.text);
+    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", model->objective_names[k], model->header->file,
+                (long long)model->objectives[k].line, number_word(value), fine ? "" : ", and ",
+                fine ? "" : weights.text);
     return set_diverged(training, found.text, problem);
   }
   return true;
@@ -115,7 +116,8 @@ static bool write_stats(Training *training, Problem *problem) {
   if (clock->first_data_samples > 0) json_put_number(writer, "epoch", clock_epoch(clock));
   json_put_number(writer, "ms_per_step", progress_median(&training->progress));
   json_open_object(writer, "objectives");
-  for (int64_t k = 0; k < model->objective_count; k++) json_put_number(writer, model->objective_names[k], objective_value(training, k));
+  for (int64_t k = 0; k < model->objective_count; k++)
+    json_put_number(writer, model->objective_names[k], objective_value(training, k));
   json_close(writer);
   json_open_object(writer, "outputs");
   bool fine = session_log_outputs(&training->session, writer, problem);

@@ -120,7 +120,9 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *decl
 /* A name that `grad` differentiates by is marked where it is defined. */
 static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value, bool same) {
   const Syntax *body = frame->definition != NULL ? frame->definition->definition.body : frame->scope->syntax;
-  return body != NULL && name_is_differentiated(e, body, name->name) ? value_marked(e, value, same, frame->context.indices, name->span) : value;
+  return body != NULL && name_is_differentiated(e, body, name->name)
+             ? value_marked(e, value, same, frame->context.indices, name->span)
+             : value;
 }
 
 /* same: the value is that of another name. */
@@ -267,12 +269,13 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
   } else list = value_as_list(e, right, binding->binary.right->span);
   if (list == NULL) return false;
   const char *outer = frame->loop;
-  Map seen = {0};                                          /* by label: how many turns there were */
+  Map seen = {0}; /* by label: how many turns there were */
   for (int k = 0; k < list->list.count; k++) {
     const char *label = session_string(e->session, turn_label(e, list->list.items[k]));
     int times = map_number(&seen, label) + 1;
     map_put_number(e->session, &seen, label, times);
-    frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, label) : session_format(e->session, "%s[%s, %d]", outer, label, times);
+    frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, label)
+                             : session_format(e->session, "%s[%s, %d]", outer, label, times);
     int errors = e->error_count;
     if (work_goes_on(e, 1, binding->span)) {
       destructure(e, frame, binding->binary.left, list->list.items[k], false);

@@ -20,7 +20,8 @@ static Value *run_pointwise(Evaluator *e, Frame *frame, const Builtin *self, con
 static Value *run_log2(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
   const Value *argument = value_dereference(e, arguments->values[0]);
-  bool is_static = argument->kind == VALUE_NUMBER && argument->number.settings == NULL;      /* exact for powers of two: it may be a size */
+  bool is_static = argument->kind == VALUE_NUMBER &&
+                   argument->number.settings == NULL; /* exact for powers of two: it may be a size */
   Value *value = apply_unary_number(e, OP_LOG, is_static ? log2 : log, arguments->values[0], arguments->spans[0]);
   return is_static ? value : apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span, arguments->span);
 }

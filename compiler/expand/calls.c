@@ -94,7 +94,9 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     recipe->settings[recipe->count++] = (Binding){setting, value_dereference(e, arguments->values[k])};
   }
   const char **known = session_allocate(e->session, (size_t)(most + 1) * sizeof *known);
-  for (int j = 0; j < most; j++) known[j] = parameters != NULL ? parameter_name(parameters->items[j]) : session_string(e->session, function->builtin->settings[j]);
+  for (int j = 0; j < most; j++)
+    known[j] = parameters != NULL ? parameter_name(parameters->items[j])
+                                  : session_string(e->session, function->builtin->settings[j]);
   for (int k = 0; k < arguments->named_count; k++) {
     const char *setting = arguments->names[k];
     bool found = false;
@@ -136,7 +138,8 @@ const Recipe *value_recipe(Evaluator *e, Value *value) {
 }
 
 static const char *instance_path(Evaluator *e, const Context *context, const char *label, const char *loop) {
-  const char *path = session_format(e->session, "%s%s%s%s", context->path, context->path[0] == '\0' ? "" : ".", label, loop);
+  const char *path =
+      session_format(e->session, "%s%s%s%s", context->path, context->path[0] == '\0' ? "" : ".", label, loop);
   return session_string(e->session, path);
 }
 
@@ -310,7 +313,8 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
   const Syntax *definition = recipe->definition->syntax;
   if (++e->depth > CALL_LIMIT) {
     e->depth--;
-    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here", definition->definition.name, CALL_LIMIT);
+    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here",
+                                              definition->definition.name, CALL_LIMIT);
     diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
     e->exhausted = true;
     return value_error(e);

@@ -7,8 +7,8 @@
 /* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in scope. */
 enum {
   SAMPLE_VARIABLE = 0,
-  OWN_VARIABLE = 1,                                        /* first own axis */
-  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT                /* first index */
+  OWN_VARIABLE = 1,                         /* first own axis */
+  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT /* first index */
 };
 
 typedef struct Value Value;
@@ -26,10 +26,22 @@ typedef enum ValueKind {
   VALUE_FUNCTION, VALUE_RECIPE, VALUE_INSTANCE, VALUE_NETWORK, VALUE_BUILTIN, VALUE_SLOT
 } ValueKind;
 
-typedef struct Setting { const char *name; double value; int tensor; bool frozen; struct Dependence *dependence; Span span; } Setting;
-/* The settings that a number depends on: one, or those of two others. frozen: all of them have decided a shape, a branch or a bound. */
+typedef struct Setting {
+  const char *name;
+  double value;
+  int tensor;
+  bool frozen;
+  struct Dependence *dependence;
+  Span span;
+} Setting;
+/* The settings that a number depends on: one, or those of two others. frozen: all of them have decided a shape, a
+   branch or a bound. */
 typedef struct Dependence Dependence;
-struct Dependence { Setting *setting; Dependence *left, *right; bool frozen; };
+struct Dependence {
+  Setting *setting;
+  Dependence *left, *right;
+  bool frozen;
+};
 
 typedef struct Definition { const Syntax *syntax; Scope *scope; } Definition;      /* FN or LAYER */
 typedef struct Binding { const char *name; Value *value; } Binding;
@@ -42,7 +54,12 @@ struct Value {
   ValueKind kind;
   union {
     /* static; runtime: as the trainer computes it from `settings`; NULL where it depends on none */
-    struct { double value; bool truth; const Scalar *runtime; Dependence *settings; } number;
+    struct {
+      double value;
+      bool truth;
+      const Scalar *runtime;
+      Dependence *settings;
+    } number;
     const char *string;
     /* apart: marked for every value of its indices */
     struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;
@@ -77,10 +94,25 @@ struct Network {
 };
 
 typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;
-/* A name of a file: its syntax, and its value where that is the same in every evaluation; setting: that it is, once it was mentioned. */
-typedef struct Entry { const char *name; const Syntax *syntax; const Syntax *field; EntryState state; Value *value; Setting *setting; bool mentioned; } Entry;
+/* A name of a file: its syntax, and its value where that is the same in every evaluation; setting: that it is, once it
+   was mentioned. */
+typedef struct Entry {
+  const char *name;
+  const Syntax *syntax;
+  const Syntax *field;
+  EntryState state;
+  Value *value;
+  Setting *setting;
+  bool mentioned;
+} Entry;
 /* standard NULL: it is the standard library; syntax: a BLOCK of files; places: of names among the entries, from 1 */
-struct Scope { Scope *standard; const Syntax *syntax; int count, capacity; Entry *entries; Map places; };
+struct Scope {
+  Scope *standard;
+  const Syntax *syntax;
+  int count, capacity;
+  Entry *entries;
+  Map places;
+};
 
 /* ---- a call in progress ------------------------------------------------------------------------------------------------------ */
 
@@ -96,14 +128,19 @@ typedef struct Context {                                   /* what callees inher
 } Context;
 
 /* A name of a frame. before: the place, from 1, of the one that it hides, or 0. */
-typedef struct FrameName { const char *name; Value *value; int before; } FrameName;
+typedef struct FrameName {
+  const char *name;
+  Value *value;
+  int before;
+} FrameName;
 
 struct Frame {
   Scope *scope;
   Context context;
   const Syntax *definition;                                /* FN, LAYER, or NULL at top level and in train */
-  int count, capacity; FrameName *names;
-  Map places, instances;                                   /* from 1: of names the last, of paths of instances the first */
+  int count, capacity;
+  FrameName *names;
+  Map places, instances; /* from 1: of names the last, of paths of instances the first */
   int floor;                                               /* names below it belong to an outer scope */
   const char *loop;                                        /* "[3]" */
   bool in_train;
@@ -112,9 +149,20 @@ struct Frame {
 /* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none.
    noisy: it has noise of its own; drawn: it mentions data or noise, its own or the file's. */
 typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
-typedef struct Record { int count, capacity; Reading *readings; Map places; bool noisy, drawn; struct Record *outer; } Record;
+typedef struct Record {
+  int count, capacity;
+  Reading *readings;
+  Map places;
+  bool noisy, drawn;
+  struct Record *outer;
+} Record;
 /* next: an earlier one of the same key */
-typedef struct Memory { Record *record; const char *place, *fresh; Value *value; struct Memory *next; } Memory;
+typedef struct Memory {
+  Record *record;
+  const char *place, *fresh;
+  Value *value;
+  struct Memory *next;
+} Memory;
 
 /* One evaluation: one routine in the making. */
 typedef struct Evaluation {
@@ -161,10 +209,11 @@ struct Evaluator {
   int nesting; int64_t work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
   int slot_count, slot_capacity; Slot **slots;
   Map slots_by_name, slots_by_input;
-  Map tensors_by_name, tensors_by_input;                   /* places in the model's list, from 1; of equal names the first */
-  Map name_numbers;                                        /* by what numbered names begin with: the last number */
+  Map tensors_by_name, tensors_by_input; /* places in the model's list, from 1; of equal names the first */
+  Map name_numbers;                      /* by what numbered names begin with: the last number */
   int network_count, network_capacity; Network **networks;
-  int setting_count, setting_capacity; Setting **settings;
+  int setting_count, setting_capacity;
+  Setting **settings;
   int objective_count, objective_capacity; const Syntax **objectives;        /* parallel to model->objectives */
   Node **objective_values;                                 /* parallel too; NULL where something was reported */
   bool *served_objectives;                                 /* parallel too: does an update serve it? */
@@ -174,7 +223,7 @@ struct Evaluator {
   Map streams;                                             /* by the hash as an interned text: what it is the hash of */
   int ordinal;                                             /* of the next counted evaluation of the round */
   Map fresh_places;                                        /* by the syntax of `fresh`: its number, from 1 */
-  Map differentiated;                                      /* by a body: a Map, the set of names in it that `grad` differentiates by */
+  Map differentiated; /* by a body: a Map, the set of names in it that `grad` differentiates by */
 };
 
 /* ---- report.c: diagnostics with the chain of calls -------------------------------------------------------------------------------- */
@@ -265,11 +314,13 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
 Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span);        /* reports what is undefined */
 Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);          /* NULL if undefined; may report otherwise */
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
-const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count);      /* of what is defined by such syntax */
+/* Of what is defined by such syntax. */
+const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count);
 Value *frame_find(const Frame *frame, const char *name);
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value);
-void frame_forget(Evaluator *e, Frame *frame, int count);            /* all but the first `count` names */
-void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *names);      /* these, wherever they were defined */
+void frame_forget(Evaluator *e, Frame *frame, int count); /* all but the first `count` names */
+/* Without these names, wherever they were defined. */
+void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *names);
 bool frame_holds_instance(const Frame *frame, const char *path);
 /* Is `grad(…, name)` in it, or by another name of the same value? */
 bool name_is_differentiated(Evaluator *e, const Syntax *body, const char *name);
@@ -320,7 +371,8 @@ const char *const *builtin_names(Evaluator *e, int *count);
 /* ---- variables.c: tensors, slots, draws --------------------------------------------------------------------------------------------------------------- */
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span);
 int tensor_find(const Evaluator *e, const char *name);               /* or -1 */
-const char *tensor_numbered(Evaluator *e, const char *base, const char *first);       /* `first`, or `base.2`, `base.3`, … where that is taken */
+/* `first`, or `base.2`, `base.3`, … where that is taken. */
+const char *tensor_numbered(Evaluator *e, const char *base, const char *first);
 Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const char *name, TensorRole role);
 Slot *slot_find(const Evaluator *e, const char *name);
 Value *slot_value(Evaluator *e, Slot *slot);
@@ -331,7 +383,8 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
 Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *settings);
 Value *counter_value(Evaluator *e, const char *name, Span span);     /* step, image, epoch, progress; NULL if it is none of these */
 Value *setting_value(Evaluator *e, Setting *setting);
-Dependence *dependence_joined(Evaluator *e, Dependence *a, Dependence *b);           /* on what either depends on; NULL: on nothing */
+/* On what either depends on; NULL: on nothing. */
+Dependence *dependence_joined(Evaluator *e, Dependence *a, Dependence *b);
 uint64_t stream_of(Evaluator *e, const char *name, Span span);        /* hash of the name; reports a collision */
 
 /* ---- networks.c ---------------------------------------------------------------------------------------------------------------------------------------- */
@@ -355,7 +408,8 @@ void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);
 void record_slot(Evaluator *e, Slot *slot, bool moved);              /* the calls in progress read it, or move it */
 void record_draw(Evaluator *e, bool own);                            /* the calls in progress draw: noise of their own, or what the file draws */
-/* The value of an equal call; keys are interned. What has noise of its own is equal only in the same `place`, what is drawn only in the same `fresh`; NULL: in any. */
+/* The value of an equal call; keys are interned. What has noise of its own is equal only in the same `place`, what is
+   drawn only in the same `fresh`; NULL: in any. */
 Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh);
 void memory_add(Evaluator *e, const char *key, Record *record, const char *place, const char *fresh, Value *value);
 const char *value_key(Evaluator *e, const Value *value);

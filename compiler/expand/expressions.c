@@ -56,7 +56,8 @@ static Value *number_with(Evaluator *e, double result, bool truth, const Scalar 
 Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span) {
   value = value_dereference(e, value);
   if (value->kind == VALUE_NUMBER && evaluate_static != NULL) {
-    const Scalar *runtime = value->number.settings == NULL ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
+    const Scalar *runtime =
+        value->number.settings == NULL ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
     double result = evaluate_static(value->number.value);
     if (!isfinite(result) && isfinite(value->number.value)) {
       evaluator_report(e, E2059, span, "its argument is %g", value->number.value);
@@ -126,7 +127,8 @@ static const Scalar *whole_power(Evaluator *e, const Scalar *base, int64_t expon
 
 static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span, Span right_span) {
   int64_t exponent;
-  if (row->op == OPERATOR_POWER && value_is_whole(right, &exponent) && exponent >= 1 && exponent <= 16 && right->number.settings == NULL) {
+  if (row->op == OPERATOR_POWER && value_is_whole(right, &exponent) && exponent >= 1 && exponent <= 16 &&
+      right->number.settings == NULL) {
     Value *base = value_as_tensor(e, left, left_span);
     if (base->kind == VALUE_ERROR) return base;
     return value_tensor(e, base->tensor.rank, base->tensor.shape, base->tensor.random, whole_power(e, base->tensor.element, exponent));
@@ -267,7 +269,9 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   if (place == 0) map_put_number(e->session, &e->fresh_places, syntax, place = (int)e->fresh_places.count + 1);
   const char *outer = frame->context.fresh;
   const char *path = frame->context.path;                  /* functions are written in place: each has places of its own */
-  if (!MUTANT(fresh_alike)) frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer, place, frame->loop, path);
+  if (!MUTANT(fresh_alike))
+    frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer,
+                                          place, frame->loop, path);
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);

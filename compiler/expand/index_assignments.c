@@ -127,9 +127,12 @@ static Index *index_of_item(Evaluator *e, const Syntax *item, const Index *outer
 
 /* The node in the making: axes of the output and variables of the box, as they are added. */
 typedef struct Scatter {
-  int rank; Coordinate write[RANK_LIMIT + VARIABLE_LIMIT]; int64_t shape[RANK_LIMIT + VARIABLE_LIMIT];
-  int box_rank; int64_t box[RANK_LIMIT + VARIABLE_LIMIT];
-  Coordinate by[VARIABLE_LIMIT];                                /* what a variable of the value becomes */
+  int rank;
+  Coordinate write[RANK_LIMIT + VARIABLE_LIMIT];
+  int64_t shape[RANK_LIMIT + VARIABLE_LIMIT];
+  int box_rank;
+  int64_t box[RANK_LIMIT + VARIABLE_LIMIT];
+  Coordinate by[VARIABLE_LIMIT]; /* what a variable of the value becomes */
 } Scatter;
 
 static void add_variable(Scatter *scatter, int variable, int64_t extent) {

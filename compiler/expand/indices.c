@@ -36,7 +36,8 @@ Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span) {
   while (variable < VARIABLE_LIMIT && e->by_variable[variable] != NULL) variable++;
   if (variable == VARIABLE_LIMIT) {
     Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d indices in one expression", INDEX_LIMIT);
-    diagnostic_hint(diagnostic, "give a part with fewer of them a name of its own: `y[i, j] = sum[k] …`, then `sum[i, j] y[i, j]`");
+    diagnostic_hint(diagnostic,
+                    "give a part with fewer of them a name: `y[i, j] = sum[k] …`, then `sum[i, j] y[i, j]`");
     return NULL;
   }
   Index *index = session_allocate(e->session, sizeof *index);

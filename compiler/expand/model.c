@@ -35,7 +35,8 @@ static void settings_override(Evaluator *e) {
       int count;
       const char **names = scope_names(e, &e->file, SYNTAX_ASSIGN, &count);
       Diagnostic *diagnostic = evaluator_report(e, E5008, nowhere, "`%s`", name);
-      if (!diagnostic_suggest(diagnostic, name, names, count)) diagnostic_hint(diagnostic, "a setting is a name that a literal number defines at the top of the file");
+      if (!diagnostic_suggest(diagnostic, name, names, count))
+        diagnostic_hint(diagnostic, "a setting is a name that a literal number defines at the top of the file");
       continue;
     }
     setting->value = value;
@@ -48,7 +49,7 @@ static void settings_override(Evaluator *e) {
 /* Every name of the file once, so that mistakes are found where nothing mentions them yet. */
 static void entries_check(Evaluator *e) {
   Frame frame = frame_top(e, true, "");
-  Map memories = {0};                                      /* a name that leads to names before it does not evaluate these again */
+  Map memories = {0}; /* a name that leads to names before it does not evaluate these again */
   for (int k = 0; k < e->file.count; k++) {
     Evaluation *evaluation = evaluation_open(e, "names");
     evaluation->memories = memories;

@@ -14,7 +14,7 @@ Value *frame_find(const Frame *frame, const char *name) {
 
 bool frame_holds_instance(const Frame *frame, const char *path) {
   int place = map_number(&frame->instances, path);
-  if (place == 0 || place > frame->count) return false;    /* of one that went with its scope nothing is left */
+  if (place == 0 || place > frame->count) return false; /* of one that went with its scope nothing is left */
   const Value *value = frame->names[place - 1].value;
   return value->kind == VALUE_INSTANCE && value->instance->path == path;
 }
@@ -31,7 +31,8 @@ static void frame_push(Evaluator *e, Frame *frame, const char *name, Value *valu
   instance_remember(e, frame, value, frame->count);
 }
 
-/* What instances are called is remembered: they are hidden, not replaced. So only the last of what a name stands for in its scope may be anything else. */
+/* What instances are called is remembered: they are hidden, not replaced. So only the last of what a name stands for in
+   its scope may be anything else. */
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
   int last = map_number(&frame->places, name);
   if (last <= frame->floor || frame->names[last - 1].value->kind == VALUE_INSTANCE) {
@@ -54,7 +55,8 @@ void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *name
   int before_count = frame->count;
   bool found = false;
   for (int k = 0; k < count; k++)
-    for (int place = map_number(&frame->places, names[k]); place > 0; place = before[place - 1].before) before[place - 1].value = NULL, found = true;
+    for (int place = map_number(&frame->places, names[k]); place > 0; place = before[place - 1].before)
+      before[place - 1].value = NULL, found = true;
   if (!found) return;
   frame->names = NULL, frame->count = frame->capacity = 0, frame->places = frame->instances = (Map){0};
   for (int k = 0; k < before_count; k++)
@@ -67,7 +69,10 @@ Frame frame_top(Evaluator *e, bool training, const char *path) {
 
 /* ---- labels: the name and number of every place that applies something ------------------------------------------------------------ */
 
-typedef struct Labelling { Evaluator *e; Map numbers; } Labelling;      /* of each name: how many places there were */
+typedef struct Labelling {
+  Evaluator *e;
+  Map numbers;
+} Labelling; /* of each name: how many places there were */
 
 static void label_places(void *context, Syntax *syntax) {
   Labelling *labelling = context;
@@ -101,9 +106,18 @@ const char *label_of(Evaluator *e, const Syntax *function) {
   return function->kind == SYNTAX_NAME ? function->name : "call";
 }
 
-/* What a body differentiates by: in `grad(…, name)` the name, alone or in a list; in `a = name` with such an a, the name too. */
-typedef struct Alias { const char *of; struct Alias *next; } Alias;
-typedef struct DerivativeSearch { Evaluator *e; Map aliases, *found; int count, capacity; const char **names; } DerivativeSearch;      /* names: those found */
+/* What a body differentiates by: in `grad(…, name)` the name, alone or in a list; in `a = name` with such an a, the
+   name too. */
+typedef struct Alias {
+  const char *of;
+  struct Alias *next;
+} Alias;
+typedef struct DerivativeSearch {
+  Evaluator *e;
+  Map aliases, *found;
+  int count, capacity;
+  const char **names;
+} DerivativeSearch; /* names: those found */
 
 static void found_derivative(DerivativeSearch *search, const Syntax *by) {
   if (by->kind == SYNTAX_NAME && map_add(search->e->session, search->found, by->name))
@@ -117,7 +131,8 @@ static void search_derivatives(void *context, Syntax *syntax) {
     found_derivative(search, by);
     for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) found_derivative(search, by->items.items[k]);
   }
-  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME && syntax->assign.value->kind == SYNTAX_NAME) {
+  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE &&
+      syntax->assign.target->kind == SYNTAX_NAME && syntax->assign.value->kind == SYNTAX_NAME) {
     const char *name = syntax->assign.target->name;
     Alias *alias = session_allocate(search->e->session, sizeof *alias);
     *alias = (Alias){syntax->assign.value->name, map_get(&search->aliases, name)};
@@ -265,13 +280,15 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   const Syntax *syntax = entry->syntax;
   double literal;
   if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME && literal_number(syntax->assign.value, &literal)) return setting_of(e, entry, literal);
-  const char *key = session_string(e->session, session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh));
+  const char *key = session_string(e->session, session_format(e->session, "name %s %d%s", entry->name,
+                                                              caller->context.training, caller->context.fresh));
   Value *value = memory_find(e, key, NULL, NULL);
   if (value != NULL) return value;
   entry->state = ENTRY_BUSY;
   Record record = {0};
   record_open(e, &record);
-  Index *indices = e->indices, *by_variable[VARIABLE_LIMIT];    /* indices of the place that mentions the name mean nothing here */
+  Index *indices = e->indices,
+        *by_variable[VARIABLE_LIMIT]; /* indices of the place that mentions the name mean nothing here */
   memcpy(by_variable, e->by_variable, sizeof by_variable);
   e->indices = NULL;
   Sampling *sampling = e->sampling;
@@ -282,7 +299,8 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
-  if (scope->syntax != NULL && name_is_differentiated(e, scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(e, scope->syntax, entry->name))
+    value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
   e->indices = indices;
   e->sampling = sampling;
   memcpy(e->by_variable, by_variable, sizeof by_variable);
@@ -420,13 +438,15 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
 }
 
 static void report_player(Evaluator *e, const char *name, Span span) {
-  enum { NAMED = 8 };                                      /* in the hint */
+  enum { NAMED = 8 }; /* in the hint */
   int count;
   const char **names = scope_names(e, &e->file, SYNTAX_NETWORK, &count), *all = "";
-  for (int k = 0; k < count && k < NAMED; k++) all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
+  for (int k = 0; k < count && k < NAMED; k++)
+    all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
   if (count > NAMED) all = session_format(e->session, "%s and %d more", all, count - NAMED);
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
-  if (!diagnostic_suggest(diagnostic, name, names, count) && count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
+  if (!diagnostic_suggest(diagnostic, name, names, count) && count > 0)
+    diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
 }
 
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span) {

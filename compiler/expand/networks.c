@@ -18,14 +18,20 @@ void network_add_network(Evaluator *e, Network *network, Network *part) {
   ARRAY_ADD(e, network->items, network->count, network->capacity, item);
 }
 
-typedef struct Slots { bool weights; int count, capacity; Slot **items; Map known; } Slots;      /* known: slots and networks that were met */
+typedef struct Slots {
+  bool weights;
+  int count, capacity;
+  Slot **items;
+  Map known;
+} Slots; /* known: slots and networks that were met */
 
 static void add_slots(Evaluator *e, const Network *network, Slots *slots) {
   if (!map_add(e->session, &slots->known, network)) return;
   for (int k = 0; k < network->count; k++) {
     Slot *slot = network->items[k].slot;
     if (slot == NULL) add_slots(e, network->items[k].network, slots);
-    else if (slot->is_weight == slots->weights && map_add(e->session, &slots->known, slot)) ARRAY_ADD(e, slots->items, slots->count, slots->capacity, slot);
+    else if (slot->is_weight == slots->weights && map_add(e->session, &slots->known, slot))
+      ARRAY_ADD(e, slots->items, slots->count, slots->capacity, slot);
   }
 }
 

@@ -93,7 +93,8 @@ void objectives_prepare(Evaluator *e) {
       int count = network_weights(e, network, &weights);
       bool reached = false;
       Sources sources = transform_sources(e->graph, values[k]);
-      for (int w = 0; w < count && !reached; w++) reached = sources_hold(&sources, e->model->tensors[weights[w]->tensor].input);
+      for (int w = 0; w < count && !reached; w++)
+        reached = sources_hold(&sources, e->model->tensors[weights[w]->tensor].input);
       if (count == 0) evaluator_report(e, E3036, player->span, "`%s` has nothing to train", player->name);
       else if (!reached) {
         Diagnostic *diagnostic = evaluator_report(e, E3014, syntax->objective.value->span, "does not depend on any weight of `%s`", player->name);
@@ -106,27 +107,40 @@ void objectives_prepare(Evaluator *e) {
 
 /* ---- optimizers ---------------------------------------------------------------------------------------------------------------------- */
 
-/* What an update wants of the weights that certain objectives are for: the sum of these, to be made smaller, and what it depends on. */
-typedef struct Purpose { Node *total; Sources sources; } Purpose;
+/* What an update wants of the weights that certain objectives are for: the sum of these, to be made smaller, and what
+   it depends on. */
+typedef struct Purpose {
+  Node *total;
+  Sources sources;
+} Purpose;
 
-/* One weight in an update. objectives: an interned text with a 1 for each that is for it; player: the first of those updated that holds it; owner: whose
-   `optimize` moves it; other: the owner by another path, or NULL. */
-typedef struct Movement { Slot *slot; const char *objectives; Network *player, *owner, *other; Value *gradient; Node *moved; } Movement;
+/* One weight in an update. objectives: an interned text with a 1 for each that is for it; player: the first of those
+   updated that holds it; owner: whose `optimize` moves it; other: the owner by another path, or NULL. */
+typedef struct Movement {
+  Slot *slot;
+  const char *objectives;
+  Network *player, *owner, *other;
+  Value *gradient;
+  Node *moved;
+} Movement;
 
 /* One update: whom and by which objectives; values: of these, NULL of the others. */
 typedef struct Update {
   const Syntax *syntax;
-  int label_count, label_capacity; const Syntax **labels;
-  int player_count; Network **players;
+  int label_count, label_capacity;
+  const Syntax **labels;
+  int player_count;
+  Network **players;
   Value **values;
-  int count, capacity; Movement *movements;                /* weights by players, in the order of the text */
-  Map places;                                              /* from 1, of slots among the movements */
-  Map purposes;                                            /* by the text of the objectives */
-  Map gradients;                                           /* by player: the list of all */
+  int count, capacity;
+  Movement *movements; /* weights by players, in the order of the text */
+  Map places;          /* from 1, of slots among the movements */
+  Map purposes;        /* by the text of the objectives */
+  Map gradients;       /* by player: the list of all */
 } Update;
 
-/* For every weight below the network its owner: the innermost network with an `optimize` on the path from the player, `outer` if there is none further in.
-   seen: networks that were met with this `outer`; owners: with themselves. */
+/* For every weight below the network its owner: the innermost network with an `optimize` on the path from the player,
+   `outer` if there is none further in. seen: networks that were met with this `outer`; owners: with themselves. */
 static void find_owners(Evaluator *e, Update *update, Network *network, Network *outer, Map *seen, Map *owners) {
   bool owns = network->optimizer_syntax != NULL;
   if (!map_add(e->session, owns ? owners : seen, network)) return;
@@ -218,7 +232,7 @@ static void move_weights(Evaluator *e, Frame *frame, Update *update) {
     }
     movements[k].moved = value_node(e, value, by->span);
   }
-  for (int k = 0; k < update->count; k++)                  /* whoever called makes numbers of them */
+  for (int k = 0; k < update->count; k++) /* whoever called makes numbers of them */
     if (movements[k].moved != NULL) movements[k].slot->current = movements[k].moved;
 }
 
@@ -259,7 +273,8 @@ static bool check_player(Evaluator *e, const Update *update, const Syntax *playe
       diagnostic_hint(diagnostic, "`%s minimizes …`; objectives with a name are chosen by `update %s by name`", player->name, player->name);
     } else {
       const Syntax *label = update->labels[l];
-      evaluator_report(e, exists ? E3021 : E3020, label->span, exists ? "`%s` is not for `%s`" : "nothing is called `%s`", label->name, player->name);
+      evaluator_report(e, exists ? E3021 : E3020, label->span,
+                       exists ? "`%s` is not for `%s`" : "nothing is called `%s`", label->name, player->name);
     }
     return false;
   }
@@ -299,7 +314,8 @@ static bool update_evaluate(Evaluator *e, Update *update) {
   update->values = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *update->values);
   for (int k = 0; k < e->objective_count; k++) {
     bool serves = false;
-    for (int p = 0; p < update->player_count && !serves; p++) serves = lists_player(e->objectives[k], update->players[p]->name);
+    for (int p = 0; p < update->player_count && !serves; p++)
+      serves = lists_player(e->objectives[k], update->players[p]->name);
     if (!serves || !objective_is_chosen(update, e->objectives[k])) continue;
     update->values[k] = objective_value(e, k);
     if (update->values[k]->kind == VALUE_ERROR) return false;

@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-
 /* What stands in the brackets: indices of its own, and conditions on them. */
 typedef struct Brackets { uint32_t indices; int condition_count; const Syntax *conditions[CONDITION_LIMIT]; } Brackets;
 

@@ -55,7 +55,7 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
     *value = *value_of_node(e, e->model->tensors[tensor].input, 0);        /* whatever holds it holds what was kept */
     value->tensor.truth = truth;
   }
-  frame_remove(e, frame, random_count, random);            /* names of random values end here */
+  frame_remove(e, frame, random_count, random); /* names of random values end here */
   builder->kept = 0;
 }
 

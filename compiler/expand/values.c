@@ -107,7 +107,13 @@ Value *value_of_node(Evaluator *e, Node *node, uint32_t indices) {
 }
 
 /* Axes of the node that holds a value: the batch, free indices (and `more`, along which it is the same), own axes that are not summed; then the summed ones. */
-typedef struct Layout { int rank, box_rank; int64_t box[VARIABLE_LIMIT]; Coordinate by[VARIABLE_LIMIT]; uint32_t indices; bool valid; } Layout;
+typedef struct Layout {
+  int rank, box_rank;
+  int64_t box[VARIABLE_LIMIT];
+  Coordinate by[VARIABLE_LIMIT];
+  uint32_t indices;
+  bool valid;
+} Layout;
 
 static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, uint32_t more, Span span) {
   Layout layout = {.valid = true};
@@ -187,7 +193,8 @@ static bool element_is_cheap(const Scalar *element) {
 
 Value *value_stored(Evaluator *e, Value *value, Span span) {
   if (value->kind != VALUE_TENSOR || element_is_cheap(value->tensor.element)) return value;
-  for (uint32_t v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)    /* an index without an extent yet: nothing can be stored before it has one */
+  for (uint32_t v = INDEX_VARIABLE; v < VARIABLE_LIMIT;
+       v++) /* an index without an extent yet: nothing can be stored before it has one */
     if ((value->tensor.element->variables & 1u << v) && e->by_variable[v]->extent < 0) return value;
   Node *node = value_node(e, value, span);
   if (node == NULL) return value_error(e);
@@ -214,7 +221,7 @@ static bool is_weight_or_state(Evaluator *e, Value *value) {
   const Node *variable = value_variable(e, value);
   if (variable == NULL) return false;
   if (map_get(&e->slots_by_input, variable) != NULL) return true;
-  for (int k = 0; k < e->slot_count && variable->kind == NODE_MARK; k++)      /* one that has moved is a mark */
+  for (int k = 0; k < e->slot_count && variable->kind == NODE_MARK; k++) /* one that has moved is a mark */
     if (e->slots[k]->current == variable) return true;
   return false;
 }
@@ -315,7 +322,8 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
     if (value->range.low != floor(value->range.low) || value->range.high != floor(value->range.high)) break;
     if (value->range.high - value->range.low >= TURN_LIMIT) {
       Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d turns", TURN_LIMIT);
-      diagnostic_hint(diagnostic, "loops are written out; an index runs over any number: `y[i < n] = …`, `sum[i < n] …`");
+      diagnostic_hint(diagnostic,
+                      "loops are written out; an index runs over any number: `y[i < n] = …`, `sum[i < n] …`");
       return NULL;
     }
     int count = value->range.high < value->range.low ? 0 : (int)(value->range.high - value->range.low) + 1;
@@ -358,7 +366,8 @@ bool value_is_whole(const Value *value, int64_t *whole) {
 static void freeze_settings(Evaluator *e, const Value *number) {
   int count = 0, capacity = 0;
   Dependence **stack = NULL;
-  if (number->number.settings != NULL && !number->number.settings->frozen) ARRAY_ADD(e, stack, count, capacity, number->number.settings);
+  if (number->number.settings != NULL && !number->number.settings->frozen)
+    ARRAY_ADD(e, stack, count, capacity, number->number.settings);
   while (count > 0) {
     Dependence *here = stack[--count];
     if (here->frozen) continue;

@@ -8,13 +8,16 @@
 
 /* ---- tensors ------------------------------------------------------------------------------------------------------------------- */
 
-int tensor_find(const Evaluator *e, const char *name) { return map_number(&e->tensors_by_name, session_string(e->session, name)) - 1; }
+int tensor_find(const Evaluator *e, const char *name) {
+  return map_number(&e->tensors_by_name, session_string(e->session, name)) - 1;
+}
 
 const char *tensor_numbered(Evaluator *e, const char *base, const char *first) {
   base = session_string(e->session, base);
   int number = map_number(&e->name_numbers, base);
   const char *name = number == 0 ? first : NULL;
-  while (name == NULL || tensor_find(e, name) >= 0) name = session_format(e->session, "%s.%d", base, number = number == 0 ? 2 : number + 1);
+  while (name == NULL || tensor_find(e, name) >= 0)
+    name = session_format(e->session, "%s.%d", base, number = number == 0 ? 2 : number + 1);
   map_put_number(e->session, &e->name_numbers, base, number);
   return name;
 }
@@ -33,7 +36,8 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
                                         .initial_routine = -1, .player = "", .data = "", .source = "", .group = -1, .fed = -1, .span = span};
   model->tensor_count++;
   if (map_number(&e->tensors_by_name, name) == 0) map_put_number(e->session, &e->tensors_by_name, name, count + 1);
-  if (map_number(&e->tensors_by_input, model->tensors[count].input) == 0) map_put_number(e->session, &e->tensors_by_input, model->tensors[count].input, count + 1);
+  if (map_number(&e->tensors_by_input, model->tensors[count].input) == 0)
+    map_put_number(e->session, &e->tensors_by_input, model->tensors[count].input, count + 1);
   return count;
 }
 
@@ -118,7 +122,8 @@ Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const 
   Value *width = uniform ? apply_binary(e, OPERATOR_SUBTRACT, b, a, settings->span, settings->span, settings->span) : b;
   Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, width, standard, settings->span, settings->span, settings->span);
   Value *value = from_zero ? scaled : apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
-  bool plain = a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == NULL && b->number.settings == NULL;
+  bool plain =
+      a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == NULL && b->number.settings == NULL;
   if (value->kind == VALUE_TENSOR && plain) {
     sampling->initial = uniform ? INITIAL_UNIFORM : INITIAL_NORMAL;
     sampling->a = a->number.value, sampling->b = b->number.value;
@@ -272,7 +277,9 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
 
 /* ---- weights and states -------------------------------------------------------------------------------------------------------------------- */
 
-Slot *slot_find(const Evaluator *e, const char *name) { return map_get(&e->slots_by_name, session_string(e->session, name)); }
+Slot *slot_find(const Evaluator *e, const char *name) {
+  return map_get(&e->slots_by_name, session_string(e->session, name));
+}
 
 static void slot_initial(Evaluator *e, Frame *frame, const Syntax *syntax, int tensor, int rank, const int64_t *shape) {
   const char *name = e->model->tensors[tensor].name;

@@ -227,7 +227,8 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
                     int rank, const int64_t *shape, bool batch, const Scalar *value, const char *name, Span span) {
   Draft draft = {.graph = graph};
   Node *node = &draft.node;
-  if (rank > RANK_LIMIT || box_rank > BOX_LIMIT || write->rank != rank || (batch && rank == 0)) internal_error(HERE, "a node that writes what it has not");
+  if (rank > RANK_LIMIT || box_rank > BOX_LIMIT || write->rank != rank || (batch && rank == 0))
+    internal_error(HERE, "a node that writes what it has not");
   *node = (Node){.kind = NODE_COMPUTE, .rank = rank, .batch = batch, .name = name == NULL ? NULL : session_string(graph->session, name), .span = span,
                  .combine = combine, .box_rank = box_rank, .batch_variables = batch_variables};
   if (rank > 0) memcpy(node->shape, shape, (size_t)rank * sizeof *shape);

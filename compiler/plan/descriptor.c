@@ -27,7 +27,11 @@ static void bytes_word(Bytes *bytes, uint64_t word) {
 }
 
 /* offsets: of texts, by the interned text, from 1 */
-typedef struct Writer { Bytes records[RECORD_KIND_COUNT], strings; Map offsets; int64_t counts[RECORD_KIND_COUNT]; } Writer;
+typedef struct Writer {
+  Bytes records[RECORD_KIND_COUNT], strings;
+  Map offsets;
+  int64_t counts[RECORD_KIND_COUNT];
+} Writer;
 
 /* Equal texts share their bytes; the empty one is at 0. */
 static uint64_t text_offset(Writer *writer, const char *text) {

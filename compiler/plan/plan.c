@@ -15,7 +15,8 @@ static int64_t place_tensors(PlanLayout *layout) {
   for (int t = 0; t < model->tensor_count; t++) {
     PlacedTensor *tensor = &layout->tensors[t];
     tensor->layout.node = model->tensors[t].input;
-    if (map_number(&layout->tensor_places, model->tensors[t].input) == 0) map_put_number(layout->session, &layout->tensor_places, model->tensors[t].input, t + 1);
+    if (map_number(&layout->tensor_places, model->tensors[t].input) == 0)
+      map_put_number(layout->session, &layout->tensor_places, model->tensors[t].input, t + 1);
     schedule_input_layout(model->tensors[t].input, &tensor->layout, layout->options->real);
     tensor->bytes = plan_bytes(&tensor->layout);
     tensor->offset = bytes;
@@ -24,8 +25,14 @@ static int64_t place_tensors(PlanLayout *layout) {
   return bytes;
 }
 
-/* Programs that were met, by the text of their hash: the last with it, and for each the one before with the same hash, both from 1. */
-typedef struct Programs { Session *session; Plan *plan; Map last; int *before; } Programs;
+/* Programs that were met, by the text of their hash: the last with it, and for each the one before with the same hash,
+   both from 1. */
+typedef struct Programs {
+  Session *session;
+  Plan *plan;
+  Map last;
+  int *before;
+} Programs;
 
 /* The plan's program that has the same code, or a new one. */
 static int find_program(Programs *programs, Program *program) {
@@ -45,7 +52,9 @@ static void collect_programs(PlanLayout *layout, Plan *plan) {
   int steps = 0, routines = layout->model->routine_count;
   for (int r = 0; r < routines; r++) steps += layout->schedules[r]->step_count;
   plan->programs = session_allocate(layout->session, (size_t)(steps + 1) * sizeof *plan->programs);
-  Programs programs = {.session = layout->session, .plan = plan, .before = session_allocate(layout->session, (size_t)(steps + 1) * sizeof(int))};
+  Programs programs = {.session = layout->session,
+                       .plan = plan,
+                       .before = session_allocate(layout->session, (size_t)(steps + 1) * sizeof(int))};
   layout->step_program = session_allocate(layout->session, (size_t)(routines + 1) * sizeof *layout->step_program);
   for (int r = 0; r < routines; r++) {
     const Schedule *schedule = layout->schedules[r];

@@ -9,12 +9,26 @@
 /* ---- what has been computed ----------------------------------------------------------------------------------------------- */
 
 typedef struct Computed Computed;
-struct Computed { Computed *next; int point; Operand operand; int level, serial; };
+struct Computed {
+  Computed *next;
+  int point;
+  Operand operand;
+  int level, serial;
+};
 typedef struct Known Known;
-struct Known { Known *next; Affine offset; Operand operand; int level, serial; };
+struct Known {
+  Known *next;
+  Affine offset;
+  Operand operand;
+  int level, serial;
+};
 
-/* computed: by scalar, at each point; widths: by scalar, 2 more than they are; known: by node, at each place of its memory */
-struct Memory { Map computed, widths, known; int points; };
+/* computed: by scalar, at each point; widths: by scalar, 2 more than they are; known: by node, at each place of its
+   memory */
+struct Memory {
+  Map computed, widths, known;
+  int points;
+};
 
 static struct Memory *memory_of(Builder *builder) {
   struct Memory **memory = builder_memory(builder);
@@ -33,7 +47,8 @@ void point_set(Point *point, int variable, Affine at, int64_t low, int64_t high)
 static Operand remember(Builder *builder, const Point *point, const Scalar *scalar, Operand operand, int level) {
   struct Memory *memory = memory_of(builder);
   Computed *computed = session_allocate(builder_session(builder), sizeof *computed);
-  *computed = (Computed){map_get(&memory->computed, scalar), point->serial, operand, level, builder_level_serial(builder, level)};
+  *computed = (Computed){map_get(&memory->computed, scalar), point->serial, operand, level,
+                         builder_level_serial(builder, level)};
   map_put(builder_session(builder), &memory->computed, scalar, computed);
   return operand;
 }
@@ -42,9 +57,11 @@ static const Computed *recall(Builder *builder, const Point *point, const Scalar
   struct Memory *memory = memory_of(builder);
   Computed *first = map_get(&memory->computed, scalar), *computed = first;
   while (computed != NULL && !builder_level_open(builder, computed->level, computed->serial)) computed = computed->next;
-  if (computed != first) map_put(builder_session(builder), &memory->computed, scalar, computed);      /* what closed comes no more */
+  if (computed != first)
+    map_put(builder_session(builder), &memory->computed, scalar, computed); /* what closed comes no more */
   for (; computed != NULL; computed = computed->next)
-    if (computed->point == point->serial && builder_level_open(builder, computed->level, computed->serial)) return computed;
+    if (computed->point == point->serial && builder_level_open(builder, computed->level, computed->serial))
+      return computed;
   return NULL;
 }
 
@@ -246,14 +263,18 @@ void express_know(Builder *builder, const Point *point, const Item *item, const 
   Known *known = session_allocate(builder_session(builder), sizeof *known);
   int level = builder_level(builder);
   *known = (Known){map_get(&memory->known, item->node), {0}, value, level, builder_level_serial(builder, level)};
-  if (plain_offset(point, &item->view, access, &known->offset)) map_put(builder_session(builder), &memory->known, item->node, known);
+  if (plain_offset(point, &item->view, access, &known->offset))
+    map_put(builder_session(builder), &memory->known, item->node, known);
 }
 
-static const Known *find_known(Builder *builder, const Point *point, const Node *node, const View *view, const Access *access) {
+static const Known *find_known(Builder *builder, const Point *point, const Node *node, const View *view,
+                               const Access *access) {
   Affine offset;
   const Known *known = map_get(&memory_of(builder)->known, node);
   if (known == NULL || !plain_offset(point, view, access, &offset)) return NULL;
-  while (known != NULL && !(builder_level_open(builder, known->level, known->serial) && affine_equal(known->offset, offset))) known = known->next;
+  while (known != NULL &&
+         !(builder_level_open(builder, known->level, known->serial) && affine_equal(known->offset, offset)))
+    known = known->next;
   return known;
 }
 

@@ -72,7 +72,8 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   *fact = (Fact){.node = node, .position = fusion->order_count, .value = value};
   fact->residence = node->kind == NODE_INPUT ? RESIDES_INPUT : node->kind == NODE_RANDOM ? RESIDES_DRAWN
                   : node->kind == NODE_RESHAPE ? RESIDES_VIEW : RESIDES_STORED;
-  fusion->order = fusion_grow(fusion->session, fusion->order, fusion->order_count, &fusion->order_capacity, sizeof(Node *));
+  fusion->order =
+      fusion_grow(fusion->session, fusion->order, fusion->order_count, &fusion->order_capacity, sizeof(Node *));
   fusion->order[fusion->order_count++] = node;
 }
 
@@ -112,7 +113,8 @@ static void store_draws(Fusion *fusion) {
     for (int k = 0; k < leaves.count; k++) {
       if (leaves.items[k]->op != OP_READ) continue;
       Fact *fact = fusion_fact(fusion, leaves.items[k]->node);
-      if (fact->residence == RESIDES_DRAWN && fact->drawn_for != NULL && fact->drawn_for != node) fact->residence = RESIDES_STORED;
+      if (fact->residence == RESIDES_DRAWN && fact->drawn_for != NULL && fact->drawn_for != node)
+        fact->residence = RESIDES_STORED;
       fact->drawn_for = node;
       for (int d = 0; d < leaves.items[k]->access->rank && fact->residence == RESIDES_DRAWN; d++)
         if (leaves.items[k]->access->coordinates[d].computed != NULL) fact->residence = RESIDES_STORED;
@@ -240,7 +242,8 @@ static void make_items(Fusion *fusion) {
   }
 }
 
-/* An item is in memory where another phase than that of its reader (group NULL: than any), a view or an effect needs it. */
+/* An item is in memory where another phase than that of its reader (group NULL: than any), a view or an effect needs
+   it. */
 static void mark_reads(Fusion *fusion, const Group *group, int phase, const Item *reader) {
   for (int k = 0; k < reader->read_count; k++) {
     const Fact *fact = fusion_fact(fusion, reader->reads[k]->node);

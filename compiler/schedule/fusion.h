@@ -14,7 +14,7 @@ typedef enum Residence {
 } Residence;
 
 typedef struct Group Group;
-typedef struct Fact {                                      /* what is known of a node; of what the routine does not need, that it RESIDES_NOWHERE */
+typedef struct Fact { /* what is known of a node; of what the routine does not need, that it RESIDES_NOWHERE */
   Node *node;
   int position;                                            /* operands first */
   Residence residence;
@@ -51,8 +51,9 @@ struct Fusion {
   Graph *graph;
   EffectList effects;
   const ScheduleOptions *options;
-  Map *facts;                                              /* by node */
-  int order_count, order_capacity; Node **order;                           /* needed nodes, operands first */
+  Map *facts; /* by node */
+  int order_count, order_capacity;
+  Node **order;                                            /* needed nodes, operands first */
   int group_count, group_capacity; Group **groups;         /* in the order of execution, once fused */
   int move_count; Move *moves;
   int value_count, value_capacity; StoredValue **values;

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* Vector operations that are not worth a program of their own; phases of a program that still compiles fast; sums that become one tile. */
+/* Vector operations that are not worth a program of their own; phases of a program that still compiles fast; sums that
+   become one tile. */
 enum { SERIAL_COST = 8192, PHASE_LIMIT = 32, PIECE_LIMIT = 8 };
 
 typedef struct Join { Fusion *fusion; int lanes; } Join;
@@ -98,7 +99,9 @@ static bool at_point(const Scalar *read, const View *view) {
 }
 
 /* Of an item of the group. */
-static bool in_phase(const Group *group, const Phase *phase, const Item *item) { return item->phase == phase - group->phases; }
+static bool in_phase(const Group *group, const Phase *phase, const Item *item) {
+  return item->phase == phase - group->phases;
+}
 
 static bool is_piece_of(const Group *group, const Item *item) {
   for (int p = 0; p < group->piece_count; p++)
@@ -123,7 +126,9 @@ static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, con
       (*joined)++;
     }
     const Move *move = move_of(fact);
-    if (move != NULL && move->value->group == group && in_phase(group, phase, move->value->item) && !reads_in_place(fusion, item, fact->stored)) return false;
+    if (move != NULL && move->value->group == group && in_phase(group, phase, move->value->item) &&
+        !reads_in_place(fusion, item, fact->stored))
+      return false;
   }
   const Fact *target = target_of(fusion, item);
   if (target == NULL) return true;
@@ -140,7 +145,8 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
   for (int k = 0; k < item->read_count; k++) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
     const Move *move = move_of(fact);
-    if (move != NULL && move->value->group == group && !(phase != NULL && in_phase(group, phase, move->value->item))) return true;
+    if (move != NULL && move->value->group == group && !(phase != NULL && in_phase(group, phase, move->value->item)))
+      return true;
   }
   return false;
 }
@@ -190,7 +196,8 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->group != group) continue;
     const Access *access = item->reads[k]->access;
-    if (fact->node != item->reads[k]->node || !in_phase(group, &group->phases[0], fact->item) || fact->node->rank != 2) return false;
+    if (fact->node != item->reads[k]->node || !in_phase(group, &group->phases[0], fact->item) || fact->node->rank != 2)
+      return false;
     if (fact->item->combine == COMBINE_SUM && fact->item != group->phases[0].items[0]) return false;
     for (int d = 0; d < 2; d++)
       if (!coordinate_is_bare(&access->coordinates[d]) || access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row)) return false;

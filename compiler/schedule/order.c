@@ -6,10 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Group `from` runs before group `to`, because that reads what it makes, or only because that overwrites what it reads (keeps). */
-typedef struct Edge { int from, to; bool keeps; } Edge;
+/* Group `from` runs before group `to`, because that reads what it makes, or only because that overwrites what it reads
+   (keeps). */
+typedef struct Edge {
+  int from, to;
+  bool keeps;
+} Edge;
 /* Sorted by their groups, each pair once; those from group g lie in [start[g], start[g + 1]). */
-typedef struct Edges { int count, capacity; Edge *items; int *start; } Edges;
+typedef struct Edges {
+  int count, capacity;
+  Edge *items;
+  int *start;
+} Edges;
 
 typedef void Visit(void *context, const Group *reader, const Fact *read);
 
@@ -125,12 +133,14 @@ static int group_position(const Fusion *fusion, const Group *group) {
 static Group *find_cycle(const Fusion *fusion, const Edges *edges, Group *stuck) {
   int count = fusion->group_count, at = stuck->order;
   Group *overwrites = NULL;
-  const Edge **before = session_allocate(fusion->session, (size_t)count * sizeof *before);      /* from the first group left that it waits for */
+  const Edge **before = session_allocate(
+      fusion->session, (size_t)count * sizeof *before); /* from the first group left that it waits for */
   for (int k = 0; k < edges->count; k++) {
     const Edge *edge = &edges->items[k];
     if (before[edge->to] == NULL && fusion->groups[edge->from]->mark == 0) before[edge->to] = edge;
   }
-  for (int turn = 0; turn < 2 * count && overwrites == NULL; turn++) {      /* every group left waits for another that is left */
+  for (int turn = 0; turn < 2 * count && overwrites == NULL;
+       turn++) { /* every group left waits for another that is left */
     if (turn >= count && before[at]->keeps) overwrites = fusion->groups[at];
     at = before[at]->from;
   }
@@ -138,7 +148,11 @@ static Group *find_cycle(const Fusion *fusion, const Edges *edges, Group *stuck)
 }
 
 /* Groups that wait for nothing any more, the earliest on top: a heap. */
-typedef struct Ready { int count; int *groups; const int *position; } Ready;
+typedef struct Ready {
+  int count;
+  int *groups;
+  const int *position;
+} Ready;
 
 static bool comes_first(const Ready *ready, int a, int b) {
   return ready->position[a] != ready->position[b] ? ready->position[a] < ready->position[b] : a < b;
@@ -146,7 +160,8 @@ static bool comes_first(const Ready *ready, int a, int b) {
 
 static void ready_add(Ready *ready, int group) {
   int at = ready->count++;
-  for (; at > 0 && comes_first(ready, group, ready->groups[(at - 1) / 2]); at = (at - 1) / 2) ready->groups[at] = ready->groups[(at - 1) / 2];
+  for (; at > 0 && comes_first(ready, group, ready->groups[(at - 1) / 2]); at = (at - 1) / 2)
+    ready->groups[at] = ready->groups[(at - 1) / 2];
   ready->groups[at] = group;
 }
 
@@ -167,7 +182,8 @@ static Group *sort_groups(Fusion *fusion, bool *sorted_all) {
   int count = fusion->group_count, done = 0;
   Sort sort = {.fusion = fusion};
   const Edges *edges = &sort.edges;
-  int *numbers = session_allocate(fusion->session, 3 * (size_t)count * sizeof *numbers), *waits = numbers, *position = numbers + count;
+  int *numbers = session_allocate(fusion->session, 3 * (size_t)count * sizeof *numbers), *waits = numbers,
+      *position = numbers + count;
   Ready ready = {.groups = numbers + 2 * count, .position = position};
   Group **sorted = session_allocate(fusion->session, (size_t)count * sizeof *sorted), *cyclic = NULL;
   for (int g = 0; g < count; g++) {

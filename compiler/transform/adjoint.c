@@ -43,8 +43,8 @@ static bool *find_active(const Graph *graph, const List *order, int count, Node 
   return active;
 }
 
-/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are 0. What a node reads is older than
-   the node itself. */
+/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are
+   0. What a node reads is older than the node itself. */
 Sources transform_sources(Graph *graph, Node *node) {
   bool *reached = session_allocate(graph->session, (size_t)node->id + 1);
   List stack = {0};
@@ -62,7 +62,9 @@ Sources transform_sources(Graph *graph, Node *node) {
   return (Sources){node->id + 1, reached};
 }
 
-bool sources_hold(const Sources *sources, const Node *on) { return on->id < sources->count && sources->reached[on->id]; }
+bool sources_hold(const Sources *sources, const Node *on) {
+  return on->id < sources->count && sources->reached[on->id];
+}
 
 bool transform_reaches(Graph *graph, Node *on, Node *node) {
   Sources sources = transform_sources(graph, node);

@@ -26,7 +26,10 @@ const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument
 /* Is the value of `node` possibly dependent on `on` along a differentiable path? (constants do not count) */
 bool transform_reaches(Graph *graph, Node *on, Node *node);
 /* The same, to be asked about many: what `node` depends on, by one walk. */
-typedef struct Sources { int count; const bool *reached; } Sources;        /* by the id of the node */
+typedef struct Sources {
+  int count;
+  const bool *reached;
+} Sources; /* by the id of the node */
 Sources transform_sources(Graph *graph, Node *node);
 bool sources_hold(const Sources *sources, const Node *on);
 /* Does a path from v to e cross a sum over samples? Returns the node that couples, or NULL. */

@@ -78,7 +78,7 @@ START_TEST(maps) {
     ck_assert(map_add(session, &set, &keys[at]));
     ck_assert(!map_add(session, &set, &keys[at / 2]));
   }
-  map_put_number(session, &map, &keys[7], 0);              /* as if it were absent, and there again */
+  map_put_number(session, &map, &keys[7], 0); /* as if it were absent, and there again */
   ck_assert_ptr_null(map_get(&map, &keys[7]));
   map_put_number(session, &map, &keys[7], 3);
   ck_assert_int_eq(map_number(&map, &keys[7]), 3);
@@ -100,7 +100,9 @@ START_TEST(a_mistake_of_the_compiler) {
   ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
   ck_assert_int_eq(waitpid(child, &status, 0), child);
   ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 70);
-  ck_assert_msg(strstr(text, "this cannot be (") && strstr(text, "lang_session.c:") && strstr(text, "[E5014]") && strstr(text, "please report"), "%s", text);
+  ck_assert_msg(strstr(text, "this cannot be (") && strstr(text, "lang_session.c:") && strstr(text, "[E5014]") &&
+                    strstr(text, "please report"),
+                "%s", text);
   close(ends[0]);
 }
 END_TEST
@@ -118,5 +120,6 @@ START_TEST(files_that_cannot_be_read) {
 END_TEST
 
 int main(void) {
-  return tests_run("session", (const TTest *const[]){ memory, interned_texts, places, spans_join, maps, a_mistake_of_the_compiler, files_that_cannot_be_read, NULL });
+  return tests_run("session", (const TTest *const[]){memory, interned_texts, places, spans_join, maps,
+                                                     a_mistake_of_the_compiler, files_that_cannot_be_read, NULL});
 }
