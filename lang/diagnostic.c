@@ -222,6 +222,8 @@ const char *diagnostic_nearest(const char *name, const char *const *names, int c
   for (int at = 0; at < count; at++) {
     size_t other = strlen(names[at]);
     if (length > LONGEST_NAME || other > LONGEST_NAME) continue;
+    if ((length > other ? length - other : other - length) >= (size_t)best)
+      continue; /* at least so many letters differ */
     int distance = edit_distance(name, length, names[at], other);
     if (distance < best) {
       best = distance;
@@ -229,4 +231,10 @@ const char *diagnostic_nearest(const char *name, const char *const *names, int c
     }
   }
   return nearest;
+}
+
+bool diagnostic_suggest(Diagnostic *diagnostic, const char *name, const char *const *names, int count) {
+  const char *nearest = diagnostic_nearest(name, names, count);
+  if (nearest) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  return nearest != NULL;
 }

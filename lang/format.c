@@ -84,7 +84,7 @@ static void pieces_scan(Pieces *file, const Source *source) {
   reader->source = source;
   reader->keep_comments = true;
   yyscan_t scanner;
-  if (scan_lex_init_extra(reader, &scanner)) session_out_of_memory();
+  if (scan_lex_init_extra(reader, &scanner)) out_of_memory();
   scan__scan_bytes(source->text, (int)source->length, scanner);
   int breaks = 1;
   size_t at = 0, column = 0;

@@ -20,8 +20,6 @@ struct Session {
   int next_syntax_id;
 };
 
-_Noreturn void session_out_of_memory(void);
-
 /* ---- unicode.c ------------------------------------------------------------------------------------------------------ */
 
 enum { CHARACTER_INVALID = 0xFFFD, TAB_COLUMNS = 4 };

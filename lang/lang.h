@@ -9,6 +9,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lang/limits.h"
+
+/* ---- stop.c: where nothing can go on ----------------------------------------------------------------------------- */
+
+#define TEXT_OF(token) #token
+#define TEXT_OF_VALUE(token) TEXT_OF(token)
+#define HERE __FILE__ ":" TEXT_OF_VALUE(__LINE__)
+
+/* A mistake of the compiler: says what has gone wrong and where (HERE), asks for a report, and ends with status 70. */
+_Noreturn void internal_error(const char *where, const char *what);
+_Noreturn void out_of_memory(void);
+
 /* ---- session.c: what one compilation owns. Nothing is freed one by one. ------------------------------------------- */
 
 typedef struct Session Session;
@@ -20,6 +32,23 @@ const char *session_intern(Session *session, const char *text, size_t length);  
 const char *session_string(Session *session, const char *text);                  /* intern a terminated text */
 const char *session_format(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *session_format_list(Session *session, const char *format, va_list arguments);
+
+/* ---- map.c: from pointers to pointers, in a session -------------------------------------------------------------- */
+
+typedef struct MapEntry {
+  const void *key;
+  void *value;
+} MapEntry;
+typedef struct Map {
+  size_t count, capacity;
+  MapEntry *entries;
+} Map; /* start with {0} */
+
+void *map_get(const Map *map, const void *key);                         /* NULL if absent; key != NULL */
+void map_put(Session *session, Map *map, const void *key, void *value); /* instead of what was there */
+bool map_add(Session *session, Map *map, const void *key);              /* as a set: false if it was there */
+int map_number(const Map *map, const void *key);                        /* of a map to numbers above 0; 0 if absent */
+void map_put_number(Session *session, Map *map, const void *key, int number);
 
 /* ---- source.c: files and places in them ---------------------------------------------------------------------------- */
 
@@ -66,6 +95,8 @@ const char *diagnostic_code_name(DiagnosticCode code);                   /* "E20
 bool diagnostic_code_find(const char *name, DiagnosticCode *code);
 /* The nearest of `count` names to `name`, or NULL if none is near: "did you mean". */
 const char *diagnostic_nearest(const char *name, const char *const *names, int count);
+/* The hint "did you mean"; false if none is near. */
+bool diagnostic_suggest(Diagnostic *diagnostic, const char *name, const char *const *names, int count);
 
 /* ---- syntax.c: the tree --------------------------------------------------------------------------------------------- */
 

@@ -4,8 +4,6 @@
 
 #include "lang/internal.h"
 
-enum { BRACKET_LIMIT = 200, DEPTH_LIMIT = 1000 };
-
 /* What a token or a part of the grammar stands for. */
 typedef union ParserValue {
   const char *text;                                        /* names, numbers as they are written, strings */

@@ -17,7 +17,7 @@ Syntax *syntax_parse(Session *session, const Source *source) {
   reader->source = source;
   reader->waiting.kind = -1;
   yyscan_t scanner;
-  if (scan_lex_init_extra(reader, &scanner)) session_out_of_memory();
+  if (scan_lex_init_extra(reader, &scanner)) out_of_memory();
   scan__scan_bytes(source->text, (int)source->length, scanner);
   int status = gan_parse(reader, scanner);
   scan_lex_destroy(scanner);

@@ -5,29 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 64 * 1024, FIRST_TEXT_SLOTS = 512, EXIT_OUT_OF_MEMORY = 70 };
+enum { BLOCK_SIZE = 64 * 1024, FIRST_TEXT_SLOTS = 512 };
 
 struct ArenaBlock {
   ArenaBlock *next;
   max_align_t bytes[];
 };
 
-_Noreturn void session_out_of_memory(void) {
-  fputs("ganc: out of memory\n", stderr);
-  exit(EXIT_OUT_OF_MEMORY);
-}
-
 /* ---- the arena ------------------------------------------------------------------------------------------------------ */
 
 static size_t size_aligned(size_t size) {
   const size_t unit = sizeof(max_align_t);
-  if (size > SIZE_MAX / 2) session_out_of_memory();
+  if (size > SIZE_MAX / 2) out_of_memory();
   return (size + unit - 1) / unit * unit;
 }
 
 static ArenaBlock *block_new(size_t capacity) {
   ArenaBlock *block = calloc(1, sizeof *block + capacity);
-  if (!block) session_out_of_memory();
+  if (!block) out_of_memory();
   return block;
 }
 
@@ -56,7 +51,7 @@ void *session_allocate(Session *session, size_t size) {
 
 Session *session_new(void) {
   Session *session = calloc(1, sizeof *session);
-  if (!session) session_out_of_memory();
+  if (!session) out_of_memory();
   session->blocks = block_new(BLOCK_SIZE);
   session->capacity = BLOCK_SIZE;
   session->text_slots = FIRST_TEXT_SLOTS;
@@ -121,7 +116,7 @@ const char *session_format_list(Session *session, const char *format, va_list ar
   va_copy(again, arguments);
   int length = vsnprintf(NULL, 0, format, again);
   va_end(again);
-  if (length < 0) session_out_of_memory();
+  if (length < 0) out_of_memory();
   char *text = session_allocate(session, (size_t)length + 1);
   vsnprintf(text, (size_t)length + 1, format, arguments);
   return text;

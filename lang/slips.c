@@ -147,7 +147,8 @@ void slip_semicolon(Reader *reader, Span span) {
 void slip_depth(Reader *reader, Span span) {
   if (!reader->too_deep) {
     Diagnostic *diagnostic = diagnostic_report(reader->session, E1011, (Span){ span.source, span.from, span.from }, NULL);
-    diagnostic_hint(diagnostic, "brackets nest up to %d deep, expressions and blocks up to %d; name the parts", BRACKET_LIMIT, DEPTH_LIMIT);
+    diagnostic_hint(diagnostic, "brackets nest up to %d deep, expressions and blocks up to %d; name the parts",
+                    BRACKET_LIMIT, TREE_LIMIT);
   }
   reader->too_deep = reader->stopped = true;
   reader->bracket_count = 0;

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCE_LIMIT = 64 * 1024 * 1024 };                  /* bytes; offsets are 32 bits, and no model file comes near */
-
 static const uint32_t *lines_find(Session *session, const char *text, size_t length, size_t *count) {
   *count = 1;
   for (size_t at = 0; at < length; at++) *count += text[at] == '\n';
@@ -34,14 +32,14 @@ const Source *source_from_text(Session *session, const char *path, const char *t
 static char *stream_read(FILE *in, size_t *length) {
   size_t room = 64 * 1024;
   char *text = malloc(room);
-  if (!text) session_out_of_memory();
+  if (!text) out_of_memory();
   *length = 0;
   for (size_t count; (count = fread(text + *length, 1, room - *length, in)) > 0;) {
     *length += count;
     if (*length > SOURCE_LIMIT) break;
     if (*length < room) continue;
     char *larger = realloc(text, room *= 2);
-    if (!larger) session_out_of_memory();
+    if (!larger) out_of_memory();
     text = larger;
   }
   if (!ferror(in)) return text;

@@ -87,7 +87,7 @@ void syntax_children(const Syntax *tree, void (*visit)(void *context, Syntax *ch
 
 /* ---- construction -------------------------------------------------------------------------------------------------------- */
 
-/* A node as it lies in the arena; whoever walks a tree may count on a depth of at most DEPTH_LIMIT. */
+/* A node as it lies in the arena; whoever walks a tree may count on a depth of at most TREE_LIMIT. */
 typedef struct DeepSyntax { Syntax syntax; int depth; } DeepSyntax;
 
 static void depth_visit(void *context, Syntax *child) {
@@ -99,7 +99,7 @@ Syntax *syntax_make(Reader *reader, Syntax node) {
   DeepSyntax *made = session_allocate(reader->session, sizeof *made);
   made->syntax = node;
   syntax_children(&node, depth_visit, &made->depth);
-  if (++made->depth > DEPTH_LIMIT) slip_depth(reader, node.span);
+  if (++made->depth > TREE_LIMIT) slip_depth(reader, node.span);
   return &made->syntax;
 }
 

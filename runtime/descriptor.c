@@ -374,16 +374,39 @@ static bool check_all(Reader *reader, const Model *model) {
   return tree;
 }
 
+static bool name_objectives(Model *model, Problem *problem) {
+  size_t count = (size_t)model->objective_count;
+  model->objective_names = calloc(count + 1, sizeof *model->objective_names);
+  bool fine = model->objective_names != NULL;
+  for (size_t k = 0; k < count && fine; k++) {
+    const ObjectiveRecord *record = &model->objectives[k];
+    int same = 1;
+    for (size_t j = 0; j < k; j++)
+      same += strcmp(model->objectives[j].label, record->label) == 0 &&
+              strcmp(model->objectives[j].players, record->players) == 0;
+    char number[16] = "";
+    if (same > 1) snprintf(number, sizeof number, "#%d", same);
+    model->objective_names[k] =
+        text_format("%s%s%s%s", record->label, record->label[0] ? "." : "", record->players, number);
+    fine = model->objective_names[k] != NULL;
+  }
+  return fine || problem_out_of_memory(problem, "the names of objectives", count * sizeof *model->objective_names);
+}
+
 bool model_read(Model *model, const uint8_t *bytes, uint64_t size, Problem *problem) {
   *model = (Model){0};
   problem->text[0] = 0;
   Reader reader = {bytes, size, 0, model, problem, false};
-  if (read_header(&reader) && read_tables(&reader, model) && check_all(&reader, model)) return true;
+  if (read_header(&reader) && read_tables(&reader, model) && check_all(&reader, model) &&
+      name_objectives(model, problem))
+    return true;
   model_free(model);
   return false;
 }
 
 void model_free(Model *model) {
+  for (int64_t k = 0; k < model->objective_count && model->objective_names; k++) free(model->objective_names[k]);
+  free(model->objective_names);
   free(model->storage);
   *model = (Model){0};
 }

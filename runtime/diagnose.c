@@ -138,7 +138,7 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
 
 static bool check_objective(Check *check, int directions, int *wrong) {
   const Model *model = &check->session->trainer->model;
-  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", objective_name(model, check->diagnosis->objective).text, model->header->file,
+  printf("%s (%s:%lld)\n  %-32s %12s %12s\n", model->objective_names[check->diagnosis->objective], model->header->file,
          (long long)model->objectives[check->diagnosis->objective].line, "weight", "order 1", "order 2");
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
     draw_direction(check, check->pairs[p].weight, check->along);

@@ -9,7 +9,7 @@
 
 #include "runtime/io.h"
 
-enum { GAP = 2, GAP_SHADE = 64, SIDE_LIMIT = 32768, SMALL = 64 };
+enum { GAP = 2, GAP_SHADE = 64, SMALL = 64 };
 
 typedef struct Canvas { int64_t width, height, channels; uint8_t *pixels; } Canvas;
 

@@ -127,7 +127,8 @@ static void print_text(const Summary *summary) {
            text_flops(model->players[k].flops).text, model->players[k].optimizer);
   printf("objectives\n");
   for (int64_t k = 0; k < model->objective_count; k++) {
-    printf("  %-12s %s at line %lld\n", objective_name(model, k).text, model->objectives[k].maximize ? "maximized" : "minimized", (long long)model->objectives[k].line);
+    printf("  %-12s %s at line %lld\n", model->objective_names[k],
+           model->objectives[k].maximize ? "maximized" : "minimized", (long long)model->objectives[k].line);
   }
   printf("\nwork a step: %s needed, %s executed, in %lld programs (%lld tiles, %lld nests)\n", text_flops(summary->needed_flops).text,
          text_flops(summary->executed_flops).text, (long long)model->program_count, (long long)summary->tiles, (long long)summary->nests);
@@ -238,7 +239,7 @@ static void put_lists(JsonWriter *json, const Model *model) {
   json_open_array(json, "objectives");
   for (int64_t k = 0; k < model->objective_count; k++) {
     json_open_object(json, NULL);
-    json_put_text(json, "name", objective_name(model, k).text);
+    json_put_text(json, "name", model->objective_names[k]);
     json_put_bool(json, "maximize", model->objectives[k].maximize != 0);
     json_put_integer(json, "line", model->objectives[k].line);
     json_close(json);

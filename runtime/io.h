@@ -10,8 +10,7 @@
 #include <stdio.h>
 
 #include "runtime/abi.h"
-
-enum { IO_RANK_LIMIT = 8 };
+#include "runtime/limits.h"
 
 /* ---- problem.c: why something did not work ----------------------------------------------------------------------- */
 
@@ -225,7 +224,6 @@ typedef enum DataPart { DATA_TRAIN, DATA_HELD_OUT, DATA_CHOSEN } DataPart;
 typedef enum DataColumn { COLUMN_SAMPLES, COLUMN_LABELS } DataColumn;
 
 /* A mixture of equal Gaussians in the plane. */
-enum { MIXTURE_LIMIT = 1024 };
 typedef struct Mixture { int modes; double sigma; double center[MIXTURE_LIMIT][2]; } Mixture;
 
 typedef struct Dataset {
@@ -307,6 +305,7 @@ typedef struct Progress {
   int64_t first, total;                                    /* steps; total 0: unknown */
   double images_per_step;
   int width;                                               /* of the terminal; 0: not one */
+  int64_t left_out;                                        /* objectives that have no place in the line */
   int64_t step;
   int time_count;
   double milliseconds[64];                                 /* of the last steps, as a ring */

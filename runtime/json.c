@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_LIMIT = 64 };
-
 /* ---- memory: one chain of blocks per tree, freed at once ------------------------------------------------------------------ */
 
 typedef struct Block Block;
@@ -223,7 +221,7 @@ static bool parse_value(Parser *parser, Json *value);
 
 /* The children of an array or object, its opening bracket taken. */
 static bool parse_children(Parser *parser, Json *parent, char close) {
-  if (++parser->depth > DEPTH_LIMIT) return parser_fail(parser, parser->at - 1, "at most 64 levels of brackets");
+  if (++parser->depth > JSON_DEPTH_LIMIT) return parser_fail(parser, parser->at - 1, "at most 64 levels of brackets");
   Json **last = &parent->first;
   parser_skip_blanks(parser);
   if (!parser_take(parser, close)) {
@@ -307,8 +305,8 @@ struct JsonWriter {
   size_t length, capacity;
   bool indented, failed;
   int depth;
-  char close[DEPTH_LIMIT];                                 /* the bracket that ends each open level */
-  bool filled[DEPTH_LIMIT];                                /* has it a child already? */
+  char close[JSON_DEPTH_LIMIT];  /* the bracket that ends each open level */
+  bool filled[JSON_DEPTH_LIMIT]; /* has it a child already? */
 };
 
 JsonWriter *json_writer_new(bool indented) {
@@ -380,7 +378,7 @@ static void writer_begin(JsonWriter *writer, const char *key) {
 }
 
 static void writer_open(JsonWriter *writer, const char *key, const char *open, char close) {
-  if (writer->depth == DEPTH_LIMIT) writer->failed = true;
+  if (writer->depth == JSON_DEPTH_LIMIT) writer->failed = true;
   if (writer->failed) return;
   writer_begin(writer, key);
   writer_put(writer, open, 1);

@@ -112,12 +112,14 @@ static bool complain(const char *program, const char *command, Problem *problem)
 static bool read_whole_number(const OptionRow *row, const char *text, int64_t *number, Problem *problem) {
   char digits[32], *end;
   size_t length = 0;
-  for (const char *at = text; *at && length < sizeof digits - 1; at++)
+  const char *at = text;
+  for (; *at && length < sizeof digits - 1; at++)
     if (*at != '_' && *at != ',') digits[length++] = *at;
-  digits[length] = 0;
+  digits[*at ? 0 : length] = 0; /* longer than any whole number: none */
   errno = 0;
   long long value = strtoll(digits, &end, 10);
-  if (length == 0 || *end || errno) return problem_set(problem, "--%s expects a whole number, found \"%s\"", row->name, text);
+  if (end == digits || *end || errno)
+    return problem_set(problem, "--%s expects a whole number, found \"%s\"", row->name, text);
   if (value < row->least) return problem_set(problem, "--%s must be at least %lld, found %lld", row->name, (long long)row->least, value);
   if (value > row->most) return problem_set(problem, "--%s must be at most %lld, found %lld", row->name, (long long)row->most, value);
   *number = value;

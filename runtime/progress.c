@@ -84,6 +84,7 @@ size_t progress_format(const Progress *progress, const ProgressValue *values, si
   line_add(&line, "%sstep %" PRId64, progress->width ? "\r" : "", progress->step);
   if (progress->total > 0) line_add(&line, "/%" PRId64, progress->total);
   for (size_t i = 0; i < count; i++) line_add(&line, "  %s %.4g", values[i].name, values[i].value);
+  if (progress->left_out > 0) line_add(&line, "  and %" PRId64 " more", progress->left_out);
   if (median > 0) {
     line_add(&line, "  %.3g ms/step", median);
     if (progress->images_per_step > 0) {

@@ -73,14 +73,3 @@ double seconds_now(void) {
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
-
-ObjectiveName objective_name(const Model *model, int64_t objective) {
-  const ObjectiveRecord *record = &model->objectives[objective];
-  ObjectiveName name;
-  enum { NUMBER = 16 };                                    /* room that is left for one */
-  int same = 1;
-  snprintf(name.text, sizeof name.text - NUMBER, "%s%s%s", record->label, record->label[0] ? "." : "", record->players);
-  for (int64_t k = 0; k < objective; k++) same += strcmp(model->objectives[k].label, record->label) == 0 && strcmp(model->objectives[k].players, record->players) == 0;
-  if (same > 1) snprintf(name.text + strlen(name.text), NUMBER, "#%d", same);
-  return name;
-}

@@ -27,6 +27,7 @@ typedef struct Model {
   const SettingRecord *settings;
   int64_t header_count, tensor_count, program_count, step_count, binding_count, routine_count, fill_count, schedule_count, objective_count,
           diagnosis_count, pair_count, output_count, player_count, setting_count;
+  char **objective_names; /* "D", "info.G, Q"; the second of one label and players is "D#2" */
   void *storage;
 } Model;
 
@@ -41,7 +42,7 @@ bool model_is_f64(const Model *model);
 
 /* ---- memory.c ----------------------------------------------------------------------------------------------------------------- */
 
-enum { THREAD_LIMIT = 256, ALIGNMENT = 64 };
+enum { ALIGNMENT = 64 };
 
 /* Zeroed memory with an inaccessible page right before its first and right after its last 64 bytes. */
 typedef struct Block { uint8_t *data; size_t bytes; void *mapping; size_t mapped; } Block;
@@ -148,7 +149,7 @@ double peak_flops(Pool *pool, bool f64);                                  /* fus
 
 /* ---- options.c -------------------------------------------------------------------------------------------------------------------------------- */
 
-enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 70, ASSIGNMENT_LIMIT = 256 };
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 70 };
 typedef enum CommandKind { COMMAND_TRAIN, COMMAND_SAMPLE, COMMAND_EVAL, COMMAND_DIAGNOSE, COMMAND_INFO, COMMAND_BENCH, COMMAND_COUNT } CommandKind;
 
 typedef struct Assignment { const char *name; size_t name_length; const char *value; } Assignment;   /* name=value */
@@ -248,9 +249,6 @@ typedef struct Interrupt Interrupt;
 Interrupt *interrupt_watch(Problem *problem);                             /* before any other thread starts */
 bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
 void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
-
-typedef struct ObjectiveName { char text[256]; } ObjectiveName;
-ObjectiveName objective_name(const Model *model, int64_t objective);      /* "D", "info.G, Q"; the second of one label and players is "D#2" */
 
 int command_train(Trainer *trainer);
 int command_sample(Trainer *trainer);

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADER_LIMIT = 16 << 20, PIECE = 1 << 16 };
+enum { PIECE = 1 << 16 };
 
 static const struct { const char *text; ElementType type; } type_rows[] = {
   { "F32", ELEMENT_F32 }, { "F64", ELEMENT_F64 }, { "F16", ELEMENT_F16 }, { "BF16", ELEMENT_BF16 }, { "U8", ELEMENT_U8 },

@@ -258,7 +258,6 @@ char *run_directory(const Trainer *trainer, Problem *problem) {
 }
 
 Json *run_config_read(const char *directory, Problem *problem) {
-  enum { CONFIG_LIMIT = 1 << 20 };
   char *path = text_format("%s/config.json", directory);
   FileBytes bytes = {0};
   Json *config = NULL;

@@ -57,8 +57,9 @@ static bool check_objectives(const Training *training, Problem *problem) {
     if (isfinite(value)) continue;
     Problem found, weights;
     bool fine = tensors_are_finite(training->views, training->view_count, &weights);
-    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", objective_name(model, k).text, model->header->file, (long long)model->objectives[k].line,
-                number_word(value), fine ? "" : ", and ", fine ? "" : weights.text);
+    problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", model->objective_names[k], model->header->file,
+                (long long)model->objectives[k].line, number_word(value), fine ? "" : ", and ",
+                fine ? "" : weights.text);
     return set_diverged(training, found.text, problem);
   }
   return true;
@@ -115,7 +116,8 @@ static bool write_stats(Training *training, Problem *problem) {
   if (clock->first_data_samples > 0) json_put_number(writer, "epoch", clock_epoch(clock));
   json_put_number(writer, "ms_per_step", progress_median(&training->progress));
   json_open_object(writer, "objectives");
-  for (int64_t k = 0; k < model->objective_count; k++) json_put_number(writer, objective_name(model, k).text, objective_value(training, k));
+  for (int64_t k = 0; k < model->objective_count; k++)
+    json_put_number(writer, model->objective_names[k], objective_value(training, k));
   json_close(writer);
   json_open_object(writer, "outputs");
   bool fine = session_log_outputs(&training->session, writer, problem);
@@ -173,16 +175,15 @@ static void show_progress(Training *training, bool must) {
   double now = seconds_now(), patience = training->progress.width > 0 ? 0.1 : 10;
   if (!must && now - training->shown < patience) return;
   const Model *model = &training->trainer->model;
-  ObjectiveName names[SHOWN_OBJECTIVES];
   ProgressValue values[SHOWN_OBJECTIVES];
   char line[1024];
   size_t count = 0;
-  for (int64_t k = 0; k < model->objective_count && count < SHOWN_OBJECTIVES; k++) {
+  training->progress.left_out = 0;
+  for (int64_t k = 0; k < model->objective_count; k++) {
     double value = objective_value(training, k);
     if (!isfinite(value)) continue;                        /* it has none yet */
-    names[count] = objective_name(model, k);
-    values[count] = (ProgressValue){names[count].text, value};
-    count++;
+    if (count == SHOWN_OBJECTIVES) training->progress.left_out++;
+    else values[count++] = (ProgressValue){model->objective_names[k], value};
   }
   progress_format(&training->progress, values, count, line, sizeof line);
   fputs(line, stderr);

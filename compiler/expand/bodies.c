@@ -120,7 +120,9 @@ bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *decl
 /* A name that `grad` differentiates by is marked where it is defined. */
 static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value, bool same) {
   const Syntax *body = frame->definition != NULL ? frame->definition->definition.body : frame->scope->syntax;
-  return body != NULL && name_is_differentiated(e, frame, frame->scope, body, name->name) ? value_marked(e, value, same, frame->context.indices, name->span) : value;
+  return body != NULL && name_is_differentiated(e, frame->scope, body, name->name)
+             ? value_marked(e, value, same, frame->context.indices, name->span)
+             : value;
 }
 
 /* same: the value is that of another name. */
@@ -246,7 +248,6 @@ static const char *turn_label(Evaluator *e, const Value *item) {
 
 bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *, Frame *, void *), void *context) {
   Value *list;
-  bool ascending = false;                                  /* no value comes twice */
   if (binding->kind != SYNTAX_BINARY || (binding->binary.op != OPERATOR_LESS && binding->binary.op != OPERATOR_IN)) {
     Diagnostic *diagnostic = evaluator_report(e, E2067, binding->span, "this does not say what to run over");
     diagnostic_hint(diagnostic, "`for i < n`, or `for item in list`");
@@ -265,19 +266,18 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
     Value *range = value_kind(e, VALUE_RANGE);
     range->range.low = 0, range->range.high = (double)count - 1;
     list = value_as_list(e, range, binding->span);
-    ascending = true;
   } else list = value_as_list(e, right, binding->binary.right->span);
   if (list == NULL) return false;
-  ascending |= right->kind == VALUE_RANGE;
   const char *outer = frame->loop;
-  const char **seen = session_allocate(e->session, (size_t)(list->list.count + 1) * sizeof *seen);
+  Map seen = {0}; /* by label: how many turns there were */
   for (int k = 0; k < list->list.count; k++) {
-    seen[k] = session_string(e->session, turn_label(e, list->list.items[k]));
-    int times = 1;
-    for (int j = 0; j < k && !ascending; j++) times += seen[j] == seen[k];
-    frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, seen[k]) : session_format(e->session, "%s[%s, %d]", outer, seen[k], times);
+    const char *label = session_string(e->session, turn_label(e, list->list.items[k]));
+    int times = map_number(&seen, label) + 1;
+    map_put_number(e->session, &seen, label, times);
+    frame->loop = times == 1 ? session_format(e->session, "%s[%s]", outer, label)
+                             : session_format(e->session, "%s[%s, %d]", outer, label, times);
     int errors = e->error_count;
-    if (work_goes_on(e, 1 + k / TURN_WORK, binding->span)) {
+    if (work_goes_on(e, 1, binding->span)) {
       destructure(e, frame, binding->binary.left, list->list.items[k], false);
       run(e, frame, context);
     }

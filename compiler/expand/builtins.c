@@ -20,7 +20,8 @@ static Value *run_pointwise(Evaluator *e, Frame *frame, const Builtin *self, con
 static Value *run_log2(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
   const Value *argument = value_dereference(e, arguments->values[0]);
-  bool is_static = argument->kind == VALUE_NUMBER && argument->number.settings == 0;      /* exact for powers of two: it may be a size */
+  bool is_static = argument->kind == VALUE_NUMBER &&
+                   argument->number.settings == NULL; /* exact for powers of two: it may be a size */
   Value *value = apply_unary_number(e, OP_LOG, is_static ? log2 : log, arguments->values[0], arguments->spans[0]);
   return is_static ? value : apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span, arguments->span);
 }
@@ -55,7 +56,7 @@ static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, 
   a = value_dereference(e, a), b = value_dereference(e, b);
   if (a->kind == VALUE_ERROR || b->kind == VALUE_ERROR) return value_error(e);
   bool maximum = op == OPERATOR_MAX;
-  if (a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && (a->number.settings | b->number.settings) == 0)
+  if (a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == NULL && b->number.settings == NULL)
     return value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
   Value *pair[2] = {a, b};
   Span spans[2] = {span_a, span_b};
@@ -64,7 +65,7 @@ static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, 
   Value *result = apply_pointwise(e, maximum ? OP_MAXIMUM : OP_MINIMUM, 2, pair, spans, span);
   if (result->kind != VALUE_TENSOR || a->kind != VALUE_NUMBER || b->kind != VALUE_NUMBER) return result;
   Value *number = value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
-  number->number.settings = a->number.settings | b->number.settings;
+  number->number.settings = dependence_joined(e, a->number.settings, b->number.settings);
   number->number.runtime = result->tensor.element;
   return number;
 }

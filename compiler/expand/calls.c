@@ -93,19 +93,17 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     const char *setting = parameters != NULL ? parameter_name(parameters->items[k]) : session_string(e->session, function->builtin->settings[k]);
     recipe->settings[recipe->count++] = (Binding){setting, value_dereference(e, arguments->values[k])};
   }
+  const char **known = session_allocate(e->session, (size_t)(most + 1) * sizeof *known);
+  for (int j = 0; j < most; j++)
+    known[j] = parameters != NULL ? parameter_name(parameters->items[j])
+                                  : session_string(e->session, function->builtin->settings[j]);
   for (int k = 0; k < arguments->named_count; k++) {
     const char *setting = arguments->names[k];
-    const char *known[64];
-    int known_count = 0;
     bool found = false;
-    for (int j = 0; j < most && known_count < 64; j++) {
-      known[known_count] = parameters != NULL ? parameter_name(parameters->items[j]) : session_string(e->session, function->builtin->settings[j]);
-      found |= known[known_count++] == setting;
-    }
+    for (int j = 0; j < most; j++) found |= known[j] == setting;
     if (!found) {
       Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no setting `%s`", name, setting);
-      const char *nearest = diagnostic_nearest(setting, known, known_count);
-      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+      diagnostic_suggest(diagnostic, setting, known, most);
       return value_error(e);
     }
     for (int j = 0; j < recipe->count; j++)
@@ -140,7 +138,9 @@ const Recipe *value_recipe(Evaluator *e, Value *value) {
 }
 
 static const char *instance_path(Evaluator *e, const Context *context, const char *label, const char *loop) {
-  return context->path[0] == '\0' ? session_format(e->session, "%s%s", label, loop) : session_format(e->session, "%s.%s%s", context->path, label, loop);
+  const char *path =
+      session_format(e->session, "%s%s%s%s", context->path, context->path[0] == '\0' ? "" : ".", label, loop);
+  return session_string(e->session, path);
 }
 
 /* A recipe of a layer that is given a name becomes an instance; so do the elements of a list. */
@@ -162,12 +162,10 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
   if (value->kind == VALUE_FUNCTION && recipe->definition->syntax->definition.has_settings == false && frame->definition == NULL) return value;
   Instance *instance = session_allocate(e->session, sizeof *instance);
   *instance = (Instance){recipe, instance_path(e, &frame->context, name, frame->loop), frame->context.network};
-  for (int k = frame->count - 1; k >= 0; k--)
-    if (frame->names[k].value->kind == VALUE_INSTANCE && frame->names[k].value->instance->path != instance->path &&
-        strcmp(frame->names[k].value->instance->path, instance->path) == 0) {
-      evaluator_report(e, E2042, span, "`%s` again", name);
-      return value_error(e);
-    }
+  if (frame_holds_instance(frame, instance->path)) {
+    evaluator_report(e, E2042, span, "`%s` again", name);
+    return value_error(e);
+  }
   Value *named = value_kind(e, VALUE_INSTANCE);
   named->instance = instance;
   return named;
@@ -244,7 +242,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (value->kind == VALUE_ERROR) return false;
     given[k] = bound[k] = value;
     bool by_name = arguments->by_name != NULL && k < arguments->count && arguments->by_name[k];
-    if (name_is_differentiated(e, frame, frame->scope, definition->definition.body, parameter_text)) {
+    if (name_is_differentiated(e, frame->scope, definition->definition.body, parameter_text)) {
       Value *tensor = value->kind == VALUE_NUMBER ? value_as_tensor(e, value, span) : value;
       bound[k] = value_marked(e, tensor, by_name && value->kind != VALUE_LIST, frame->context.indices, span);
     }
@@ -315,9 +313,10 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
 
 Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments) {
   const Syntax *definition = recipe->definition->syntax;
-  if (++e->depth > DEPTH_LIMIT) {
+  if (++e->depth > CALL_LIMIT) {
     e->depth--;
-    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here", definition->definition.name, DEPTH_LIMIT);
+    Diagnostic *diagnostic = evaluator_report(e, E2036, arguments->span, "`%s` is %d calls deep here",
+                                              definition->definition.name, CALL_LIMIT);
     diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
     e->exhausted = true;
     return value_error(e);
@@ -353,17 +352,15 @@ static const char *arguments_key(Evaluator *e, const char *kind, const char *pat
   const char *key = session_format(e->session, "%s %s %d(", kind, path, context->training);
   for (int k = 0; k < arguments->count; k++) key = session_format(e->session, "%s%s,", key, value_key(e, arguments->values[k]));
   for (int k = 0; k < arguments->named_count; k++) key = session_format(e->session, "%s%s=%s,", key, arguments->names[k], value_key(e, arguments->named[k]));
-  return key;
+  return session_string(e->session, key);
 }
 
 /* How many calls of the path came before in this evaluation. */
 static int next_call(Evaluator *e, const char *path) {
-  Evaluation *evaluation = e->evaluation;
-  for (int k = 0; k < evaluation->call_count; k++)
-    if (strcmp(evaluation->calls[k].path, path) == 0) return ++evaluation->calls[k].count;
-  CallCount first = {path, 0};
-  ARRAY_ADD(e, evaluation->calls, evaluation->call_count, evaluation->call_capacity, first);
-  return 0;
+  path = session_string(e->session, path);
+  int count = map_number(&e->evaluation->calls, path);
+  map_put_number(e->session, &e->evaluation->calls, path, count + 1);
+  return count;
 }
 
 /* What the call's noise is named by: the ordinal of the network's call, and of the instance's own where one call of a network applies it several times. */
@@ -376,7 +373,7 @@ static const char *call_name(Evaluator *e, const Context *context, bool numbered
 /* What sets apart the noise of equal calls: the call of the network, and the indices for whose every value it is applied. */
 static const char *place_of(Evaluator *e, const Context *context, bool numbered) {
   const char *place = numbered ? "" : context->call;
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++) {
     if ((context->indices & 1u << v) == 0) continue;
     place = session_format(e->session, "%s %d:%lld", place, v, (long long)e->by_variable[v]->extent);
   }

@@ -30,9 +30,10 @@ static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosi
     if (part == 0) {
       evaluation_result(e, diagnosis->value, value, syntax->span);
       diagnosis->pairs = session_allocate(e->session, (size_t)(e->slot_count + 1) * sizeof *diagnosis->pairs);
+      Sources sources = transform_sources(e->graph, node);
       for (int k = 0; k < e->slot_count; k++) {
         const int weight = e->slots[k]->tensor;
-        if (!e->slots[k]->is_weight || !transform_reaches(e->graph, model->tensors[weight].input, node)) continue;
+        if (!e->slots[k]->is_weight || !sources_hold(&sources, model->tensors[weight].input)) continue;
         ModelPair pair = {weight, result_tensor(e, "gradient", objective, &model->tensors[weight]), 0, 0};
         pair.direction = result_tensor(e, "direction", objective, &model->tensors[weight]);
         pair.second = result_tensor(e, "second", objective, &model->tensors[weight]);
@@ -50,11 +51,12 @@ static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosi
     }
     if (part == 2) {
       Node *scalar = value_node(e, value_as_tensor(e, product, syntax->span), syntax->span);
+      Sources sources = transform_sources(e->graph, scalar);
       for (int k = 0; k < diagnosis->pair_count; k++) {
         ModelPair *pair = &diagnosis->pairs[k];
         Node *weight = model->tensors[pair->weight].input;
         Value *zero = value_tensor(e, weight->rank, weight->shape, false, scalar_constant(e->graph, 0));
-        bool reached = transform_reaches(e->graph, weight, scalar);
+        bool reached = sources_hold(&sources, weight);
         evaluation_result(e, pair->second, reached ? value_of_node(e, graph_grad(e->graph, scalar, weight, syntax->span), 0) : zero, syntax->span);
       }
     }

@@ -87,11 +87,13 @@ void record_close(Evaluator *e, Record *record) { e->record = record->outer; }
 
 void record_slot(Evaluator *e, Slot *slot, bool moved) {
   for (Record *record = e->record; record != NULL; record = record->outer) {
-    int k = 0;
-    while (k < record->count && record->readings[k].slot != slot) k++;
-    Reading reading = {slot, slot->current, false};
-    if (k == record->count) ARRAY_ADD(e, record->readings, record->count, record->capacity, reading);
-    record->readings[k].moved |= moved;
+    int place = map_number(&record->places, slot);
+    if (place == 0) {
+      Reading reading = {slot, slot->current, false};
+      ARRAY_ADD(e, record->readings, record->count, record->capacity, reading);
+      map_put_number(e->session, &record->places, slot, place = record->count);
+    }
+    record->readings[place - 1].moved |= moved;
   }
 }
 
@@ -109,8 +111,8 @@ static bool memory_is_valid(const Memory *memory, const char *place, const char 
 }
 
 Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh) {
-  for (const Memory *memory = e->evaluation->memories; memory != NULL; memory = memory->next) {
-    if (strcmp(memory->key, key) != 0 || !memory_is_valid(memory, place, fresh)) continue;
+  for (const Memory *memory = map_get(&e->evaluation->memories, key); memory != NULL; memory = memory->next) {
+    if (!memory_is_valid(memory, place, fresh)) continue;
     const Record *record = memory->record;                 /* whoever calls has read and drawn this, too */
     for (int k = 0; k < record->count; k++) record_slot(e, record->readings[k].slot, record->readings[k].moved);
     if (record->drawn) record_draw(e, record->noisy);
@@ -124,8 +126,8 @@ void memory_add(Evaluator *e, const char *key, Record *record, const char *place
   Record *kept = session_allocate(e->session, sizeof *kept);
   *kept = *record;
   kept->outer = NULL;
-  *memory = (Memory){key, kept, place, fresh, value, e->evaluation->memories};
-  e->evaluation->memories = memory;
+  *memory = (Memory){kept, place, fresh, value, map_get(&e->evaluation->memories, key)};
+  map_put(e->session, &e->evaluation->memories, key, memory);
 }
 
 /* In halves: a list may be long. */
@@ -137,7 +139,7 @@ static const char *items_key(Evaluator *e, int count, Value *const *items) {
 /* Equal elements are equal values only where their indices run equally far. */
 static const char *tensor_key(Evaluator *e, const Value *tensor) {
   const char *text = session_format(e->session, "t%d%s%s", tensor->tensor.element->id, tensor->tensor.random ? "r" : "", shape_text(e, tensor->tensor.rank, tensor->tensor.shape));
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
     if (tensor->tensor.element->variables & 1u << v) text = session_format(e->session, "%s<%lld", text, (long long)e->by_variable[v]->extent);
   return text;
 }

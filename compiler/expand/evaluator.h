@@ -7,17 +7,8 @@
 /* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in scope. */
 enum {
   SAMPLE_VARIABLE = 0,
-  OWN_VARIABLE = 1,                                        /* first own axis */
-  OWN_LIMIT = 6,
-  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT,               /* first index */
-  INDEX_LIMIT = BOX_LIMIT - INDEX_VARIABLE,
-  DEPTH_LIMIT = 400,                                       /* calls within calls */
-  NESTING_LIMIT = 8000,                                    /* expressions within expressions, those of all calls in progress: what the stack bears */
-  WORK_LIMIT = 1 << 20,                                    /* expressions, turns of loops and elements of lists, all in all */
-  TURN_WORK = 4096,                                        /* labels of earlier turns that a turn is compared with count as one expression */
-  UPDATE_WORK = 256,                                       /* an update counts as so many */
-  STACK_LIMIT = 4096,                                      /* elements of a list that becomes a tensor, and of a tensor that becomes a list */
-  TURN_LIMIT = 1 << 16                                     /* elements of a list that a range becomes */
+  OWN_VARIABLE = 1,                         /* first own axis */
+  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT /* first index */
 };
 
 typedef struct Value Value;
@@ -35,6 +26,23 @@ typedef enum ValueKind {
   VALUE_FUNCTION, VALUE_RECIPE, VALUE_INSTANCE, VALUE_NETWORK, VALUE_BUILTIN, VALUE_SLOT
 } ValueKind;
 
+typedef struct Setting {
+  const char *name;
+  double value;
+  int tensor;
+  bool frozen;
+  struct Dependence *dependence;
+  Span span;
+} Setting;
+/* The settings that a number depends on: one, or those of two others. frozen: all of them have decided a shape, a
+   branch or a bound. */
+typedef struct Dependence Dependence;
+struct Dependence {
+  Setting *setting;
+  Dependence *left, *right;
+  bool frozen;
+};
+
 typedef struct Definition { const Syntax *syntax; Scope *scope; } Definition;      /* FN or LAYER */
 typedef struct Binding { const char *name; Value *value; } Binding;
 typedef struct Builtin Builtin;
@@ -45,7 +53,13 @@ typedef struct Instance { const Recipe *recipe; const char *path; Network *netwo
 struct Value {
   ValueKind kind;
   union {
-    struct { double value; bool truth; const Scalar *runtime; uint64_t settings; } number;    /* static; runtime: as the trainer computes it from settings, or NULL */
+    /* static; runtime: as the trainer computes it from `settings`; NULL where it depends on none */
+    struct {
+      double value;
+      bool truth;
+      const Scalar *runtime;
+      Dependence *settings;
+    } number;
     const char *string;
     /* apart: marked for every value of its indices */
     struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;
@@ -74,16 +88,31 @@ struct Network {
   const Recipe *recipe;                                    /* network G = recipe; else NULL */
   Span span;
   int count, capacity; NetworkItem *items;                 /* in the order of the text */
+  Map known;                                               /* slots and networks among them */
   const Syntax *optimizer_syntax;                          /* `optimize`, or NULL */
   bool updated, stepped;                                   /* an update names it; its optimizer moves something */
 };
 
-typedef struct Setting { const char *name; double value; int tensor; bool frozen; Span span; } Setting;
-
 typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;
-/* A name of a file: its syntax, and its value where that is the same in every evaluation. */
-typedef struct Entry { const char *name; const Syntax *syntax; const Syntax *field; EntryState state; Value *value; bool mentioned; } Entry;
-struct Scope { Scope *standard; const Syntax *syntax; int count, capacity; Entry *entries; };      /* standard NULL: it is the standard library; syntax: a BLOCK of files */
+/* A name of a file: its syntax, and its value where that is the same in every evaluation; setting: that it is, once it
+   was mentioned. */
+typedef struct Entry {
+  const char *name;
+  const Syntax *syntax;
+  const Syntax *field;
+  EntryState state;
+  Value *value;
+  Setting *setting;
+  bool mentioned;
+} Entry;
+/* standard NULL: it is the standard library; syntax: a BLOCK of files; places: of names among the entries, from 1 */
+struct Scope {
+  Scope *standard;
+  const Syntax *syntax;
+  int count, capacity;
+  Entry *entries;
+  Map places;
+};
 
 /* ---- a call in progress ------------------------------------------------------------------------------------------------------ */
 
@@ -98,11 +127,20 @@ typedef struct Context {                                   /* what callees inher
   uint32_t indices;                                        /* index variables for whose every value the call is applied: noise is drawn apart for each */
 } Context;
 
+/* A name of a frame. before: the place, from 1, of the one that it hides, or 0. */
+typedef struct FrameName {
+  const char *name;
+  Value *value;
+  int before;
+} FrameName;
+
 struct Frame {
   Scope *scope;
   Context context;
   const Syntax *definition;                                /* FN, LAYER, or NULL at top level and in train */
-  int count, capacity; Binding *names;
+  int count, capacity;
+  FrameName *names;
+  Map places, instances; /* from 1: of names the last, of paths of instances the first */
   int floor;                                               /* names below it belong to an outer scope */
   const char *loop;                                        /* "[3]" */
   bool in_train;
@@ -111,10 +149,20 @@ struct Frame {
 /* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none.
    noisy: it has noise of its own; drawn: it mentions data or noise, its own or the file's. */
 typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
-typedef struct Record { int count, capacity; Reading *readings; bool noisy, drawn; struct Record *outer; } Record;
-typedef struct Memory { const char *key; Record *record; const char *place, *fresh; Value *value; struct Memory *next; } Memory;
-
-typedef struct CallCount { const char *path; int count; } CallCount;      /* of the calls of one path */
+typedef struct Record {
+  int count, capacity;
+  Reading *readings;
+  Map places;
+  bool noisy, drawn;
+  struct Record *outer;
+} Record;
+/* next: an earlier one of the same key */
+typedef struct Memory {
+  Record *record;
+  const char *place, *fresh;
+  Value *value;
+  struct Memory *next;
+} Memory;
 
 /* One evaluation: one routine in the making. */
 typedef struct Evaluation {
@@ -122,8 +170,8 @@ typedef struct Evaluation {
   int batch;
   struct Evaluation *outer;                                /* an initial value is found in the middle of another evaluation */
   bool counted;                                            /* mentions data or noise */
-  Memory *memories;
-  int call_count, call_capacity; CallCount *calls;
+  Map memories;                                            /* by the key of a call: the newest */
+  Map calls;                                               /* by path: how many there were */
   int fill_count, fill_capacity; int *fills;
   int result_count, result_capacity; Effect *results;      /* effects on tensors that are not slots */
 } Evaluation;
@@ -153,25 +201,29 @@ struct Evaluator {
   Sampling *sampling;                                      /* or NULL */
   Index *indices;                                          /* in scope, innermost first */
   uint32_t mentioned;                                      /* index variables that the call being read mentions */
-  Index *by_variable[BOX_LIMIT];
+  Index *by_variable[VARIABLE_LIMIT];
   CallSite *site;
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
   int library_count; Syntax *const *library;               /* the trees of the standard library */
   int depth, error_count;
   int nesting; int64_t work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
   int slot_count, slot_capacity; Slot **slots;
+  Map slots_by_name, slots_by_input;
+  Map tensors_by_name, tensors_by_input; /* places in the model's list, from 1; of equal names the first */
+  Map name_numbers;                      /* by what numbered names begin with: the last number */
   int network_count, network_capacity; Network **networks;
-  int setting_count; Setting settings[64];
+  int setting_count, setting_capacity;
+  Setting **settings;
   int objective_count, objective_capacity; const Syntax **objectives;        /* parallel to model->objectives */
   Node **objective_values;                                 /* parallel too; NULL where something was reported */
-  uint64_t served_objectives;                              /* set of those that an update serves */
+  bool *served_objectives;                                 /* parallel too: does an update serve it? */
   bool checking;                                           /* names are looked at, not mentioned */
   const char **labels; int label_count;                    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
   int batch;                                               /* of the evaluation to come */
-  int stream_count, stream_capacity; struct Stream { uint64_t hash; const char *name; } *streams;
+  Map streams;                                             /* by the hash as an interned text: what it is the hash of */
   int ordinal;                                             /* of the next counted evaluation of the round */
-  int fresh_count;
-  const Syntax *fresh_places[256];
+  Map fresh_places;                                        /* by the syntax of `fresh`: its number, from 1 */
+  Map differentiated; /* by a body: a Map, the set of names in it that `grad` differentiates by */
 };
 
 /* ---- report.c: diagnostics with the chain of calls -------------------------------------------------------------------------------- */
@@ -262,10 +314,16 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
 Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span);        /* reports what is undefined */
 Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);          /* NULL if undefined; may report otherwise */
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
+/* Of what is defined by such syntax. */
+const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count);
 Value *frame_find(const Frame *frame, const char *name);
 void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value);
-/* Is `grad(…, name)` in the body, or by another name of the same value, also in what the body calls? frame: whose names are known already, or NULL. */
-bool name_is_differentiated(Evaluator *e, const Frame *frame, Scope *scope, const Syntax *body, const char *name);
+void frame_forget(Evaluator *e, Frame *frame, int count); /* all but the first `count` names */
+/* Without these names, wherever they were defined. */
+void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *names);
+bool frame_holds_instance(const Frame *frame, const char *path);
+/* Is `grad(…, name)` in the body, or by another name of the same value, or in what the body hands the name to? */
+bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, const char *name);
 void labels_assign(Evaluator *e, const Syntax *body);
 const char *label_of(Evaluator *e, const Syntax *function);
 
@@ -313,6 +371,8 @@ const char *const *builtin_names(Evaluator *e, int *count);
 /* ---- variables.c: tensors, slots, draws --------------------------------------------------------------------------------------------------------------- */
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span);
 int tensor_find(const Evaluator *e, const char *name);               /* or -1 */
+/* `first`, or `base.2`, `base.3`, … where that is taken. */
+const char *tensor_numbered(Evaluator *e, const char *base, const char *first);
 Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const char *name, TensorRole role);
 Slot *slot_find(const Evaluator *e, const char *name);
 Value *slot_value(Evaluator *e, Slot *slot);
@@ -323,6 +383,8 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
 Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *settings);
 Value *counter_value(Evaluator *e, const char *name, Span span);     /* step, image, epoch, progress; NULL if it is none of these */
 Value *setting_value(Evaluator *e, Setting *setting);
+/* On what either depends on; NULL: on nothing. */
+Dependence *dependence_joined(Evaluator *e, Dependence *a, Dependence *b);
 uint64_t stream_of(Evaluator *e, const char *name, Span span);        /* hash of the name; reports a collision */
 
 /* ---- networks.c ---------------------------------------------------------------------------------------------------------------------------------------- */
@@ -346,7 +408,8 @@ void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);
 void record_slot(Evaluator *e, Slot *slot, bool moved);              /* the calls in progress read it, or move it */
 void record_draw(Evaluator *e, bool own);                            /* the calls in progress draw: noise of their own, or what the file draws */
-/* The value of an equal call. What has noise of its own is equal only in the same `place`, what is drawn only in the same `fresh`; NULL: in any. */
+/* The value of an equal call; keys are interned. What has noise of its own is equal only in the same `place`, what is
+   drawn only in the same `fresh`; NULL: in any. */
 Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh);
 void memory_add(Evaluator *e, const char *key, Record *record, const char *place, const char *fresh, Value *value);
 const char *value_key(Evaluator *e, const Value *value);

@@ -45,18 +45,19 @@ Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments,
   return value_tensor(e, shaped == NULL ? 0 : shaped->tensor.rank, shaped == NULL ? NULL : shaped->tensor.shape, random, result);
 }
 
-static Value *number_with(Evaluator *e, double result, bool truth, const Scalar *runtime, uint64_t settings) {
+static Value *number_with(Evaluator *e, double result, bool truth, const Scalar *runtime, Dependence *settings) {
   Value *value = value_number(e, result);
   value->number.truth = truth;
   value->number.settings = settings;
-  value->number.runtime = settings == 0 ? NULL : runtime;
+  value->number.runtime = settings == NULL ? NULL : runtime;
   return value;
 }
 
 Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span) {
   value = value_dereference(e, value);
   if (value->kind == VALUE_NUMBER && evaluate_static != NULL) {
-    const Scalar *runtime = value->number.settings == 0 ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
+    const Scalar *runtime =
+        value->number.settings == NULL ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
     double result = evaluate_static(value->number.value);
     if (!isfinite(result) && isfinite(value->number.value)) {
       evaluator_report(e, E2059, span, "its argument is %g", value->number.value);
@@ -126,7 +127,8 @@ static const Scalar *whole_power(Evaluator *e, const Scalar *base, int64_t expon
 
 static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span, Span right_span) {
   int64_t exponent;
-  if (row->op == OPERATOR_POWER && value_is_whole(right, &exponent) && exponent >= 1 && exponent <= 16 && right->number.settings == 0) {
+  if (row->op == OPERATOR_POWER && value_is_whole(right, &exponent) && exponent >= 1 && exponent <= 16 &&
+      right->number.settings == NULL) {
     Value *base = value_as_tensor(e, left, left_span);
     if (base->kind == VALUE_ERROR) return base;
     return value_tensor(e, base->tensor.rank, base->tensor.shape, base->tensor.random, whole_power(e, base->tensor.element, exponent));
@@ -154,9 +156,9 @@ static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Val
     evaluator_report(e, E2059, span, "%g %s %g", left->number.value, operator_spelling(row->op), right->number.value);
     return value_error(e);
   }
-  uint64_t settings = left->number.settings | right->number.settings;
+  Dependence *settings = dependence_joined(e, left->number.settings, right->number.settings);
   const Scalar *runtime = NULL;
-  if (settings != 0) {
+  if (settings != NULL) {
     Value *before = value_as_tensor(e, left, left_span), *after = value_as_tensor(e, right, right_span);
     Value *running = apply_row(e, row, before, after, span, left_span, right_span);
     if (running->kind == VALUE_TENSOR) runtime = running->tensor.element;
@@ -254,7 +256,8 @@ static Value *evaluate_comprehension(Evaluator *e, Frame *frame, const Syntax *s
   int names = frame->count, floor = frame->floor;
   frame->floor = names;
   bool fine = turns_run(e, frame, syntax->comprehension.turns.items[0]->turn.binding, run_turn, &turning);
-  frame->count = names, frame->floor = floor;
+  frame_forget(e, frame, names);
+  frame->floor = floor;
   return fine && !turning.failed ? list_in_bounds(e, turning.count, turning.items, syntax->span) : value_error(e);
 }
 
@@ -262,18 +265,13 @@ static double static_negate(double a) { return -a; }
 static double static_not(double a) { return a == 0; }
 
 static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
-  int place = 0;
-  while (place < e->fresh_count && e->fresh_places[place] != syntax) place++;
-  if (place == e->fresh_count) {
-    if (place == (int)(sizeof e->fresh_places / sizeof *e->fresh_places)) {
-      evaluator_report(e, E2061, syntax->span, "more than %d places that draw afresh", place);
-      return value_error(e);
-    }
-    e->fresh_places[e->fresh_count++] = syntax;
-  }
+  int place = map_number(&e->fresh_places, syntax);
+  if (place == 0) map_put_number(e->session, &e->fresh_places, syntax, place = (int)e->fresh_places.count + 1);
   const char *outer = frame->context.fresh;
   const char *path = frame->context.path;                  /* functions are written in place: each has places of its own */
-  if (!MUTANT(fresh_alike)) frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer, place + 1, frame->loop, path);
+  if (!MUTANT(fresh_alike))
+    frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer,
+                                          place, frame->loop, path);
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);
@@ -364,11 +362,9 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
       if (value->record.items[k].name == syntax->member.name) return value->record.items[k].value;
   Diagnostic *diagnostic = evaluator_report(e, E2019, syntax->span, "there is no `%s` in %s", syntax->member.name, value_text(e, value));
   if (value->kind == VALUE_RECORD) {
-    const char *names[64];
-    int count = 0;
-    for (int k = 0; k < value->record.count && k < 64; k++) names[count++] = value->record.items[k].name;
-    const char *nearest = diagnostic_nearest(syntax->member.name, names, count);
-    if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+    const char **names = session_allocate(e->session, (size_t)(value->record.count + 1) * sizeof *names);
+    for (int k = 0; k < value->record.count; k++) names[k] = value->record.items[k].name;
+    diagnostic_suggest(diagnostic, syntax->member.name, names, value->record.count);
   } else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL) diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
   return value_error(e);
 }

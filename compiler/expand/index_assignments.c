@@ -50,13 +50,13 @@ static void bound_left(Index **lefts, int count, const Declared *declared) {
 
 static Value *with_leading_axes(Evaluator *e, const Value *value, int count, Index **lefts, Span span) {
   int64_t shape[2 * OWN_LIMIT];
-  Coordinate by[BOX_LIMIT];
+  Coordinate by[VARIABLE_LIMIT];
   int rank = count + value->tensor.rank;
   if (rank > OWN_LIMIT) {
     evaluator_report(e, E2060, span, "%d axes", rank);
     return value_error(e);
   }
-  for (int v = 0; v < BOX_LIMIT; v++) by[v] = coordinate_variable(v);
+  for (int v = 0; v < VARIABLE_LIMIT; v++) by[v] = coordinate_variable(v);
   for (int k = 0; k < count; k++) {
     shape[k] = variable_extent(e, value, lefts[k]->variable, span);
     if (shape[k] < 1) return value_error(e);
@@ -127,9 +127,12 @@ static Index *index_of_item(Evaluator *e, const Syntax *item, const Index *outer
 
 /* The node in the making: axes of the output and variables of the box, as they are added. */
 typedef struct Scatter {
-  int rank; Coordinate write[RANK_LIMIT + BOX_LIMIT]; int64_t shape[RANK_LIMIT + BOX_LIMIT];
-  int box_rank; int64_t box[RANK_LIMIT + BOX_LIMIT];
-  Coordinate by[BOX_LIMIT];                                /* what a variable of the value becomes */
+  int rank;
+  Coordinate write[RANK_LIMIT + VARIABLE_LIMIT];
+  int64_t shape[RANK_LIMIT + VARIABLE_LIMIT];
+  int box_rank;
+  int64_t box[RANK_LIMIT + VARIABLE_LIMIT];
+  Coordinate by[VARIABLE_LIMIT]; /* what a variable of the value becomes */
 } Scatter;
 
 static void add_variable(Scatter *scatter, int variable, int64_t extent) {
@@ -160,9 +163,9 @@ static Value *scatter_value(Evaluator *e, Frame *frame, const Syntax *assign, co
     random |= subscript->tensor.random;
   }
   Scatter scatter = {0};
-  for (int v = 0; v < BOX_LIMIT; v++) scatter.by[v] = coordinate_constant(0);
+  for (int v = 0; v < VARIABLE_LIMIT; v++) scatter.by[v] = coordinate_constant(0);
   if (random) add_variable(&scatter, SAMPLE_VARIABLE, e->evaluation->batch), add_axis(&scatter, scatter.by[SAMPLE_VARIABLE], e->evaluation->batch);
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++) {
     if (((used | own) & 1u << v) == 0) continue;
     int64_t extent = variable_extent(e, whole, v, target->span);
     if (extent < 1) return value_error(e);
@@ -174,7 +177,7 @@ static Value *scatter_value(Evaluator *e, Frame *frame, const Syntax *assign, co
   for (int d = 0; d < rest; d++) add_variable(&scatter, OWN_VARIABLE + d, declared->shape[count + d]);
   for (int k = 0; k < count; k++) add_axis(&scatter, coordinate_substitute(e->graph, &left[k], scatter.by), declared->shape[k]);
   for (int d = 0; d < rest; d++) add_axis(&scatter, scatter.by[OWN_VARIABLE + d], declared->shape[count + d]);
-  if (scatter.rank > RANK_LIMIT || scatter.box_rank > BOX_LIMIT) {
+  if (scatter.rank > RANK_LIMIT || scatter.box_rank > VARIABLE_LIMIT) {
     evaluator_report(e, E2060, assign->span, "%d axes and %d indices", scatter.rank, scatter.box_rank);
     return value_error(e);
   }

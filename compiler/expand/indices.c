@@ -33,9 +33,11 @@ Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span) {
     return NULL;
   }
   int variable = INDEX_VARIABLE;
-  while (variable < BOX_LIMIT && e->by_variable[variable] != NULL) variable++;
-  if (variable == BOX_LIMIT) {
-    evaluator_report(e, E2061, span, "more than %d indices in one expression", INDEX_LIMIT);
+  while (variable < VARIABLE_LIMIT && e->by_variable[variable] != NULL) variable++;
+  if (variable == VARIABLE_LIMIT) {
+    Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d indices in one expression", INDEX_LIMIT);
+    diagnostic_hint(diagnostic,
+                    "give a part with fewer of them a name: `y[i, j] = sum[k] …`, then `sum[i, j] y[i, j]`");
     return NULL;
   }
   Index *index = session_allocate(e->session, sizeof *index);
@@ -241,11 +243,11 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
     diagnostic_hint(diagnostic, "it has %d axes; the axis of the samples is never written", value->tensor.rank);
     return value_error(e);
   }
-  Coordinate by[BOX_LIMIT], at[OWN_LIMIT];
+  Coordinate by[VARIABLE_LIMIT], at[OWN_LIMIT];
   int64_t shape[OWN_LIMIT];
   int rank = 0;
   bool inside = true, random = value->tensor.random;
-  for (int v = 0; v < BOX_LIMIT; v++) by[v] = coordinate_variable(v);
+  for (int v = 0; v < VARIABLE_LIMIT; v++) by[v] = coordinate_variable(v);
   Value *kept = value_tensor(e, 0, NULL, false, value->tensor.element);
   for (int d = 0; d < value->tensor.rank; d++) {
     int64_t size = value->tensor.shape[d];

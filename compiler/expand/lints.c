@@ -47,7 +47,7 @@ static void lint_follower(Evaluator *e, const Network *network) {
 
 void lint_training(Evaluator *e) {
   for (int k = 0; k < e->objective_count; k++) {
-    if (e->served_objectives & 1ull << k) continue;
+    if (e->served_objectives[k]) continue;
     const Syntax *objective = e->objectives[k];
     Diagnostic *diagnostic = diagnostic_report(e->session, W6011, objective->span, "no `update` of `%s` chooses it", e->model->objectives[k].players);
     if (objective->objective.label != NULL) diagnostic_hint(diagnostic, "`update %s by %s`", e->model->objectives[k].players, objective->objective.label);

@@ -30,16 +30,13 @@ static void settings_override(Evaluator *e) {
     evaluation_abandon(e);
     Setting *setting = NULL;
     for (int s = 0; s < e->setting_count; s++)
-      if (e->settings[s].name == name) setting = &e->settings[s];
+      if (e->settings[s]->name == name) setting = e->settings[s];
     if (current == NULL || setting == NULL) {
-      const char *names[64];
-      int count = 0;
-      for (int s = 0; s < e->file.count && count < 64; s++)
-        if (e->file.entries[s].syntax->kind == SYNTAX_ASSIGN) names[count++] = e->file.entries[s].name;
+      int count;
+      const char **names = scope_names(e, &e->file, SYNTAX_ASSIGN, &count);
       Diagnostic *diagnostic = evaluator_report(e, E5008, nowhere, "`%s`", name);
-      const char *nearest = diagnostic_nearest(name, names, count);
-      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-      else diagnostic_hint(diagnostic, "a setting is a name that a literal number defines at the top of the file");
+      if (!diagnostic_suggest(diagnostic, name, names, count))
+        diagnostic_hint(diagnostic, "a setting is a name that a literal number defines at the top of the file");
       continue;
     }
     setting->value = value;
@@ -52,11 +49,14 @@ static void settings_override(Evaluator *e) {
 /* Every name of the file once, so that mistakes are found where nothing mentions them yet. */
 static void entries_check(Evaluator *e) {
   Frame frame = frame_top(e, true, "");
+  Map memories = {0}; /* a name that leads to names before it does not evaluate these again */
   for (int k = 0; k < e->file.count; k++) {
-    evaluation_open(e, "names");
+    Evaluation *evaluation = evaluation_open(e, "names");
+    evaluation->memories = memories;
     e->checking = true;
     name_find(e, &frame, e->file.entries[k].name, e->file.entries[k].syntax->span);
     e->checking = false;
+    memories = evaluation->memories;
     evaluation_abandon(e);
   }
 }
@@ -120,7 +120,6 @@ static const Syntax *find_train(Evaluator *e, const Syntax *file) {
     Diagnostic *diagnostic = evaluator_report(e, E3022, file->span, "there is no `train` in this file");
     diagnostic_hint(diagnostic, "`train { batch = 64; optimize D, G by adam(lr = 2e-4); update D; update G }`");
   }
-  if (e->objective_count > 64) evaluator_report(e, E2061, e->objectives[64]->span, "more than 64 objectives");
   return train;
 }
 
@@ -138,7 +137,7 @@ static void model_lists(Evaluator *e) {
   }
   model->settings = session_allocate(e->session, (size_t)(e->setting_count + 1) * sizeof *model->settings);
   for (int k = 0; k < e->setting_count; k++) {
-    const Setting *setting = &e->settings[k];
+    const Setting *setting = e->settings[k];
     model->settings[model->setting_count++] = (ModelSetting){setting->name, setting->frozen ? -1 : setting->tensor, setting->value, setting->span};
   }
   model->first_data = -1;
@@ -165,6 +164,7 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
   scope_collect(e, &e->file, file);
   labels_assign(e, file);
   const Syntax *train = find_train(e, file);
+  e->served_objectives = session_allocate(session, (size_t)e->objective_count + 1);
   if (train == NULL || e->error_count > 0) return NULL;
   settings_override(e);
   if (!train_scan(e, train)) return NULL;

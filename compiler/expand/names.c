@@ -8,19 +8,59 @@
 /* ---- frames ------------------------------------------------------------------------------------------------------------------ */
 
 Value *frame_find(const Frame *frame, const char *name) {
-  for (int k = frame->count - 1; k >= 0; k--)
-    if (frame->names[k].name == name) return frame->names[k].value;
-  return NULL;
+  int place = map_number(&frame->places, name);
+  return place == 0 ? NULL : frame->names[place - 1].value;
 }
 
-void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
-  for (int k = frame->count - 1; k >= frame->floor; k--)
-    if (frame->names[k].name == name && frame->names[k].value->kind != VALUE_INSTANCE) {      /* what instances are called is remembered */
-      frame->names[k].value = value;
-      return;
-    }
-  Binding binding = {name, value};
+bool frame_holds_instance(const Frame *frame, const char *path) {
+  int place = map_number(&frame->instances, path);
+  if (place == 0 || place > frame->count) return false; /* of one that went with its scope nothing is left */
+  const Value *value = frame->names[place - 1].value;
+  return value->kind == VALUE_INSTANCE && value->instance->path == path;
+}
+
+static void instance_remember(Evaluator *e, Frame *frame, const Value *value, int place) {
+  if (value->kind == VALUE_INSTANCE && !frame_holds_instance(frame, value->instance->path))
+    map_put_number(e->session, &frame->instances, value->instance->path, place);
+}
+
+static void frame_push(Evaluator *e, Frame *frame, const char *name, Value *value) {
+  FrameName binding = {name, value, map_number(&frame->places, name)};
   ARRAY_ADD(e, frame->names, frame->count, frame->capacity, binding);
+  map_put_number(e->session, &frame->places, name, frame->count);
+  instance_remember(e, frame, value, frame->count);
+}
+
+/* What instances are called is remembered: they are hidden, not replaced. So only the last of what a name stands for in
+   its scope may be anything else. */
+void frame_define(Evaluator *e, Frame *frame, const char *name, Value *value) {
+  int last = map_number(&frame->places, name);
+  if (last <= frame->floor || frame->names[last - 1].value->kind == VALUE_INSTANCE) {
+    frame_push(e, frame, name, value);
+    return;
+  }
+  frame->names[last - 1].value = value;
+  instance_remember(e, frame, value, last);
+}
+
+void frame_forget(Evaluator *e, Frame *frame, int count) {
+  for (; frame->count > count; frame->count--) {
+    const FrameName *last = &frame->names[frame->count - 1];
+    map_put_number(e->session, &frame->places, last->name, last->before);
+  }
+}
+
+void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *names) {
+  FrameName *before = frame->names;
+  int before_count = frame->count;
+  bool found = false;
+  for (int k = 0; k < count; k++)
+    for (int place = map_number(&frame->places, names[k]); place > 0; place = before[place - 1].before)
+      before[place - 1].value = NULL, found = true;
+  if (!found) return;
+  frame->names = NULL, frame->count = frame->capacity = 0, frame->places = frame->instances = (Map){0};
+  for (int k = 0; k < before_count; k++)
+    if (before[k].value != NULL) frame_push(e, frame, before[k].name, before[k].value);
 }
 
 Frame frame_top(Evaluator *e, bool training, const char *path) {
@@ -29,7 +69,10 @@ Frame frame_top(Evaluator *e, bool training, const char *path) {
 
 /* ---- labels: the name and number of every place that applies something ------------------------------------------------------------ */
 
-typedef struct Labelling { Evaluator *e; int count, capacity; struct { const char *name; int count; } *names; } Labelling;
+typedef struct Labelling {
+  Evaluator *e;
+  Map numbers;
+} Labelling; /* of each name: how many places there were */
 
 static void label_places(void *context, Syntax *syntax) {
   Labelling *labelling = context;
@@ -37,20 +80,9 @@ static void label_places(void *context, Syntax *syntax) {
   const Syntax *function = syntax->kind == SYNTAX_CALL ? syntax->call.function : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right : NULL;
   if (syntax->kind == SYNTAX_PIPE) label_places(context, syntax->pipe.left);
   if (function != NULL && function->kind == SYNTAX_NAME) {
-    int k = 0;
-    while (k < labelling->count && labelling->names[k].name != function->name) k++;
-    if (k == labelling->count) {
-      if (labelling->count == labelling->capacity) {
-        int larger = labelling->capacity == 0 ? 16 : 2 * labelling->capacity;
-        void *moved = session_allocate(labelling->e->session, (size_t)larger * sizeof *labelling->names);
-        if (labelling->count > 0) memcpy(moved, labelling->names, (size_t)labelling->count * sizeof *labelling->names);
-        labelling->names = moved, labelling->capacity = larger;
-      }
-      labelling->names[labelling->count].name = function->name;
-      labelling->names[labelling->count++].count = 0;
-    }
-    int number = ++labelling->names[k].count;
     Evaluator *e = labelling->e;
+    int number = map_number(&labelling->numbers, function->name) + 1;
+    map_put_number(e->session, &labelling->numbers, function->name, number);
     if (function->id >= e->label_count) {
       int larger = 2 * function->id + 64;
       const char **moved = session_allocate(e->session, (size_t)larger * sizeof *moved);
@@ -74,118 +106,134 @@ const char *label_of(Evaluator *e, const Syntax *function) {
   return function->kind == SYNTAX_NAME ? function->name : "call";
 }
 
-/* Looks for `grad(…, name)`, with the name alone or in a list; for other names of the same value, `a = name`; and for calls that are given the name and
-   differentiate by it themselves: what is differentiated there is this value, by every path. */
-enum { ALIAS_LIMIT = 64 };                                 /* of more names than that one is taken to be differentiated by */
+/* What a body differentiates by: in `grad(…, name)` the name, alone or in a list; in `a = name` with such an a, the
+   name too; and in `f(name)` with an f that differentiates by its parameter: what is differentiated there is this
+   value, by every path. */
+typedef struct Alias {
+  const char *of;
+  struct Alias *next;
+} Alias;
+/* A name that a call is given: as its argument of this number, or (-1) as the one called so. */
+typedef struct Handed {
+  const char *name;
+  const Syntax *function;
+  int number;
+  const char *parameter;
+} Handed;
 typedef struct DerivativeSearch {
   Evaluator *e;
-  const Frame *frame;                                      /* whose names are known already, or NULL */
   Scope *scope;
-  const Syntax *body;
-  const struct DerivativeSearch *caller;                   /* that is in the middle of looking into this body */
-  int count; const char *names[ALIAS_LIMIT];
-  bool found;
-} DerivativeSearch;
+  Map aliases, made, *found;
+  int count, capacity;
+  const char **names;
+  int handed_count, handed_capacity;
+  Handed *handed;
+} DerivativeSearch; /* names: those found; made: the value that a name of the body is first given */
 
-static bool search_body(DerivativeSearch *search);
-
-static bool is_searched(const DerivativeSearch *search, const Syntax *syntax) {
-  for (int k = 0; syntax->kind == SYNTAX_NAME && k < search->count; k++)
-    if (search->names[k] == syntax->name) return true;
-  return false;
+static void found_derivative(DerivativeSearch *search, const Syntax *by) {
+  if (by->kind == SYNTAX_NAME && map_add(search->e->session, search->found, by->name))
+    ARRAY_ADD(search->e, search->names, search->count, search->capacity, by->name);
 }
 
-/* What a call runs: a definition, or nothing that differentiates (a word of the language), or something that only running the text would tell. */
-typedef struct Callee { const Definition *definition; bool unknown; } Callee;
-
-static Callee callee_of_value(Evaluator *e, Value *value) {
-  if (value->kind == VALUE_FUNCTION) return (Callee){value->function, false};
-  if (value->kind == VALUE_NETWORK && value->network->recipe == NULL) return (Callee){value->network->definition, value->network->definition == NULL};
-  const Recipe *recipe = value->kind == VALUE_NETWORK ? value->network->recipe : value->kind == VALUE_INSTANCE ? value->instance->recipe : value_recipe(e, value);
-  return recipe == NULL ? (Callee){NULL, true} : (Callee){recipe->definition, false};
+static void hand(DerivativeSearch *search, const Syntax *function, const Syntax *argument, int number, const char *name) {
+  if (argument->kind != SYNTAX_NAME) return;
+  Handed handed = {argument->name, function, name == NULL ? number : -1, name};
+  ARRAY_ADD(search->e, search->handed, search->handed_count, search->handed_capacity, handed);
 }
 
-static Callee callee_of(const DerivativeSearch *search, const Syntax *function) {
-  Evaluator *e = search->e;
-  while (function->kind == SYNTAX_CALL) function = function->call.function;
-  if (function->kind != SYNTAX_NAME) return (Callee){NULL, true};
-  Value *known = search->frame == NULL ? NULL : frame_find(search->frame, function->name);
-  if (known != NULL) return callee_of_value(e, known);
-  Scope *where;
-  Entry *entry = scope_find(e, search->scope, function->name, &where);
-  const Syntax *syntax = entry == NULL ? NULL : entry->syntax;
-  if (syntax == NULL) return (Callee){NULL, builtin_find(function->name) == NULL};
-  if (syntax->kind == SYNTAX_NETWORK) syntax = syntax->network.definition;
-  if (syntax == NULL || (syntax->kind != SYNTAX_FN && syntax->kind != SYNTAX_LAYER)) return (Callee){NULL, true};
-  Definition *definition = session_allocate(e->session, sizeof *definition);
-  *definition = (Definition){syntax, where};
-  return (Callee){definition, false};
-}
-
-/* Is the callee's parameter differentiated by, which one name of ours is given to? number -1: that of this name. */
-static bool parameter_is_differentiated(DerivativeSearch *search, const Definition *definition, int number, const char *name) {
-  const SyntaxList *parameters = &definition->syntax->definition.parameters;
-  for (int k = 0; k < parameters->count && number < 0; k++)
-    if (parameters->items[k]->parameter.field->field.name == name) number = k;
-  if (number < 0 || number >= parameters->count) return false;
-  const char *parameter = parameters->items[number]->parameter.field->field.name;
-  for (const DerivativeSearch *outer = search; outer != NULL; outer = outer->caller)
-    if (outer->body == definition->syntax->definition.body && outer->names[0] == parameter) return false;
-  DerivativeSearch inner = {search->e, NULL, definition->scope, definition->syntax->definition.body, search, 1, {parameter}, false};
-  return search_body(&inner);
-}
-
-/* `f(…, name, …)`; of `name |> f(…)` the name is given in front. */
-static void search_call(DerivativeSearch *search, const Syntax *function, const SyntaxList *arguments, const Syntax *front) {
-  bool given = front != NULL && is_searched(search, front);
-  for (int k = 0; arguments != NULL && k < arguments->count; k++) {
-    const Syntax *item = arguments->items[k];
-    given |= is_searched(search, item->kind == SYNTAX_ARGUMENT ? item->argument.value : item);
-  }
-  if (!given) return;
-  Callee callee = callee_of(search, function);
-  search->found |= callee.unknown;
-  if (callee.definition == NULL) return;
-  bool settings = function->kind != SYNTAX_CALL && callee.definition->syntax->definition.has_settings;
-  if (front != NULL && is_searched(search, front)) search->found |= parameter_is_differentiated(search, callee.definition, 0, NULL);
-  for (int k = 0; arguments != NULL && k < arguments->count && !settings && !search->found; k++) {
-    const Syntax *item = arguments->items[k];
-    bool named = item->kind == SYNTAX_ARGUMENT;
-    if (!is_searched(search, named ? item->argument.value : item)) continue;
-    search->found |= parameter_is_differentiated(search, callee.definition, named ? -1 : k + (front != NULL), named ? item->argument.name : NULL);
+static void hand_arguments(DerivativeSearch *search, const Syntax *call, int first) {
+  for (int k = 0; k < call->call.arguments.count; k++) {
+    const Syntax *item = call->call.arguments.items[k];
+    if (item->kind == SYNTAX_ARGUMENT) hand(search, call->call.function, item->argument.value, -1, item->argument.name);
+    else hand(search, call->call.function, item, first + k, NULL);
   }
 }
 
-static void search_derivative(void *context, Syntax *syntax) {
+static bool is_grad(const Syntax *syntax) {
+  return syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0;
+}
+
+static void search_derivatives(void *context, Syntax *syntax) {
   DerivativeSearch *search = context;
-  if (syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "grad") == 0) {
+  if (syntax->kind == SYNTAX_CALL && is_grad(syntax)) {
     const Syntax *by = syntax->call.arguments.count == 2 ? syntax->call.arguments.items[1] : syntax;
-    search->found |= is_searched(search, by);
-    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) search->found |= is_searched(search, by->items.items[k]);
-  } else if (syntax->kind == SYNTAX_CALL) search_call(search, syntax->call.function, &syntax->call.arguments, NULL);
+    found_derivative(search, by);
+    for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) found_derivative(search, by->items.items[k]);
+  } else if (syntax->kind == SYNTAX_CALL) hand_arguments(search, syntax, 0);
   if (syntax->kind == SYNTAX_PIPE) {
     const Syntax *right = syntax->pipe.right;
-    search_call(search, right->kind == SYNTAX_CALL ? right->call.function : right, right->kind == SYNTAX_CALL ? &right->call.arguments : NULL, syntax->pipe.left);
+    hand(search, right, syntax->pipe.left, 0, NULL);
+    if (right->kind == SYNTAX_CALL) hand_arguments(search, right, 1);
   }
-  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME &&
-      is_searched(search, syntax->assign.value) && !is_searched(search, syntax->assign.target)) {
-    if (search->count == ALIAS_LIMIT) search->found = true;
-    else search->names[search->count++] = syntax->assign.target->name;
+  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME) {
+    const char *name = syntax->assign.target->name;
+    if (map_get(&search->made, name) == NULL) map_put(search->e->session, &search->made, name, syntax->assign.value);
+    if (syntax->assign.value->kind == SYNTAX_NAME) {
+      Alias *alias = session_allocate(search->e->session, sizeof *alias);
+      *alias = (Alias){syntax->assign.value->name, map_get(&search->aliases, name)};
+      map_put(search->e->session, &search->aliases, name, alias);
+    }
   }
-  if (!search->found) syntax_children(syntax, search_derivative, search);
+  syntax_children(syntax, search_derivatives, search);
 }
 
-static bool search_body(DerivativeSearch *search) {
-  for (int known = 0; known < search->count && !search->found;) {      /* once more for every name that was found after places that use it */
-    known = search->count;
-    search_derivative(search, (Syntax *)(uintptr_t)search->body);
+/* What a call runs: a definition, or nothing that differentiates (a word of the language), or something that only
+   running the text would tell. */
+typedef struct Callee {
+  const Syntax *definition;
+  Scope *scope;
+  bool unknown;
+} Callee;
+
+static Callee callee_of(const DerivativeSearch *search, const Syntax *function) {
+  enum { STEPS = 8 };                                      /* of names for names */
+  const Callee unknown = {NULL, NULL, true};
+  for (int step = 0; step < STEPS; step++) {
+    while (function->kind == SYNTAX_CALL) function = function->call.function;
+    if (function->kind != SYNTAX_NAME) return unknown;
+    const Syntax *value = map_get(&search->made, function->name);
+    if (value == NULL) break;
+    function = value;
   }
-  return search->found;
+  if (function->kind != SYNTAX_NAME) return unknown;
+  Scope *where;
+  Entry *entry = scope_find(search->e, search->scope, function->name, &where);
+  if (entry == NULL) return (Callee){NULL, NULL, builtin_find(function->name) == NULL};
+  const Syntax *syntax = entry->syntax;
+  if (syntax->kind == SYNTAX_NETWORK) syntax = syntax->network.definition;
+  if (syntax == NULL || (syntax->kind != SYNTAX_FN && syntax->kind != SYNTAX_LAYER)) return unknown;
+  return (Callee){syntax, where, false};
 }
 
-bool name_is_differentiated(Evaluator *e, const Frame *frame, Scope *scope, const Syntax *body, const char *name) {
-  DerivativeSearch search = {e, frame, scope, body, NULL, 1, {name}, false};
-  return search_body(&search);
+static bool differentiates_by(DerivativeSearch *search, const Handed *handed) {
+  Callee callee = callee_of(search, handed->function);
+  if (callee.definition == NULL) return callee.unknown;
+  const SyntaxList *parameters = &callee.definition->definition.parameters;
+  bool settings = handed->number != 0 && handed->function->kind != SYNTAX_CALL && callee.definition->definition.has_settings;
+  if (settings) return false;
+  int number = handed->number;
+  for (int k = 0; k < parameters->count && number < 0; k++)
+    if (parameters->items[k]->parameter.field->field.name == handed->parameter) number = k;
+  if (number < 0 || number >= parameters->count) return false;
+  const char *name = parameters->items[number]->parameter.field->field.name;
+  return name_is_differentiated(search->e, callee.scope, callee.definition->definition.body, name);
+}
+
+bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, const char *name) {
+  Map *names = map_get(&e->differentiated, body);
+  if (names != NULL) return map_get(names, name) != NULL;
+  names = session_allocate(e->session, sizeof *names);
+  map_put(e->session, &e->differentiated, body, names);    /* before what it calls: that may be itself */
+  DerivativeSearch search = {.e = e, .scope = scope, .found = names};
+  search_derivatives(&search, (Syntax *)(uintptr_t)body);
+  for (int k = 0; k < search.handed_count; k++)
+    if (map_get(names, search.handed[k].name) == NULL && differentiates_by(&search, &search.handed[k]) &&
+        map_add(e->session, names, search.handed[k].name))
+      ARRAY_ADD(e, search.names, search.count, search.capacity, search.handed[k].name);
+  for (int k = 0; k < search.count; k++)
+    for (const Alias *alias = map_get(&search.aliases, search.names[k]); alias != NULL; alias = alias->next)
+      if (map_add(e->session, names, alias->of)) ARRAY_ADD(e, search.names, search.count, search.capacity, alias->of);
+  return map_get(names, name) != NULL;
 }
 
 /* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
@@ -206,16 +254,18 @@ static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_sp
       evaluator_report(e, E2049, name_span, "`%s` cannot be defined anew", name);
       return;
     }
-  for (int k = 0; k < scope->count; k++)
-    if (scope->entries[k].name == name) {
-      const Syntax *first = scope->entries[k].field != NULL ? scope->entries[k].field : scope->entries[k].syntax;
-      Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
-      diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
-      diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
-      return;
-    }
+  int place = map_number(&scope->places, name);
+  if (place > 0) {
+    const Entry *before = &scope->entries[place - 1];
+    const Syntax *first = before->field != NULL ? before->field : before->syntax;
+    Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
+    diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
+    diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
+    return;
+  }
   Entry entry = {.name = name, .syntax = syntax, .field = field};
   ARRAY_ADD(e, scope->entries, scope->count, scope->capacity, entry);
+  map_put_number(e->session, &scope->places, name, scope->count);
 }
 
 static void collect_assignment(Evaluator *e, Scope *scope, const Syntax *syntax) {
@@ -269,14 +319,22 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
   }
 }
 
+const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count) {
+  const char **names = session_allocate(e->session, (size_t)(scope->count + 1) * sizeof *names);
+  *count = 0;
+  for (int k = 0; k < scope->count; k++)
+    if (scope->entries[k].syntax->kind == kind) names[(*count)++] = scope->entries[k].name;
+  return names;
+}
+
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where) {
   (void)e;
-  for (; scope != NULL; scope = scope->standard)
-    for (int k = 0; k < scope->count; k++)
-      if (scope->entries[k].name == name) {
-        *where = scope;
-        return &scope->entries[k];
-      }
+  for (; scope != NULL; scope = scope->standard) {
+    int place = map_number(&scope->places, name);
+    if (place == 0) continue;
+    *where = scope;
+    return &scope->entries[place - 1];
+  }
   return NULL;
 }
 
@@ -291,27 +349,27 @@ static bool literal_number(const Syntax *syntax, double *value) {
 }
 
 static Value *setting_of(Evaluator *e, Entry *entry, double value) {
-  for (int k = 0; k < e->setting_count; k++)
-    if (e->settings[k].name == entry->name) return setting_value(e, &e->settings[k]);
-  if (e->setting_count == (int)(sizeof e->settings / sizeof *e->settings)) {
-    evaluator_report(e, E2061, entry->syntax->span, "more than %d settings", e->setting_count);
-    return value_error(e);
+  if (entry->setting == NULL) {
+    entry->setting = session_allocate(e->session, sizeof *entry->setting);
+    *entry->setting = (Setting){.name = entry->name, .value = value, .tensor = -1, .span = entry->syntax->span};
+    ARRAY_ADD(e, e->settings, e->setting_count, e->setting_capacity, entry->setting);
   }
-  e->settings[e->setting_count] = (Setting){.name = entry->name, .value = value, .tensor = -1, .span = entry->syntax->span};
-  return setting_value(e, &e->settings[e->setting_count++]);
+  return setting_value(e, entry->setting);
 }
 
 static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const Frame *caller) {
   const Syntax *syntax = entry->syntax;
   double literal;
   if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME && literal_number(syntax->assign.value, &literal)) return setting_of(e, entry, literal);
-  const char *key = session_format(e->session, "name %s %d%s", entry->name, caller->context.training, caller->context.fresh);
+  const char *key = session_string(e->session, session_format(e->session, "name %s %d%s", entry->name,
+                                                              caller->context.training, caller->context.fresh));
   Value *value = memory_find(e, key, NULL, NULL);
   if (value != NULL) return value;
   entry->state = ENTRY_BUSY;
   Record record = {0};
   record_open(e, &record);
-  Index *indices = e->indices, *by_variable[BOX_LIMIT];    /* indices of the place that mentions the name mean nothing here */
+  Index *indices = e->indices,
+        *by_variable[VARIABLE_LIMIT]; /* indices of the place that mentions the name mean nothing here */
   memcpy(by_variable, e->by_variable, sizeof by_variable);
   e->indices = NULL;
   Sampling *sampling = e->sampling;
@@ -322,7 +380,8 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
   else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
   value = value_stored(e, value, syntax->span);
-  if (scope->syntax != NULL && name_is_differentiated(e, NULL, scope, scope->syntax, entry->name)) value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
+  if (scope->syntax != NULL && name_is_differentiated(e, scope, scope->syntax, entry->name))
+    value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
   e->indices = indices;
   e->sampling = sampling;
   memcpy(e->by_variable, by_variable, sizeof by_variable);
@@ -448,28 +507,27 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
     return value_error(e);
   }
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
-  const char *names[1024];
-  int count = 0, builtin_count;
-  for (int k = frame->count - 1; k >= 0 && count < 256; k--) names[count++] = frame->names[k].name;
+  int count = 0, capacity = 0, builtin_count;
+  const char **names = NULL;
+  for (int k = frame->count - 1; k >= 0; k--) ARRAY_ADD(e, names, count, capacity, frame->names[k].name);
   for (Scope *scope = frame->scope; scope != NULL; scope = scope->standard)
-    for (int k = 0; k < scope->count && count < 768; k++) names[count++] = scope->entries[k].name;
+    for (int k = 0; k < scope->count; k++) ARRAY_ADD(e, names, count, capacity, scope->entries[k].name);
   const char *const *builtins = builtin_names(e, &builtin_count);
-  for (int k = 0; k < builtin_count && count < 1024; k++) names[count++] = builtins[k];
-  const char *nearest = diagnostic_nearest(name, names, count);
-  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  for (int k = 0; k < builtin_count; k++) ARRAY_ADD(e, names, count, capacity, builtins[k]);
+  diagnostic_suggest(diagnostic, name, names, count);
   return value_error(e);
 }
 
 static void report_player(Evaluator *e, const char *name, Span span) {
-  const char *names[256], *all = "";
-  int count = 0;
-  for (int k = 0; k < e->file.count && count < 256; k++)
-    if (e->file.entries[k].syntax->kind == SYNTAX_NETWORK) names[count++] = e->file.entries[k].name;
-  for (int k = 0; k < count && k < 8; k++) all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
+  enum { NAMED = 8 }; /* in the hint */
+  int count;
+  const char **names = scope_names(e, &e->file, SYNTAX_NETWORK, &count), *all = "";
+  for (int k = 0; k < count && k < NAMED; k++)
+    all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
+  if (count > NAMED) all = session_format(e->session, "%s and %d more", all, count - NAMED);
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
-  const char *nearest = diagnostic_nearest(name, names, count);
-  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-  else if (count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
+  if (!diagnostic_suggest(diagnostic, name, names, count) && count > 0)
+    diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
 }
 
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span) {

@@ -7,43 +7,46 @@
 /* ---- as lists of weights ---------------------------------------------------------------------------------------------------------- */
 
 void network_add_slot(Evaluator *e, Network *network, Slot *slot) {
-  for (int k = 0; k < network->count; k++)
-    if (network->items[k].slot == slot) return;
+  if (!map_add(e->session, &network->known, slot)) return;
   NetworkItem item = {slot, NULL};
   ARRAY_ADD(e, network->items, network->count, network->capacity, item);
 }
 
 void network_add_network(Evaluator *e, Network *network, Network *part) {
-  for (int k = 0; k < network->count; k++)
-    if (network->items[k].network == part) return;
+  if (!map_add(e->session, &network->known, part)) return;
   NetworkItem item = {NULL, part};
   ARRAY_ADD(e, network->items, network->count, network->capacity, item);
 }
 
-static void add_slots(Evaluator *e, const Network *network, bool weights, Slot ***slots, int *count, int *capacity) {
+typedef struct Slots {
+  bool weights;
+  int count, capacity;
+  Slot **items;
+  Map known;
+} Slots; /* known: slots and networks that were met */
+
+static void add_slots(Evaluator *e, const Network *network, Slots *slots) {
+  if (!map_add(e->session, &slots->known, network)) return;
   for (int k = 0; k < network->count; k++) {
-    if (network->items[k].network != NULL) {
-      add_slots(e, network->items[k].network, weights, slots, count, capacity);
-      continue;
-    }
-    bool known = network->items[k].slot->is_weight != weights;
-    for (int j = 0; j < *count; j++) known |= (*slots)[j] == network->items[k].slot;
-    if (!known) ARRAY_ADD(e, *slots, *count, *capacity, network->items[k].slot);
+    Slot *slot = network->items[k].slot;
+    if (slot == NULL) add_slots(e, network->items[k].network, slots);
+    else if (slot->is_weight == slots->weights && map_add(e->session, &slots->known, slot))
+      ARRAY_ADD(e, slots->items, slots->count, slots->capacity, slot);
   }
 }
 
 int network_weights(Evaluator *e, const Network *network, Slot ***weights) {
-  int count = 0, capacity = 0;
-  *weights = NULL;
-  add_slots(e, network, true, weights, &count, &capacity);
-  return count;
+  Slots slots = {.weights = true};
+  add_slots(e, network, &slots);
+  *weights = slots.items;
+  return slots.count;
 }
 
 int network_states(Evaluator *e, const Network *network, Slot ***states) {
-  int count = 0, capacity = 0;
-  *states = NULL;
-  add_slots(e, network, false, states, &count, &capacity);
-  return count;
+  Slots slots = {.weights = false};
+  add_slots(e, network, &slots);
+  *states = slots.items;
+  return slots.count;
 }
 
 /* ---- the first call ----------------------------------------------------------------------------------------------------------------- */

@@ -15,8 +15,11 @@ typedef struct Reads { Evaluator *e; bool found; } Reads;
 
 static void find_weight(void *context, const Scalar *read) {
   Reads *reads = context;
-  for (int k = 0; k < reads->e->slot_count && !reads->found; k++)
-    reads->found = reads->e->slots[k]->is_weight && transform_reaches(reads->e->graph, reads->e->model->tensors[reads->e->slots[k]->tensor].input, read->node);
+  if (reads->found) return;
+  Evaluator *e = reads->e;
+  Sources sources = transform_sources(e->graph, read->node);
+  for (int k = 0; k < e->slot_count && !reads->found; k++)
+    reads->found = e->slots[k]->is_weight && sources_hold(&sources, e->model->tensors[e->slots[k]->tensor].input);
 }
 
 static bool depends_on_weights(Evaluator *e, const Scalar *scalar) {
@@ -118,8 +121,9 @@ static bool holds_grad(Evaluator *e, Node *node) {
 static bool reaches_network(Evaluator *e, const Network *network, Node *node) {
   Slot **weights;
   int count = network_weights(e, network, &weights);
+  Sources sources = transform_sources(e->graph, node);
   for (int w = 0; w < count; w++)
-    if (transform_reaches(e->graph, e->model->tensors[weights[w]->tensor].input, node)) return true;
+    if (sources_hold(&sources, e->model->tensors[weights[w]->tensor].input)) return true;
   return false;
 }
 
@@ -169,11 +173,12 @@ static const Network *player_apart(Evaluator *e, int of, int apart) {
 
 /* Objective i is that of a player who judges the other's work; does j, the other's, lower the same term as i does? */
 static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
-  const Network *judge = player_apart(e, i, j), *other = player_apart(e, j, i);
-  for (int a = 0; a < all[i].count && judge != NULL && other != NULL; a++)
+  for (int a = 0; a < all[i].count; a++)
     for (int b = 0; b < all[j].count; b++) {
       const Part *shared = &all[i].items[a];
       if (!same_term(shared, &all[j].items[b]) || shared->sign != all[j].items[b].sign) continue;
+      const Network *judge = player_apart(e, i, j), *other = player_apart(e, j, i);
+      if (judge == NULL || other == NULL) return false;
       Node *node = term_node(e, shared);
       if (holds_grad(e, node) || !reaches_network(e, judge, node) || !reaches_network(e, other, node) || !judges(e, judge, other, &all[i], shared, node)) continue;
       Diagnostic *diagnostic = diagnostic_report(e->session, W6015, e->objectives[j]->objective.value->span, "`%s` makes this %s", other->name,

@@ -92,7 +92,9 @@ void objectives_prepare(Evaluator *e) {
       Slot **weights;
       int count = network_weights(e, network, &weights);
       bool reached = false;
-      for (int w = 0; w < count && !reached; w++) reached = transform_reaches(e->graph, e->model->tensors[weights[w]->tensor].input, values[k]);
+      Sources sources = transform_sources(e->graph, values[k]);
+      for (int w = 0; w < count && !reached; w++)
+        reached = sources_hold(&sources, e->model->tensors[weights[w]->tensor].input);
       if (count == 0) evaluator_report(e, E3036, player->span, "`%s` has nothing to train", player->name);
       else if (!reached) {
         Diagnostic *diagnostic = evaluator_report(e, E3014, syntax->objective.value->span, "does not depend on any weight of `%s`", player->name);
@@ -105,45 +107,88 @@ void objectives_prepare(Evaluator *e) {
 
 /* ---- optimizers ---------------------------------------------------------------------------------------------------------------------- */
 
-/* The network whose `optimize` moves the slot: on every path from `network` the innermost that one names. `*other` where two paths lead to two statements. */
-static void find_owner(Network *network, const Slot *slot, Network *outer, Network **owner, Network **other) {
-  Network *here = network->optimizer_syntax != NULL ? network : outer;
+/* What an update wants of the weights that certain objectives are for: the sum of these, to be made smaller, and what
+   it depends on. */
+typedef struct Purpose {
+  Node *total;
+  Sources sources;
+} Purpose;
+
+/* One weight in an update. objectives: an interned text with a 1 for each that is for it; player: the first of those
+   updated that holds it; owner: whose `optimize` moves it; other: the owner by another path, or NULL. */
+typedef struct Movement {
+  Slot *slot;
+  const char *objectives;
+  Network *player, *owner, *other;
+  Value *gradient;
+  Node *moved;
+} Movement;
+
+/* One update: whom and by which objectives; values: of these, NULL of the others. */
+typedef struct Update {
+  const Syntax *syntax;
+  int label_count, label_capacity;
+  const Syntax **labels;
+  int player_count;
+  Network **players;
+  Value **values;
+  int count, capacity;
+  Movement *movements; /* weights by players, in the order of the text */
+  Map places;          /* from 1, of slots among the movements */
+  Map purposes;        /* by the text of the objectives */
+  Map gradients;       /* by player: the list of all */
+} Update;
+
+/* For every weight below the network its owner: the innermost network with an `optimize` on the path from the player,
+   `outer` if there is none further in. seen: networks that were met with this `outer`; owners: with themselves. */
+static void find_owners(Evaluator *e, Update *update, Network *network, Network *outer, Map *seen, Map *owners) {
+  bool owns = network->optimizer_syntax != NULL;
+  if (!map_add(e->session, owns ? owners : seen, network)) return;
+  Map below = {0}, *inside = owns ? &below : seen;
+  Network *here = owns ? network : outer;
   for (int k = 0; k < network->count; k++) {
-    if (network->items[k].network != NULL) find_owner(network->items[k].network, slot, here, owner, other);
-    if (network->items[k].slot != slot || here == NULL) continue;
-    if (*owner == NULL) *owner = here;
-    else if ((*owner)->optimizer_syntax != here->optimizer_syntax) *other = here;
+    if (network->items[k].network != NULL) {
+      find_owners(e, update, network->items[k].network, here, inside, owners);
+      continue;
+    }
+    int place = map_number(&update->places, network->items[k].slot);
+    if (place == 0 || here == NULL) continue;
+    Movement *movement = &update->movements[place - 1];
+    if (movement->owner == NULL) movement->owner = here;
+    else if (movement->owner->optimizer_syntax != here->optimizer_syntax) movement->other = here;
   }
 }
 
-/* One weight in an update. player: the first of those updated that holds it; owner: whose `optimize` moves it; other: the owner by another path, or NULL. */
-typedef struct Movement { Slot *slot; uint64_t objectives; Network *player, *owner, *other; Value *gradient; Node *moved; } Movement;
+/* The gradients of all weights of a player that this update moves, in the order of the text, whatever moves each. */
+static Value *player_gradients(Evaluator *e, Update *update, Network *player) {
+  Value *all = map_get(&update->gradients, player);
+  if (all != NULL) return all;
+  Slot **weights;
+  int weight_count = network_weights(e, player, &weights), count = 0;
+  Value **items = session_allocate(e->session, (size_t)(weight_count + 1) * sizeof *items);
+  for (int w = 0; w < weight_count; w++) {
+    int place = map_number(&update->places, weights[w]);
+    if (place > 0) items[count++] = update->movements[place - 1].gradient;
+  }
+  all = value_list(e, count, items);
+  map_put(e->session, &update->gradients, player, all);
+  return all;
+}
 
-static Value *step_of(Evaluator *e, const Recipe *recipe, Movement *movement, Value *all, Span span) {
+static Value *step_of(Evaluator *e, Update *update, const Recipe *recipe, Movement *movement, Span span) {
   const Syntax *definition = recipe->definition->syntax;
   int takes = definition->definition.parameters.count;
   Context context = {.path = session_format(e->session, "%s/%s", e->model->tensors[movement->slot->tensor].name, definition->definition.name), .call = "", .fresh = "", .training = true};
-  Value *values[3] = {slot_value(e, movement->slot), movement->gradient, all};
+  Value *values[3] = {slot_value(e, movement->slot), movement->gradient};
   Span spans[3] = {span, span, span};
   if (takes < 2 || takes > 3) {
     Diagnostic *diagnostic = evaluator_report(e, E3017, span, "`%s` takes %d values", definition->definition.name, takes);
     diagnostic_hint(diagnostic, "an optimizer is a layer from a weight and its gradient to the new weight: `layer f(…)(w: [...s], g: [...s]) -> [...s]`");
     return value_error(e);
   }
+  if (takes == 3) values[2] = player_gradients(e, update, movement->player);
   CallArguments arguments = {.count = takes, .values = values, .spans = spans, .span = span};
   return recipe_run(e, recipe, context, &arguments);
-}
-
-/* The gradients of all weights of a player that this update moves, in the order of the text, whatever moves each. */
-static Value *player_gradients(Evaluator *e, Network *player, int count, const Movement *movements) {
-  Slot **weights;
-  int weight_count = network_weights(e, player, &weights);
-  Value *all = value_list(e, weight_count, NULL);
-  all->list.count = 0;
-  for (int w = 0; w < weight_count; w++)
-    for (int j = 0; j < count; j++)
-      if (movements[j].slot == weights[w]) all->list.items[all->list.count++] = movements[j].gradient;
-  return all;
 }
 
 static bool check_owner(Evaluator *e, const Movement *movement, Span span) {
@@ -161,8 +206,10 @@ static bool check_owner(Evaluator *e, const Movement *movement, Span span) {
   return false;
 }
 
-static void move_weights(Evaluator *e, Frame *frame, int count, Movement *movements, Span span) {
-  for (int k = 0; k < count; k++) {
+static void move_weights(Evaluator *e, Frame *frame, Update *update) {
+  Movement *movements = update->movements;
+  Span span = update->syntax->span;
+  for (int k = 0; k < update->count; k++) {
     Network *owner = movements[k].owner;
     const ModelTensor *tensor = &e->model->tensors[movements[k].slot->tensor];
     if (!check_owner(e, &movements[k], span)) return;
@@ -175,7 +222,7 @@ static void move_weights(Evaluator *e, Frame *frame, int count, Movement *moveme
       diagnostic_hint(diagnostic, "`sgd(lr = 0.1)`, `rmsprop(lr = 5e-5)`, `adam(lr = 2e-4)`, or a layer of your own");
       return;
     }
-    Value *value = step_of(e, recipe, &movements[k], player_gradients(e, movements[k].player, count, movements), by->span);
+    Value *value = step_of(e, update, recipe, &movements[k], by->span);
     if (value->kind == VALUE_ERROR) return;
     value = value_as_tensor(e, value, by->span);
     if (value->kind == VALUE_ERROR) return;
@@ -185,48 +232,50 @@ static void move_weights(Evaluator *e, Frame *frame, int count, Movement *moveme
     }
     movements[k].moved = value_node(e, value, by->span);
   }
-  for (int k = 0; k < count; k++)                          /* whoever called makes numbers of them */
+  for (int k = 0; k < update->count; k++) /* whoever called makes numbers of them */
     if (movements[k].moved != NULL) movements[k].slot->current = movements[k].moved;
 }
 
 /* ---- one update -------------------------------------------------------------------------------------------------------------------------- */
 
-static int collect_labels(Evaluator *e, const Syntax *by, const Syntax **labels, int limit) {
-  if (by->kind == SYNTAX_NAME && limit > 0) {
-    labels[0] = by;
-    return 1;
+static void collect_labels(Evaluator *e, Update *update, const Syntax *by) {
+  if (by->kind == SYNTAX_NAME) ARRAY_ADD(e, update->labels, update->label_count, update->label_capacity, by);
+  else if (by->kind == SYNTAX_BINARY && by->binary.op == OPERATOR_ADD) {
+    collect_labels(e, update, by->binary.left);
+    collect_labels(e, update, by->binary.right);
+  } else {
+    Diagnostic *diagnostic = evaluator_report(e, E3020, by->span, "this is no name of an objective");
+    diagnostic_hint(diagnostic, "`update D by main + r1`");
   }
-  if (by->kind == SYNTAX_BINARY && by->binary.op == OPERATOR_ADD) {
-    int left = collect_labels(e, by->binary.left, labels, limit);
-    return left + collect_labels(e, by->binary.right, labels + left, limit - left);
-  }
-  Diagnostic *diagnostic = evaluator_report(e, E3020, by->span, "this is no name of an objective");
-  diagnostic_hint(diagnostic, "`update D by main + r1`");
-  return 0;
 }
 
-static bool objective_is_chosen(const Syntax *objective, const Syntax *update, int label_count, const Syntax **labels) {
+static bool objective_is_chosen(const Update *update, const Syntax *objective) {
   const char *label = objective->objective.label;
-  if (update->players.by == NULL) return label == NULL;
-  for (int k = 0; k < label_count; k++)
-    if (labels[k]->name == label) return true;
+  if (update->syntax->players.by == NULL) return label == NULL;
+  for (int k = 0; k < update->label_count; k++)
+    if (update->labels[k]->name == label) return true;
   return false;
 }
 
-static bool check_player(Evaluator *e, const Syntax *update, const Syntax *player, int label_count, const Syntax **labels) {
-  for (int l = 0; l < (update->players.by == NULL ? 1 : label_count); l++) {
+static bool check_player(Evaluator *e, const Update *update, const Syntax *player) {
+  bool plain = update->syntax->players.by == NULL;
+  for (int l = 0; l < (plain ? 1 : update->label_count); l++) {
     bool exists = false, listed = false;
     for (int k = 0; k < e->objective_count; k++) {
       const char *label = e->objectives[k]->objective.label;
-      bool here = update->players.by == NULL ? label == NULL : label == labels[l]->name;
+      bool here = plain ? label == NULL : label == update->labels[l]->name;
       exists |= here;
       listed |= here && lists_player(e->objectives[k], player->name);
     }
     if (listed) continue;
-    if (update->players.by == NULL) {
+    if (plain) {
       Diagnostic *diagnostic = evaluator_report(e, E3019, player->span, "`%s` is updated here", player->name);
       diagnostic_hint(diagnostic, "`%s minimizes …`; objectives with a name are chosen by `update %s by name`", player->name, player->name);
-    } else evaluator_report(e, exists ? E3021 : E3020, labels[l]->span, exists ? "`%s` is not for `%s`" : "nothing is called `%s`", labels[l]->name, player->name);
+    } else {
+      const Syntax *label = update->labels[l];
+      evaluator_report(e, exists ? E3021 : E3020, label->span,
+                       exists ? "`%s` is not for `%s`" : "nothing is called `%s`", label->name, player->name);
+    }
     return false;
   }
   return true;
@@ -243,69 +292,112 @@ static void share_weight(Evaluator *e, Movement *movement, const Syntax *update)
   diagnostic_hint(diagnostic, "if it is meant, list both players: `%s, %s minimize …`", before->name, now->name);
 }
 
-void update_run(Evaluator *e, Frame *frame, const Syntax *update) {
-  const Syntax *labels[32];
-  int label_count = update->players.by == NULL ? 0 : collect_labels(e, update->players.by, labels, 32);
-  if (update->players.by != NULL && label_count == 0) return;
-  Network *players[32];
-  int player_count = 0, errors = e->error_count;
-  for (int p = 0; p < update->players.names.count && player_count < 32; p++) {
-    const Syntax *name = update->players.names.items[p];
+/* Whom it names and what it chooses; false after a report. */
+static bool update_read(Evaluator *e, Frame *frame, Update *update) {
+  int errors = e->error_count;
+  const SyntaxList *names = &update->syntax->players.names;
+  if (update->syntax->players.by != NULL) collect_labels(e, update, update->syntax->players.by);
+  if (e->error_count > errors && update->label_count == 0) return false;
+  update->players = session_allocate(e->session, (size_t)(names->count + 1) * sizeof *update->players);
+  Map named = {0};
+  for (int p = 0; p < names->count; p++) {
+    const Syntax *name = names->items[p];
     Network *player = network_find(e, frame, name->name, name->span);
-    for (int q = 0; q < p; q++)
-      if (update->players.names.items[q]->name == name->name) evaluator_report(e, E3041, name->span, "`%s` again", name->name);
-    if (player != NULL && check_player(e, update, name, label_count, labels)) players[player_count++] = player;
+    if (!map_add(e->session, &named, name->name)) evaluator_report(e, E3041, name->span, "`%s` again", name->name);
+    if (player != NULL && check_player(e, update, name)) update->players[update->player_count++] = player;
   }
-  if (e->error_count > errors) return;
-  e->evaluation->counted = true;
-  Value *values[64] = {NULL};
-  for (int k = 0; k < e->objective_count && k < 64; k++) {
-    if (!objective_is_chosen(e->objectives[k], update, label_count, labels)) continue;
+  return e->error_count == errors;
+}
+
+/* The objectives that are chosen and list one of the players; false after a report. */
+static bool update_evaluate(Evaluator *e, Update *update) {
+  update->values = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *update->values);
+  for (int k = 0; k < e->objective_count; k++) {
     bool serves = false;
-    for (int p = 0; p < player_count; p++) serves |= lists_player(e->objectives[k], players[p]->name);
-    if (!serves) continue;
-    values[k] = objective_value(e, k);
-    if (values[k]->kind == VALUE_ERROR) return;
-    e->served_objectives |= 1ull << k;
-    evaluation_result(e, e->model->objectives[k].tensor, values[k], e->objectives[k]->span);
+    for (int p = 0; p < update->player_count && !serves; p++)
+      serves = lists_player(e->objectives[k], update->players[p]->name);
+    if (!serves || !objective_is_chosen(update, e->objectives[k])) continue;
+    update->values[k] = objective_value(e, k);
+    if (update->values[k]->kind == VALUE_ERROR) return false;
+    e->served_objectives[k] = true;
+    evaluation_result(e, e->model->objectives[k].tensor, update->values[k], e->objectives[k]->span);
   }
-  Movement *movements = NULL;
-  int count = 0, capacity = 0;
-  for (int p = 0; p < player_count; p++) {
-    players[p]->updated = true;
-    Slot **weights;
-    int weight_count = network_weights(e, players[p], &weights);
-    uint64_t objectives = 0;
-    for (int k = 0; k < e->objective_count && k < 64; k++)
-      if (values[k] != NULL && lists_player(e->objectives[k], players[p]->name)) objectives |= 1ull << k;
-    for (int w = 0; w < weight_count; w++) {
-      Movement *known = NULL;
-      for (int j = 0; j < count; j++)
-        if (movements[j].slot == weights[w]) known = &movements[j];
-      if (known == NULL) {
-        Movement movement = {.slot = weights[w], .player = players[p]};
-        ARRAY_ADD(e, movements, count, capacity, movement);
-        known = &movements[count - 1];
-      }
-      known->objectives |= objectives;
-      find_owner(players[p], weights[w], NULL, &known->owner, &known->other);
+  return true;
+}
+
+/* Which objectives are for the player, and for whom `before` says: a text with a 1 for each. */
+static const char *objectives_of(Evaluator *e, const Update *update, const Network *player, const char *before) {
+  char *text = session_allocate(e->session, (size_t)e->objective_count + 1);
+  for (int k = 0; k < e->objective_count; k++) {
+    bool here = update->values[k] != NULL && lists_player(e->objectives[k], player->name);
+    text[k] = here || (before != NULL && before[k] == '1') ? '1' : '0';
+  }
+  return session_string(e->session, text);
+}
+
+static void collect_movements(Evaluator *e, Update *update, Network *player) {
+  Slot **weights;
+  int weight_count = network_weights(e, player, &weights);
+  const char *objectives = objectives_of(e, update, player, NULL);
+  for (int w = 0; w < weight_count; w++) {
+    int place = map_number(&update->places, weights[w]);
+    if (place > 0) {
+      Movement *known = &update->movements[place - 1];
+      known->objectives = objectives_of(e, update, player, known->objectives);
+      continue;
     }
+    Movement movement = {.slot = weights[w], .objectives = objectives, .player = player};
+    ARRAY_ADD(e, update->movements, update->count, update->capacity, movement);
+    map_put_number(e->session, &update->places, weights[w], update->count);
   }
+  find_owners(e, update, player, NULL, &(Map){0}, &(Map){0});
+}
+
+static const Purpose *purpose_of(Evaluator *e, Update *update, const char *objectives) {
+  Purpose *purpose = map_get(&update->purposes, objectives);
+  if (purpose != NULL) return purpose;
+  purpose = session_allocate(e->session, sizeof *purpose);
+  map_put(e->session, &update->purposes, objectives, purpose);
+  Value *total = NULL;
+  for (int k = 0; k < e->objective_count; k++) {
+    if (objectives[k] != '1') continue;
+    Span span = e->objectives[k]->span;
+    bool maximize = e->objectives[k]->objective.maximize;
+    Value *term = maximize ? apply_unary_number(e, OP_NEGATE, NULL, update->values[k], span) : update->values[k];
+    total = total == NULL ? term : apply_binary(e, OPERATOR_ADD, total, term, span, span, span);
+  }
+  purpose->total = total == NULL ? NULL : value_node(e, total, update->syntax->span);
+  if (purpose->total != NULL) purpose->sources = transform_sources(e->graph, purpose->total);
+  return purpose;
+}
+
+/* Gradients, of those weights that the objectives depend on: the others do not move. */
+static void differentiate_movements(Evaluator *e, Update *update) {
+  Span span = update->syntax->span;
   int reached = 0;
-  for (int j = 0; j < count; j++) {
-    Value *total = NULL;
-    for (int k = 0; k < e->objective_count && k < 64; k++) {
-      if ((movements[j].objectives & 1ull << k) == 0) continue;
-      Span span = e->objectives[k]->span;
-      Value *term = e->objectives[k]->objective.maximize ? apply_unary_number(e, OP_NEGATE, NULL, values[k], span) : values[k];
-      total = total == NULL ? term : apply_binary(e, OPERATOR_ADD, total, term, span, span, span);
-    }
-    Node *node = total == NULL ? NULL : value_node(e, total, update->span);
-    if (node == NULL || !transform_reaches(e->graph, movements[j].slot->current, node)) continue;
-    movements[j].gradient = value_of_node(e, graph_grad(e->graph, node, movements[j].slot->current, update->span), 0);
-    share_weight(e, &movements[j], update);
-    if (movements[j].owner != NULL) movements[j].owner->stepped = true;
-    movements[reached++] = movements[j];
+  for (int j = 0; j < update->count; j++) {
+    Movement *movement = &update->movements[j];
+    const Purpose *purpose = purpose_of(e, update, movement->objectives);
+    map_put_number(e->session, &update->places, movement->slot, 0);
+    if (purpose->total == NULL || !sources_hold(&purpose->sources, movement->slot->current)) continue;
+    movement->gradient = value_of_node(e, graph_grad(e->graph, purpose->total, movement->slot->current, span), 0);
+    share_weight(e, movement, update->syntax);
+    if (movement->owner != NULL) movement->owner->stepped = true;
+    update->movements[reached++] = *movement;
+    map_put_number(e->session, &update->places, movement->slot, reached);
   }
-  move_weights(e, frame, reached, movements, update->span);
+  update->count = reached;
+}
+
+void update_run(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  Update update = {.syntax = syntax};
+  if (!update_read(e, frame, &update)) return;
+  e->evaluation->counted = true;
+  if (!update_evaluate(e, &update)) return;
+  for (int p = 0; p < update.player_count; p++) {
+    update.players[p]->updated = true;
+    collect_movements(e, &update, update.players[p]);
+  }
+  differentiate_movements(e, &update);
+  move_weights(e, frame, &update);
 }

@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-enum { CONDITION_LIMIT = 16 };
-
 /* What stands in the brackets: indices of its own, and conditions on them. */
 typedef struct Brackets { uint32_t indices; int condition_count; const Syntax *conditions[CONDITION_LIMIT]; } Brackets;
 
@@ -17,7 +15,8 @@ static bool open_index(Evaluator *e, Frame *frame, Brackets *brackets, const cha
 
 static bool add_condition(Evaluator *e, Brackets *brackets, const Syntax *item) {
   if (brackets->condition_count == CONDITION_LIMIT) {
-    evaluator_report(e, E2061, item->span, "more than %d conditions", CONDITION_LIMIT);
+    Diagnostic *diagnostic = evaluator_report(e, E2061, item->span, "more than %d conditions", CONDITION_LIMIT);
+    diagnostic_hint(diagnostic, "one condition may hold several: `k > 0 and k < n`");
     return false;
   }
   brackets->conditions[brackets->condition_count++] = item;
@@ -79,7 +78,7 @@ static Value *where(Evaluator *e, Value *condition, Value *value, double otherwi
 static Value *count_of(Evaluator *e, const Value *body, Value *condition, uint32_t indices, Span span) {
   if (condition == NULL || MUTANT(mean_count)) {
     double product = 1;
-    for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+    for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
       if (indices & 1u << v) product *= (double)variable_extent(e, body, v, span);
     return value_number(e, product);
   }

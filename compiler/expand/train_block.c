@@ -34,6 +34,8 @@ static void builder_run(Evaluator *e, Builder *builder, int routine, Span span) 
 
 /* What a definition in `train` leaves: numbers at this moment. Random values live as long as their evaluation. */
 static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
+  int random_count = 0, random_capacity = 0;
+  const char **random = NULL;
   for (int k = 0; k < builder->kept; k++) {
     Binding *local = &builder->locals[k];
     Value *value = local->value;
@@ -42,12 +44,10 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
         Diagnostic *diagnostic = evaluator_report(e, E3032, builder->span, "`%s` differs from sample to sample", local->name);
         diagnostic_hint(diagnostic, "take `E[…]` of it, or use it inside one `draw { }`");
       }
-      for (int j = 0; j < frame->count; j++)
-        if (frame->names[j].name == local->name) frame->names[j].value = NULL;
+      ARRAY_ADD(e, random, random_count, random_capacity, local->name);
       continue;
     }
-    const char *name = session_format(e->session, "train.%s", local->name);
-    for (int number = 2; tensor_find(e, name) >= 0; number++) name = session_format(e->session, "train.%s.%d", local->name, number);
+    const char *base = session_format(e->session, "train.%s", local->name), *name = tensor_numbered(e, base, base);
     int tensor = tensor_new(e, name, ROLE_LOCAL, value->tensor.rank, value->tensor.shape, false, builder->span);
     e->model->tensors[tensor].initial = INITIAL_CONSTANT;
     evaluation_result(e, tensor, value, builder->span);
@@ -55,10 +55,7 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
     *value = *value_of_node(e, e->model->tensors[tensor].input, 0);        /* whatever holds it holds what was kept */
     value->tensor.truth = truth;
   }
-  int kept = 0;
-  for (int j = 0; j < frame->count; j++)                   /* names of random values end here */
-    if (frame->names[j].value != NULL) frame->names[kept++] = frame->names[j];
-  frame->count = kept;
+  frame_remove(e, frame, random_count, random); /* names of random values end here */
   builder->kept = 0;
 }
 
@@ -117,7 +114,7 @@ static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value 
   if (node == NULL) return value;
   Value *cut = value_of_node(e, graph_constant(e->graph, node, span), 0);
   cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth, cut->tensor.classes = value->tensor.classes;
-  if (name_is_differentiated(e, NULL, &e->file, e->file.syntax, name)) cut = value_marked(e, cut, false, 0, span);
+  if (name_is_differentiated(e, &e->file, e->file.syntax, name)) cut = value_marked(e, cut, false, 0, span);
   Binding local = {name, cut};
   ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
   return cut;
@@ -186,7 +183,7 @@ static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) 
   frame->floor = names;
   block_run(e, frame, &inner, block, false);
   builder_close(e, frame, &inner);
-  if (frame->count > names) frame->count = names;
+  frame_forget(e, frame, names);
   frame->floor = floor;
   e->batch = batch;
   return inner.sequence;
@@ -201,7 +198,7 @@ static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, Mod
     evaluation_abandon(e);
     return false;
   }
-  if (value->kind == VALUE_NUMBER && value->number.settings == 0) {
+  if (value->kind == VALUE_NUMBER && value->number.settings == NULL) {
     evaluation_abandon(e);
     node->constant = value->number.value;
     return true;
@@ -215,8 +212,7 @@ static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, Mod
     evaluation_abandon(e);
     return false;
   }
-  const char *name = session_format(e->session, "%s.1", what);
-  for (int number = 2; tensor_find(e, name) >= 0; number++) name = session_format(e->session, "%s.%d", what, number);
+  const char *name = tensor_numbered(e, what, session_format(e->session, "%s.1", what));
   node->value = tensor_new(e, name, ROLE_RESULT, 0, NULL, false, syntax->span);
   evaluation_result(e, node->value, value, syntax->span);
   slots_reset(e);

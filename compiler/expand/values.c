@@ -66,12 +66,12 @@ Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, c
 /* ---- variables of an expression ---------------------------------------------------------------------------------------------- */
 
 static void identity_map(Coordinate *by) {
-  for (int v = 0; v < BOX_LIMIT; v++) by[v] = coordinate_variable(v);
+  for (int v = 0; v < VARIABLE_LIMIT; v++) by[v] = coordinate_variable(v);
 }
 
 const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int shift) {
   if (shift == 0 || rank == 0) return element;
-  Coordinate by[BOX_LIMIT];
+  Coordinate by[VARIABLE_LIMIT];
   identity_map(by);
   for (int d = 0; d < rank; d++) by[OWN_VARIABLE + d] = coordinate_variable(OWN_VARIABLE + d + shift);
   return scalar_substitute(e->graph, element, by);
@@ -98,7 +98,7 @@ Value *value_of_node(Evaluator *e, Node *node, uint32_t indices) {
   Coordinate coordinates[RANK_LIMIT];
   int axis = 0;
   if (node->batch) coordinates[axis++] = coordinate_variable(SAMPLE_VARIABLE);
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
     if (indices & 1u << v) coordinates[axis++] = coordinate_variable(v);
   int rank = node->rank - axis;
   for (int d = 0; d < rank; d++) coordinates[axis + d] = coordinate_variable(OWN_VARIABLE + d);
@@ -107,20 +107,26 @@ Value *value_of_node(Evaluator *e, Node *node, uint32_t indices) {
 }
 
 /* Axes of the node that holds a value: the batch, free indices (and `more`, along which it is the same), own axes that are not summed; then the summed ones. */
-typedef struct Layout { int rank, box_rank; int64_t box[BOX_LIMIT]; Coordinate by[BOX_LIMIT]; uint32_t indices; bool valid; } Layout;
+typedef struct Layout {
+  int rank, box_rank;
+  int64_t box[VARIABLE_LIMIT];
+  Coordinate by[VARIABLE_LIMIT];
+  uint32_t indices;
+  bool valid;
+} Layout;
 
 static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, uint32_t more, Span span) {
   Layout layout = {.valid = true};
   identity_map(layout.by);
-  int order[BOX_LIMIT], count = 0;
+  int order[VARIABLE_LIMIT], count = 0;
   if (tensor->tensor.random && (summed & 1u << SAMPLE_VARIABLE) == 0) order[count++] = SAMPLE_VARIABLE;
   layout.indices = (element_indices(tensor->tensor.element) | more) & ~summed;
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++)
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
     if (layout.indices & 1u << v) order[count++] = v;
   for (int d = 0; d < tensor->tensor.rank; d++)
     if ((summed & 1u << (OWN_VARIABLE + d)) == 0) order[count++] = OWN_VARIABLE + d;
   layout.rank = count;
-  for (int v = 0; v < BOX_LIMIT; v++)
+  for (int v = 0; v < VARIABLE_LIMIT; v++)
     if (summed & 1u << v) order[count++] = v;
   layout.box_rank = count;
   for (int k = 0; k < count; k++) {
@@ -187,7 +193,8 @@ static bool element_is_cheap(const Scalar *element) {
 
 Value *value_stored(Evaluator *e, Value *value, Span span) {
   if (value->kind != VALUE_TENSOR || element_is_cheap(value->tensor.element)) return value;
-  for (uint32_t v = INDEX_VARIABLE; v < BOX_LIMIT; v++)    /* an index without an extent yet: nothing can be stored before it has one */
+  for (uint32_t v = INDEX_VARIABLE; v < VARIABLE_LIMIT;
+       v++) /* an index without an extent yet: nothing can be stored before it has one */
     if ((value->tensor.element->variables & 1u << v) && e->by_variable[v]->extent < 0) return value;
   Node *node = value_node(e, value, span);
   if (node == NULL) return value_error(e);
@@ -212,8 +219,10 @@ Node *value_variable(Evaluator *e, Value *value) {
 /* Weights and states stay themselves under any name: networks reach them without being given them. */
 static bool is_weight_or_state(Evaluator *e, Value *value) {
   const Node *variable = value_variable(e, value);
-  for (int k = 0; k < e->slot_count && variable != NULL; k++)
-    if (e->slots[k]->current == variable || e->model->tensors[e->slots[k]->tensor].input == variable) return true;
+  if (variable == NULL) return false;
+  if (map_get(&e->slots_by_input, variable) != NULL) return true;
+  for (int k = 0; k < e->slot_count && variable->kind == NODE_MARK; k++) /* one that has moved is a mark */
+    if (e->slots[k]->current == variable) return true;
   return false;
 }
 
@@ -312,7 +321,9 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
   case VALUE_RANGE: {
     if (value->range.low != floor(value->range.low) || value->range.high != floor(value->range.high)) break;
     if (value->range.high - value->range.low >= TURN_LIMIT) {
-      evaluator_report(e, E2061, span, "more than %d turns", TURN_LIMIT);
+      Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d turns", TURN_LIMIT);
+      diagnostic_hint(diagnostic,
+                      "loops are written out; an index runs over any number: `y[i < n] = …`, `sum[i < n] …`");
       return NULL;
     }
     int count = value->range.high < value->range.low ? 0 : (int)(value->range.high - value->range.low) + 1;
@@ -351,9 +362,20 @@ bool value_is_whole(const Value *value, int64_t *whole) {
 
 /* ---- static demands ---------------------------------------------------------------------------------------------------------------------- */
 
+/* With a stack of its own: a sum of many turns depends on one that depends on one, and so on. */
 static void freeze_settings(Evaluator *e, const Value *number) {
-  for (int k = 0; k < e->setting_count; k++)
-    if (number->number.settings & 1ull << k) e->settings[k].frozen = true;
+  int count = 0, capacity = 0;
+  Dependence **stack = NULL;
+  if (number->number.settings != NULL && !number->number.settings->frozen)
+    ARRAY_ADD(e, stack, count, capacity, number->number.settings);
+  while (count > 0) {
+    Dependence *here = stack[--count];
+    if (here->frozen) continue;
+    here->frozen = true;
+    if (here->setting != NULL) here->setting->frozen = true;
+    if (here->left != NULL) ARRAY_ADD(e, stack, count, capacity, here->left);
+    if (here->right != NULL) ARRAY_ADD(e, stack, count, capacity, here->right);
+  }
 }
 
 /* A static number that took the form of a tensor is one again. */

@@ -9,9 +9,17 @@
 /* ---- tensors ------------------------------------------------------------------------------------------------------------------- */
 
 int tensor_find(const Evaluator *e, const char *name) {
-  for (int k = 0; k < e->model->tensor_count; k++)
-    if (strcmp(e->model->tensors[k].name, name) == 0) return k;
-  return -1;
+  return map_number(&e->tensors_by_name, session_string(e->session, name)) - 1;
+}
+
+const char *tensor_numbered(Evaluator *e, const char *base, const char *first) {
+  base = session_string(e->session, base);
+  int number = map_number(&e->name_numbers, base);
+  const char *name = number == 0 ? first : NULL;
+  while (name == NULL || tensor_find(e, name) >= 0)
+    name = session_format(e->session, "%s.%d", base, number = number == 0 ? 2 : number + 1);
+  map_put_number(e->session, &e->name_numbers, base, number);
+  return name;
 }
 
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span) {
@@ -26,22 +34,22 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
   span = model_span(e, span);
   model->tensors[count] = (ModelTensor){.name = name, .role = role, .input = graph_input(e->graph, name, rank, shape, batch, span),
                                         .initial_routine = -1, .player = "", .data = "", .source = "", .group = -1, .fed = -1, .span = span};
-  return model->tensor_count++;
+  model->tensor_count++;
+  if (map_number(&e->tensors_by_name, name) == 0) map_put_number(e->session, &e->tensors_by_name, name, count + 1);
+  if (map_number(&e->tensors_by_input, model->tensors[count].input) == 0)
+    map_put_number(e->session, &e->tensors_by_input, model->tensors[count].input, count + 1);
+  return count;
 }
 
 uint64_t stream_of(Evaluator *e, const char *name, Span span) {
   uint64_t hash = 0xcbf29ce484222325u;                     /* FNV-1a */
   for (const char *c = name; *c != '\0'; c++) hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-  for (int k = 0; k < e->stream_count; k++) {
-    if (e->streams[k].hash != hash) continue;
-    if (strcmp(e->streams[k].name, name) != 0) {
-      Diagnostic *diagnostic = evaluator_report(e, E3042, span, "`%s` and `%s`", name, e->streams[k].name);
-      diagnostic_hint(diagnostic, "give one of them another name");
-    }
-    return hash;
+  const char *key = session_intern(e->session, (const char *)&hash, sizeof hash), *before = map_get(&e->streams, key);
+  if (before == NULL) map_put(e->session, &e->streams, key, (void *)(uintptr_t)name);
+  else if (strcmp(before, name) != 0) {
+    Diagnostic *diagnostic = evaluator_report(e, E3042, span, "`%s` and `%s`", name, before);
+    diagnostic_hint(diagnostic, "give one of them another name");
   }
-  struct Stream stream = {hash, name};
-  ARRAY_ADD(e, e->streams, e->stream_count, e->stream_capacity, stream);
   return hash;
 }
 
@@ -51,9 +59,8 @@ uint64_t stream_of(Evaluator *e, const char *name, Span span) {
    it is: under any batch the same one. */
 static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, Span span) {
   const Node *input = graph_input(e->graph, name, rank, shape, true, model_span(e, span));
-  int tensor = 0;
-  while (tensor < e->model->tensor_count && e->model->tensors[tensor].input != input) tensor++;
-  if (tensor == e->model->tensor_count) tensor = tensor_new(e, name, role, rank, shape, true, span);
+  int tensor = map_number(&e->tensors_by_input, input) - 1;
+  if (tensor < 0) tensor = tensor_new(e, name, role, rank, shape, true, span);
   evaluation_fill(e, tensor);
   return tensor;
 }
@@ -62,7 +69,7 @@ static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int ra
 static int draw_axes(Evaluator *e, const Sampling *sampling, int own_rank, const int64_t *own, int64_t *shape) {
   int rank = 0;
   if (sampling->kind != SAMPLE_INITIAL) shape[rank++] = e->evaluation->batch;
-  for (int v = INDEX_VARIABLE; v < BOX_LIMIT; v++) {
+  for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++) {
     if ((sampling->indices & 1u << v) == 0) continue;
     if (rank < RANK_LIMIT) shape[rank] = variable_extent(e, NULL, v, sampling->span);
     if (shape[rank < RANK_LIMIT ? rank : 0] < 1) return -1;
@@ -105,8 +112,8 @@ Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const 
   if (node == NULL) return value_error(e);
   Value *standard = value_of_node(e, node, sampling->indices);
   int64_t zero = 1, one = 0;
-  bool from_zero = value_is_whole(a, &zero) && zero == 0 && a->number.settings == 0;
-  bool unit = from_zero && value_is_whole(b, &one) && one == 1 && b->number.settings == 0;
+  bool from_zero = value_is_whole(a, &zero) && zero == 0 && a->number.settings == NULL;
+  bool unit = from_zero && value_is_whole(b, &one) && one == 1 && b->number.settings == NULL;
   if (unit) {
     sampling->initial = uniform ? INITIAL_UNIFORM : INITIAL_NORMAL;
     sampling->a = 0, sampling->b = 1, sampling->standard = standard->tensor.element;
@@ -115,7 +122,8 @@ Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const 
   Value *width = uniform ? apply_binary(e, OPERATOR_SUBTRACT, b, a, settings->span, settings->span, settings->span) : b;
   Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, width, standard, settings->span, settings->span, settings->span);
   Value *value = from_zero ? scaled : apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
-  bool plain = a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == 0 && b->number.settings == 0;
+  bool plain =
+      a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == NULL && b->number.settings == NULL;
   if (value->kind == VALUE_TENSOR && plain) {
     sampling->initial = uniform ? INITIAL_UNIFORM : INITIAL_NORMAL;
     sampling->a = a->number.value, sampling->b = b->number.value;
@@ -207,7 +215,7 @@ Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise) {
 
 Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
   const char *name = session_format(e->session, "%s%s", noise->noise.field->field.name, frame->context.fresh);
-  const char *key = session_format(e->session, "noise %s", name);
+  const char *key = session_string(e->session, session_format(e->session, "noise %s", name));
   Value *value = memory_find(e, key, NULL, NULL);
   if (value != NULL) return value;
   Record record = {0};
@@ -270,9 +278,7 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
 /* ---- weights and states -------------------------------------------------------------------------------------------------------------------- */
 
 Slot *slot_find(const Evaluator *e, const char *name) {
-  for (int k = 0; k < e->slot_count; k++)
-    if (strcmp(e->model->tensors[e->slots[k]->tensor].name, name) == 0) return e->slots[k];
-  return NULL;
+  return map_get(&e->slots_by_name, session_string(e->session, name));
 }
 
 static void slot_initial(Evaluator *e, Frame *frame, const Syntax *syntax, int tensor, int rank, const int64_t *shape) {
@@ -340,6 +346,8 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
   *slot = (Slot){.tensor = tensor, .is_weight = role == ROLE_WEIGHT, .current = e->model->tensors[tensor].input, .owner = owner, .span = variable->span};
   if (owner != NULL) e->model->tensors[tensor].player = owner->name;
   ARRAY_ADD(e, e->slots, e->slot_count, e->slot_capacity, slot);
+  map_put(e->session, &e->slots_by_name, e->model->tensors[tensor].name, slot);
+  map_put(e->session, &e->slots_by_input, slot->current, slot);
   if (owner != NULL) network_add_slot(e, owner, slot);
   slot_initial(e, frame, variable, tensor, rank, shape);
   return slot;
@@ -404,6 +412,17 @@ Value *setting_value(Evaluator *e, Setting *setting) {
   Node *input = e->model->tensors[setting->tensor].input;
   Value *value = value_number(e, setting->value);
   value->number.runtime = scalar_read(e->graph, input, access_identity(e->graph, 0));
-  value->number.settings = 1ull << (setting - e->settings);
+  if (setting->dependence == NULL) {
+    setting->dependence = session_allocate(e->session, sizeof *setting->dependence);
+    setting->dependence->setting = setting;
+  }
+  value->number.settings = setting->dependence;
   return value;
+}
+
+Dependence *dependence_joined(Evaluator *e, Dependence *a, Dependence *b) {
+  if (a == NULL || b == NULL || a == b) return a == NULL ? b : a;
+  Dependence *both = session_allocate(e->session, sizeof *both);
+  *both = (Dependence){.left = a, .right = b, .frozen = a->frozen && b->frozen};
+  return both;
 }

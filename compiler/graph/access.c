@@ -22,7 +22,7 @@ static void coordinate_add_terms(Coordinate *sum, const Coordinate *a, const Coo
       i++, j++;
     }
     if (term.coefficient == 0) continue;
-    if (sum->term_count == BOX_LIMIT) abort();
+    if (sum->term_count == VARIABLE_LIMIT) internal_error(HERE, "a coordinate of more variables than run");
     sum->terms[sum->term_count++] = term;
   }
 }
@@ -146,7 +146,7 @@ static uint64_t access_hash(const Access *access) {
 }
 
 const Access *access_new(Graph *graph, int rank, const Coordinate *coordinates) {
-  if (rank > RANK_LIMIT) abort();
+  if (rank > RANK_LIMIT) internal_error(HERE, "an access of too many axes");
   Coordinate settled[RANK_LIMIT];
   for (int d = 0; d < rank; d++) {
     settled[d] = coordinates[d];

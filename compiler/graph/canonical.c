@@ -99,7 +99,7 @@ static void draft_number(Draft *draft) {
     for (int t = 0; t < (d < rank ? draft->write[d].term_count : old_rank); t++) {
       int v = d < rank ? draft->write[d].terms[t].variable : t;
       if (number[v] >= 0 || old_box[v] == 1) continue;
-      if (next == BOX_LIMIT) abort();
+      if (next == BOX_LIMIT) internal_error(HERE, "a node of too many variables");
       box[next] = old_box[v];
       number[v] = next++;
     }
@@ -227,7 +227,8 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
                     int rank, const int64_t *shape, bool batch, const Scalar *value, const char *name, Span span) {
   Draft draft = {.graph = graph};
   Node *node = &draft.node;
-  if (rank > RANK_LIMIT || box_rank > BOX_LIMIT || write->rank != rank || (batch && rank == 0)) abort();
+  if (rank > RANK_LIMIT || box_rank > BOX_LIMIT || write->rank != rank || (batch && rank == 0))
+    internal_error(HERE, "a node that writes what it has not");
   *node = (Node){.kind = NODE_COMPUTE, .rank = rank, .batch = batch, .name = name == NULL ? NULL : session_string(graph->session, name), .span = span,
                  .combine = combine, .box_rank = box_rank, .batch_variables = batch_variables};
   if (rank > 0) memcpy(node->shape, shape, (size_t)rank * sizeof *shape);

@@ -107,7 +107,8 @@ Node *node_intern(Graph *graph, const Node *key) {
 
 static Node node_of_shape(NodeKind kind, const char *name, int rank, const int64_t *shape, bool batch, Span span) {
   Node node = {.kind = kind, .name = name, .rank = rank, .batch = batch, .span = span};
-  if (rank > RANK_LIMIT || (batch && rank == 0)) abort();
+  if (rank > RANK_LIMIT || (batch && rank == 0))
+    internal_error(HERE, "a node of too many axes, or of a batch without an axis");
   if (rank > 0) memcpy(node.shape, shape, (size_t)rank * sizeof *shape);
   return node;
 }
@@ -128,7 +129,8 @@ Node *graph_random(Graph *graph, uint64_t stream, int draw, Distribution distrib
 Node *graph_reshape(Graph *graph, Node *operand, int rank, const int64_t *shape, Span span) {
   while (operand->kind == NODE_RESHAPE) operand = operand->operand[0];
   Node key = node_of_shape(NODE_RESHAPE, NULL, rank, shape, operand->batch, span);
-  if (node_size(&key) != node_size(operand) || (key.batch && shape[0] != operand->shape[0])) abort();
+  if (node_size(&key) != node_size(operand) || (key.batch && shape[0] != operand->shape[0]))
+    internal_error(HERE, "a reshape to another size");
   if (rank == operand->rank && memcmp(key.shape, operand->shape, (size_t)rank * sizeof *shape) == 0) return operand;
   if (node_is_map(operand) && (operand->value->op == OP_CONSTANT || operand->value->op == OP_NOTHING))
     return graph_map(graph, rank, shape, operand->batch, operand->value, span);
@@ -171,7 +173,7 @@ List graph_order(Graph *graph, int count, Node *const *roots) {
   enum { UNSEEN, OPENED, LISTED };
   List order = {0}, stack = {0};
   unsigned char *state = calloc((size_t)graph->node_count + 1, 1);
-  if (state == NULL) abort();
+  if (state == NULL) out_of_memory();
   for (int r = count - 1; r >= 0; r--) list_add(&stack, roots[r]);
   while (stack.count > 0) {
     const Node *node = stack.items[--stack.count];

@@ -9,7 +9,9 @@
 
 #include "lang/lang.h"
 
-enum { RANK_LIMIT = 8, BOX_LIMIT = 16 };                   /* axes of a tensor, the batch included; variables of a node */
+enum {
+  BOX_LIMIT = VARIABLE_LIMIT + RANK_LIMIT
+}; /* variables of a node: those that run, and one for each axis that none of them alone writes */
 
 typedef struct Graph Graph;
 typedef struct Node Node;
@@ -20,7 +22,12 @@ typedef struct Scalar Scalar;
 typedef struct Term { int variable; int64_t coefficient; } Term;          /* coefficient != 0 */
 
 /* constant + sum of terms (sorted by variable) + computed, an integer-valued scalar over the box (labels, `i // 2`), or NULL */
-typedef struct Coordinate { int64_t constant; int term_count; Term terms[BOX_LIMIT]; const Scalar *computed; } Coordinate;
+typedef struct Coordinate {
+  int64_t constant;
+  int term_count;
+  Term terms[VARIABLE_LIMIT];
+  const Scalar *computed;
+} Coordinate;
 
 typedef struct Access { int id; int rank; const Coordinate *coordinates; } Access;     /* hash-consed in its graph */
 

@@ -16,7 +16,7 @@ struct Interpreter {
 };
 
 static void *checked(void *memory) {
-  if (memory == NULL) abort();
+  if (memory == NULL) out_of_memory();
   return memory;
 }
 
@@ -181,7 +181,7 @@ const double *interpreter_value(Interpreter *interpreter, Node *node) {
     case NODE_RANDOM: *values = draw_node(interpreter, item); break;
     case NODE_COMPUTE: *values = compute_node(interpreter, item); break;
     case NODE_RESHAPE: case NODE_CONSTANT: case NODE_MARK: *values = values_copy(item, interpreter->values[item->operand[0]->id]); break;
-    case NODE_GRAD: abort();                               /* a derivative has a value only once differentiate has written it out */
+    case NODE_GRAD: internal_error(HERE, "a derivative that is not written out has no value");
     }
   }
   list_free(&order);

@@ -94,7 +94,8 @@ static const char *operator_sign(Operation op) {
   case OP_LESS_EQUAL: return " <= ";
   case OP_EQUAL: return " == ";
   case OP_AND: return " and ";
-  default: return " or ";
+  case OP_OR: return " or ";
+  default: internal_error(HERE, "an operator without a sign");
   }
 }
 

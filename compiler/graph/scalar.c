@@ -69,13 +69,13 @@ static uint32_t access_variables(const Access *access) {
 }
 
 const Scalar *scalar_read(Graph *graph, Node *node, const Access *access) {
-  if (access->rank != node->rank) abort();
+  if (access->rank != node->rank) internal_error(HERE, "an access of another number of axes than its node");
   if (node_is_nothing(node)) return scalar_nothing(graph);
   return scalar_add_new(graph, (Scalar){.op = OP_READ, .node = node, .access = access, .variables = access_variables(access)});
 }
 
 const Scalar *scalar_within(Graph *graph, Node *node, const Access *access) {
-  if (access->rank != node->rank) abort();
+  if (access->rank != node->rank) internal_error(HERE, "an access of another number of axes than its node");
   if (node->rank == 0) return scalar_constant(graph, 1);
   return scalar_add_new(graph, (Scalar){.op = OP_WITHIN, .node = node, .access = access, .variables = access_variables(access)});
 }

@@ -44,10 +44,7 @@ void table_add(Session *session, Table *table, uint64_t hash, void *item) {
 
 /* A traversal that runs out of memory cannot go on, and has nothing to give back. */
 static void *checked(void *memory) {
-  if (memory == NULL) {
-    fputs("ganc: out of memory\n", stderr);
-    abort();
-  }
+  if (memory == NULL) out_of_memory();
   return memory;
 }
 

@@ -187,7 +187,7 @@ static Node *sum_flatten(Graph *graph, const Node *sum) {
     seen |= 1u << c->terms[0].variable;
   }
   for (int v = inner->rank; v < inner->box_rank; v++) {
-    if (flat.box_rank == BOX_LIMIT) return NULL;
+    if (flat.box_rank >= VARIABLE_LIMIT) return NULL;
     by[v] = coordinate_variable(flat.box_rank);
     if ((inner->batch_variables >> v & 1) != 0) flat.batch_variables |= 1u << flat.box_rank;
     flat.box[flat.box_rank++] = inner->box[v];

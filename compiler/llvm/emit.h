@@ -16,7 +16,11 @@ typedef struct Variable { bool constant; int64_t low, high; Value value; int dep
 
 /* An affine expression with its variables looked up: terms by the depth of the loop that binds them, constants summed. */
 typedef struct SumTerm { Value value; int64_t coefficient; int depth; } SumTerm;
-typedef struct Sum { int64_t constant, low, high; int count; SumTerm terms[12]; } Sum;
+typedef struct Sum {
+  int64_t constant, low, high;
+  int count;
+  SumTerm terms[TERM_LIMIT];
+} Sum;
 
 typedef struct MemoKey { int kind; const void *a, *b; int64_t c; } MemoKey;
 typedef struct MemoEntry { MemoKey key; Value value; } MemoEntry;

@@ -343,6 +343,6 @@ Value emit_math(Emitter *e, Operation operation, Value a, Value b) {
   case OP_SOFTPLUS: return softplus_of(e, a);
   case OP_ERF: return erf_of(e, a);
   case OP_POWER: return pow_of(e, a, b);
-  default: return NULL;
+  default: internal_error(HERE, "an operation that is no function");
   }
 }

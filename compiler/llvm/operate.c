@@ -60,5 +60,5 @@ Value emit_operation(Emitter *e, Operation operation, Value a, Value b, Value c)
   case OP_ERF: return emit_math(e, operation, a, b);
   case OP_CONSTANT: case OP_NOTHING: case OP_INDEX: case OP_READ: case OP_WITHIN: break;
   }
-  return NULL;
+  internal_error(HERE, "a leaf is no operation");
 }

@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void touch(PlanLayout *layout, int routine, int step, const StoredValue *value, int *count) {
-  for (int v = *count - 1; v >= 0 && layout->values[v].routine == routine; v--)
-    if (layout->values[v].value == value) {
-      layout->values[v].last = step;
-      return;
-    }
-  layout->values[(*count)++] = (PlacedValue){.value = value, .routine = routine, .first = step, .last = step, .bytes = plan_align(plan_bytes(value))};
+static void touch(PlanLayout *layout, int routine, int step, const StoredValue *value) {
+  PlacedValue *placed = map_get(&layout->value_places, value);
+  if (placed == NULL) {
+    placed = &layout->values[layout->value_count++];
+    *placed = (PlacedValue){.value = value, .routine = routine, .first = step, .bytes = plan_align(plan_bytes(value))};
+    map_put(layout->session, &layout->value_places, value, placed);
+  }
+  placed->last = step;
 }
 
 static void collect_values(PlanLayout *layout) {
@@ -23,7 +24,7 @@ static void collect_values(PlanLayout *layout) {
     for (int s = 0; s < layout->schedules[r]->step_count; s++) {
       const ScheduledStep *step = &layout->schedules[r]->steps[s];
       for (int b = 0; b < step->program->buffer_count; b++)
-        if (plan_tensor(layout, step->bindings[b]) < 0) touch(layout, r, s, step->bindings[b], &layout->value_count);
+        if (plan_tensor(layout, step->bindings[b]) < 0) touch(layout, r, s, step->bindings[b]);
     }
 }
 

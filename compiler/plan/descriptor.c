@@ -26,16 +26,22 @@ static void bytes_word(Bytes *bytes, uint64_t word) {
   bytes_add(bytes, little, sizeof little);
 }
 
-typedef struct Writer { Bytes records[RECORD_KIND_COUNT], strings; int64_t counts[RECORD_KIND_COUNT]; } Writer;
+/* offsets: of texts, by the interned text, from 1 */
+typedef struct Writer {
+  Bytes records[RECORD_KIND_COUNT], strings;
+  Map offsets;
+  int64_t counts[RECORD_KIND_COUNT];
+} Writer;
 
 /* Equal texts share their bytes; the empty one is at 0. */
 static uint64_t text_offset(Writer *writer, const char *text) {
-  if (text == NULL) text = "";
-  size_t length = strlen(text) + 1;
-  for (size_t at = 0; at < writer->strings.size; at += strlen((const char *)writer->strings.data + at) + 1)
-    if (strcmp((const char *)writer->strings.data + at, text) == 0) return at;
+  Session *session = writer->strings.session;
+  text = session_string(session, text == NULL ? "" : text);
+  uintptr_t known = (uintptr_t)map_get(&writer->offsets, text);
+  if (known > 0) return known - 1;
   size_t at = writer->strings.size;
-  bytes_add(&writer->strings, text, length);
+  bytes_add(&writer->strings, text, strlen(text) + 1);
+  map_put(session, &writer->offsets, text, (void *)(uintptr_t)(at + 1));
   return at;
 }
 
@@ -99,11 +105,10 @@ static void write_programs(Writer *writer, const PlanLayout *layout, const Plan 
   }
 }
 
-static void write_binding(Writer *writer, const PlanLayout *layout, int routine, const StoredValue *value) {
+static void write_binding(Writer *writer, const PlanLayout *layout, const StoredValue *value) {
   int tensor = plan_tensor(layout, value);
   BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA, .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0, .tensor = tensor};
-  for (int v = 0; v < layout->value_count && tensor < 0; v++)
-    if (layout->values[v].routine == routine && layout->values[v].value == value) record.offset = layout->values[v].offset;
+  if (tensor < 0) record.offset = ((const PlacedValue *)map_get(&layout->value_places, value))->offset;
   write_BINDING(writer, &record);
 }
 
@@ -118,7 +123,7 @@ static void write_routines(Writer *writer, const PlanLayout *layout) {
       const ScheduledStep *step = &schedule->steps[s];
       write_STEP(writer, &(StepRecord){.program = layout->step_program[r][s], .first_binding = writer->counts[RECORD_BINDING], .flops = step->program->flops,
                                        .bytes = step->program->bytes, .title = step->program->title, .line = line_of(step->span)});
-      for (int b = 0; b < step->program->buffer_count; b++) write_binding(writer, layout, r, step->bindings[b]);
+      for (int b = 0; b < step->program->buffer_count; b++) write_binding(writer, layout, step->bindings[b]);
     }
     for (int f = 0; f < routine->fill_count; f++) write_FILL(writer, &(FillRecord){.tensor = routine->fills[f]});
     write_ROUTINE(writer, &record);
@@ -216,7 +221,7 @@ void descriptor_write(const PlanLayout *layout, Plan *plan) {
   Writer *writer = session_allocate(layout->session, sizeof *writer);
   for (int k = 0; k < RECORD_KIND_COUNT; k++) writer->records[k].session = layout->session;
   writer->strings.session = layout->session;
-  bytes_add(&writer->strings, "", 1);
+  text_offset(writer, "");
   write_model(writer, layout, plan);
   write_tensors(writer, layout);
   write_programs(writer, layout, plan);

@@ -20,6 +20,8 @@ typedef struct PlanLayout {
   const PlanOptions *options;
   PlacedTensor *tensors;                                   /* by tensor of the model */
   int value_count; PlacedValue *values;
+  Map tensor_places;                                       /* by the input of a tensor: its index, from 1 */
+  Map value_places;                                        /* by a value of the arena: its PlacedValue */
   int **step_program;                                      /* by routine and step: index into the plan's programs */
 } PlanLayout;
 

@@ -5,9 +5,7 @@
 #include <inttypes.h>
 
 int plan_tensor(const PlanLayout *layout, const StoredValue *value) {
-  for (int t = 0; t < layout->model->tensor_count; t++)
-    if (layout->model->tensors[t].input == value->node) return t;
-  return -1;
+  return map_number(&layout->tensor_places, value->node) - 1;
 }
 
 static int64_t place_tensors(PlanLayout *layout) {
@@ -17,6 +15,8 @@ static int64_t place_tensors(PlanLayout *layout) {
   for (int t = 0; t < model->tensor_count; t++) {
     PlacedTensor *tensor = &layout->tensors[t];
     tensor->layout.node = model->tensors[t].input;
+    if (map_number(&layout->tensor_places, model->tensors[t].input) == 0)
+      map_put_number(layout->session, &layout->tensor_places, model->tensors[t].input, t + 1);
     schedule_input_layout(model->tensors[t].input, &tensor->layout, layout->options->real);
     tensor->bytes = plan_bytes(&tensor->layout);
     tensor->offset = bytes;
@@ -25,28 +25,43 @@ static int64_t place_tensors(PlanLayout *layout) {
   return bytes;
 }
 
+/* Programs that were met, by the text of their hash: the last with it, and for each the one before with the same hash,
+   both from 1. */
+typedef struct Programs {
+  Session *session;
+  Plan *plan;
+  Map last;
+  int *before;
+} Programs;
+
 /* The plan's program that has the same code, or a new one. */
-static int find_program(Plan *plan, uint64_t *hashes, Program *program) {
+static int find_program(Programs *programs, Program *program) {
+  Plan *plan = programs->plan;
   uint64_t hash = program_hash(program);
-  for (int p = 0; p < plan->program_count; p++)
-    if (hashes[p] == hash && program_equal(plan->programs[p], program)) return p;
-  hashes[plan->program_count] = hash;
+  const char *key = session_intern(programs->session, (const char *)&hash, sizeof hash);
+  int last = map_number(&programs->last, key);
+  for (int p = last; p > 0; p = programs->before[p - 1])
+    if (program_equal(plan->programs[p - 1], program)) return p - 1;
   plan->programs[plan->program_count] = program;
-  return plan->program_count++;
+  programs->before[plan->program_count++] = last;
+  map_put_number(programs->session, &programs->last, key, plan->program_count);
+  return plan->program_count - 1;
 }
 
 static void collect_programs(PlanLayout *layout, Plan *plan) {
   int steps = 0, routines = layout->model->routine_count;
   for (int r = 0; r < routines; r++) steps += layout->schedules[r]->step_count;
   plan->programs = session_allocate(layout->session, (size_t)(steps + 1) * sizeof *plan->programs);
-  uint64_t *hashes = session_allocate(layout->session, (size_t)(steps + 1) * sizeof *hashes);
+  Programs programs = {.session = layout->session,
+                       .plan = plan,
+                       .before = session_allocate(layout->session, (size_t)(steps + 1) * sizeof(int))};
   layout->step_program = session_allocate(layout->session, (size_t)(routines + 1) * sizeof *layout->step_program);
   for (int r = 0; r < routines; r++) {
     const Schedule *schedule = layout->schedules[r];
     layout->step_program[r] = session_allocate(layout->session, (size_t)(schedule->step_count + 1) * sizeof **layout->step_program);
     for (int s = 0; s < schedule->step_count; s++) {
       Program *program = schedule->steps[s].program;
-      layout->step_program[r][s] = find_program(plan, hashes, program);
+      layout->step_program[r][s] = find_program(&programs, program);
       if (program->workspace_bytes > plan->workspace_bytes) plan->workspace_bytes = program->workspace_bytes;
     }
   }

@@ -3,16 +3,11 @@
 
 #include <stdlib.h>
 
-enum { TERM_LIMIT = sizeof ((Affine *)0)->terms / sizeof(AffineTerm) };
-
 Affine affine_constant(int64_t value) { return (Affine){.constant = value}; }
 
 static void add_term(Affine *sum, int variable, int64_t coefficient) {
   if (coefficient == 0) return;
-  if (sum->term_count == TERM_LIMIT) {                     /* a nest deeper than any schedule makes */
-    fprintf(stderr, "affine: more than %d loop variables in one expression\n", TERM_LIMIT);
-    abort();
-  }
+  if (sum->term_count == TERM_LIMIT) internal_error(HERE, "an address of more loops than any schedule makes");
   sum->terms[sum->term_count++] = (AffineTerm){variable, coefficient};
 }
 

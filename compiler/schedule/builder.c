@@ -145,7 +145,7 @@ static int new_variable(Builder *builder, int level) {
 
 /* The statement that owns a level is appended to its parent when the level closes, so that what is hoisted there comes before it. */
 static void open_level(Builder *builder, Statement *owner, int variable) {
-  if (builder->level + 1 == LEVEL_LIMIT) abort();
+  if (builder->level + 1 == LEVEL_LIMIT) internal_error(HERE, "loops deeper than any schedule makes");
   builder->levels[++builder->level] = (Level){.serial = builder->serials++, .variable = variable, .owner = owner};
 }
 

@@ -9,14 +9,26 @@
 /* ---- what has been computed ----------------------------------------------------------------------------------------------- */
 
 typedef struct Computed Computed;
-struct Computed { Computed *next; const Scalar *scalar; int point; Operand operand; int level, serial; };
-typedef struct Width Width;
-struct Width { Width *next; const Scalar *scalar; int width; };
+struct Computed {
+  Computed *next;
+  int point;
+  Operand operand;
+  int level, serial;
+};
 typedef struct Known Known;
-struct Known { Known *next; const Node *node; Affine offset; Operand operand; int level, serial; };
+struct Known {
+  Known *next;
+  Affine offset;
+  Operand operand;
+  int level, serial;
+};
 
-enum { BUCKETS = 1024 };
-struct Memory { Computed *computed[BUCKETS]; Width *widths[BUCKETS]; Known *known; int points; };
+/* computed: by scalar, at each point; widths: by scalar, 2 more than they are; known: by node, at each place of its
+   memory */
+struct Memory {
+  Map computed, widths, known;
+  int points;
+};
 
 static struct Memory *memory_of(Builder *builder) {
   struct Memory **memory = builder_memory(builder);
@@ -35,18 +47,21 @@ void point_set(Point *point, int variable, Affine at, int64_t low, int64_t high)
 static Operand remember(Builder *builder, const Point *point, const Scalar *scalar, Operand operand, int level) {
   struct Memory *memory = memory_of(builder);
   Computed *computed = session_allocate(builder_session(builder), sizeof *computed);
-  Computed **bucket = &memory->computed[scalar->id % BUCKETS];
-  *computed = (Computed){*bucket, scalar, point->serial, operand, level, builder_level_serial(builder, level)};
-  *bucket = computed;
+  *computed = (Computed){map_get(&memory->computed, scalar), point->serial, operand, level,
+                         builder_level_serial(builder, level)};
+  map_put(builder_session(builder), &memory->computed, scalar, computed);
   return operand;
 }
 
 static const Computed *recall(Builder *builder, const Point *point, const Scalar *scalar) {
-  for (Computed **link = &memory_of(builder)->computed[scalar->id % BUCKETS]; *link != NULL; link = &(*link)->next) {
-    while (*link != NULL && !builder_level_open(builder, (*link)->level, (*link)->serial)) *link = (*link)->next;
-    if (*link == NULL) break;
-    if ((*link)->scalar == scalar && (*link)->point == point->serial) return *link;
-  }
+  struct Memory *memory = memory_of(builder);
+  Computed *first = map_get(&memory->computed, scalar), *computed = first;
+  while (computed != NULL && !builder_level_open(builder, computed->level, computed->serial)) computed = computed->next;
+  if (computed != first)
+    map_put(builder_session(builder), &memory->computed, scalar, computed); /* what closed comes no more */
+  for (; computed != NULL; computed = computed->next)
+    if (computed->point == point->serial && builder_level_open(builder, computed->level, computed->serial))
+      return computed;
   return NULL;
 }
 
@@ -62,18 +77,14 @@ static int width_of(Builder *builder, const Scalar *scalar) {
   }
   if (operation_arity(scalar->op) == 0) return -1;
   struct Memory *memory = memory_of(builder);
-  Width **bucket = &memory->widths[scalar->id % BUCKETS];
-  for (Width *width = *bucket; width != NULL; width = width->next)
-    if (width->scalar == scalar) return width->width;
-  int result = 0;
+  int known = map_number(&memory->widths, scalar), result = 0;
+  if (known > 0) return known - 2;
   for (int a = 0; a < operation_arity(scalar->op); a++) {
     int own = width_of(builder, scalar->argument[a]);
     if (own < 0 || result < 0) result = -1;
     else if (own > 0) result = 1;
   }
-  Width *width = session_allocate(builder_session(builder), sizeof *width);
-  *width = (Width){*bucket, scalar, result};
-  *bucket = width;
+  map_put_number(builder_session(builder), &memory->widths, scalar, result + 2);
   return result;
 }
 
@@ -251,29 +262,20 @@ void express_know(Builder *builder, const Point *point, const Item *item, const 
   struct Memory *memory = memory_of(builder);
   Known *known = session_allocate(builder_session(builder), sizeof *known);
   int level = builder_level(builder);
-  *known = (Known){memory->known, item->node, {0}, value, level, builder_level_serial(builder, level)};
-  if (!plain_offset(point, &item->view, access, &known->offset)) return;
-  memory->known = known;
+  *known = (Known){map_get(&memory->known, item->node), {0}, value, level, builder_level_serial(builder, level)};
+  if (plain_offset(point, &item->view, access, &known->offset))
+    map_put(builder_session(builder), &memory->known, item->node, known);
 }
 
-static const Known *find_known(Builder *builder, const Point *point, const Node *node, const View *view, const Access *access) {
-  struct Memory *memory = memory_of(builder);
+static const Known *find_known(Builder *builder, const Point *point, const Node *node, const View *view,
+                               const Access *access) {
   Affine offset;
-  bool asked = false;
-  for (Known **link = &memory->known; *link != NULL;) {
-    Known *known = *link;
-    if (!builder_level_open(builder, known->level, known->serial)) {
-      *link = known->next;
-      continue;
-    }
-    if (known->node == node) {
-      if (!asked && !plain_offset(point, view, access, &offset)) return NULL;
-      asked = true;
-      if (affine_equal(known->offset, offset)) return known;
-    }
-    link = &known->next;
-  }
-  return NULL;
+  const Known *known = map_get(&memory_of(builder)->known, node);
+  if (known == NULL || !plain_offset(point, view, access, &offset)) return NULL;
+  while (known != NULL &&
+         !(builder_level_open(builder, known->level, known->serial) && affine_equal(known->offset, offset)))
+    known = known->next;
+  return known;
 }
 
 /* ---- leaves ------------------------------------------------------------------------------------------------------------------ */

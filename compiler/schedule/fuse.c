@@ -7,7 +7,13 @@
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
 
-Fact *fusion_fact(const Fusion *fusion, const Node *node) { return &fusion->facts[node->id]; }
+Fact *fusion_fact(const Fusion *fusion, const Node *node) {
+  Fact *fact = map_get(fusion->facts, node);
+  if (fact != NULL) return fact;
+  fact = session_allocate(fusion->session, sizeof *fact);
+  map_put(fusion->session, fusion->facts, node, fact);
+  return fact;
+}
 
 void *fusion_grow(Session *session, void *items, int count, int *capacity, size_t size) {
   if (count < *capacity) return items;
@@ -36,9 +42,15 @@ Group *fusion_group(Fusion *fusion, GroupKind kind) {
 
 void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
   group->phases = fusion_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
-  Item **copy = session_allocate(fusion->session, (size_t)count * sizeof *copy);
-  memcpy(copy, items, (size_t)count * sizeof *copy);
-  group->phases[group->phase_count++] = (Phase){.count = count, .items = copy};
+  Phase *phase = &group->phases[group->phase_count++];
+  *phase = (Phase){0};
+  for (int k = 0; k < count; k++) phase_add(fusion, group, phase, items[k]);
+}
+
+void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item) {
+  phase->items = fusion_grow(fusion->session, phase->items, phase->count, &phase->capacity, sizeof *phase->items);
+  phase->items[phase->count++] = item;
+  item->phase = (int)(phase - group->phases);
 }
 
 /* ---- facts ------------------------------------------------------------------------------------------------------------------ */
@@ -60,6 +72,8 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   *fact = (Fact){.node = node, .position = fusion->order_count, .value = value};
   fact->residence = node->kind == NODE_INPUT ? RESIDES_INPUT : node->kind == NODE_RANDOM ? RESIDES_DRAWN
                   : node->kind == NODE_RESHAPE ? RESIDES_VIEW : RESIDES_STORED;
+  fusion->order =
+      fusion_grow(fusion->session, fusion->order, fusion->order_count, &fusion->order_capacity, sizeof(Node *));
   fusion->order[fusion->order_count++] = node;
 }
 
@@ -70,9 +84,7 @@ static void collect_facts(Fusion *fusion) {
   for (int i = 0; i < fusion->effects.count; i++) list_node(&order, fusion->effects.items[i].target);      /* may be on no walk */
   for (int n = 0; n < order.count; n++)
     if (order.nodes[n]->kind == NODE_COMPUTE) order.values[n] = fusion_cut(fusion->graph, order.nodes[n]);
-  fusion->fact_count = graph_node_count(fusion->graph) + fusion->effects.count;      /* room for inputs that are saved */
-  fusion->facts = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof *fusion->facts);
-  fusion->order = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof(Node *));
+  fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
   for (int n = 0; n < order.count; n++) {
     if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) {
       Leaves leaves = leaves_of(fusion->session, order.values[n]);
@@ -86,7 +98,6 @@ static void collect_facts(Fusion *fusion) {
 
 /* A draw must lie in memory where it is an effect, seen through a reshape, or read at a computed place; it should where several nodes read it. */
 static void store_draws(Fusion *fusion) {
-  Node **reader = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof *reader);
   for (int i = 0; i < fusion->effects.count; i++) {
     Fact *fact = fusion_fact(fusion, fusion->effects.items[i].value);
     if (fact->residence == RESIDES_DRAWN) fact->residence = RESIDES_STORED;
@@ -102,8 +113,9 @@ static void store_draws(Fusion *fusion) {
     for (int k = 0; k < leaves.count; k++) {
       if (leaves.items[k]->op != OP_READ) continue;
       Fact *fact = fusion_fact(fusion, leaves.items[k]->node);
-      if (fact->residence == RESIDES_DRAWN && reader[fact->node->id] != NULL && reader[fact->node->id] != node) fact->residence = RESIDES_STORED;
-      reader[fact->node->id] = node;
+      if (fact->residence == RESIDES_DRAWN && fact->drawn_for != NULL && fact->drawn_for != node)
+        fact->residence = RESIDES_STORED;
+      fact->drawn_for = node;
       for (int d = 0; d < leaves.items[k]->access->rank && fact->residence == RESIDES_DRAWN; d++)
         if (leaves.items[k]->access->coordinates[d].computed != NULL) fact->residence = RESIDES_STORED;
     }
@@ -148,7 +160,7 @@ static void collect_reads(Session *session, Item *item) {
 
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value) {
   Item *item = session_allocate(fusion->session, sizeof *item);
-  *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true};
+  *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true, .phase = -1};
   if (node->kind == NODE_COMPUTE && value == fusion_fact(fusion, node)->value) {
     item->combine = node->combine, item->box_rank = node->box_rank, item->box = node->box, item->write = node->write;
     collect_reads(fusion->session, item);
@@ -230,12 +242,12 @@ static void make_items(Fusion *fusion) {
   }
 }
 
-/* An item is in memory where another phase, a view or an effect needs it. */
-static void mark_reads(Fusion *fusion, const Phase *phase, const Item *reader) {
+/* An item is in memory where another phase than that of its reader (group NULL: than any), a view or an effect needs
+   it. */
+static void mark_reads(Fusion *fusion, const Group *group, int phase, const Item *reader) {
   for (int k = 0; k < reader->read_count; k++) {
     const Fact *fact = fusion_fact(fusion, reader->reads[k]->node);
-    bool here = false;
-    for (int i = 0; phase != NULL && i < phase->count; i++) here |= phase->items[i] == fact->item;
+    bool here = group != NULL && fact->item != NULL && fact->group == group && fact->item->phase == phase;
     fact = fusion_behind(fusion, fact);
     if (!here && fact->item != NULL) fact->item->stored = true;
   }
@@ -252,10 +264,10 @@ static void mark_stored(Fusion *fusion) {
   }
   for (int g = 0; g < fusion->group_count; g++) {
     const Group *group = fusion->groups[g];
-    for (int p = 0; p < group->piece_count; p++) mark_reads(fusion, NULL, group->pieces[p]);
+    for (int p = 0; p < group->piece_count; p++) mark_reads(fusion, NULL, 0, group->pieces[p]);
     for (int p = 0; p < group->phase_count; p++)
       for (int i = group->kind == GROUP_TILE && group->piece_count > 0; i < group->phases[p].count; i++)
-        mark_reads(fusion, group->kind == GROUP_TILE && i == 0 ? NULL : &group->phases[p], group->phases[p].items[i]);
+        mark_reads(fusion, group->kind == GROUP_TILE && i == 0 ? NULL : group, p, group->phases[p].items[i]);
   }
 }
 

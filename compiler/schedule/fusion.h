@@ -14,7 +14,7 @@ typedef enum Residence {
 } Residence;
 
 typedef struct Group Group;
-typedef struct Fact {                                      /* what is known of a node of the routine, by node id */
+typedef struct Fact { /* what is known of a node; of what the routine does not need, that it RESIDES_NOWHERE */
   Node *node;
   int position;                                            /* operands first */
   Residence residence;
@@ -25,6 +25,8 @@ typedef struct Fact {                                      /* what is known of a
   struct Move *move;                                       /* INPUT: the effect that overwrites it */
   int group_count, group_capacity; Group **groups;         /* INPUT: that read it */
   int readers;                                             /* nodes that read it; effects and views count twice */
+  struct Fact *reader;                                     /* that of them whose item came last, itself left out */
+  const Node *drawn_for;                                   /* RANDOM: the last of these that was seen */
   Item *item;
 } Fact;
 
@@ -49,8 +51,9 @@ struct Fusion {
   Graph *graph;
   EffectList effects;
   const ScheduleOptions *options;
-  int fact_count; Fact *facts;                             /* by node id */
-  int order_count; Node **order;                           /* needed nodes, operands first */
+  Map *facts; /* by node */
+  int order_count, order_capacity;
+  Node **order;                                            /* needed nodes, operands first */
   int group_count, group_capacity; Group **groups;         /* in the order of execution, once fused */
   int move_count; Move *moves;
   int value_count, value_capacity; StoredValue **values;
@@ -62,6 +65,7 @@ StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
 Group *fusion_group(Fusion *fusion, GroupKind kind);
 void group_phase(Fusion *fusion, Group *group, int count, Item **items);
+void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item);
 /* cut.c: the node's expression, with costly parts of few indices read from maps of their own. */
 const Scalar *fusion_cut(Graph *graph, const Node *node);
 /* join.c: every item into a group. */

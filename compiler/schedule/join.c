@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* Vector operations that are not worth a program of their own; phases of a program that still compiles fast. */
-enum { SERIAL_COST = 8192, PHASE_LIMIT = 32 };
+/* Vector operations that are not worth a program of their own; phases of a program that still compiles fast; sums that
+   become one tile. */
+enum { SERIAL_COST = 8192, PHASE_LIMIT = 32, PIECE_LIMIT = 8 };
 
 typedef struct Join { Fusion *fusion; int lanes; } Join;
 
@@ -97,10 +98,9 @@ static bool at_point(const Scalar *read, const View *view) {
   return true;
 }
 
-static bool in_phase(const Phase *phase, const Item *item) {
-  for (int i = 0; i < phase->count; i++)
-    if (phase->items[i] == item) return true;
-  return false;
+/* Of an item of the group. */
+static bool in_phase(const Group *group, const Phase *phase, const Item *item) {
+  return item->phase == phase - group->phases;
 }
 
 static bool is_piece_of(const Group *group, const Item *item) {
@@ -120,13 +120,15 @@ static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, con
   for (int k = 0; k < item->read_count; k++) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (is_piece_of(group, fact->item)) return false;
-    if (fact->group == group && in_phase(phase, fact->item)) {
+    if (fact->group == group && in_phase(group, phase, fact->item)) {
       bool sum = fact->item->combine == COMBINE_SUM && fact->item != phase->items[0];
       if (sum || fact->node != item->reads[k]->node || !at_point(item->reads[k], &item->view)) return false;
       (*joined)++;
     }
     const Move *move = move_of(fact);
-    if (move != NULL && move->value->group == group && in_phase(phase, move->value->item) && !reads_in_place(fusion, item, fact->stored)) return false;
+    if (move != NULL && move->value->group == group && in_phase(group, phase, move->value->item) &&
+        !reads_in_place(fusion, item, fact->stored))
+      return false;
   }
   const Fact *target = target_of(fusion, item);
   if (target == NULL) return true;
@@ -143,7 +145,8 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
   for (int k = 0; k < item->read_count; k++) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
     const Move *move = move_of(fact);
-    if (move != NULL && move->value->group == group && !(phase != NULL && in_phase(phase, move->value->item))) return true;
+    if (move != NULL && move->value->group == group && !(phase != NULL && in_phase(group, phase, move->value->item)))
+      return true;
   }
   return false;
 }
@@ -151,13 +154,6 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
 static View view_of_node(void *context, const Node *node) { return fusion_fact(context, node)->view; }
 
 /* ---- joining ---------------------------------------------------------------------------------------------------------------------- */
-
-static void phase_add(Fusion *fusion, Phase *phase, Item *item) {
-  Item **items = session_allocate(fusion->session, (size_t)(phase->count + 1) * sizeof *items);
-  memcpy(items, phase->items, (size_t)phase->count * sizeof *items);
-  items[phase->count++] = item;
-  phase->items = items;
-}
 
 static void place(Fusion *fusion, Fact *fact, Group *group) {
   fact->group = group;
@@ -200,7 +196,8 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->group != group) continue;
     const Access *access = item->reads[k]->access;
-    if (fact->node != item->reads[k]->node || !in_phase(&group->phases[0], fact->item) || fact->node->rank != 2) return false;
+    if (fact->node != item->reads[k]->node || !in_phase(group, &group->phases[0], fact->item) || fact->node->rank != 2)
+      return false;
     if (fact->item->combine == COMBINE_SUM && fact->item != group->phases[0].items[0]) return false;
     for (int d = 0; d < 2; d++)
       if (!coordinate_is_bare(&access->coordinates[d]) || access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row)) return false;
@@ -222,7 +219,7 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
     } else if (!sums_rows(fusion, item, group)) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
     settle_draws(fusion, item);
-    phase_add(fusion, phase, fact->item);
+    phase_add(fusion, group, phase, fact->item);
     place(fusion, fact, group);
     return true;
   }
@@ -231,7 +228,6 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
 
 /* The terms of a sum of sums: reads at the same point of sums that nobody else reads. */
 static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scalar, Item **pieces, int *count) {
-  enum { PIECE_LIMIT = 8 };
   if (scalar->op == OP_ADD)
     return collect_pieces(fusion, item, scalar->argument[0], pieces, count) && collect_pieces(fusion, item, scalar->argument[1], pieces, count);
   if (scalar->op != OP_READ || *count == PIECE_LIMIT || !at_point(scalar, &item->view)) return false;
@@ -244,7 +240,7 @@ static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scala
 }
 
 static bool start_pieces(Fusion *fusion, Fact *fact) {
-  Item *pieces[8];
+  Item *pieces[PIECE_LIMIT];
   int count = 0;
   if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD || !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count)) return false;
   Tile *tile = tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion);
@@ -288,7 +284,7 @@ static bool join_serial(Join *join, Fact *fact) {
     if (overwritten_before(fusion, item, group, along ? last : NULL)) continue;
     if (!may_fuse(fusion)) return false;
     settle_draws(fusion, item);
-    if (along) phase_add(fusion, last, fact->item);
+    if (along) phase_add(fusion, group, last, fact->item);
     else group_phase(fusion, group, 1, &fact->item);
     place(fusion, fact, group);
     return true;
@@ -308,7 +304,7 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
     if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
     settle_draws(fusion, item);
-    phase_add(fusion, &group->phases[0], fact->item);
+    phase_add(fusion, group, &group->phases[0], fact->item);
     place(fusion, fact, group);
     return true;
   }
@@ -325,11 +321,15 @@ static void start_group(const Join *join, Fact *fact) {
 
 static void count_readers(Fusion *fusion) {
   for (int n = 0; n < fusion->order_count; n++) {
-    const Fact *fact = fusion_fact(fusion, fusion->order[n]);
+    Fact *fact = fusion_fact(fusion, fusion->order[n]);
     if (fact->residence == RESIDES_VIEW) fusion_fact(fusion, fact->node->operand[0])->readers += 2;
     if (fact->item == NULL) continue;
-    for (int k = 0; k < fact->item->read_count; k++)
-      if (fact->item->reads[k]->node != fact->node) fusion_fact(fusion, fact->item->reads[k]->node)->readers++;
+    for (int k = 0; k < fact->item->read_count; k++) {
+      Fact *read = fusion_fact(fusion, fact->item->reads[k]->node);
+      if (read == fact) continue;
+      read->readers++;
+      read->reader = fact;
+    }
   }
   for (int m = 0; m < fusion->move_count; m++) fusion->moves[m].value->readers += 2;
 }
@@ -337,16 +337,12 @@ static void count_readers(Fusion *fusion) {
 /* Is the sum a piece of a tile that a later map starts? */
 static bool is_piece(Fusion *fusion, const Fact *fact) {
   if (fact->readers != 1) return false;
-  for (int n = fact->position + 1; n < fusion->order_count; n++) {
-    Fact *reader = fusion_fact(fusion, fusion->order[n]);
-    Item *pieces[8];
-    int count = 0;
-    if (reader->item == NULL || reader->item->value->op != OP_ADD || !item_is_map(reader->item)) continue;
-    if (!item_reads(fusion, reader->item, fact)) continue;
-    return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) &&
-           tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion) != NULL;
-  }
-  return false;
+  const Fact *reader = fact->reader;
+  Item *pieces[PIECE_LIMIT];
+  int count = 0;
+  if (reader == NULL || reader->item->value->op != OP_ADD || !item_is_map(reader->item)) return false;
+  return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) &&
+         tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion) != NULL;
 }
 
 /* Pieces that were kept for a tile of several, which is not to be: one program each. */

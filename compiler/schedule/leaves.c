@@ -17,7 +17,7 @@ static void grow_seen(Walk *walk) {
   size_t slots = walk->slots;
   walk->slots = slots == 0 ? 64 : 2 * slots;
   walk->seen = calloc(walk->slots, sizeof *walk->seen);
-  if (walk->seen == NULL) abort();
+  if (walk->seen == NULL) out_of_memory();
   for (size_t s = 0; s < slots; s++)
     if (old[s] != NULL) remember(walk, old[s]);
   free((void *)old);

@@ -29,6 +29,7 @@ typedef struct Item {
   const Scalar *value;
   View view;
   bool stored;                                             /* false: read within its program only, from registers */
+  int phase; /* of its group; -1 before it is in one, and for pieces of a tile */
   int read_count; const Scalar **reads;                    /* all READs in value and write, each once */
 } Item;
 
@@ -132,7 +133,10 @@ Residue *residue_split(Session *session, const Item *item);
 /* ---- nest.c, tile.c ------------------------------------------------------------------------------------------------------ */
 
 /* Several items in turn; `parallel`: cut into chunks (one phase only). A phase is a run of items over the same points. */
-typedef struct Phase { int count; Item **items; } Phase;
+typedef struct Phase {
+  int count, capacity;
+  Item **items;
+} Phase;
 void nest_phase(Builder *builder, const Phase *phase, bool parallel);
 int64_t item_points(const Item *item);
 bool item_is_map(const Item *item);                        /* every element of the view once, variable d is axis d */

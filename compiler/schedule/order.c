@@ -6,9 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* before[a * count + b]: group a runs before group b, because b reads what a makes (MAKES), or only because b overwrites what a reads (KEEPS). */
-enum { FREE, KEEPS, MAKES };
-typedef struct Edges { int count; unsigned char *before; } Edges;
+/* Group `from` runs before group `to`, because that reads what it makes, or only because that overwrites what it reads
+   (keeps). */
+typedef struct Edge {
+  int from, to;
+  bool keeps;
+} Edge;
+/* Sorted by their groups, each pair once; those from group g lie in [start[g], start[g + 1]). */
+typedef struct Edges {
+  int count, capacity;
+  Edge *items;
+  int *start;
+} Edges;
 
 typedef void Visit(void *context, const Group *reader, const Fact *read);
 
@@ -24,17 +33,44 @@ static void each_read(Fusion *fusion, const Group *group, Visit *visit, void *co
 
 typedef struct Sort { Fusion *fusion; Edges edges; } Sort;
 
+static void edge_add(Sort *sort, const Group *from, const Group *to, bool keeps) {
+  Edges *edges = &sort->edges;
+  edges->items = fusion_grow(sort->fusion->session, edges->items, edges->count, &edges->capacity, sizeof *edges->items);
+  edges->items[edges->count++] = (Edge){from->order, to->order, keeps};
+}
+
+/* By their groups; of one pair first what is made. */
+static int edge_compare(const void *a, const void *b) {
+  const Edge *one = a, *other = b;
+  if (one->from != other->from) return one->from < other->from ? -1 : 1;
+  if (one->to != other->to) return one->to < other->to ? -1 : 1;
+  return one->keeps - other->keeps;
+}
+
+static void edges_close(Sort *sort) {
+  Edges *edges = &sort->edges;
+  int groups = sort->fusion->group_count, kept = 0;
+  if (edges->count > 0) qsort(edges->items, (size_t)edges->count, sizeof *edges->items, edge_compare);
+  edges->start = session_allocate(sort->fusion->session, (size_t)(groups + 1) * sizeof *edges->start);
+  for (int k = 0; k < edges->count; k++) {
+    Edge edge = edges->items[k];
+    if (kept > 0 && edges->items[kept - 1].from == edge.from && edges->items[kept - 1].to == edge.to) continue;
+    edges->items[kept++] = edge;
+    edges->start[edge.from + 1]++;
+  }
+  edges->count = kept;
+  for (int g = 0; g < groups; g++) edges->start[g + 1] += edges->start[g];
+}
+
 static Group *writer_of(const Move *move) { return move->in_place ? move->value->group : move->copy; }
 
 static void add_edges(void *context, const Group *reader, const Fact *read) {
   Sort *sort = context;
   read = fusion_behind(sort->fusion, read);
-  if (read->group != NULL && read->group != reader) sort->edges.before[read->group->order * sort->edges.count + reader->order] = MAKES;
+  if (read->group != NULL && read->group != reader) edge_add(sort, read->group, reader, false);
   if (read->residence != RESIDES_INPUT) return;
   Group *writer = read->move != NULL ? writer_of(read->move) : NULL;
-  if (writer == NULL || writer == reader) return;
-  unsigned char *edge = &sort->edges.before[reader->order * sort->edges.count + writer->order];
-  if (*edge == FREE && !MUTANT(overwritten_early)) *edge = KEEPS;
+  if (writer != NULL && writer != reader && !MUTANT(overwritten_early)) edge_add(sort, reader, writer, true);
 }
 
 static const Scalar *read_whole(const Fusion *fusion, Node *node) {
@@ -93,56 +129,84 @@ static int group_position(const Fusion *fusion, const Group *group) {
   return position;
 }
 
-static void *zeroed(size_t count, size_t size) {
-  void *memory = calloc(count + 1, size);
-  if (memory == NULL) abort();
-  return memory;
-}
-
 /* Walks back from a group that waits until a group comes again; returns an edge of that cycle that a copy would remove, as the overwriting group. */
 static Group *find_cycle(const Fusion *fusion, const Edges *edges, Group *stuck) {
-  int count = edges->count, at = stuck->order;
+  int count = fusion->group_count, at = stuck->order;
   Group *overwrites = NULL;
-  for (int turn = 0; turn < 2 * count && overwrites == NULL; turn++) {
-    int before = 0;                                        /* there is one: every group left waits for another that is left */
-    while (fusion->groups[before]->mark != 0 || edges->before[before * count + at] == FREE) before++;
-    if (turn >= count && edges->before[before * count + at] == KEEPS) overwrites = fusion->groups[at];
-    at = before;
+  const Edge **before = session_allocate(
+      fusion->session, (size_t)count * sizeof *before); /* from the first group left that it waits for */
+  for (int k = 0; k < edges->count; k++) {
+    const Edge *edge = &edges->items[k];
+    if (before[edge->to] == NULL && fusion->groups[edge->from]->mark == 0) before[edge->to] = edge;
+  }
+  for (int turn = 0; turn < 2 * count && overwrites == NULL;
+       turn++) { /* every group left waits for another that is left */
+    if (turn >= count && before[at]->keeps) overwrites = fusion->groups[at];
+    at = before[at]->from;
   }
   return overwrites;
+}
+
+/* Groups that wait for nothing any more, the earliest on top: a heap. */
+typedef struct Ready {
+  int count;
+  int *groups;
+  const int *position;
+} Ready;
+
+static bool comes_first(const Ready *ready, int a, int b) {
+  return ready->position[a] != ready->position[b] ? ready->position[a] < ready->position[b] : a < b;
+}
+
+static void ready_add(Ready *ready, int group) {
+  int at = ready->count++;
+  for (; at > 0 && comes_first(ready, group, ready->groups[(at - 1) / 2]); at = (at - 1) / 2)
+    ready->groups[at] = ready->groups[(at - 1) / 2];
+  ready->groups[at] = group;
+}
+
+static int ready_take(Ready *ready) {
+  int first = ready->groups[0], last = ready->groups[--ready->count], at = 0;
+  for (int below = 1; below < ready->count; below = 2 * at + 1) {
+    if (below + 1 < ready->count && comes_first(ready, ready->groups[below + 1], ready->groups[below])) below++;
+    if (!comes_first(ready, ready->groups[below], last)) break;
+    ready->groups[at] = ready->groups[below];
+    at = below;
+  }
+  ready->groups[at] = last;
+  return first;
 }
 
 /* Always the earliest group whose predecessors are done. NULL, or a group of a cycle whose effects should not be in place. */
 static Group *sort_groups(Fusion *fusion, bool *sorted_all) {
   int count = fusion->group_count, done = 0;
-  Sort sort = {.fusion = fusion, .edges = {.count = count}};
-  sort.edges.before = zeroed((size_t)count * (size_t)count, 1);
-  int *waits = zeroed((size_t)count, sizeof *waits), *position = zeroed((size_t)count, sizeof *position);
-  Group **sorted = zeroed((size_t)count, sizeof *sorted), *cyclic = NULL;
+  Sort sort = {.fusion = fusion};
+  const Edges *edges = &sort.edges;
+  int *numbers = session_allocate(fusion->session, 3 * (size_t)count * sizeof *numbers), *waits = numbers,
+      *position = numbers + count;
+  Ready ready = {.groups = numbers + 2 * count, .position = position};
+  Group **sorted = session_allocate(fusion->session, (size_t)count * sizeof *sorted), *cyclic = NULL;
   for (int g = 0; g < count; g++) {
     fusion->groups[g]->order = g;
     fusion->groups[g]->mark = 0;
     position[g] = group_position(fusion, fusion->groups[g]);
   }
   for (int g = 0; g < count; g++) each_read(fusion, fusion->groups[g], add_edges, &sort);
-  for (int a = 0; a < count; a++)
-    for (int b = 0; b < count; b++) waits[b] += sort.edges.before[a * count + b] != FREE;
-  while (done < count) {
-    int next = -1;
-    for (int g = 0; g < count; g++)
-      if (waits[g] == 0 && (next < 0 || position[g] < position[next])) next = g;
-    if (next < 0) break;
-    waits[next] = -1;
+  edges_close(&sort);
+  for (int k = 0; k < edges->count; k++) waits[edges->items[k].to]++;
+  for (int g = 0; g < count; g++)
+    if (waits[g] == 0) ready_add(&ready, g);
+  while (ready.count > 0) {
+    int next = ready_take(&ready);
     fusion->groups[next]->mark = 1;
     sorted[done++] = fusion->groups[next];
-    for (int b = 0; b < count; b++)
-      if (sort.edges.before[next * count + b] != FREE) waits[b]--;
+    for (int k = edges->start[next]; k < edges->start[next + 1]; k++)
+      if (--waits[edges->items[k].to] == 0) ready_add(&ready, edges->items[k].to);
   }
   *sorted_all = done == count;
   for (int g = 0; g < count && !*sorted_all && cyclic == NULL; g++)
-    if (fusion->groups[g]->mark == 0) cyclic = find_cycle(fusion, &sort.edges, fusion->groups[g]);
+    if (fusion->groups[g]->mark == 0) cyclic = find_cycle(fusion, edges, fusion->groups[g]);
   for (int g = 0; g < count && *sorted_all; g++) fusion->groups[g] = sorted[g];
-  free(sort.edges.before), free(waits), free(position), free(sorted);
   return cyclic;
 }
 
@@ -176,10 +240,7 @@ void fusion_order(Fusion *fusion) {
     if (!fusion->moves[m].in_place) make_copy(fusion, &fusion->moves[m]);
   bool sorted = false;
   for (Group *cyclic = sort_groups(fusion, &sorted); !sorted; cyclic = sort_groups(fusion, &sorted)) {
-    if (cyclic == NULL) {
-      fprintf(stderr, "schedule: groups wait for each other\n");
-      abort();
-    }
+    if (cyclic == NULL) internal_error(HERE, "programs that wait for each other");
     loosen(fusion, cyclic);
   }
 }

@@ -12,7 +12,12 @@ typedef enum RegisterType { REGISTER_F32, REGISTER_F64, REGISTER_MASK } Register
 
 /* constant + sum of coefficient * loop variable */
 typedef struct AffineTerm { int variable; int64_t coefficient; } AffineTerm;
-typedef struct Affine { int64_t constant; int term_count; AffineTerm terms[12]; } Affine;
+enum { TERM_LIMIT = 24 }; /* each variable of a node that runs is a loop, and a few are two */
+typedef struct Affine {
+  int64_t constant;
+  int term_count;
+  AffineTerm terms[TERM_LIMIT];
+} Affine;
 
 Affine affine_constant(int64_t value);
 Affine affine_variable(int variable, int64_t coefficient);
@@ -65,14 +70,28 @@ struct Statement {
   Operation operation;
   double constant;
   int variable;                                            /* FOR, LET */
-  Affine from, to, value;                                  /* FOR; LET, NUMBER: value; IF: condition in value */
-  bool has_limit; Affine limit;
-  int64_t step, divisor, modulus, lane_step;
-  bool unroll;
-  Address address;
-  bool accumulate;
-  uint64_t stream; int draw; Distribution distribution;    /* RANDOM */
-  Affine sample, element; int64_t sample_step, element_step;
+  union {
+    struct {
+      Affine from, to, limit;
+      bool has_limit, unroll;
+      int64_t step;
+    }; /* FOR */
+    struct {
+      Affine value;
+      int64_t divisor, modulus, lane_step;
+    }; /* LET, NUMBER; IF: the condition */
+    struct {
+      Address address;
+      bool accumulate;
+    }; /* LOAD, STORE */
+    struct {
+      uint64_t stream;
+      int draw;
+      Distribution distribution;
+      Affine sample, element;
+      int64_t sample_step, element_step;
+    }; /* RANDOM */
+  };
   Statement *body, *otherwise;
 };
 

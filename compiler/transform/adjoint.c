@@ -9,7 +9,7 @@
 
 static bool *flags_new(const Graph *graph) {
   bool *flags = calloc((size_t)graph->node_count + 1, sizeof *flags);
-  if (flags == NULL) abort();
+  if (flags == NULL) out_of_memory();
   return flags;
 }
 
@@ -43,24 +43,37 @@ static bool *find_active(const Graph *graph, const List *order, int count, Node 
   return active;
 }
 
-/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are 0. */
+/* By any path that is not through what is constant: subscripts and comparisons count, though derivatives along them are
+   0. What a node reads is older than the node itself. */
+static Sources sources_past(Graph *graph, const Node *past, Node *node) {
+  bool *reached = session_allocate(graph->session, (size_t)node->id + 1);
+  List stack = {0};
+  reached[node->id] = true;
+  list_add(&stack, node);
+  while (stack.count > 0) {
+    const Node *here = stack.items[--stack.count];
+    if (here == past || here->kind == NODE_CONSTANT) continue;
+    for (int r = 0; r < here->read_count; r++) {
+      Node *read = here->reads[r];
+      if (!reached[read->id]) list_add(&stack, read);
+      reached[read->id] = true;
+    }
+  }
+  list_free(&stack);
+  return (Sources){node->id + 1, reached};
+}
+
+Sources transform_sources(Graph *graph, Node *node) { return sources_past(graph, NULL, node); }
+
+bool sources_hold(const Sources *sources, const Node *on) {
+  return on->id < sources->count && sources->reached[on->id];
+}
+
 bool transform_reaches(Graph *graph, Node *on, Node *node) { return transform_reaches_past(graph, on, NULL, node); }
 
 bool transform_reaches_past(Graph *graph, Node *on, Node *past, Node *node) {
-  List order = graph_order(graph, 1, &node);
-  bool *reached = flags_new(graph);
-  reached[on->id] = true;
-  for (int i = 0; i < order.count; i++) {
-    const Node *here = order.items[i];
-    if (here == past || here->kind == NODE_CONSTANT) continue;
-    for (int r = 0; r < here->read_count; r++) reached[here->id] |= reached[here->reads[r]->id];
-  }
-  bool reaches = false;
-  for (int i = 0; i < order.count; i++) reaches |= order.items[i] == on;
-  reaches = reaches && reached[node->id];
-  free(reached);
-  list_free(&order);
-  return reaches;
+  Sources sources = sources_past(graph, past, node);
+  return sources_hold(&sources, on);
 }
 
 Node *transform_couples(Graph *graph, Node *e, Node *v) {
@@ -165,22 +178,21 @@ static void sweep_node(Sweep *sweep, Node *node) {
   else if (node->kind == NODE_MARK) sweep_contribute(sweep, node->operand[0], adjoint);
   else if (node->kind == NODE_RESHAPE)
     sweep_contribute(sweep, node->operand[0], graph_reshape(sweep->graph, adjoint, node->operand[0]->rank, node->operand[0]->shape, node->span));
-  else abort();                                            /* a grad inside: differentiate goes innermost first */
+  else internal_error(HERE, "a derivative inside of another that is written out first");
 }
 
 void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints) {
   List order = graph_order(graph, 1, &of);
   Sweep sweep = {.graph = graph, .active = find_active(graph, &order, count, at)};
-  int nodes = graph->node_count;
-  sweep.contributions = calloc((size_t)nodes + 1, sizeof *sweep.contributions);
-  if (sweep.contributions == NULL) abort();
+  sweep.contributions = calloc((size_t)graph->node_count + 1, sizeof *sweep.contributions);
+  if (sweep.contributions == NULL) out_of_memory();
   if (sweep.active[of->id]) list_add(&sweep.contributions[of->id], graph_map(graph, of->rank, of->shape, of->batch, scalar_constant(graph, 1), of->span));
   for (int i = order.count - 1; i >= 0; i--) {
     Node *node = (Node *)order.items[i];
     if (sweep.active[node->id]) sweep_node(&sweep, node);
   }
   for (int i = 0; i < count; i++) adjoints[i] = sweep_sum(&sweep, at[i]);
-  for (int i = 0; i < nodes; i++) list_free(&sweep.contributions[i]);
+  for (int i = 0; i < order.count; i++) list_free(&sweep.contributions[((const Node *)order.items[i])->id]);
   guards_free(&sweep.guards);
   free(sweep.contributions);
   free(sweep.active);

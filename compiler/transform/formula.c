@@ -17,8 +17,7 @@ bool operation_is_commutative(Operation op) {
 typedef struct Reader { Session *session; const char *text, *at; } Reader;
 
 static void reader_refuse(const Reader *reader) {
-  fprintf(stderr, "ganc: a formula of its tables is malformed: %s\n", reader->text);
-  abort();
+  internal_error(HERE, session_format(reader->session, "a formula of its tables is malformed: %s", reader->text));
 }
 
 static bool reader_takes(Reader *reader, char symbol) {

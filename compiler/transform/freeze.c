@@ -34,7 +34,7 @@ static const Scalar *freeze_decision(Freezer *freezer, const Scalar *decision) {
     for (int v = 0; v < node->box_rank; v++) {
       bool sample = (node->batch_variables >> v & 1) != 0;
       if ((decision->variables >> v & 1) == 0 || sample != (turn == 0)) continue;
-      if (rank == RANK_LIMIT) abort();
+      if (rank == RANK_LIMIT) internal_error(HERE, "a decision of too many axes");
       batch |= sample;
       by[v] = coordinate_variable(rank);
       at[rank] = coordinate_variable(v);

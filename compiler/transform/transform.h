@@ -27,6 +27,13 @@ const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument
 bool transform_reaches(Graph *graph, Node *on, Node *node);
 /* The same by a path that does not go through `past`. */
 bool transform_reaches_past(Graph *graph, Node *on, Node *past, Node *node);
+/* The same, to be asked about many: what `node` depends on, by one walk. */
+typedef struct Sources {
+  int count;
+  const bool *reached;
+} Sources; /* by the id of the node */
+Sources transform_sources(Graph *graph, Node *node);
+bool sources_hold(const Sources *sources, const Node *on);
 /* Does a path from v to e cross a sum over samples? Returns the node that couples, or NULL. */
 Node *transform_couples(Graph *graph, Node *e, Node *v);
 

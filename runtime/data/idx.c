@@ -11,7 +11,7 @@ static const struct { uint8_t code; ElementType type; } type_rows[] = {
   { 0x08, ELEMENT_U8 }, { 0x09, ELEMENT_I8 }, { 0x0b, ELEMENT_I16 }, { 0x0c, ELEMENT_I32 }, { 0x0d, ELEMENT_F32 }, { 0x0e, ELEMENT_F64 },
 };
 
-enum { HEADER_LIMIT = 4 + 4 * IO_RANK_LIMIT, DEFLATE_RATIO = 1032 };      /* no byte of deflate makes more than 1032 */
+enum { HEADER_BYTES = 4 + 4 * IO_RANK_LIMIT, DEFLATE_RATIO = 1032 }; /* no byte of deflate makes more than 1032 */
 
 typedef struct IdxHeader { ElementType type; int64_t rank, shape[IO_RANK_LIMIT]; size_t bytes; uint64_t data_bytes; } IdxHeader;
 
@@ -67,7 +67,7 @@ static bool inflate_some(z_stream *stream, const char *name, uint8_t *out, uint6
 }
 
 static bool gzip_read(Dataset *dataset, z_stream *stream, size_t size, IdxHeader *header, Problem *problem) {
-  uint8_t start[HEADER_LIMIT], rest;
+  uint8_t start[HEADER_BYTES], rest;
   uint64_t got, more;
   bool ended = false;
   if (!inflate_some(stream, dataset->name, start, 4, &got, &ended, problem)) return false;

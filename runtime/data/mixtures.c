@@ -7,7 +7,7 @@
 
 #include "runtime/data/source.h"
 
-enum { PARAMETER_LIMIT = 4, COUNT_LIMIT = 1 << 24 };
+enum { PARAMETER_LIMIT = 4 };
 
 /* Both have the same four: how many, how far apart, how wide, how many samples. */
 typedef struct Parameter { const char *name; double fallback, low, high; bool whole; } Parameter;

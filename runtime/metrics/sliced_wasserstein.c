@@ -9,7 +9,7 @@
 
 #include "runtime/io.h"
 
-enum { LANES = 16, ROWS = 4, THREAD_LIMIT = 64 };          /* directions at once; points that share a load of them */
+enum { LANES = 16, ROWS = 4 }; /* directions at once; points that share a load of them */
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 
 typedef struct Work {

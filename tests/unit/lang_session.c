@@ -1,5 +1,8 @@
-/* Memory, interned and formatted texts, places in sources. */
+/* Memory, interned and formatted texts, maps, places in sources. */
 #include "lang_check.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 START_TEST(memory) {
   Session *session = session_new();
@@ -61,6 +64,49 @@ START_TEST(spans_join) {
 }
 END_TEST
 
+START_TEST(maps) {
+  Session *session = session_new();
+  static char keys[3000];
+  Map map = {0}, set = {0};
+  ck_assert_ptr_null(map_get(&map, keys));
+  for (int at = 0; at < 3000; at++) map_put_number(session, &map, &keys[at], at + 1);
+  for (int at = 0; at < 3000; at += 2) map_put(session, &map, &keys[at], &keys[at]);
+  for (int at = 0; at < 3000; at++) {
+    if (at % 2 == 0) ck_assert_ptr_eq(map_get(&map, &keys[at]), &keys[at]);
+    else ck_assert_int_eq(map_number(&map, &keys[at]), at + 1);
+    ck_assert_int_eq(map_number(&set, &keys[at]), 0);
+    ck_assert(map_add(session, &set, &keys[at]));
+    ck_assert(!map_add(session, &set, &keys[at / 2]));
+  }
+  map_put_number(session, &map, &keys[7], 0); /* as if it were absent, and there again */
+  ck_assert_ptr_null(map_get(&map, &keys[7]));
+  map_put_number(session, &map, &keys[7], 3);
+  ck_assert_int_eq(map_number(&map, &keys[7]), 3);
+  ck_assert_uint_eq(map.count, 3000);
+  session_free(session);
+}
+END_TEST
+
+START_TEST(a_mistake_of_the_compiler) {
+  int ends[2], status = 0;
+  ck_assert_int_eq(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    internal_error(HERE, "this cannot be");
+  }
+  close(ends[1]);
+  char text[400] = "";
+  ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 70);
+  ck_assert_msg(strstr(text, "this cannot be (") && strstr(text, "lang_session.c:") && strstr(text, "[E5014]") &&
+                    strstr(text, "please report"),
+                "%s", text);
+  close(ends[0]);
+}
+END_TEST
+
 START_TEST(files_that_cannot_be_read) {
   Session *session = session_new();
   ck_assert_ptr_null(source_read(session, "/nowhere/model.gan"));
@@ -74,5 +120,6 @@ START_TEST(files_that_cannot_be_read) {
 END_TEST
 
 int main(void) {
-  return tests_run("session", (const TTest *const[]){ memory, interned_texts, places, spans_join, files_that_cannot_be_read, NULL });
+  return tests_run("session", (const TTest *const[]){memory, interned_texts, places, spans_join, maps,
+                                                     a_mistake_of_the_compiler, files_that_cannot_be_read, NULL});
 }
