@@ -60,7 +60,8 @@ static const char *own_folder(Session *session) {
   const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   if (cache && *cache == '/') return session_format(session, "%s/ganc", cache);
   if (home && *home == '/') return session_format(session, "%s/.cache/ganc", home);
-  cache_refused(session, elsewhere, "there is no folder for trainers: XDG_CACHE_HOME and HOME are no paths from /");
+  cache_refused(session, elsewhere,
+                "there is no folder for trainers: neither XDG_CACHE_HOME nor HOME is set to a path from /");
   return NULL;
 }
 

@@ -125,7 +125,8 @@ static bool take_set(Line *line, const char *value) {
   size_t length = (size_t)(equals - value);
   if (set_already(options->settings, options->setting_count, value, length) ||
       set_already(options->open_settings, options->open_count, value, length)) {
-    diagnostic_report(line->session, E5019, line_span(line, line->at), "`%.*s` is set already", (int)length, value);
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5019, line_span(line, line->at), NULL);
+    diagnostic_title(diagnostic, "`%.*s` is set twice", (int)length, value);
     return false;
   }
   if (line_behind(line)) options->open_settings[options->open_count++] = value;
@@ -254,7 +255,8 @@ static bool option_take(Line *line) {
   }
   uint32_t bit = 1u << (found - rows);
   if (line->given & bit && found->value && !(found->commands & OFTEN)) {
-    diagnostic_report(line->session, E5019, line_span(line, line->at), "is given already");
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5019, line_span(line, line->at), NULL);
+    diagnostic_title(diagnostic, "this option is given twice");
     return false;
   }
   line->given |= bit;
@@ -263,13 +265,14 @@ static bool option_take(Line *line) {
     diagnostic_report(line->session, E5004, line_span(line, line->at), "takes no value");
     return false;
   }
-  if (equals && strncmp(word, "--", 2) == 0) return found->take(line, equals + 1);
-  if (line->at + 1 >= line->count) {
+  bool joined = equals && strncmp(word, "--", 2) == 0, alone = !joined && line->at + 1 >= line->count;
+  const char *value = joined ? equals + 1 : alone ? "" : line->words[line->at + 1];
+  if (!*value) {                                           /* as in -o "$nothing", too */
     diagnostic_report(line->session, E5003, line_span(line, line->at), "expects %s", found->value);
     return false;
   }
-  line->at++;
-  return found->take(line, line->words[line->at]);
+  line->at += !joined;
+  return found->take(line, value);
 }
 
 /* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been met. */
@@ -347,7 +350,7 @@ void command_line_help(FILE *out, CommandNumber topic) {
   if (topic >= COMMAND_COUNT) {
     fputs("ganc compiles adversarial models into trainers.\n\n", out);
     for (int at = 0; at < COMMAND_COUNT; at++) fprintf(out, "  ganc %-8s%-24s%s\n", commands[at].name, commands[at].arguments, commands[at].help);
-    fputs("\n  `ganc COMMAND --help` lists its options; `ganc --version` names this build. FILE may be -, standard input.\n"
+    fputs("\n  `ganc COMMAND --help` lists its options; `ganc --version` names this build. FILE may be a pipe, or -, standard input.\n"
           "  Status: 0 fine, 1 the model is wrong, 2 the command line is wrong, 70 ganc is wrong.\n", out);
     return;
   }
@@ -361,7 +364,7 @@ void command_line_help(FILE *out, CommandNumber topic) {
   }
   if (topic == COMMAND_RUN) {
     fputs("\n  These are ganc's, before FILE and behind it. All else behind FILE is the trainer's: `ganc run FILE train --help`\n"
-          "  lists the options of `train`, which is run where no COMMAND is given. --set behind FILE goes to the build where\n"
+          "  lists the options of `train`, which is run where no command is given. --set behind FILE goes to the build where\n"
           "  the setting decides a shape, a branch or a bound, else to the trainer. What follows `--` is never ganc's.\n",
           out);
   }

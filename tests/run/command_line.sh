@@ -15,6 +15,8 @@ status 2 "$GANC" biuld $model && says "$work/err" '[E5001]' && says "$work/err" 
 status 2 "$GANC" build --rael f64 $model && says "$work/err" '[E5002]' && says "$work/err" 'did you mean `--real`?'
 status 2 "$GANC" check --emit graph $model && says "$work/err" '[E5002]' && says "$work/err" 'ganc build'
 status 2 "$GANC" build $model -o && says "$work/err" '[E5003]'
+status 2 "$GANC" build $model -o '' && says "$work/err" '[E5003]'
+status 2 "$GANC" build $model --output= && says "$work/err" '[E5003]'
 status 2 "$GANC" build - && says "$work/err" '[E5003]'
 status 2 "$GANC" build --real f16 $model && says "$work/err" '[E5004]' && says "$work/err" 'f32 or f64'
 status 2 "$GANC" build --emit grpah $model && says "$work/err" '[E5004]' && says "$work/err" 'did you mean `graph`?'
@@ -27,7 +29,7 @@ status 2 "$GANC" build --march pentium99 $model -o "$work/t" && says "$work/err"
 status 2 "$GANC" explain E20004 && says "$work/err" '[E5013]'
 status 2 "$GANC" build $model $model && says "$work/err" '[E5018]'
 status 2 "$GANC" build --emit graph --stop-after=read $model && says "$work/err" '[E5019]'
-status 2 "$GANC" build --real f64 --real f32 $model && says "$work/err" '[E5019]' && says "$work/err" 'is given already'
+status 2 "$GANC" build --real f64 --real f32 $model && says "$work/err" '[E5019]' && says "$work/err" 'given twice'
 status 2 "$GANC" check --set a=1 --set a=2 $model && says "$work/err" '[E5019]'
 status 2 "$GANC" build --bad "$(printf 'a\nb')"
 status 2 "$GANC" build --bad "$(printf '\377\376')"
