@@ -1,50 +1,126 @@
 /* Trainers that were built before: `ganc run` finds them again.
-   Takes a compilation whose text is read and whose target is known; returns a path named by all that decides what a trainer does. Never reads a trainer. */
+   Takes a compilation whose text is read and whose target is known; returns a path named by all that decides what a
+   trainer does. What lies there is executed, so it is found only in a folder, and as a file, that nobody else can
+   write, and with the digest that it was given when it was made. */
 #include "compiler/compiler.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
-/* Two FNV-1a sums of 64 bits with different starts: a key of 128. Each piece is followed by its end, so that pieces cannot run together. */
+/* Two FNV-1a sums of 64 bits with different starts: a key of 128. Each piece is followed by its end, so that pieces
+   cannot run together. */
 typedef struct Key { uint64_t first, second; } Key;
 
+static const Key key_start = { 14695981039346656037u, 0x9e3779b97f4a7c15u };
+enum { KEY_DIGITS = 2 * (int)sizeof(Key), SEAL_SIZE = (int)sizeof(Key) };
+
 static void key_add(Key *key, const char *text, size_t length) {
-  for (size_t at = 0; at <= length; at++) {                /* the terminating 0 too */
-    key->first = (key->first ^ (unsigned char)text[at]) * 1099511628211u;
-    key->second = (key->second ^ (unsigned char)text[at]) * 1099511628211u;
+  for (size_t at = 0; at <= length; at++) {                /* a 0 at its end, too */
+    unsigned char byte = at < length ? (unsigned char)text[at] : 0;
+    key->first = (key->first ^ byte) * 1099511628211u;
+    key->second = (key->second ^ byte) * 1099511628211u;
     key->second ^= key->second >> 29;
   }
 }
 
 static void key_add_text(Key *key, const char *text) { key_add(key, text, strlen(text)); }
 
-static const char *cache_folder(Session *session) {
-  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (cache && *cache) return session_format(session, "%s/ganc", cache);
-  if (home && *home) return session_format(session, "%s/.cache/ganc", home);
-  return "/tmp/ganc-cache";
+static const char *file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
 }
 
-/* Makes the folder and those above it. */
+/* ---- the folder: ganc's own below the user's cache, in it one for trainers alone --------------------------------- */
+
+/* A message with how to mend it; false. */
+__attribute__((format(printf, 3, 4)))
+static bool cache_refused(Session *session, const char *mend, const char *what, ...) {
+  va_list arguments;
+  va_start(arguments, what);
+  const char *title = session_format_list(session, what, arguments);
+  va_end(arguments);
+  Diagnostic *diagnostic = diagnostic_report(session, E5022, (Span){ 0 }, NULL);
+  diagnostic_title(diagnostic, "%s", title);
+  diagnostic_hint(diagnostic, "%s", mend);
+  return false;
+}
+
+static const char elsewhere[] = "set XDG_CACHE_HOME, or HOME, to a folder of your own, or use `ganc build`";
+static const char clearing[] = "`ganc cache --clear` empties and closes it";
+
+/* NULL after a diagnostic. There is none that is shared with others: what is found there is executed. */
+static const char *own_folder(Session *session) {
+  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  if (cache && *cache == '/') return session_format(session, "%s/ganc", cache);
+  if (home && *home == '/') return session_format(session, "%s/.cache/ganc", home);
+  cache_refused(session, elsewhere,
+                "there is no folder for trainers: neither XDG_CACHE_HOME nor HOME is set to a path from /");
+  return NULL;
+}
+
+static const char *trainers_folder(Session *session, const char *own) {
+  return session_format(session, "%s/trainers", own);
+}
+
+/* Makes the folder and those above it, for its owner alone. */
 static bool folder_make(Session *session, const char *path) {
   for (const char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
     const char *part = slash ? session_intern(session, path, (size_t)(slash - path)) : path;
-    if (mkdir(part, 0777) != 0 && errno != EEXIST) {
-      diagnostic_title(diagnostic_report(session, E5006, (Span){ 0 }, NULL), "cannot make the folder %s: %s", part, strerror(errno));
-      return false;
+    if (mkdir(part, 0700) != 0 && errno != EEXIST) {
+      const char *reason = strerror(errno);
+      return cache_refused(session, elsewhere, "cannot make the folder %s: %s", part, reason);
     }
     if (!slash) return true;
   }
 }
 
+static bool folder_ours(Session *session, const char *folder, mode_t *mode) {
+  struct stat status;
+  if (stat(folder, &status) != 0) {
+    const char *reason = strerror(errno);
+    return cache_refused(session, elsewhere, "cannot look into the folder %s: %s", folder, reason);
+  }
+  *mode = status.st_mode & 07777;
+  if (!S_ISDIR(status.st_mode)) return cache_refused(session, elsewhere, "%s is no folder", folder);
+  if (status.st_uid == geteuid()) return true;
+  return cache_refused(session, elsewhere, "%s belongs to another user, whose trainers would be executed", folder);
+}
+
+static bool folder_close(Session *session, const char *folder) {
+  if (chmod(folder, 0700) == 0) return true;
+  const char *reason = strerror(errno);
+  return cache_refused(session, elsewhere, "cannot close the folder %s to others: %s", folder, reason);
+}
+
+/* Nobody else can put anything there, nor could have. What others can read is closed, as is the folder above, where a
+   file is never executed; where others could write, what lies there has to go first. */
+static bool folders_closed(Session *session, const char *own, const char *trainers) {
+  mode_t above, mode;
+  if (!folder_ours(session, own, &above) || !folder_ours(session, trainers, &mode)) return false;
+  if (mode & 0022) {
+    return cache_refused(session, clearing, "others may write to %s (its mode is %04o), and what is there is executed",
+                         trainers, (unsigned)mode);
+  }
+  if (above & 0077 && !folder_close(session, own)) return false;
+  return !(mode & 0077) || folder_close(session, trainers);
+}
+
+/* ---- one trainer ------------------------------------------------------------------------------------------------- */
+
 const char *cache_path(Compilation *compilation) {
+  enum { NAME_LIMIT = 100 };
   const Options *options = compilation->options;
   Session *session = compilation->session;
   const Machine *machine = target_machine(compilation->target);
-  Key key = { 14695981039346656037u, 0x9e3779b97f4a7c15u };
-  key_add_text(&key, build_identity(session));             /* covers the standard library and the runtime: ganc carries them */
+  Key key = key_start;
+  key_add_text(&key, build_identity(session));             /* covers what ganc carries: standard library, runtime */
   key_add_text(&key, compilation->source->path);
   key_add(&key, compilation->source->text, compilation->source->length);
   key_add_text(&key, options->real == REGISTER_F64 ? "f64" : "f32");
@@ -53,9 +129,183 @@ const char *cache_path(Compilation *compilation) {
   key_add_text(&key, machine->name);
   key_add_text(&key, machine->features);
   for (int at = 0; at < options->setting_count; at++) key_add_text(&key, options->settings[at]);
-  const char *folder = cache_folder(session), *slash = strrchr(compilation->source->path, '/');
-  const char *name = slash ? slash + 1 : compilation->source->path;
+  const char *own = own_folder(session), *name = file_name(compilation->source->path);
+  if (!own) return NULL;
+  const char *trainers = trainers_folder(session, own);
+  if (!folder_make(session, trainers) || !folders_closed(session, own, trainers)) return NULL;
   size_t length = strcspn(name, ".");
-  if (!folder_make(session, folder)) return NULL;
-  return session_format(session, "%s/%.*s-%016llx%016llx", folder, (int)length, name, (unsigned long long)key.first, (unsigned long long)key.second);
+  if (length > NAME_LIMIT) length = NAME_LIMIT;
+  unsigned long long first = key.first, second = key.second;
+  return session_format(session, "%s/%.*s-%016llx%016llx", trainers, (int)length, name, first, second);
+}
+
+/* Of a trainer under this name. */
+static Key seal_of(const char *path, const char *trainer, size_t size) {
+  Key seal = key_start;
+  key_add_text(&seal, file_name(path));
+  key_add(&seal, trainer, size);
+  return seal;
+}
+
+/* All of an open file; NULL with errno. */
+static char *file_map(int descriptor, size_t *size) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return NULL;
+  *size = (size_t)status.st_size;
+  char *bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  return bytes == MAP_FAILED ? NULL : bytes;
+}
+
+bool cache_seal(Session *session, int trainer, const char *path) {
+  size_t size;
+  char *bytes = file_map(trainer, &size);
+  bool fine = bytes != NULL;
+  if (fine) {
+    Key seal = seal_of(path, bytes, size);
+    munmap(bytes, size);
+    fine = pwrite(trainer, &seal, SEAL_SIZE, (off_t)size) == SEAL_SIZE;
+  }
+  const char *reason = strerror(errno);
+  if (fine) return true;
+  diagnostic_title(diagnostic_report(session, E5006, (Span){ 0 }, NULL), "cannot write %s: %s", path, reason);
+  return false;
+}
+
+static bool sealed(const char *path, int descriptor) {
+  size_t size;
+  char *bytes = file_map(descriptor, &size);
+  if (!bytes) return false;
+  bool fine = size > SEAL_SIZE;
+  if (fine) {
+    Key seal = seal_of(path, bytes, size - SEAL_SIZE);
+    fine = memcmp(bytes + size - SEAL_SIZE, &seal, SEAL_SIZE) == 0;
+  }
+  munmap(bytes, size);
+  return fine;
+}
+
+/* A file of ours that we can execute and nobody else can write. */
+static bool trusted(int descriptor) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid()) return false;
+  return (status.st_mode & 0122) == 0100;
+}
+
+bool cache_find(const char *path) {
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  bool fine = descriptor >= 0 && trusted(descriptor) && sealed(path, descriptor);
+  if (fine) futimens(descriptor, NULL);                    /* used now */
+  else unlink(path);
+  if (descriptor >= 0) close(descriptor);
+  return fine;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------- */
+
+static const int64_t cache_limit = 512 * 1024 * 1024;      /* bytes: some three hundred trainers */
+
+typedef struct Entry { const char *name; int64_t size; struct timespec used; } Entry;
+typedef struct Listing { const char *folder; bool exists; int count, room; Entry *entries; int64_t size; } Listing;
+
+/* What ganc puts there: a model's name and a key, or a file that was never finished. Nothing else is touched. */
+static bool name_ours(const char *name) {
+  size_t length = strlen(name);
+  if (strncmp(name, OUTPUT_ASIDE, strlen(OUTPUT_ASIDE)) == 0) return true;
+  if (length <= KEY_DIGITS || name[length - KEY_DIGITS - 1] != '-') return false;
+  return strspn(name + length - KEY_DIGITS, "0123456789abcdef") == KEY_DIGITS;
+}
+
+static int entry_order(const void *first, const void *second) {             /* the newest use first */
+  const Entry *one = first, *other = second;
+  if (one->used.tv_sec != other->used.tv_sec) return one->used.tv_sec < other->used.tv_sec ? 1 : -1;
+  if (one->used.tv_nsec != other->used.tv_nsec) return one->used.tv_nsec < other->used.tv_nsec ? 1 : -1;
+  return strcmp(one->name, other->name);
+}
+
+static void listing_add(Session *session, Listing *listing, const char *name, const struct stat *status) {
+  if (listing->count == listing->room) {
+    listing->room = 2 * listing->room + 64;
+    Entry *larger = session_allocate(session, (size_t)listing->room * sizeof *larger);
+    if (listing->count) memcpy(larger, listing->entries, (size_t)listing->count * sizeof *larger);
+    listing->entries = larger;
+  }
+  listing->entries[listing->count++] = (Entry){ session_string(session, name), status->st_size, status->st_mtim };
+  listing->size += status->st_size;
+}
+
+/* A folder that does not exist is empty. False with errno. */
+static bool listing_make(Session *session, const char *folder, Listing *listing) {
+  *listing = (Listing){ .folder = folder };
+  DIR *stream = opendir(folder);
+  if (!stream) return errno == ENOENT;
+  listing->exists = true;
+  for (struct dirent *item; (item = readdir(stream));) {
+    struct stat status;
+    if (!name_ours(item->d_name)) continue;
+    if (fstatat(dirfd(stream), item->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (!S_ISDIR(status.st_mode)) listing_add(session, listing, item->d_name, &status);
+  }
+  closedir(stream);
+  if (listing->count) qsort(listing->entries, (size_t)listing->count, sizeof *listing->entries, entry_order);
+  return true;
+}
+
+static bool entry_remove(Session *session, const Listing *listing, const Entry *entry) {
+  return unlink(session_format(session, "%s/%s", listing->folder, entry->name)) == 0 || errno == ENOENT;
+}
+
+void cache_trim(Session *session, const char *path) {
+  Listing listing;
+  if (!listing_make(session, session_intern(session, path, (size_t)(file_name(path) - path - 1)), &listing)) return;
+  for (int at = listing.count - 1; at >= 0 && listing.size > cache_limit; at--) {
+    const Entry *entry = &listing.entries[at];
+    if (strcmp(entry->name, file_name(path)) == 0) continue;
+    if (entry_remove(session, &listing, entry)) listing.size -= entry->size;
+  }
+}
+
+/* False after a diagnostic. */
+static bool cache_look(Session *session, Listing *listing) {
+  const char *own = own_folder(session);
+  mode_t mode;
+  if (!own) return false;
+  if (!listing_make(session, trainers_folder(session, own), listing)) {
+    const char *reason = strerror(errno);
+    return cache_refused(session, elsewhere, "cannot look into the folder %s: %s", listing->folder, reason);
+  }
+  return !listing->exists || folder_ours(session, listing->folder, &mode);
+}
+
+static const char *amount_text(Session *session, const Listing *listing) {
+  double size = (double)listing->size / (1024 * 1024);
+  return session_format(session, "%d trainer%s, %.1f MiB", listing->count, listing->count == 1 ? "" : "s", size);
+}
+
+bool cache_list(Session *session, FILE *out) {
+  Listing listing;
+  if (!cache_look(session, &listing)) return false;
+  int limit = (int)(cache_limit / (1024 * 1024));
+  fprintf(out, "%s: %s of at most %d MiB\n", listing.folder, amount_text(session, &listing), limit);
+  for (int at = 0; at < listing.count; at++) {
+    const Entry *entry = &listing.entries[at];
+    char when[32] = "?";
+    struct tm day;
+    if (localtime_r(&entry->used.tv_sec, &day)) strftime(when, sizeof when, "%Y-%m-%d %H:%M", &day);
+    fprintf(out, "  %8.1f MiB  used %s  %s\n", (double)entry->size / (1024 * 1024), when, entry->name);
+  }
+  return true;
+}
+
+bool cache_clear(Session *session, FILE *out) {
+  Listing listing;
+  if (!cache_look(session, &listing)) return false;
+  for (int at = 0; at < listing.count; at++) {
+    const Entry *entry = &listing.entries[at];
+    if (entry_remove(session, &listing, entry)) continue;
+    const char *reason = strerror(errno);
+    return cache_refused(session, elsewhere, "cannot remove %s/%s: %s", listing.folder, entry->name, reason);
+  }
+  if (listing.exists && !folder_close(session, listing.folder)) return false;
+  fprintf(out, "%s: %s removed\n", listing.folder, amount_text(session, &listing));
+  return true;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OFTEN (1u << 31)                                   /* beside commands: may be given several times */
+
 typedef struct CommandRow { const char *name, *arguments, *help; } CommandRow;
 
 static const CommandRow commands[] = {
@@ -33,7 +35,8 @@ typedef struct Line {
   const Source *source;                                    /* all words, one blank between; NULL if they are no text */
   uint32_t *from;                                          /* of each word in that text */
   int at;                                                  /* the word under way */
-  bool options_over;                                       /* after `--`, or after the file of `run` */
+  uint32_t given;                                          /* set of options */
+  bool options_over;                                       /* after `--` */
 } Line;
 
 /* ---- places ------------------------------------------------------------------------------------------------------------ */
@@ -89,6 +92,7 @@ static bool take_feeds(Line *line, const char *value) { return (void)value, line
 static bool take_check(Line *line, const char *value) { return (void)value, line->options->check = true; }
 static bool take_no_diagnose(Line *line, const char *value) { return (void)value, line->options->no_diagnose = true; }
 static bool take_time_passes(Line *line, const char *value) { return (void)value, line->options->time_passes = true; }
+static bool take_clear(Line *line, const char *value) { return (void)value, line->options->clear = true; }
 
 static bool take_real(Line *line, const char *value) {
   static const char *const names[] = { "f32", "f64" };
@@ -99,6 +103,18 @@ static bool take_real(Line *line, const char *value) {
   return value_wrong(line, E5004, value, names, 2);
 }
 
+/* Behind the file of `run`, where words of the trainer follow, too. */
+static bool line_behind(const Line *line) {
+  return line->options->command == COMMAND_RUN && line->options->input_count > 0;
+}
+
+static bool set_already(const char *const *settings, int count, const char *value, size_t name_length) {
+  for (int at = 0; at < count; at++) {
+    if (strncmp(settings[at], value, name_length + 1) == 0) return true;
+  }
+  return false;
+}
+
 static bool take_set(Line *line, const char *value) {
   Options *options = line->options;
   const char *equals = strchr(value, '=');
@@ -106,7 +122,15 @@ static bool take_set(Line *line, const char *value) {
     diagnostic_report(line->session, E5004, line_span(line, line->at), "expects NAME=VALUE");
     return false;
   }
-  options->settings[options->setting_count++] = value;
+  size_t length = (size_t)(equals - value);
+  if (set_already(options->settings, options->setting_count, value, length) ||
+      set_already(options->open_settings, options->open_count, value, length)) {
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5019, line_span(line, line->at), NULL);
+    diagnostic_title(diagnostic, "`%.*s` is set twice", (int)length, value);
+    return false;
+  }
+  if (line_behind(line)) options->open_settings[options->open_count++] = value;
+  else options->settings[options->setting_count++] = value;
   return true;
 }
 
@@ -210,44 +234,57 @@ static bool option_unknown(Line *line, const char *word, const OptionRow *elsewh
   return false;
 }
 
+static size_t option_length(const char *word) { return strcspn(word, "="); }
+
+static const OptionRow *option_find(const char *word) {
+  char spelling[SPELLING_SIZE];
+  for (int at = 0; at < OPTION_COUNT; at++) {
+    bool by_letter = rows[at].letter && word[0] == '-' && word[1] == rows[at].letter && !word[2];
+    size_t length = strlen(option_spelling(&rows[at], spelling, sizeof spelling));
+    if (by_letter || (length == option_length(word) && memcmp(spelling, word, length) == 0)) return &rows[at];
+  }
+  return NULL;
+}
+
 /* -x VALUE, --name VALUE, --name=VALUE. */
 static bool option_take(Line *line) {
   const char *word = line->words[line->at], *equals = strchr(word, '=');
-  size_t length = equals ? (size_t)(equals - word) : strlen(word);
-  const OptionRow *found = NULL;
-  char spelling[SPELLING_SIZE];
-  for (int at = 0; at < OPTION_COUNT && !found; at++) {
-    bool by_letter = rows[at].letter && word[0] == '-' && word[1] == rows[at].letter && !word[2];
-    option_spelling(&rows[at], spelling, sizeof spelling);
-    if (by_letter || (strlen(spelling) == length && memcmp(spelling, word, length) == 0)) found = &rows[at];
-  }
+  const OptionRow *found = option_find(word);
   if (!found || !option_knows(found, line->options->command)) {
-    return option_unknown(line, session_intern(line->session, word, length), found);
+    return option_unknown(line, session_intern(line->session, word, option_length(word)), found);
   }
+  uint32_t bit = 1u << (found - rows);
+  if (line->given & bit && found->value && !(found->commands & OFTEN)) {
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5019, line_span(line, line->at), NULL);
+    diagnostic_title(diagnostic, "this option is given twice");
+    return false;
+  }
+  line->given |= bit;
   if (!found->value) {
     if (!equals) return found->take(line, NULL);
     diagnostic_report(line->session, E5004, line_span(line, line->at), "takes no value");
     return false;
   }
-  if (equals && strncmp(word, "--", 2) == 0) return found->take(line, equals + 1);
-  if (line->at + 1 >= line->count) {
+  bool joined = equals && strncmp(word, "--", 2) == 0, alone = !joined && line->at + 1 >= line->count;
+  const char *value = joined ? equals + 1 : alone ? "" : line->words[line->at + 1];
+  if (!*value) {                                           /* as in -o "$nothing", too */
     diagnostic_report(line->session, E5003, line_span(line, line->at), "expects %s", found->value);
     return false;
   }
-  line->at++;
-  return found->take(line, line->words[line->at]);
+  line->at += !joined;
+  return found->take(line, value);
 }
 
+/* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been met. */
 static bool word_take(Line *line) {
   Options *options = line->options;
   const char *word = line->words[line->at];
-  bool dashed = word[0] == '-' && word[1] && !line->options_over;
+  bool dashed = word[0] == '-' && word[1] && !line->options_over, behind = line_behind(line);
   if (dashed && strcmp(word, "--") == 0) return line->options_over = true;
-  if (dashed) return option_take(line);
-  options->inputs[options->input_count++] = word;
-  if (options->command != COMMAND_RUN) return true;
-  options->trainer_arguments = &line->words[line->at + 1]; /* main's array ends with NULL, so this does */
-  line->at = line->count;
+  const OptionRow *ours = dashed ? option_find(word) : NULL;
+  if (dashed && (!behind || (ours && option_knows(ours, COMMAND_RUN)))) return option_take(line);
+  if (behind) options->trainer_arguments[options->trainer_count++] = word;
+  else options->inputs[options->input_count++] = word;
   return true;
 }
 
@@ -265,23 +302,21 @@ static bool command_find(Line *line, const char *word) {
 
 static bool options_agree(Line *line) {
   Options *options = line->options;
-  bool many = options->command == COMMAND_FMT;
-  if (options->input_count == 0 && options->command != COMMAND_EXPLAIN) {
+  const CommandRow *command = &commands[options->command];
+  bool none = !*command->arguments, optional = none || *command->arguments == '[';
+  bool many = strstr(command->arguments, "...") != NULL;
+  if (options->input_count == 0 && !optional) {
     Diagnostic *diagnostic = diagnostic_report(line->session, E5005, (Span){ 0 }, NULL);
-    diagnostic_hint(diagnostic, "ganc %s %s", commands[options->command].name, commands[options->command].arguments);
+    diagnostic_hint(diagnostic, "ganc %s %s", command->name, command->arguments);
     return false;
   }
-  if (options->input_count > 1 && !many) {
-    diagnostic_report(line->session, E5018, (Span){ 0 }, NULL);
+  if (options->input_count > !none && !many) {
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5018, (Span){ 0 }, NULL);
+    if (none) diagnostic_title(diagnostic, "`ganc %s` takes no file", command->name);
     return false;
   }
   if (options->emit && options->stop_after != PASS_link) {
     diagnostic_title(diagnostic_report(line->session, E5019, (Span){ 0 }, NULL), "--emit and --stop-after both say where to stop");
-    return false;
-  }
-  if (options->command == COMMAND_BUILD && !options->emit && !options->output && options->stop_after == PASS_link &&
-      strcmp(options->inputs[0], "-") == 0) {
-    diagnostic_title(diagnostic_report(line->session, E5003, (Span){ 0 }, NULL), "a model from standard input needs -o FILE");
     return false;
   }
   if (options->real == REGISTER_F64) options->feeds = true;
@@ -293,6 +328,8 @@ bool command_line_parse(Session *session, int count, char *const *words, Options
   *options = (Options){ .command = COMMAND_HELP, .topic = COMMAND_COUNT, .real = REGISTER_F32, .march = "native", .fuse_limit = -1, .stop_after = PASS_link };
   options->inputs = session_allocate(session, (size_t)(count + 1) * sizeof *options->inputs);
   options->settings = session_allocate(session, (size_t)(count + 1) * sizeof *options->settings);
+  options->open_settings = session_allocate(session, (size_t)(count + 1) * sizeof *options->open_settings);
+  options->trainer_arguments = session_allocate(session, (size_t)(count + 1) * sizeof *options->trainer_arguments);
   Line line = { .session = session, .options = options, .count = count, .words = words };
   line_source(&line);
   if (count < 2 || strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0 || strcmp(words[1], "help") == 0) return true;
@@ -300,8 +337,8 @@ bool command_line_parse(Session *session, int count, char *const *words, Options
   if (!command_find(&line, words[1])) return false;
   bool fine = true;
   for (line.at = 2; line.at < count; line.at++) {
-    bool asks = !line.options_over && (strcmp(words[line.at], "--help") == 0 || strcmp(words[line.at], "-h") == 0);
-    if (asks) return options->topic = options->command, options->command = COMMAND_HELP, true;
+    bool asks = strcmp(words[line.at], "--help") == 0 || strcmp(words[line.at], "-h") == 0;
+    if (asks && !line.options_over && !line_behind(&line)) return options->topic = options->command, options->command = COMMAND_HELP, true;
     fine = word_take(&line) && fine;
   }
   return fine && options_agree(&line);
@@ -313,7 +350,7 @@ void command_line_help(FILE *out, CommandNumber topic) {
   if (topic >= COMMAND_COUNT) {
     fputs("ganc compiles adversarial models into trainers.\n\n", out);
     for (int at = 0; at < COMMAND_COUNT; at++) fprintf(out, "  ganc %-8s%-24s%s\n", commands[at].name, commands[at].arguments, commands[at].help);
-    fputs("\n  `ganc COMMAND --help` lists its options; `ganc --version` names this build. FILE may be -, standard input.\n"
+    fputs("\n  `ganc COMMAND --help` lists its options; `ganc --version` names this build. FILE may be a pipe, or -, standard input.\n"
           "  Status: 0 fine, 1 the model is wrong, 2 the command line is wrong, 70 ganc is wrong.\n", out);
     return;
   }
@@ -324,6 +361,12 @@ void command_line_help(FILE *out, CommandNumber topic) {
     if (rows[at].letter) snprintf(letter, sizeof letter, "-%c, ", rows[at].letter);
     snprintf(both, sizeof both, "%s %s", option_spelling(&rows[at], spelling, sizeof spelling), rows[at].value ? rows[at].value : "");
     fprintf(out, "  %s%-24s%s\n", letter, both, rows[at].help);
+  }
+  if (topic == COMMAND_RUN) {
+    fputs("\n  These are ganc's, before FILE and behind it. All else behind FILE is the trainer's: `ganc run FILE train --help`\n"
+          "  lists the options of `train`, which is run where no command is given. --set behind FILE goes to the build where\n"
+          "  the setting decides a shape, a branch or a bound, else to the trainer. What follows `--` is never ganc's.\n",
+          out);
   }
   if (!option_knows(&rows[OPTION_dump_after], topic)) return;
   fputs("\n  Passes:\n", out);

@@ -1,11 +1,11 @@
-/* What each command does: build, check, run, fmt, explain.
+/* What each command does: build, check, run, fmt, explain, cache.
    Takes options; returns a status, and for `run` what to execute next. Never parses words and never prints a message itself. */
 #include "compiler/compiler.h"
 
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-/* ---- build, check, run ------------------------------------------------------------------------------------------------- */
+/* ---- build, check, run ------------------------------------------------------------------------------------------- */
 
 /* The file's name without folders and ending, with another ending. */
 static const char *model_output(Session *session, const char *input, const char *ending) {
@@ -16,12 +16,31 @@ static const char *model_output(Session *session, const char *input, const char 
   return session_format(session, "%.*s%s", (int)length, name, ending);
 }
 
+/* Standard input, a pipe, a device: nothing that could give a file its name. */
+static bool input_nameless(const char *input) {
+  struct stat status;
+  return strcmp(input, "-") == 0 || (stat(input, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
+}
+
 static int command_build(Session *session, const Options *options, Launch *launch) {
   (void)launch;
   Compilation compilation = { .session = session, .options = options, .output = options->output };
   const EmitForm *form = options->emit;
+  const char *input = options->inputs[0];
+  bool writes = form || options->stop_after == PASS_link;
   if (!compilation.output && form && !form->ending) compilation.output = "-";
-  if (!compilation.output) compilation.output = model_output(session, options->inputs[0], form ? form->ending : "");
+  if (!compilation.output && writes && input_nameless(input)) {
+    const char *what = strcmp(input, "-") == 0 ? "standard input" : "what is no regular file";
+    diagnostic_title(diagnostic_report(session, E5003, (Span){ 0 }, NULL), "a model from %s needs -o FILE", what);
+    return STATUS_USAGE;
+  }
+  if (!compilation.output) compilation.output = model_output(session, input, form ? form->ending : "");
+  if (writes && strcmp(compilation.output, "-") != 0 && file_same(input, compilation.output)) {
+    Diagnostic *diagnostic = diagnostic_report(session, E5023, (Span){ 0 }, NULL);
+    diagnostic_title(diagnostic, "%s is the model itself", compilation.output);
+    diagnostic_hint(diagnostic, "-o says where the result goes");
+    return STATUS_USAGE;
+  }
   return compilation_run(&compilation);
 }
 
@@ -34,30 +53,70 @@ static int command_check(Session *session, const Options *options, Launch *launc
   return compilation_run(&compilation);
 }
 
-/* The trainer's words: its path, a command (`train` unless one is given), the rest. */
-static char *const *trainer_words(Session *session, const char *path, char *const *arguments) {
-  int count = 0, length = 0;
-  while (arguments[count]) count++;
-  char **words = session_allocate(session, (size_t)(count + 3) * sizeof *words);
-  bool named = count > 0 && arguments[0][0] != '-';
-  words[length++] = (char *)(uintptr_t)path;               /* exec takes but does not change them */
-  if (!named) words[length++] = (char *)(uintptr_t)session_string(session, "train");
-  for (int at = 0; at < count; at++) words[length++] = arguments[at];
-  return words;
+static bool setting_free(const Model *model, const char *setting) {
+  size_t length = strcspn(setting, "=");
+  for (int at = 0; at < model->setting_count; at++) {
+    const char *name = model->settings[at].name;
+    if (strlen(name) == length && memcmp(name, setting, length) == 0) return model->settings[at].tensor >= 0;
+  }
+  return false;
 }
 
-static int command_run(Session *session, const Options *options, Launch *launch) {
-  Compilation compilation = { .session = session, .options = options };
+/* Whose are the settings behind the file? Those that decide a shape, a branch or a bound are the build's, and so is what
+   no trainer would understand: the model is expanded to see it, again after some have moved, since another branch may be
+   taken then. The rest stays open, for the trainer. */
+static void settings_sort(const Source *source, Options *options) {
+  for (bool moved = true; moved && options->open_count > 0;) {
+    Session *scratch = session_new();
+    Options trial = *options;
+    trial.stop_after = PASS_expand;
+    Compilation compilation = { .session = scratch, .options = &trial, .source = source };
+    bool fine = compilation_run(&compilation) == STATUS_FINE;
+    int left = 0;
+    for (int at = 0; at < options->open_count; at++) {
+      const char *setting = options->open_settings[at];
+      if (fine && setting_free(compilation.model, setting)) options->open_settings[left++] = setting;
+      else options->settings[options->setting_count++] = setting;
+    }
+    moved = left < options->open_count;
+    options->open_count = left;
+    session_free(scratch);
+  }
+}
+
+/* The trainer's words: its path, a command (`train` unless one is given), the rest, settings. */
+static char *const *trainer_words(Session *session, const char *path, const Options *options) {
+  size_t room = 3 + (size_t)options->trainer_count + 2 * (size_t)options->open_count;
+  const char **words = session_allocate(session, room * sizeof *words);
+  int length = 0;
+  words[length++] = path;
+  if (options->trainer_count == 0 || options->trainer_arguments[0][0] == '-') words[length++] = "train";
+  for (int at = 0; at < options->trainer_count; at++) words[length++] = options->trainer_arguments[at];
+  for (int at = 0; at < options->open_count; at++) {
+    words[length++] = "--set";
+    words[length++] = options->open_settings[at];
+  }
+  return (char *const *)(uintptr_t)words;                  /* exec takes but does not change them */
+}
+
+static int command_run(Session *session, const Options *given, Launch *launch) {
+  Options options = *given;
+  Compilation compilation = { .session = session, .options = &options, .sealed = true };
   if (!compilation_read(&compilation)) return STATUS_MODEL;
   if (!compilation_target(&compilation)) return STATUS_USAGE;
+  settings_sort(compilation.source, &options);
   compilation.output = cache_path(&compilation);
   if (!compilation.output) return STATUS_MODEL;
-  int status = access(compilation.output, X_OK) == 0 ? STATUS_FINE : compilation_run(&compilation);
-  if (status == STATUS_FINE) *launch = (Launch){ compilation.output, trainer_words(session, compilation.output, options->trainer_arguments) };
-  return status;
+  if (!cache_find(compilation.output)) {
+    int status = compilation_run(&compilation);
+    if (status != STATUS_FINE) return status;
+    cache_trim(session, compilation.output);
+  }
+  *launch = (Launch){ compilation.output, trainer_words(session, compilation.output, &options) };
+  return STATUS_FINE;
 }
 
-/* ---- fmt ---------------------------------------------------------------------------------------------------------------- */
+/* ---- fmt --------------------------------------------------------------------------------------------------------- */
 
 static bool file_format(Session *session, const char *path, bool check) {
   const Source *source = source_read(session, path);
@@ -71,10 +130,11 @@ static bool file_format(Session *session, const char *path, bool check) {
     return false;
   }
   if (check || (canonical && !standard_input)) return true;
-  OutputFile file;
-  if (!output_open(session, path, &file)) return false;
-  fputs(text, file.stream);
-  return output_close(session, &file, true);
+  if (standard_input || !input_nameless(path)) return output_write(session, path, text, strlen(text), 0666);
+  Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){ 0 }, NULL);
+  diagnostic_title(diagnostic, "%s is no regular file: it cannot be put into another form", path);
+  diagnostic_hint(diagnostic, "`ganc fmt -` reads standard input and prints");
+  return false;
 }
 
 static int command_fmt(Session *session, const Options *options, Launch *launch) {
@@ -84,7 +144,7 @@ static int command_fmt(Session *session, const Options *options, Launch *launch)
   return fine ? STATUS_FINE : STATUS_MODEL;
 }
 
-/* ---- explain ---------------------------------------------------------------------------------------------------------------- */
+/* ---- explain ----------------------------------------------------------------------------------------------------- */
 
 static const struct { const char *code, *title; } titles[] = {
 #define DIAGNOSTIC(code, severity, title) { #code, title },
@@ -92,13 +152,17 @@ static const struct { const char *code, *title; } titles[] = {
 #undef DIAGNOSTIC
 };
 
+static int codes_print(Session *session) {
+  OutputFile out;
+  if (!output_open(session, "-", &out)) return STATUS_MODEL;
+  for (int at = 0; at < DIAGNOSTIC_CODE_COUNT; at++) fprintf(out.stream, "%s  %s\n", titles[at].code, titles[at].title);
+  return output_close(session, &out) ? STATUS_FINE : STATUS_MODEL;
+}
+
 static int command_explain(Session *session, const Options *options, Launch *launch) {
   (void)launch;
   DiagnosticCode code;
-  if (options->input_count == 0) {
-    for (int at = 0; at < DIAGNOSTIC_CODE_COUNT; at++) printf("%s  %s\n", titles[at].code, titles[at].title);
-    return STATUS_FINE;
-  }
+  if (options->input_count == 0) return codes_print(session);
   const char *name = options->inputs[0];
   if (!diagnostic_code_find(name, &code)) {
     const char *names[DIAGNOSTIC_CODE_COUNT];
@@ -110,12 +174,21 @@ static int command_explain(Session *session, const Options *options, Launch *lau
     return STATUS_USAGE;
   }
   const EmbeddedFile *page = embedded_find(session_format(session, "explain/%s.md", titles[code].code));
-  if (page) fwrite(page->bytes, 1, page->size, stdout);
-  else printf("# %s: %s\n", titles[code].code, titles[code].title);
-  return STATUS_FINE;
+  const char *text = page ? page->bytes : session_format(session, "# %s: %s\n", titles[code].code, titles[code].title);
+  return output_write(session, "-", text, strlen(text), 0666) ? STATUS_FINE : STATUS_MODEL;
 }
 
-/* ---- one row a command --------------------------------------------------------------------------------------------------------- */
+/* ---- cache ------------------------------------------------------------------------------------------------------- */
+
+static int command_cache(Session *session, const Options *options, Launch *launch) {
+  (void)launch;
+  OutputFile out;
+  if (!output_open(session, "-", &out)) return STATUS_MODEL;
+  bool fine = options->clear ? cache_clear(session, out.stream) : cache_list(session, out.stream);
+  return output_close(session, &out) && fine ? STATUS_FINE : STATUS_MODEL;
+}
+
+/* ---- one row a command ------------------------------------------------------------------------------------------- */
 
 typedef int CommandFunction(Session *session, const Options *options, Launch *launch);
 

@@ -10,6 +10,8 @@
 #include "compiler/transform/transform.h"
 #include "lang/lang.h"
 
+#include <sys/types.h>
+
 /* What the shell sees. */
 enum {
   STATUS_FINE = 0,
@@ -18,7 +20,7 @@ enum {
   STATUS_INTERNAL = 70                                     /* ganc is wrong */
 };
 
-/* ---- command_line.c: arguments become options ------------------------------------------------------------------------- */
+/* ---- command_line.c: arguments become options -------------------------------------------------------------------- */
 
 typedef enum PassNumber {
 #define PASS(name, status, title) PASS_##name,
@@ -52,20 +54,21 @@ typedef struct Options {
   const char *output;                                      /* or NULL */
   RegisterType real;
   const char *march;
-  bool feeds, no_diagnose, check, time_passes;
+  bool feeds, no_diagnose, check, clear, time_passes;
   int fuse_limit;                                          /* -1: none */
   int setting_count; const char **settings;                /* "name=value" */
+  int open_count; const char **open_settings;              /* RUN: behind the file, for build or trainer */
   const EmitForm *emit;                                    /* or NULL: a trainer */
   uint32_t dump_after;                                     /* set of passes */
   PassNumber stop_after;                                   /* link if nothing says otherwise */
-  char *const *trainer_arguments;                          /* RUN: what follows the file, ended by NULL */
+  int trainer_count; const char **trainer_arguments;       /* RUN: what follows the file and is not ganc's */
 } Options;
 
 /* False after diagnostics, which point into the command line. */
 bool command_line_parse(Session *session, int count, char *const *arguments, Options *options);
 void command_line_help(FILE *out, CommandNumber topic);
 
-/* ---- passes.c: what happens to a model --------------------------------------------------------------------------------- */
+/* ---- passes.c: what happens to a model --------------------------------------------------------------------------- */
 
 typedef struct Compilation {
   Session *session;
@@ -78,8 +81,9 @@ typedef struct Compilation {
   Fusion **fusions;                                        /* one per routine of the model, as are the schedules */
   Schedule **schedules;
   Plan *plan;
-  int object;                                              /* descriptor of the open object file, or -1 */
-  const char *output;                                      /* of the last pass */
+  int object;                                              /* what `emit` made: descriptor of a file in memory, or -1 */
+  const char *output;                                      /* where the last pass writes */
+  bool sealed;                                             /* the trainer goes into the cache */
 } Compilation;
 
 /* Runs the passes up to options->stop_after, with dumps and times. A status; other than FINE only after diagnostics. */
@@ -88,35 +92,52 @@ int compilation_run(Compilation *compilation);
 bool compilation_read(Compilation *compilation);
 bool compilation_target(Compilation *compilation);
 
-/* ---- commands.c: one function per row of commands ------------------------------------------------------------------------ */
+/* ---- commands.c: one function per row of commands ---------------------------------------------------------------- */
 
 /* What to execute once all messages are printed: `run` ends in the trainer. */
 typedef struct Launch { const char *path; char *const *arguments; } Launch;
 
 int command_execute(Session *session, const Options *options, Launch *launch);
 
-/* ---- cache.c: a trainer that was built before ----------------------------------------------------------------------------- */
+/* ---- cache.c: trainers that were built before -------------------------------------------------------------------- */
 
 /* Where the trainer of this model, for these options and by this ganc, lies or would lie; NULL after a diagnostic. Makes the folder. */
 const char *cache_path(Compilation *compilation);
+/* Is it there and whole? It counts as used then; what is damaged, or not ours alone, is removed. */
+bool cache_find(const char *path);
+/* Ends a trainer, an open file, with a digest of it and of the name under which it is to be found. False after a
+   diagnostic. */
+bool cache_seal(Session *session, int trainer, const char *path);
+/* Makes room: what was used longest ago goes, never `path` itself. */
+void cache_trim(Session *session, const char *path);
+/* Prints what is there and where, or empties it. False after a diagnostic. */
+bool cache_list(Session *session, FILE *out);
+bool cache_clear(Session *session, FILE *out);
 
-/* ---- link.c: object and runtime become a trainer ------------------------------------------------------------------------- */
+/* ---- link.c: object and runtime become a trainer ----------------------------------------------------------------- */
 
-/* `object` is an open file. Writes `output` aside and renames it. False after a diagnostic. */
-bool link_trainer(Session *session, int object, const char *output);
+/* `object` is an open file. The trainer as an open file in memory, or -1 after a diagnostic. */
+int link_trainer(Session *session, int object);
 
-/* ---- files.c: files that appear whole or not at all ------------------------------------------------------------------------ */
+/* ---- files.c: files that appear whole or not at all -------------------------------------------------------------- */
 
-typedef struct OutputFile { const char *path, *aside; FILE *stream; } OutputFile;
+#define OUTPUT_ASIDE ".ganc-"                              /* what names of files begin with until they are whole */
 
-bool output_open(Session *session, const char *path, OutputFile *file);     /* "-": standard output. False after a diagnostic */
-bool output_close(Session *session, OutputFile *file, bool keep);           /* rename, or remove if not to be kept */
-const char *output_aside(Session *session, const char *path);               /* the name beside `path` under which it is written first */
-bool output_rename(Session *session, const char *aside, const char *path);
+/* Writes a file; "-" is standard output. `mode`: permissions of a new one, less the umask. False after a diagnostic. */
+bool output_write(Session *session, const char *path, const void *bytes, size_t size, mode_t mode);
+bool output_copy(Session *session, int descriptor, const char *path, mode_t mode);      /* all of an open file */
+
+/* A stream into memory, which is written when it is closed. False after a diagnostic. */
+typedef struct OutputFile { const char *path; FILE *stream; char *bytes; size_t size; } OutputFile;
+
+bool output_open(Session *session, const char *path, OutputFile *file);
+bool output_close(Session *session, OutputFile *file);
+
+bool file_same(const char *first, const char *second);                      /* one regular file; "-": standard input */
 const char *file_descriptor_path(Session *session, int descriptor);         /* a path under which this process and its children find an open file */
 int file_anonymous(Session *session, const char *name);                     /* a file in memory; -1 after a diagnostic */
 
-/* ---- embedded.c: what ganc carries inside ---------------------------------------------------------------------------------- */
+/* ---- embedded.c: what ganc carries inside ------------------------------------------------------------------------ */
 
 typedef struct EmbeddedFile { const char *name; const char *bytes; uint64_t size; } EmbeddedFile;
 

@@ -1,5 +1,6 @@
-/* Object and runtime become a trainer: the last pass.
-   Takes an open object file and a path; returns whether the trainer lies there. Needs a linker, not a C compiler (but with sanitizers). */
+/* Object and runtime become a trainer.
+   Takes an open object file; returns the trainer as a file in memory. Needs a linker, not a C compiler (but with
+   sanitizers); touches no file of a folder. */
 #include "compiler/compiler.h"
 
 #include <errno.h>
@@ -14,19 +15,26 @@ extern char **environ;
 
 enum { LINKER_WORDS = 16, NOT_FOUND = 127 };
 
-/* How to link, first choice first. "OUTPUT", "RUNTIME" and "MODEL" stand for paths. */
+/* How to link, first choice first. "OUTPUT", "RUNTIME" and "MODEL" stand for paths; "-" is standard output, for one
+   that does not write to an empty file where it lies, as those of GNU do. */
 typedef struct Linker { const char *words[LINKER_WORDS]; } Linker;
 
 static const Linker linkers[] = {
 #ifdef GANC_SANITIZE                                       /* tests only: sanitizers link dynamically */
   { { GANC_SANITIZE, "-no-pie", "-fsanitize=address,undefined", "-o", "OUTPUT", "RUNTIME", "MODEL", "-lpng", "-lz", "-lm", "-pthread" } },
 #else
+  { { "ld.bfd", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
   { { "ld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
-  { { "ld.lld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
+  { { "ld.lld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "-", "RUNTIME", "MODEL" } },
   { { "cc", "-static", "-nostdlib", "-Wl,--eh-frame-hdr", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
 #endif
 };
 enum { LINKER_COUNT = sizeof linkers / sizeof *linkers };
+
+static int linking_failed(Session *session, const char *linker, const char *why) {
+  diagnostic_title(diagnostic_report(session, E5007, (Span){ 0 }, NULL), "linking failed: %s: %s", linker, why);
+  return -1;
+}
 
 /* The runtime as a file in memory. */
 static int runtime_open(Session *session) {
@@ -36,28 +44,25 @@ static int runtime_open(Session *session) {
     return -1;
   }
   int descriptor = file_anonymous(session, "runtime.o");
-  for (uint64_t done = 0; descriptor >= 0 && done < runtime->size;) {
-    ssize_t count = write(descriptor, runtime->bytes + done, runtime->size - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      diagnostic_title(diagnostic_report(session, E5007, (Span){ 0 }, NULL), "linking failed: %s", strerror(errno));
-      close(descriptor);
-      return -1;
-    }
-    done += (uint64_t)count;
-  }
-  return descriptor;
+  if (descriptor < 0) return -1;
+  const char *path = file_descriptor_path(session, descriptor);
+  if (output_write(session, path, runtime->bytes, runtime->size, 0666)) return descriptor;
+  close(descriptor);
+  return -1;
 }
 
-/* Runs one linker; its exit status, or NOT_FOUND. What it prints goes into `messages`. */
-static int linker_run(const Linker *linker, const char *const paths[3], int messages) {
+typedef struct LinkerFiles { int trainer, runtime, model, messages; } LinkerFiles;         /* open ones, in memory */
+
+/* Runs one linker; its exit status, or NOT_FOUND, or -1 after a diagnostic. What it prints goes into `messages`. */
+static int linker_run(Session *session, const Linker *linker, const LinkerFiles *files) {
   char *words[LINKER_WORDS + 1];
-  int count = 0;
+  int count = 0, printed = files->messages;
   for (; count < LINKER_WORDS && linker->words[count]; count++) {
     const char *word = linker->words[count];
-    if (strcmp(word, "OUTPUT") == 0) word = paths[0];
-    else if (strcmp(word, "RUNTIME") == 0) word = paths[1];
-    else if (strcmp(word, "MODEL") == 0) word = paths[2];
+    if (strcmp(word, "OUTPUT") == 0) word = file_descriptor_path(session, files->trainer);
+    else if (strcmp(word, "RUNTIME") == 0) word = file_descriptor_path(session, files->runtime);
+    else if (strcmp(word, "MODEL") == 0) word = file_descriptor_path(session, files->model);
+    else if (strcmp(word, "-") == 0) printed = files->trainer;
     words[count] = (char *)(uintptr_t)word;                /* posix_spawn takes but does not change them */
   }
   words[count] = NULL;
@@ -65,18 +70,17 @@ static int linker_run(const Linker *linker, const char *const paths[3], int mess
   int status;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, messages, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, messages, STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, printed, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, files->messages, STDERR_FILENO);
   int failed = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (failed) return NOT_FOUND;
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return NOT_FOUND;
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_FOUND - 1;
+  if (failed == ENOENT) return NOT_FOUND;
+  while (!failed && waitpid(child, &status, 0) < 0) failed = errno == EINTR ? 0 : errno;
+  if (!failed && WIFEXITED(status)) return WEXITSTATUS(status);
+  return linking_failed(session, words[0], failed ? strerror(failed) : strsignal(WTERMSIG(status)));
 }
 
-static void linker_blame(Session *session, const char *linker, int messages) {
+static void linker_blame(Session *session, bool found, int messages) {
   char text[2000];
   ssize_t length = pread(messages, text, sizeof text - 1, 0);
   text[length > 0 ? length : 0] = '\0';
@@ -86,23 +90,20 @@ static void linker_blame(Session *session, const char *linker, int messages) {
     if (*end) *end++ = '\0';
     diagnostic_context(diagnostic, "%s", line);
   }
-  if (!linker) diagnostic_hint(diagnostic, "no linker is to be found: install binutils");
+  if (!found) diagnostic_hint(diagnostic, "no linker is to be found: install binutils");
 }
 
-bool link_trainer(Session *session, int object, const char *output) {
-  int runtime = runtime_open(session), messages = runtime < 0 ? -1 : file_anonymous(session, "messages");
-  bool fine = false;
-  if (messages >= 0) {
-    const char *aside = output_aside(session, output);
-    const char *const paths[3] = { aside, file_descriptor_path(session, runtime), file_descriptor_path(session, object) };
-    int status = NOT_FOUND, at = 0;
-    while (at < LINKER_COUNT && (status = linker_run(&linkers[at], paths, messages)) == NOT_FOUND) at++;
-    fine = status == 0;
-    if (!fine) linker_blame(session, at < LINKER_COUNT ? linkers[at].words[0] : NULL, messages);
-    if (!fine) unlink(aside);
-    fine = fine && output_rename(session, aside, output);
-    close(messages);
+int link_trainer(Session *session, int object) {
+  LinkerFiles files = { -1, runtime_open(session), object, -1 };
+  if (files.runtime >= 0) files.messages = file_anonymous(session, "messages");
+  if (files.messages >= 0) files.trainer = file_anonymous(session, "trainer");
+  int status = NOT_FOUND;
+  for (int at = 0; at < LINKER_COUNT && files.trainer >= 0 && status == NOT_FOUND; at++) {
+    status = linker_run(session, &linkers[at], &files);
   }
-  if (runtime >= 0) close(runtime);
-  return fine;
+  if (files.trainer >= 0 && status > 0) linker_blame(session, status != NOT_FOUND, files.messages);
+  if (files.trainer >= 0 && status != 0) close(files.trainer);
+  if (files.messages >= 0) close(files.messages);
+  if (files.runtime >= 0) close(files.runtime);
+  return status == 0 ? files.trainer : -1;
 }

@@ -1,14 +1,28 @@
 /* ganc: words in, a status out. Everything it says about the model goes to standard error, once, when it is done. */
 #include "compiler/compiler.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* ---- a crash is ganc's mistake, and says so ------------------------------------------------------------------------------ */
+/* A file that is opened later must not become standard input, output or error because these were closed: messages would
+   land in it. */
+static void descriptors_open(void) {
+  int descriptor;
+  do descriptor = open("/dev/null", O_RDWR);
+  while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+  if (descriptor >= 0) close(descriptor);
+}
+
+/* ---- a crash is ganc's mistake, and says so ---------------------------------------------------------------------- */
 
 static void crash_report(int signal) {
-  static const char text[] = "error: the compiler found a mistake of its own: it crashed [E5014]\n   hint: please report the model and the command\n";
+  static const char text[] =
+      "error: the compiler found a mistake of its own: it crashed [E5014]\n"
+      "   hint: please report the model and the command\n";
   (void)signal;
   if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(STATUS_INTERNAL);
   _exit(STATUS_INTERNAL);
@@ -28,40 +42,45 @@ static void crash_watch(void) {
 #endif
 }
 
-/* ---- the commands ----------------------------------------------------------------------------------------------------------- */
+/* ---- the commands ------------------------------------------------------------------------------------------------ */
 
-static int help_print(const Options *options) {
-  command_line_help(stdout, options->topic);
-  return STATUS_FINE;
+static int help_print(Session *session, const Options *options) {
+  OutputFile out;
+  if (!output_open(session, "-", &out)) return STATUS_MODEL;
+  command_line_help(out.stream, options->topic);
+  return output_close(session, &out) ? STATUS_FINE : STATUS_MODEL;
 }
 
 static int version_print(Session *session) {
-  printf("ganc %s\nbuild %s\n", build_version(), build_identity(session));
-  return STATUS_FINE;
+  const char *text = session_format(session, "ganc %s\nbuild %s\n", build_version(), build_identity(session));
+  return output_write(session, "-", text, strlen(text), 0666) ? STATUS_FINE : STATUS_MODEL;
 }
 
 /* `run` goes on as the trainer. */
 static int launch_trainer(const Launch *launch) {
-  fflush(NULL);
   execv(launch->path, launch->arguments);
-  perror(launch->path);
+  fprintf(stderr, "error: cannot execute %s: %s\n", launch->path, strerror(errno));
+  fputs("   hint: use `ganc build`, or set XDG_CACHE_HOME to a folder whose files can be executed\n", stderr);
   return STATUS_MODEL;
 }
 
 int main(int count, char **arguments) {
+  descriptors_open();
   crash_watch();
+  void (*oversized)(int) = signal(SIGXFSZ, SIG_IGN);       /* a file that may not grow is an error of the write */
   Session *session = session_new();
   Options options;
   Launch launch = { 0 };
   int status = STATUS_USAGE;
   if (command_line_parse(session, count, arguments, &options)) {
-    if (options.command == COMMAND_HELP) status = help_print(&options);
+    if (options.command == COMMAND_HELP) status = help_print(session, &options);
     else if (options.command == COMMAND_VERSION) status = version_print(session);
     else status = command_execute(session, &options, &launch);
   }
-  if (fflush(stdout) != 0 && status == STATUS_FINE) status = STATUS_MODEL;
   diagnostic_print_all(session, stderr);
-  if (launch.path) status = launch_trainer(&launch);
+  if (ferror(stderr) && status == STATUS_FINE) status = STATUS_MODEL;
+  signal(SIGXFSZ, oversized);
+  if (launch.path && status == STATUS_FINE) status = launch_trainer(&launch);
   session_free(session);
   return status;
 }

@@ -170,36 +170,39 @@ static bool plan_run(Compilation *compilation) {
 static bool plan_verify(Compilation *compilation) { return compilation->plan->descriptor_size > 0; }
 static void plan_dump(const Compilation *compilation, FILE *out) { plan_print(compilation->plan, out); }
 
-/* The form and path that --emit asks for; else an object in memory, for the linker. */
+/* The form that --emit asks for; else an object, for the linker. */
 static bool emit_run(Compilation *compilation) {
   Session *session = compilation->session;
   const Plan *plan = compilation->plan;
   const EmitForm *form = compilation->options->emit;
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  EmitKind kind = form && form->last == PASS_emit ? form->kind : EMIT_OBJECT;
-  const char *path = compilation->output, *aside = NULL;
-  if (!form || form->last != PASS_emit) {
-    compilation->object = file_anonymous(session, "model.o");
-    if (compilation->object < 0) return false;
-    path = file_descriptor_path(session, compilation->object);
-  } else if (strcmp(path, "-") != 0) {
-    path = aside = output_aside(session, compilation->output);
-  }
-  bool fine = llvm_emit(session, compilation->target, plan->program_count, plan->programs, plan->descriptor, plan->descriptor_size, kind, path,
+  compilation->object = file_anonymous(session, "model.o");
+  OutputFile file;
+  if (compilation->object < 0) return false;
+  if (!output_open(session, file_descriptor_path(session, compilation->object), &file)) return false;
+  bool fine = llvm_emit(session, compilation->target, plan->program_count, plan->programs, plan->descriptor,
+                        plan->descriptor_size, form ? form->kind : EMIT_OBJECT, file.stream,
                         processors > 0 ? (int)processors : 1);
-  if (!fine && aside) unlink(aside);
-  return fine && (!aside || output_rename(session, aside, compilation->output));
+  return output_close(session, &file) && fine;
 }
 
 static bool emit_verify(Compilation *compilation) { return (void)compilation, true; }
 static void emit_dump(const Compilation *compilation, FILE *out) {
   llvm_emit(compilation->session, compilation->target, compilation->plan->program_count, compilation->plan->programs, compilation->plan->descriptor,
-            compilation->plan->descriptor_size, EMIT_LLVM, "-", 1);
-  fflush(out);
+            compilation->plan->descriptor_size, EMIT_LLVM, out, 1);
 }
 
-static bool link_run(Compilation *compilation) { return link_trainer(compilation->session, compilation->object, compilation->output); }
-static bool link_verify(Compilation *compilation) { return access(compilation->output, X_OK) == 0; }
+static bool link_run(Compilation *compilation) {
+  Session *session = compilation->session;
+  int trainer = link_trainer(session, compilation->object);
+  if (trainer < 0) return false;
+  bool fine = !compilation->sealed || cache_seal(session, trainer, compilation->output);
+  fine = fine && output_copy(session, trainer, compilation->output, 0777);
+  close(trainer);
+  return fine;
+}
+
+static bool link_verify(Compilation *compilation) { return (void)compilation, true; }
 static void link_dump(const Compilation *compilation, FILE *out) { fprintf(out, "%s\n", compilation->output); }
 
 /* ---- the loop -------------------------------------------------------------------------------------------------------------------- */
@@ -240,14 +243,20 @@ static int pass_run(Compilation *compilation, const Pass *pass) {
   return STATUS_INTERNAL;
 }
 
+static bool pass_dump(const Compilation *compilation, PassNumber number, const char *path) {
+  OutputFile file;
+  if (!output_open(compilation->session, path, &file)) return false;
+  passes[number].dump(compilation, file.stream);
+  return output_close(compilation->session, &file);
+}
+
+/* What --dump-after and --emit ask for; what `emit` has made lies there already. */
 static bool pass_print(Compilation *compilation, PassNumber number) {
   const Options *options = compilation->options;
-  if (options->dump_after >> number & 1) passes[number].dump(compilation, stdout);
-  if (!options->emit || options->emit->last != number || number == PASS_emit) return true;
-  OutputFile file;
-  if (!output_open(compilation->session, options->output ? options->output : "-", &file)) return false;
-  passes[number].dump(compilation, file.stream);
-  return output_close(compilation->session, &file, true);
+  if (options->dump_after >> number & 1 && !pass_dump(compilation, number, "-")) return false;
+  if (!options->emit || options->emit->last != number) return true;
+  if (number == PASS_emit) return output_copy(compilation->session, compilation->object, compilation->output, 0666);
+  return pass_dump(compilation, number, compilation->output);
 }
 
 int compilation_run(Compilation *compilation) {

@@ -50,8 +50,9 @@ static char *stream_read(FILE *in, size_t *length) {
 }
 
 static const Source *source_unreadable(Session *session, const char *path) {
+  int reason = errno;
   Diagnostic *diagnostic = diagnostic_report(session, E1001, (Span){ 0 }, NULL);
-  diagnostic_title(diagnostic, "cannot read %s: %s", path, strerror(errno));
+  diagnostic_title(diagnostic, "cannot read %s: %s", path, strerror(reason));
   return NULL;
 }
 

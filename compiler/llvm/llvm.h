@@ -14,10 +14,11 @@ const char *target_list(Session *session);
 
 typedef enum EmitKind { EMIT_LLVM, EMIT_ASSEMBLY, EMIT_OBJECT } EmitKind;
 
-/* The kernels in the order of `programs`, the table ganc_kernels of them, and ganc_descriptor with its size (runtime/abi.h). Writes to `path`
-   ("-": stdout). False after a diagnostic. Code is generated on up to `threads` threads, one context each; the result does not depend on how many. */
+/* The kernels in the order of `programs`, the table ganc_kernels of them, and ganc_descriptor with its size
+   (runtime/abi.h), written to `out`, whose errors are found by whoever closes it. False after a diagnostic. Code is
+   generated on up to `threads` threads, one context each; the result does not depend on how many. */
 bool llvm_emit(Session *session, Target *target, int count, Program *const *programs, const void *descriptor, size_t descriptor_size,
-               EmitKind kind, const char *path, int threads);
+               EmitKind kind, FILE *out, int threads);
 
 /* Tests: compile into this process. Kernels by program number; NULL after a diagnostic. */
 typedef struct LoadedPrograms LoadedPrograms;

@@ -6,7 +6,6 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -226,18 +225,10 @@ Bytes module_compile(Session *session, Target *target, int count, Program *const
   return compile(session, &work, threads);
 }
 
-static bool write_file(Session *session, const char *path, Bytes bytes) {
-  FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
-  bool written = out != NULL && fwrite(bytes.data, 1, bytes.size, out) == bytes.size;
-  if (out == stdout) written = fflush(out) == 0 && written;
-  else if (out != NULL) written = fclose(out) == 0 && written;
-  if (!written) diagnostic_report(session, E5006, (Span){0}, "`%s`: %s", path, strerror(errno));
-  return written;
-}
-
 bool llvm_emit(Session *session, Target *target, int count, Program *const *programs, const void *descriptor, size_t descriptor_size,
-               EmitKind kind, const char *path, int threads) {
+               EmitKind kind, FILE *out, int threads) {
   Work work = {.target = target, .count = count, .programs = programs, .descriptor = descriptor, .descriptor_size = descriptor_size, .kind = kind};
   Bytes bytes = compile(session, &work, threads);
-  return bytes.data != NULL && write_file(session, path, bytes);
+  if (bytes.data != NULL) fwrite(bytes.data, 1, bytes.size, out);
+  return bytes.data != NULL;
 }

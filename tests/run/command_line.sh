@@ -6,7 +6,7 @@ model=tests/fixtures/gan.gan
 status 0 "$GANC" --help && says "$work/out" 'ganc build'
 status 0 "$GANC" && says "$work/out" 'ganc build'
 status 0 "$GANC" --version && says "$work/out" 'ganc '
-for command in build check run fmt explain; do
+for command in build check run fmt explain cache; do
   status 0 "$GANC" "$command" --help && says "$work/out" "ganc $command"
 done
 
@@ -15,6 +15,8 @@ status 2 "$GANC" biuld $model && says "$work/err" '[E5001]' && says "$work/err" 
 status 2 "$GANC" build --rael f64 $model && says "$work/err" '[E5002]' && says "$work/err" 'did you mean `--real`?'
 status 2 "$GANC" check --emit graph $model && says "$work/err" '[E5002]' && says "$work/err" 'ganc build'
 status 2 "$GANC" build $model -o && says "$work/err" '[E5003]'
+status 2 "$GANC" build $model -o '' && says "$work/err" '[E5003]'
+status 2 "$GANC" build $model --output= && says "$work/err" '[E5003]'
 status 2 "$GANC" build - && says "$work/err" '[E5003]'
 status 2 "$GANC" build --real f16 $model && says "$work/err" '[E5004]' && says "$work/err" 'f32 or f64'
 status 2 "$GANC" build --emit grpah $model && says "$work/err" '[E5004]' && says "$work/err" 'did you mean `graph`?'
@@ -27,6 +29,8 @@ status 2 "$GANC" build --march pentium99 $model -o "$work/t" && says "$work/err"
 status 2 "$GANC" explain E20004 && says "$work/err" '[E5013]'
 status 2 "$GANC" build $model $model && says "$work/err" '[E5018]'
 status 2 "$GANC" build --emit graph --stop-after=read $model && says "$work/err" '[E5019]'
+status 2 "$GANC" build --real f64 --real f32 $model && says "$work/err" '[E5019]' && says "$work/err" 'given twice'
+status 2 "$GANC" check --set a=1 --set a=2 $model && says "$work/err" '[E5019]'
 status 2 "$GANC" build --bad "$(printf 'a\nb')"
 status 2 "$GANC" build --bad "$(printf '\377\376')"
 
@@ -47,7 +51,7 @@ status 0 "$GANC" check - <$model
 status 0 "$GANC" build - -o "$work/piped" <$model && [ -x "$work/piped" ] || fail 'no trainer from standard input'
 status 0 "$GANC" build $model -o "$work/-odd name" && [ -x "$work/-odd name" ] || fail 'no trainer under an odd name'
 status 0 "$GANC" build --output="$work/other" -- $model && [ -x "$work/other" ] || fail 'no trainer with --output='
-[ -z "$(find "$work" -name '*.new')" ] || fail 'files written aside were left over'
+[ -z "$(find "$work" -name '.ganc-*')" ] || fail 'files written aside were left over'
 case $GANC in /*) ganc=$GANC ;; *) ganc=$PWD/$GANC ;; esac
 here=$PWD
 (cd "$work" && "$ganc" build "$here/$model" && [ -x gan ]) || fail 'no trainer under the name of the model'

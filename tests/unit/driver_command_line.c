@@ -86,17 +86,35 @@ START_TEST(test_dumps_are_a_set) {
 }
 END_TEST
 
-/* All that follows the file belongs to the trainer, whatever it looks like. */
-START_TEST(test_run_keeps_trainer_words) {
-  Session *session = session_new();
-  Options options;
-  ck_assert(parse(session, "run --real f64 x.gan --real 3 -o --help", &options));
-  ck_assert_int_eq(options.command, COMMAND_RUN);
-  ck_assert_int_eq(options.real, REGISTER_F64);
-  ck_assert_str_eq(options.trainer_arguments[0], "--real");
-  ck_assert_str_eq(options.trainer_arguments[3], "--help");
-  ck_assert_ptr_null(options.trainer_arguments[4]);
-  session_free(session);
+/* Behind the file, options of ganc's are ganc's, wherever they stand; all else is the trainer's, and all behind `--`. */
+START_TEST(test_run_deals_words_out) {
+  static const struct { const char *line, *trainer; RegisterType real; int settings, open; } rows[] = {
+    { "run x", "", REGISTER_F32, 0, 0 },
+    { "run --real f64 x", "", REGISTER_F64, 0, 0 },
+    { "run x --real f64", "", REGISTER_F64, 0, 0 },
+    { "run x sample --real=f64 -o f.png --count 3", "sample -o f.png --count 3 ", REGISTER_F64, 0, 0 },
+    { "run --set a=1 x --steps 5 --set b=2 --set=c=3 --help", "--steps 5 --help ", REGISTER_F32, 1, 2 },
+    { "run x --march native eval --feeds --feed z=f.npy --no-diagnose", "eval --feed z=f.npy ", REGISTER_F32, 0, 0 },
+    { "run x --steps 5 -- --real f64 --set a=1 --", "--steps 5 --real f64 --set a=1 -- ", REGISTER_F32, 0, 0 },
+    { "run -- x --real f64", "--real f64 ", REGISTER_F32, 0, 0 },
+    { "run - --emit ast --clear", "--emit ast --clear ", REGISTER_F32, 0, 0 },
+  };
+  for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+    Session *session = session_new();
+    Options options;
+    ck_assert_msg(parse(session, rows[at].line, &options), "%s", rows[at].line);
+    ck_assert_int_eq(options.command, COMMAND_RUN);
+    ck_assert_int_eq(options.input_count, 1);
+    ck_assert_msg(options.real == rows[at].real, "%s", rows[at].line);
+    ck_assert_int_eq(options.setting_count, rows[at].settings);
+    ck_assert_int_eq(options.open_count, rows[at].open);
+    const char *words = "";
+    for (int word = 0; word < options.trainer_count; word++) {
+      words = session_format(session, "%s%s ", words, options.trainer_arguments[word]);
+    }
+    ck_assert_str_eq(words, rows[at].trainer);
+    session_free(session);
+  }
 }
 END_TEST
 
@@ -117,7 +135,11 @@ START_TEST(test_refusals) {
     { "build --real f16 x", "[E5004]" }, { "build --feeds=1 x", "[E5004]" },   { "build --set a x", "[E5004]" }, { "build --set =1 x", "[E5004]" },
     { "build --set a= x", "[E5004]" },  { "build --fuse-limit 1x x", "[E5004]" }, { "build --emit c x", "[E5004]" }, { "build", "[E5005]" },
     { "fmt", "[E5005]" },               { "build --stop-after all x", "[E5011]" }, { "build x y", "[E5018]" },   { "build --emit ast --stop-after read x", "[E5019]" },
-    { "build -", "[E5003]" },           { "build --out t x", "[E5002]" },
+    { "build --out t x", "[E5002]" },   { "build -o a -o b x", "[E5019]" },    { "build --output=a x -o a", "[E5019]" },
+    { "check --march a --march b x", "[E5019]" }, { "check --set a=1 --set a=1 x", "[E5019]" },
+    { "run --set a=1 x --set a=2", "[E5019]" }, { "run x --real f32 --real f32", "[E5019]" },
+    { "run x --real f16", "[E5004]" },  { "run x --set a", "[E5004]" },        { "run x --march", "[E5003]" },
+    { "cache x", "[E5018]" },           { "cache --check", "[E5002]" },        { "explain a b", "[E5018]" },
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
@@ -151,7 +173,7 @@ int main(void) {
   tcase_add_test(cases, test_defaults);
   tcase_add_test(cases, test_emit_stops_where_the_form_is_made);
   tcase_add_test(cases, test_dumps_are_a_set);
-  tcase_add_test(cases, test_run_keeps_trainer_words);
+  tcase_add_test(cases, test_run_deals_words_out);
   tcase_add_test(cases, test_help_and_version);
   tcase_add_test(cases, test_refusals);
   tcase_add_test(cases, test_embedded_files);
