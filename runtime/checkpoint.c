@@ -155,9 +155,12 @@ static void lines_add(Lines *lines, char *line) {          /* frees the line */
   free(line);
 }
 
-/* As numbers of another width, but not as integers: those are no weights. */
+/* Of floating-point numbers of any width that is read; integers are no weights. */
+static bool stored_is_weight(const StoredTensor *stored) { return stored->type != ELEMENT_UNREAD && !element_is_integer(stored->type); }
+
 static bool stored_fits(const StoredTensor *stored, const TensorView *view) {
-  return stored->rank == view->rank && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0 && !element_is_integer(stored->type);
+  return stored_is_weight(stored) && stored->rank == view->rank
+      && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0;
 }
 
 /* Why it does not fit, as a line; `stored` is NULL where the file has nothing of that name. */
@@ -165,10 +168,10 @@ static char *describe_difference(const TensorView *view, const StoredTensor *sto
   char here[160], there[160];
   element_shape_text(view->rank, view->shape, here);
   if (!stored) return text_format("%s %s is not in %s", view->name, here, path);
-  bool integer = element_is_integer(stored->type);
-  element_shape_text(stored->rank, stored->shape, there);
-  if (!integer) return text_format("%s is %s here and %s in %s", view->name, here, there, path);
-  return text_format("%s is %s %s here and %s %s in %s", view->name, view->type == STORAGE_F64 ? "f64" : "f32", here, element_name(stored->type), there, path);
+  stored_shape_text(stored, there);
+  if (stored_is_weight(stored)) return text_format("%s is %s here and %s in %s", view->name, here, there, path);
+  return text_format("%s is %s %s here and %.40s %s in %s", view->name, view->type == STORAGE_F64 ? "f64" : "f32", here,
+                     stored->type == ELEMENT_UNREAD ? stored->dtype : element_name(stored->type), there, path);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -210,7 +213,7 @@ static char *list_others(const SafeTensors *file, const char *const *names, size
     const StoredTensor *tensor = safetensors_tensor(file, i);
     char shape[160];
     if (strchr(tensor->name, '/') || bsearch(&tensor->name, names, count, sizeof *names, compare_names)) continue;
-    if (found++ < TOLD) lines_add(&lines, text_format("%s%.80s %s", found > 1 ? ", " : "", tensor->name, element_shape_text(tensor->rank, tensor->shape, shape)));
+    if (found++ < TOLD) lines_add(&lines, text_format("%s%.80s %s", found > 1 ? ", " : "", tensor->name, stored_shape_text(tensor, shape)));
   }
   if (found > TOLD) lines_add(&lines, text_format(" and %zu more", found - TOLD));
   if (!lines.failed) return lines.text;

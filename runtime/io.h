@@ -98,7 +98,8 @@ bool json_writer_print(JsonWriter *writer, FILE *out, Problem *problem);   /* it
 
 typedef enum ElementType {
   ELEMENT_U8, ELEMENT_I8, ELEMENT_I16, ELEMENT_I32, ELEMENT_I64, ELEMENT_F16, ELEMENT_BF16, ELEMENT_F32, ELEMENT_F64,
-  ELEMENT_TYPE_COUNT
+  ELEMENT_TYPE_COUNT,
+  ELEMENT_UNREAD = ELEMENT_TYPE_COUNT                      /* of a file's tensor: a type that is none of these */
 } ElementType;
 
 size_t element_bytes(ElementType type);
@@ -119,7 +120,12 @@ const char *number_word(double value);                                    /* of 
 
 /* ---- safetensors.c --------------------------------------------------------------------------------------------------- */
 
-typedef struct StoredTensor { const char *name; ElementType type; int64_t rank; int64_t shape[8]; uint64_t offset, bytes; } StoredTensor;
+typedef struct StoredTensor {
+  const char *name, *dtype;                                /* dtype: as the file spells it */
+  ElementType type;                                        /* ELEMENT_UNREAD: its numbers cannot be had, and only its span of bytes is known */
+  int64_t rank, shape[8];                                  /* of more than 8 axes: how many, and the first 8 */
+  uint64_t offset, bytes;
+} StoredTensor;
 typedef struct TextPair { const char *key, *value; } TextPair;
 typedef struct SafeTensors SafeTensors;
 
@@ -130,6 +136,7 @@ const char *safetensors_path(const SafeTensors *file);
 size_t safetensors_count(const SafeTensors *file);
 const StoredTensor *safetensors_tensor(const SafeTensors *file, size_t index);        /* in the order of names */
 const StoredTensor *safetensors_find(const SafeTensors *file, const char *name);      /* or NULL */
+char *stored_shape_text(const StoredTensor *tensor, char text[160]);      /* as element_shape_text */
 const char *safetensors_metadata(const SafeTensors *file, const char *key);           /* or NULL */
 const Json *safetensors_metadata_all(const SafeTensors *file);                        /* an object of texts, or NULL */
 /* The tensor's numbers, converted, into the view. The number of elements must agree. */
