@@ -56,6 +56,22 @@ uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size);        /* FNV
 uint64_t hash_text(const char *text);                                     /* hash_fnv from the standard start */
 uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size);  /* zlib's polynomial; start with 0 */
 
+/* ---- lines.c: texts that grow ---------------------------------------------------------------------------------------- */
+
+typedef struct Lines { char *text; size_t length, capacity; bool failed; } Lines;          /* starts zeroed; failed: memory ran out */
+void lines_add(Lines *lines, char *line);                                 /* at the end; frees the line, of which NULL is one that failed */
+
+typedef struct NameList { Lines lines; size_t more; } NameList;           /* starts zeroed */
+void name_list_add(NameList *list, const char *name, const char *detail);
+char *name_list_end(NameList *list);                                      /* "a [2], b [3] and 7 more", on the heap; NULL without memory */
+
+/* ---- rename.c: names of a file as a model spells them ------------------------------------------------------------------ */
+
+/* OLD is one or more whole parts of a name, wherever they stand; NEW takes their place, or nothing does. An empty OLD puts NEW in front. */
+typedef struct RenameRule { const char *old, *put; int old_length, put_length; } RenameRule;
+bool rename_rule_read(const char **at, RenameRule *rule, Problem *problem);           /* OLD=NEW at *at, which moves on to the next one or the end */
+char *rename_rule_apply(const RenameRule *rule, const char *name, bool *found);       /* on the heap; found is set if the rule speaks of this name */
+
 /* ---- json.c: a strict reader and a small writer -------------------------------------------------------------------- */
 
 typedef enum JsonKind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_TEXT, JSON_ARRAY, JSON_OBJECT } JsonKind;
@@ -122,6 +138,7 @@ const char *number_word(double value);                                    /* of 
 
 typedef struct StoredTensor {
   const char *name, *dtype;                                /* dtype: as the file spells it */
+  char *renamed;                                           /* what `name` is where it was renamed, else NULL */
   ElementType type;                                        /* ELEMENT_UNREAD: its numbers cannot be had, and only its span of bytes is known */
   int64_t rank, shape[8];                                  /* of more than 8 axes: how many, and the first 8 */
   uint64_t offset, bytes;
@@ -136,6 +153,7 @@ const char *safetensors_path(const SafeTensors *file);
 size_t safetensors_count(const SafeTensors *file);
 const StoredTensor *safetensors_tensor(const SafeTensors *file, size_t index);        /* in the order of names */
 const StoredTensor *safetensors_find(const SafeTensors *file, const char *name);      /* or NULL */
+bool safetensors_rename(SafeTensors *file, const char *rules, Problem *problem);      /* "OLD=NEW,…", one after the other; see rename.c */
 char *stored_shape_text(const StoredTensor *tensor, char text[160]);      /* as element_shape_text */
 const char *safetensors_metadata(const SafeTensors *file, const char *key);           /* or NULL */
 const Json *safetensors_metadata_all(const SafeTensors *file);                        /* an object of texts, or NULL */
@@ -176,6 +194,12 @@ bool checkpoint_write(const char *path, const CheckpointState *state, const Tens
 Checkpoint *checkpoint_open(const char *path, Problem *problem);
 void checkpoint_close(Checkpoint *checkpoint);
 const char *checkpoint_path(const Checkpoint *checkpoint);
+const StoredTensor *checkpoint_find(const Checkpoint *checkpoint, const char *name);   /* or NULL */
+bool checkpoint_rename(Checkpoint *checkpoint, const char *rules, Problem *problem);   /* as safetensors_rename */
+/* Does a file's tensor have a weight's shape, in floating-point numbers of any width? NULL does not. */
+bool stored_fits(const StoredTensor *stored, const TensorView *view);
+/* Its tensors with their shapes, on the heap: those that `names` (sorted) lacks, without optimizer states, which are named by a weight. */
+char *checkpoint_list(const Checkpoint *checkpoint, const char *const *names, size_t count);
 /* NULL with a Problem: the file holds weights only (no position to go on from). Lives as long as the checkpoint. */
 const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem);
 /* Has the file every view that is `needed`, under its name, with its shape, as floating-point numbers of any width? Else a problem that says what is wanting,

@@ -30,7 +30,9 @@ static const OptionRow option_rows[] = {
   {"run", "DIR", OPTION_TEXT, TRAIN | SAMPLE | EVAL | DIAGNOSE, FIELD(run), 0, 0, "the run's folder (train: runs/MODEL-N; else the latest run)"},
   {"resume", NULL, OPTION_FLAG, TRAIN, FIELD(resume), 0, 0, "go on from the run's newest checkpoint"},
   {"set", "name=value", OPTION_ASSIGNMENT, RUNS, FIELD(settings), 0, 0, "change a setting of the model; `info` lists them"},
-  {"init", "W.safetensors", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE, FIELD(init), 0, 0, "start from these weights and states, by name"},
+  {"init", "W.safetensors", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE, FIELD(init), 0, 0, "start from these weights and states, by name; says what fits"},
+  {"rename", "OLD=NEW,…", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE | SAMPLE | EVAL, FIELD(rename), 0, 0,
+   "change the names in that file: 'module.=,conv1=Conv_1,=G.' takes a part away, renames one, puts one in front"},
   {"feed", "name=FILE.npy", OPTION_ASSIGNMENT, RUNS, FIELD(feeds), 0, 0, "take this data or noise from a file, row by row; `info` lists names and shapes"},
   {"dry-run", NULL, OPTION_FLAG, TRAIN, FIELD(dry_run), 0, 0, "check everything, train nothing, write nothing"},
   {"log-every", "N", OPTION_COUNT, TRAIN, FIELD(log_every), 1, INT64_MAX, "steps between lines of stats.jsonl (100)"},
@@ -218,6 +220,10 @@ bool options_read(Options *options, int count, char **arguments, const char *pro
   while (at < count)
     if (!read_option(options, count, arguments, &at, has_command ? 1u << options->command : ~0u, command_name, &problem))
       return complain(program, command_name, &problem);
+  if (options->rename && !options->init && !options->weights) {
+    problem_set(&problem, "--rename changes the names of a file that --init or --weights gives; neither is there");
+    return complain(program, command_name, &problem);
+  }
   if (has_command || options->help || options->version) return true;
   problem_set(&problem, "a command is missing: train, sample, eval, diagnose, info or bench");
   return complain(program, "", &problem);

@@ -177,11 +177,50 @@ void safetensors_close(SafeTensors *file) {
   if (!file) return;
   if (file->descriptor >= 0) close(file->descriptor);
   json_free(file->json);
+  for (size_t i = 0; i < file->count; i++) free(file->tensors[i].renamed);
   free(file->tensors);
   free(file->header);
   free(file->path);
   free(file);
 }
+
+/* ---- other names ------------------------------------------------------------------------------------------------------ */
+
+static bool rename_all(SafeTensors *file, const RenameRule *rule, Problem *problem) {
+  bool any = false;
+  for (size_t i = 0; i < file->count; i++) {
+    StoredTensor *tensor = &file->tensors[i];
+    bool found = false;
+    char *name = rename_rule_apply(rule, tensor->name, &found);
+    if (!name) return problem_out_of_memory(problem, file->path, strlen(tensor->name));
+    any |= found;
+    free(tensor->renamed);
+    tensor->name = tensor->renamed = name;
+  }
+  if (any || file->count == 0) return true;
+  NameList list = {0};
+  for (size_t i = 0; i < file->count; i++) name_list_add(&list, file->tensors[i].name, "");
+  char *names = name_list_end(&list);
+  problem_set(problem, "--rename %.*s=%.*s: no name in %s has the part \"%.*s\"; the names are %s", rule->old_length, rule->old, rule->put_length,
+              rule->put, file->path, rule->old_length, rule->old, names ? names : "many");
+  free(names);
+  return false;
+}
+
+bool safetensors_rename(SafeTensors *file, const char *rules, Problem *problem) {
+  if (!*rules) return problem_set(problem, "--rename expects OLD=NEW,…, found nothing");
+  while (*rules) {
+    RenameRule rule;
+    if (!rename_rule_read(&rules, &rule, problem) || !rename_all(file, &rule, problem)) return false;
+  }
+  if (file->count) qsort(file->tensors, file->count, sizeof *file->tensors, compare_names);
+  for (size_t i = 1; i < file->count; i++)
+    if (strcmp(file->tensors[i - 1].name, file->tensors[i].name) == 0)
+      return problem_set(problem, "--rename makes two tensors of %s one, \"%.200s\"", file->path, file->tensors[i].name);
+  return true;
+}
+
+/* ---- what is there ---------------------------------------------------------------------------------------------------- */
 
 const char *safetensors_path(const SafeTensors *file) { return file->path; }
 size_t safetensors_count(const SafeTensors *file) { return file->count; }

@@ -225,4 +225,44 @@ START_TEST(damage_never_passes) {
 }
 END_TEST
 
-RUN_TESTS("safetensors", round_trip, strides_and_types, half_precision, what_is_not_needed_does_not_matter, refuses_what_is_wrong, empty_tensors_are_fine, damage_never_passes)
+START_TEST(rules_for_names) {
+  static const struct { const char *rules, *name, *result; bool found; } rows[] = {
+    { "module.=", "module.conv1.weight", "conv1.weight", true },
+    { "module=", "net.module.conv1.weight", "net.conv1.weight", true },
+    { "weight=", "conv1.weight", "conv1", true },
+    { "conv1=Conv_1", "conv1.weight", "Conv_1.weight", true },
+    { "conv1=Conv_1", "conv10.weight", "conv10.weight", false },
+    { "conv1=Conv_1", "myconv1.weight", "myconv1.weight", false },
+    { "main.0=Linear_1", "netG.main.0.weight", "netG.Linear_1.weight", true },
+    { "main.0=Linear_1", "netG.main.01.weight", "netG.main.01.weight", false },
+    { "a=b", "a.a.c.a", "b.b.c.b", true },
+    { "a.a=b", "a.a.a", "b.a", true },
+    { "layers.0=Linear_2[0]", "layers.0.weight", "Linear_2[0].weight", true },
+    { "b=bias", "D.b/adam.m", "D.bias/adam.m", true },
+    { "=G.", "conv1.weight", "G.conv1.weight", true },
+    { "=G", "conv1.weight", "G.conv1.weight", true },
+    { ".weight=.W", "conv1.weight", "conv1.W", true },
+  };
+  for (size_t i = 0; i < LENGTH(rows); i++) {
+    RenameRule rule;
+    Problem problem = { "" };
+    const char *at = rows[i].rules;
+    bool found = false;
+    ck_assert_msg(rename_rule_read(&at, &rule, &problem) && *at == 0, "%s: %s", rows[i].rules, problem.text);
+    char *result = rename_rule_apply(&rule, rows[i].name, &found);
+    ck_assert_str_eq(result, rows[i].result);
+    ck_assert_int_eq(found, rows[i].found);
+    free(result);
+  }
+  static const char *const wrong[] = { "a", "a=b=c", "=", ".=", ",a=b", "=.", "a,b=c" };
+  for (size_t i = 0; i < LENGTH(wrong); i++) {
+    RenameRule rule;
+    Problem problem = { "" };
+    const char *at = wrong[i];
+    ck_assert_msg(!rename_rule_read(&at, &rule, &problem), "accepted %s", wrong[i]);
+    ck_assert_says(problem, "--rename");
+  }
+}
+END_TEST
+
+RUN_TESTS("safetensors", round_trip, strides_and_types, half_precision, what_is_not_needed_does_not_matter, rules_for_names, refuses_what_is_wrong, empty_tensors_are_fine, damage_never_passes)
