@@ -249,7 +249,13 @@ bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *ar
 void npy_close(NpyArray *array);
 bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data, Problem *problem);   /* written aside */
 
-/* ---- data/source.c, idx.c, mixtures.c, fill.c: data sets ------------------------------------------------------------------------- */
+/* ---- data/foreign.c: files that are not read --------------------------------------------------------------------------- */
+
+/* Is it of another format that is known? Then the problem says of which, and how Python makes one of it that is read. */
+bool foreign_weights(const char *path, const uint8_t *bytes, size_t size, Problem *problem);
+bool foreign_data(const char *path, const uint8_t *bytes, size_t size, Problem *problem);
+
+/* ---- data/source.c, readers.c, mixtures.c, fill.c: data sets ------------------------------------------------------------------------- */
 
 /* CHOSEN: the held-out part of what has one, else all there is: what somebody has named to compare with. */
 typedef enum DataPart { DATA_TRAIN, DATA_HELD_OUT, DATA_CHOSEN } DataPart;
@@ -261,6 +267,8 @@ typedef struct Mixture { int modes; double sigma; double center[MIXTURE_LIMIT][2
 
 typedef struct Dataset {
   char *name;                                              /* what messages call it */
+  char *path;                                              /* of the file, NULL for what is built in */
+  const char *member;                                      /* which array of an .npz was asked for, or NULL; in `name` */
   ElementType type;
   int64_t rank, shape[8];                                  /* of one sample */
   int64_t size;                                            /* elements of one sample */
@@ -272,7 +280,8 @@ typedef struct Dataset {
   void *owned;                                             /* what `rows` lies in, if it is memory */
 } Dataset;
 
-/* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5, sigma=0.01, count=65536)`, or a path to .npy, IDX, IDX .gz.
+/* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5, sigma=0.01, count=65536)`, or a path to
+   .npy, .npz or IDX, plain or compressed by gzip; FILE.npz:NAME is one array of several.
    Only fashion-mnist and mixtures have a held-out part; asked of a file, that is a problem. A file is its own column of labels. */
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem);
 void dataset_close(Dataset *dataset);                                     /* NULL is fine */

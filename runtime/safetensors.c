@@ -106,20 +106,33 @@ static bool check_tiling(SafeTensors *file, Problem *problem) {
   return true;
 }
 
+/* Always false: what else the file is, where that is known, is said instead. */
+static bool tell_foreign(const SafeTensors *file, Problem *problem) {
+  FileBytes bytes = { .data = file->memory, .size = file->size };
+  if (file->descriptor >= 0 && !file_map(file->path, &bytes, NULL)) return false;
+  if (bytes.size <= 8 || bytes.data[8] != '{') foreign_weights(file->path, bytes.data, bytes.size, problem);
+  if (file->descriptor >= 0) file_release(&bytes);
+  return false;
+}
+
 static bool read_header(SafeTensors *file, Problem *problem) {
   uint8_t prefix[8];
   uint64_t length = 0;
-  if (file->size < 8) return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size);
+  if (file->size < 8)
+    return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size) || tell_foreign(file, problem);
   if (!file_fetch(file, 0, prefix, sizeof prefix, problem)) return false;
   for (int i = 8; i-- > 0;) length = length << 8 | prefix[i];
-  if (length > HEADER_LIMIT) return problem_set(problem, "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64 " bytes (limit: 16 MiB)", file->path, length);
-  if (length > file->size - 8) return problem_set(problem, "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short", file->path, length, file->size - 8);
+  if (length > HEADER_LIMIT)
+    return problem_set(problem, "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64 " bytes (limit: 16 MiB)", file->path, length) || tell_foreign(file, problem);
+  if (length > file->size - 8)
+    return problem_set(problem, "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short", file->path, length, file->size - 8) || tell_foreign(file, problem);
   file->data = 8 + length;
   file->header = system_allocate(length + 1);
   if (!file->header) return problem_out_of_memory(problem, file->path, length + 1);
   if (!file_fetch(file, 8, file->header, length, problem)) return false;
   file->header[length] = 0;
-  if (file->header[0] != '{') return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path);
+  if (file->header[0] != '{')
+    return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path) || tell_foreign(file, problem);
   file->json = json_parse(file->path, file->header, length, problem);
   if (!file->json) return false;
   file->tensors = system_allocate((file->json->count + 1) * sizeof *file->tensors);
