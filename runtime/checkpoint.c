@@ -125,7 +125,9 @@ void checkpoint_close(Checkpoint *checkpoint) {
 
 const char *checkpoint_path(const Checkpoint *checkpoint) { return safetensors_path(checkpoint->file); }
 
-const StoredTensor *checkpoint_find(const Checkpoint *checkpoint, const char *name) { return safetensors_find(checkpoint->file, name); }
+const StoredTensor *checkpoint_find(const Checkpoint *checkpoint, const char *name) {
+  return safetensors_find(checkpoint->file, name);
+}
 
 bool checkpoint_rename(Checkpoint *checkpoint, const char *rules, Problem *problem) {
   return safetensors_rename(checkpoint->file, rules, problem);
@@ -140,7 +142,9 @@ const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *p
 /* ---- loading by name --------------------------------------------------------------------------------------------------------------- */
 
 /* Of floating-point numbers of any width that is read; integers are no weights. */
-static bool stored_is_weight(const StoredTensor *stored) { return stored->type != ELEMENT_UNREAD && !element_is_integer(stored->type); }
+static bool stored_is_weight(const StoredTensor *stored) {
+  return stored->type != ELEMENT_UNREAD && !element_is_integer(stored->type);
+}
 
 bool stored_fits(const StoredTensor *stored, const TensorView *view) {
   return stored && stored_is_weight(stored) && stored->rank == view->rank
@@ -193,7 +197,8 @@ char *checkpoint_list(const Checkpoint *checkpoint, const char *const *names, si
   for (size_t i = 0; i < safetensors_count(checkpoint->file); i++) {
     const StoredTensor *tensor = safetensors_tensor(checkpoint->file, i);
     char shape[160];
-    if (strchr(tensor->name, '/') || (count && bsearch(&tensor->name, names, count, sizeof *names, compare_names))) continue;
+    if (strchr(tensor->name, '/') || (count && bsearch(&tensor->name, names, count, sizeof *names, compare_names)))
+      continue;
     size_t length = strlen(stored_shape_text(tensor, shape));
     if (!stored_is_weight(tensor)) snprintf(shape + length, sizeof shape - length, " of %.20s", tensor->dtype);
     name_list_add(&list, tensor->name, shape);

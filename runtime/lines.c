@@ -1,5 +1,5 @@
-/* Texts that grow, for messages: lines, and lists of names that end before nobody reads them. Takes texts; returns one on the heap, or NULL
-   where memory ran out on the way, which is asked at the end alone. */
+/* Texts that grow, for messages: lines, and lists of names that end before nobody reads them. Takes texts; returns one
+   on the heap, or NULL where memory ran out on the way, which is asked at the end alone. */
 #include "runtime/io.h"
 
 #include <stdlib.h>
@@ -28,7 +28,9 @@ void lines_add(Lines *lines, char *line) {
 
 void name_list_add(NameList *list, const char *name, const char *detail) {
   if (list->lines.length > LIST_BYTES) list->more++;
-  else lines_add(&list->lines, text_format("%s%.80s%s%s", list->lines.length ? ", " : "", name, *detail ? " " : "", detail));
+  else
+    lines_add(&list->lines,
+              text_format("%s%.80s%s%s", list->lines.length ? ", " : "", name, *detail ? " " : "", detail));
 }
 
 char *name_list_end(NameList *list) {

@@ -239,13 +239,15 @@ Json *run_config_read(const char *directory, Problem *problem);
    run that the weights lie in. */
 bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem);
 
-/* ---- weights.c: what --init, --weights and --rename do ---------------------------------------------------------------------- */
+/* ---- weights.c: what --init, --weights and --rename do ----------------------------------------------------------- */
 
-Checkpoint *weights_open(const Trainer *trainer, const char *path, Problem *problem);    /* with the names that --rename makes */
-/* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or negative: what the file lacks
-   is noted, a file that fits nothing is a problem. */
+/* with the names that --rename makes */
+Checkpoint *weights_open(const Trainer *trainer, const char *path, Problem *problem);
+/* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or
+   negative: what the file lacks is noted, a file that fits nothing is a problem. */
 bool session_load(Session *session, Checkpoint *checkpoint, int64_t needed_by, Problem *problem);
-bool session_init(Session *session, Problem *problem);                    /* what --init names, with a line per player; without --init, nothing */
+/* what --init names, with a line per player; without --init, nothing */
+bool session_init(Session *session, Problem *problem);
 
 /* ---- interrupt.c: Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------------------------------------- */
 

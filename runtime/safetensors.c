@@ -1,8 +1,8 @@
 /* The safetensors format: u64 length of the header, a JSON header, the numbers.
-   Takes a path or bytes; returns named tensors whose numbers are read when asked for, so that loading needs no second copy of the weights.
-   Strict: the tensors must tile the data exactly, names must differ, sizes must be what the shapes say. Not strict about what nobody asks for:
-   tensors of types that are not read here have names and shapes like all others. Never trusts a length before it has compared it with the
-   file's. */
+   Takes a path or bytes; returns named tensors whose numbers are read when asked for, so that loading needs no second
+   copy of the weights. Strict: the tensors must tile the data exactly, names must differ, sizes must be what the shapes
+   say. Not strict about what nobody asks for: tensors of types that are not read here have names and shapes like all
+   others. Never trusts a length before it has compared it with the file's. */
 #include "runtime/io.h"
 
 #include <errno.h>
@@ -119,20 +119,29 @@ static bool read_header(SafeTensors *file, Problem *problem) {
   uint8_t prefix[8];
   uint64_t length = 0;
   if (file->size < 8)
-    return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size) || tell_foreign(file, problem);
+    return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size)
+           || tell_foreign(file, problem);
   if (!file_fetch(file, 0, prefix, sizeof prefix, problem)) return false;
   for (int i = 8; i-- > 0;) length = length << 8 | prefix[i];
   if (length > HEADER_LIMIT)
-    return problem_set(problem, "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64 " bytes (limit: 16 MiB)", file->path, length) || tell_foreign(file, problem);
+    return problem_set(problem,
+                       "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64
+                       " bytes (limit: 16 MiB)",
+                       file->path, length)
+           || tell_foreign(file, problem);
   if (length > file->size - 8)
-    return problem_set(problem, "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short", file->path, length, file->size - 8) || tell_foreign(file, problem);
+    return problem_set(problem,
+                       "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short",
+                       file->path, length, file->size - 8)
+           || tell_foreign(file, problem);
   file->data = 8 + length;
   file->header = system_allocate(length + 1);
   if (!file->header) return problem_out_of_memory(problem, file->path, length + 1);
   if (!file_fetch(file, 8, file->header, length, problem)) return false;
   file->header[length] = 0;
   if (file->header[0] != '{')
-    return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path) || tell_foreign(file, problem);
+    return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path)
+           || tell_foreign(file, problem);
   file->json = json_parse(file->path, file->header, length, problem);
   if (!file->json) return false;
   file->tensors = system_allocate((file->json->count + 1) * sizeof *file->tensors);
@@ -197,7 +206,7 @@ void safetensors_close(SafeTensors *file) {
   free(file);
 }
 
-/* ---- other names ------------------------------------------------------------------------------------------------------ */
+/* ---- other names ------------------------------------------------------------------------------------------------- */
 
 static bool rename_all(SafeTensors *file, const RenameRule *rule, Problem *problem) {
   bool any = false;
@@ -214,8 +223,8 @@ static bool rename_all(SafeTensors *file, const RenameRule *rule, Problem *probl
   NameList list = {0};
   for (size_t i = 0; i < file->count; i++) name_list_add(&list, file->tensors[i].name, "");
   char *names = name_list_end(&list);
-  problem_set(problem, "--rename %.*s=%.*s: no name in %s has the part \"%.*s\"; the names are %s", rule->old_length, rule->old, rule->put_length,
-              rule->put, file->path, rule->old_length, rule->old, names ? names : "many");
+  problem_set(problem, "--rename %.*s=%.*s: no name in %s has the part \"%.*s\"; the names are %s", rule->old_length,
+              rule->old, rule->put_length, rule->put, file->path, rule->old_length, rule->old, names ? names : "many");
   free(names);
   return false;
 }
@@ -229,11 +238,12 @@ bool safetensors_rename(SafeTensors *file, const char *rules, Problem *problem) 
   if (file->count) qsort(file->tensors, file->count, sizeof *file->tensors, compare_names);
   for (size_t i = 1; i < file->count; i++)
     if (strcmp(file->tensors[i - 1].name, file->tensors[i].name) == 0)
-      return problem_set(problem, "--rename makes two tensors of %s one, \"%.200s\"", file->path, file->tensors[i].name);
+      return problem_set(problem, "--rename makes two tensors of %s one, \"%.200s\"", file->path,
+                         file->tensors[i].name);
   return true;
 }
 
-/* ---- what is there ---------------------------------------------------------------------------------------------------- */
+/* ---- what is there ----------------------------------------------------------------------------------------------- */
 
 const char *safetensors_path(const SafeTensors *file) { return file->path; }
 size_t safetensors_count(const SafeTensors *file) { return file->count; }
@@ -318,8 +328,8 @@ int64_t tensor_view_not_finite(const TensorView *view, double *value) {
 bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const TensorView *view, Problem *problem) {
   ElementType wanted = storage_element(view->type);
   if (tensor->type == ELEMENT_UNREAD)
-    return problem_set(problem, "%s: tensor \"%.200s\" holds numbers of type %.40s, which are not read; save it as F32", file->path,
-                       tensor->name, tensor->dtype);
+    return problem_set(problem, "%s: tensor \"%.200s\" holds numbers of type %.40s, which are not read; save it as F32",
+                       file->path, tensor->name, tensor->dtype);
   size_t stored = element_bytes(tensor->type);
   int64_t total = (int64_t)(tensor->bytes / stored), held = tensor_view_size(view);
   if (total != held) return problem_set(problem, "%s: tensor \"%.200s\" has %" PRId64 " elements, wanted are %" PRId64, file->path, tensor->name, total, held);

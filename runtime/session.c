@@ -252,7 +252,8 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
       : options->weights                        ? weights_open(trainer, options->weights, problem)
                                                 : run_folder_newest_checkpoint(directory, &notes, problem);
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
-  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) && session_load(session, checkpoint, data_of, problem);
+  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem)
+              && session_load(session, checkpoint, data_of, problem);
   const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;
   if (state && strcmp(state->source_hash, trainer->model.header->source_hash) != 0)
     report_note(trainer->program, "the model's text has changed since %s was written", checkpoint_path(checkpoint));

@@ -45,9 +45,14 @@ bool idx_recognise(const uint8_t *bytes, size_t size) { return size >= 2 && byte
 
 bool idx_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   IdxHeader header;
-  if (!stream_need(stream, HEADER_LIMIT, problem) || !header_read(stream->name, stream->bytes, stream->size, &header, problem)) return false;
-  if (!stream_need(stream, header.bytes + header.data_bytes + 1, problem)) return false;       /* one byte more would be one too many */
-  if (!shape_agrees(stream, header.type, header.rank, header.shape, header.data_bytes, stream->size - header.bytes, problem)) return false;
+  if (!stream_need(stream, HEADER_LIMIT, problem)
+      || !header_read(stream->name, stream->bytes, stream->size, &header, problem))
+    return false;
+  /* one byte more would be one too many */
+  if (!stream_need(stream, header.bytes + header.data_bytes + 1, problem)) return false;
+  if (!shape_agrees(stream, header.type, header.rank, header.shape, header.data_bytes, stream->size - header.bytes,
+                    problem))
+    return false;
   const uint8_t *rows = stream->bytes + header.bytes;
   size_t width = element_bytes(header.type);
   if (width > 1) {

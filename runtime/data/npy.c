@@ -1,6 +1,6 @@
 /* NumPy's .npy: "\x93NUMPY", version, a Python dictionary as header, the numbers.
-   Takes a path, bytes, or a stream of them; returns type, shape and a pointer to the row-major numbers. Versions 1 to 3, as Python 2 and 3 write
-   them; little-endian. Never evaluates the header: it is matched. */
+   Takes a path, bytes, or a stream of them; returns type, shape and a pointer to the row-major numbers. Versions 1 to 3,
+   as Python 2 and 3 write them; little-endian. Never evaluates the header: it is matched. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,11 +108,13 @@ static bool header_read(Header *header, Problem *problem) {
 
 bool npy_recognise(const uint8_t *bytes, size_t size) { return size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0; }
 
-bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted, uint64_t found, Problem *problem) {
+bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted,
+                  uint64_t found, Problem *problem) {
   char text[160];
   if (wanted == found) return true;
-  return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %s%" PRIu64 "%s", stream->name, element_shape_text(rank, shape, text),
-                     element_name(type), wanted, stream->whole ? "" : "at least ", found, found < wanted ? "; it was cut short" : "");
+  return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %s%" PRIu64 "%s", stream->name,
+                     element_shape_text(rank, shape, text), element_name(type), wanted,
+                     stream->whole ? "" : "at least ", found, found < wanted ? "; it was cut short" : "");
 }
 
 bool npy_read(Stream *stream, NpyArray *array, Problem *problem) {
@@ -120,15 +122,18 @@ bool npy_read(Stream *stream, NpyArray *array, Problem *problem) {
   *array = (NpyArray){0};
   if (!stream_need(stream, 12, problem)) return false;
   if (stream->size < 10 || !npy_recognise(stream->bytes, stream->size))
-    return problem_set(problem, "%s is not a .npy file: it does not start with \\x93NUMPY and a header; or it was cut short", name);
+    return problem_set(
+        problem, "%s is not a .npy file: it does not start with \\x93NUMPY and a header; or it was cut short", name);
   int major = stream->bytes[6], minor = stream->bytes[7];
   size_t prefix = major == 1 ? 10 : 12, length = (size_t)stream->bytes[8] | (size_t)stream->bytes[9] << 8;
-  if (major < 1 || major > 3 || minor != 0) return problem_set(problem, "%s: .npy version %d.%d, known are 1.0, 2.0 and 3.0", name, major, minor);
+  if (major < 1 || major > 3 || minor != 0)
+    return problem_set(problem, "%s: .npy version %d.%d, known are 1.0, 2.0 and 3.0", name, major, minor);
   if (stream->size < prefix) return problem_set(problem, "%s: cut short in its header", name);
   if (major > 1) length |= (size_t)stream->bytes[10] << 16 | (size_t)stream->bytes[11] << 24;
   if (!stream_need(stream, prefix + length, problem)) return false;
   if (length > stream->size - prefix)
-    return problem_set(problem, "%s: a header of %zu bytes is announced, %zu follow; the file was cut short", name, length, stream->size - prefix);
+    return problem_set(problem, "%s: a header of %zu bytes is announced, %zu follow; the file was cut short", name,
+                       length, stream->size - prefix);
   const char *start = (const char *)stream->bytes + prefix;
   Header header = { .name = name, .at = start, .end = start + length };
   if (!header_read(&header, problem)) return false;
@@ -143,15 +148,18 @@ bool npy_read(Stream *stream, NpyArray *array, Problem *problem) {
   uint64_t wanted;
   char text[160];
   if (!shape_bytes(array->type, array->rank, array->shape, &wanted)) return problem_set(problem, "%s: its shape %s overflows", name, element_shape_text(array->rank, array->shape, text));
-  if (!stream_need(stream, prefix + length + wanted + 1, problem)) return false;         /* one byte more would be one too many */
-  if (!shape_agrees(stream, array->type, array->rank, array->shape, wanted, stream->size - prefix - length, problem)) return false;
+  /* one byte more would be one too many */
+  if (!stream_need(stream, prefix + length + wanted + 1, problem)) return false;
+  if (!shape_agrees(stream, array->type, array->rank, array->shape, wanted, stream->size - prefix - length, problem))
+    return false;
   array->data = stream->bytes + prefix + length;
   return true;
 }
 
 bool npy_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   NpyArray array;
-  return npy_read(stream, &array, problem) && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, problem);
+  return npy_read(stream, &array, problem)
+         && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, problem);
 }
 
 bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *array, Problem *problem) {

@@ -1,4 +1,5 @@
-/* NumPy's .npz: a zip archive of .npy files. Takes a file's bytes; returns the rows of its array: the one that the spec names, or the only one. */
+/* NumPy's .npz: a zip archive of .npy files. Takes a file's bytes; returns the rows of its array: the one that the spec
+   names, or the only one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@ static bool entry_is(const ZipEntry *entry, const char *name) {
 }
 
 /* The array that is meant: found is how many there may be, names are all there are. */
-static bool find_array(const Dataset *dataset, Zip *zip, ZipEntry *chosen, size_t *found, NameList *names, Problem *problem) {
+static bool find_array(const Dataset *dataset, Zip *zip, ZipEntry *chosen, size_t *found, NameList *names,
+                       Problem *problem) {
   for (bool there = true; there;) {
     ZipEntry entry;
     if (!zip_next(zip, &entry, &there, problem)) return false;
@@ -28,11 +30,15 @@ static bool find_array(const Dataset *dataset, Zip *zip, ZipEntry *chosen, size_
 }
 
 /* Always false. */
-static bool set_no_array(const Dataset *dataset, const Stream *stream, size_t found, const char *names, Problem *problem) {
+static bool set_no_array(const Dataset *dataset, const Stream *stream, size_t found, const char *names,
+                         Problem *problem) {
   const char *path = stream->name;
-  if (!*names) return !foreign_data(path, stream->bytes, stream->size, problem) && problem_set(problem, "%s is a zip archive without .npy arrays", path);
+  if (!*names)
+    return !foreign_data(path, stream->bytes, stream->size, problem)
+           && problem_set(problem, "%s is a zip archive without .npy arrays", path);
   if (!found) return problem_set(problem, "%s has no array %s; it holds %s", path, dataset->member, names);
-  return problem_set(problem, "%s holds %zu arrays%s: %s; choose one, as in %s:NAME", path, found, dataset->member ? " of that name" : "", names, path);
+  return problem_set(problem, "%s holds %zu arrays%s: %s; choose one, as in %s:NAME", path, found,
+                     dataset->member ? " of that name" : "", names, path);
 }
 
 bool npz_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
@@ -40,10 +46,13 @@ bool npz_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   ZipEntry entry;
   NameList list = {0};
   size_t found = 0;
-  bool fine = stream_need(stream, UINT64_MAX, problem) && zip_open(&zip, stream->name, stream->bytes, stream->size, problem)
-           && find_array(dataset, &zip, &entry, &found, &list, problem);
+  bool fine = stream_need(stream, UINT64_MAX, problem)
+              && zip_open(&zip, stream->name, stream->bytes, stream->size, problem)
+              && find_array(dataset, &zip, &entry, &found, &list, problem);
   char *names = name_list_end(&list);
-  if (fine && found != 1) fine = names ? set_no_array(dataset, stream, found, names, problem) : problem_out_of_memory(problem, stream->name, 256);
+  if (fine && found != 1)
+    fine = names ? set_no_array(dataset, stream, found, names, problem)
+                 : problem_out_of_memory(problem, stream->name, 256);
   free(names);
   if (!fine) return false;
   Stream array;

@@ -1,5 +1,6 @@
-/* From a file to rows: the formats of data, each a row of a table, and gzip under all of them. Takes a path or bytes; returns a data set. What was
-   unpacked is kept as .npy in a cache, so that the next start maps it. Never fails because a cache cannot be used. */
+/* From a file to rows: the formats of data, each a row of a table, and gzip under all of them. Takes a path or bytes;
+   returns a data set. What was unpacked is kept as .npy in a cache, so that the next start maps it. Never fails because
+   a cache cannot be used. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,10 @@ static bool set_unknown(const char *path, const uint8_t *bytes, size_t size, Pro
   if (foreign_data(path, bytes, size, problem)) return false;
   for (size_t row = 0; row < READER_COUNT; row++) name_list_add(&list, readers[row].name, "");
   char *names = name_list_end(&list);
-  problem_set(problem, "%s is of no format that is read: %s, or these compressed by gzip; convert it, for example with numpy.save", path, names ? names : "");
+  problem_set(
+      problem,
+      "%s is of no format that is read: %s, or these compressed by gzip; convert it, for example with numpy.save", path,
+      names ? names : "");
   free(names);
   return false;
 }
@@ -30,7 +34,8 @@ bool dataset_decode(Dataset *dataset, const uint8_t *bytes, size_t size, Problem
   Stream stream;
   const char *path = dataset->path ? dataset->path : dataset->name;
   bool packed = gzip_recognise(bytes, size);
-  bool fine = stream_open(&stream, path, packed ? PACKING_GZIP : PACKING_NONE, bytes, size, problem) && stream_need(&stream, RECOGNISED_BY, problem);
+  bool fine = stream_open(&stream, path, packed ? PACKING_GZIP : PACKING_NONE, bytes, size, problem)
+              && stream_need(&stream, RECOGNISED_BY, problem);
   const DataReader *reader = NULL;
   for (size_t row = 0; fine && !reader && row < READER_COUNT; row++)
     if (readers[row].recognise(stream.bytes, stream.size)) reader = &readers[row];
@@ -43,7 +48,7 @@ bool dataset_decode(Dataset *dataset, const uint8_t *bytes, size_t size, Problem
   return fine;
 }
 
-/* ---- the cache of unpacked files: $XDG_CACHE_HOME/ganc/data-HASH.npy, by path, size and time of the original ---------------------- */
+/* ---- the cache of unpacked files: $XDG_CACHE_HOME/ganc/data-HASH.npy, by path, size and time of the original ----- */
 
 static char *cache_path(const Dataset *dataset) {
   struct stat facts;
@@ -80,7 +85,7 @@ static void cache_store(const Dataset *dataset, const char *cached) {
   free(folder);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 /* Where a path ends and :NAME begins, if there is no file of the whole name; else NULL. */
 static const char *member_of(const char *path) {
@@ -104,7 +109,8 @@ bool dataset_read_file(Dataset *dataset, const char *path, Problem *problem) {
   if (!file_map(dataset->path, &file, problem)) return false;
   bool packed = gzip_recognise(file.data, file.size) || zip_recognise(file.data, file.size);
   char *cached = packed ? cache_path(dataset) : NULL;
-  bool known = cached && cache_load(dataset, cached), fine = known || dataset_decode(dataset, file.data, file.size, problem);
+  bool known = cached && cache_load(dataset, cached),
+       fine = known || dataset_decode(dataset, file.data, file.size, problem);
   if (fine && !known && cached && dataset->owned) cache_store(dataset, cached);
   free(cached);
   if (fine && !known && !dataset->owned) dataset->file = file;            /* the rows lie in it */

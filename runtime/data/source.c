@@ -1,5 +1,5 @@
-/* From a SPEC to a data set: built-in names and files. Takes the spec, the part and the column that is wanted; returns rows in memory. Never fetches
-   anything from a network. */
+/* From a SPEC to a data set: built-in names and files. Takes the spec, the part and the column that is wanted; returns
+   rows in memory. Never fetches anything from a network. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,9 @@ Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Proble
     dataset->divided = false;
     if (*problem->text) fine = false;
     else if (!file_exists(spec) && !strpbrk(spec, "/."))
-      fine = problem_set(problem, "there is no data set and no file called \"%s\"; known are fashion-mnist, ring, grid, and paths of .npy, .npz and IDX files",
+      fine = problem_set(problem,
+                         "there is no data set and no file called \"%s\"; known are fashion-mnist, ring, grid, and "
+                         "paths of .npy, .npz and IDX files",
                          spec);
     else if (part == DATA_HELD_OUT) fine = problem_set(problem, "%s has no held-out part", spec);
     else fine = dataset_read_file(dataset, spec, problem);

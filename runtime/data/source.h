@@ -1,5 +1,6 @@
-/* Inside runtime/data: the layers that a file of data goes through. Bytes come as they are or are inflated (stream.c); a reader is chosen by the
-   first of them (readers.c); it fills type, shape, count and rows of a Dataset whose name is set. */
+/* Inside runtime/data: the layers that a file of data goes through. Bytes come as they are or are inflated (stream.c);
+   a reader is chosen by the first of them (readers.c); it fills type, shape, count and rows of a Dataset whose name is
+   set. */
 #ifndef SOURCE_H
 #define SOURCE_H
 
@@ -7,7 +8,7 @@
 
 #include "runtime/io.h"
 
-/* ---- stream.c: bytes of a file, plain, of gzip or deflated ------------------------------------------------------------ */
+/* ---- stream.c: bytes of a file, plain, of gzip or deflated ------------------------------------------------------- */
 
 typedef enum Packing { PACKING_NONE, PACKING_GZIP, PACKING_DEFLATE } Packing;
 
@@ -27,13 +28,16 @@ typedef struct Stream {
 
 bool gzip_recognise(const uint8_t *bytes, size_t size);
 /* `bytes` outlive it. Close it in any case. */
-bool stream_open(Stream *stream, const char *name, Packing packing, const uint8_t *bytes, size_t size, Problem *problem);
-/* Makes so many bytes be there, from the first on, or all there are; `bytes` may move. Damage that is met on the way is a problem. */
+bool stream_open(Stream *stream, const char *name, Packing packing, const uint8_t *bytes, size_t size,
+                 Problem *problem);
+/* Makes so many bytes be there, from the first on, or all there are; `bytes` may move. Damage that is met on the way is
+   a problem. */
 bool stream_need(Stream *stream, uint64_t wanted, Problem *problem);
-uint8_t *stream_take(Stream *stream);                      /* what `bytes` lie in, to be freed; NULL where they are the caller's own */
+/* what `bytes` lie in, to be freed; NULL where they are the caller's own */
+uint8_t *stream_take(Stream *stream);
 void stream_close(Stream *stream);
 
-/* ---- zip.c: what is in an archive ------------------------------------------------------------------------------------- */
+/* ---- zip.c: what is in an archive -------------------------------------------------------------------------------- */
 
 typedef struct ZipEntry {
   const char *name;                                        /* not terminated */
@@ -47,14 +51,15 @@ typedef struct ZipEntry {
 typedef struct Zip { const char *name; const uint8_t *bytes; uint64_t size, at, end, left; } Zip;
 
 bool zip_recognise(const uint8_t *bytes, size_t size);
-bool zip_open(Zip *zip, const char *name, const uint8_t *bytes, size_t size, Problem *problem);    /* finds the directory, at the end of the file */
+/* finds the directory, at the end of the file */
+bool zip_open(Zip *zip, const char *name, const uint8_t *bytes, size_t size, Problem *problem);
 /* The next entry; *there is false behind the last one. */
 bool zip_next(Zip *zip, ZipEntry *entry, bool *there, Problem *problem);
 bool zip_entry_ends(const ZipEntry *entry, const char *ending);
 /* All bytes of an entry, whose checksum holds. Close the stream in any case. */
 bool zip_read(const ZipEntry *entry, const char *name, Stream *stream, Problem *problem);
 
-/* ---- readers.c: formats as rows ------------------------------------------------------------------------------------------ */
+/* ---- readers.c: formats as rows ---------------------------------------------------------------------------------- */
 
 typedef struct DataReader {
   const char *name;
@@ -78,7 +83,7 @@ bool npz_dataset(Dataset *dataset, Stream *stream, Problem *problem);
 bool idx_recognise(const uint8_t *bytes, size_t size);
 bool idx_dataset(Dataset *dataset, Stream *stream, Problem *problem);
 
-/* ---- the rest -------------------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
 /* `ring`, `grid(side=5, sigma=0.05)` … False with an empty problem text if the spec starts with no mixture's name; so `problem` must be there. */
 bool mixture_generate(Dataset *dataset, const char *spec, DataPart part, DataColumn column, Problem *problem);
@@ -88,7 +93,9 @@ bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const in
 
 /* Bytes of an array; false if there are 2^62 or more, or an extent is negative. */
 bool shape_bytes(ElementType type, int64_t rank, const int64_t *shape, uint64_t *bytes);
-/* Are there as many bytes of numbers as the header says? `found` of them are there, which is all or at least so many. */
-bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted, uint64_t found, Problem *problem);
+/* Are there as many bytes of numbers as the header says? `found` of them are there, which is all or at least so many.
+   */
+bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted,
+                  uint64_t found, Problem *problem);
 
 #endif

@@ -1,6 +1,7 @@
-/* The bytes of a file of data: as they are, or inflated as far as a reader asks. Takes bytes in memory; returns more of them, in one piece. What a
-   header announces is never taken for true: memory grows with what really comes. A gzip file may have several members, which are one after the
-   other; bytes behind the last one are a problem, as is a stream that ends too early. */
+/* The bytes of a file of data: as they are, or inflated as far as a reader asks. Takes bytes in memory; returns more of
+   them, in one piece. What a header announces is never taken for true: memory grows with what really comes. A gzip file
+   may have several members, which are one after the other; bytes behind the last one are a problem, as is a stream that
+   ends too early. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -10,7 +11,8 @@ enum { FIRST_ROOM = 1 << 16 };
 
 bool gzip_recognise(const uint8_t *bytes, size_t size) { return size >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b; }
 
-bool stream_open(Stream *stream, const char *name, Packing packing, const uint8_t *bytes, size_t size, Problem *problem) {
+bool stream_open(Stream *stream, const char *name, Packing packing, const uint8_t *bytes, size_t size,
+                 Problem *problem) {
   *stream = (Stream){ .name = name, .packing = packing, .bytes = bytes, .size = size, .whole = true };
   if (packing == PACKING_NONE) return true;
   stream->bytes = NULL, stream->size = 0, stream->whole = false;
@@ -37,10 +39,14 @@ static bool member_end(Stream *stream, Problem *problem) {
   stream->whole = rest == 0 || stream->packing == PACKING_DEFLATE;
   if (rest == 0) return true;
   if (stream->packing == PACKING_DEFLATE)
-    return problem_set(problem, "%s: %" PRIu64 " bytes follow its deflated ones; the archive is damaged", stream->name, rest);
-  const uint8_t *next = inflater->avail_in ? inflater->next_in : stream->packed;       /* what the inflater was given borders on what it was not */
+    return problem_set(problem, "%s: %" PRIu64 " bytes follow its deflated ones; the archive is damaged", stream->name,
+                       rest);
+  /* what the inflater was given borders on what it was not */
+  const uint8_t *next = inflater->avail_in ? inflater->next_in : stream->packed;
   if (next[0] != 0x1f || (rest > 1 && next[1] != 0x8b))
-    return problem_set(problem, "%s: the gzip stream ends %" PRIu64 " byte%s before the file does, and what follows is no part of it; the file is damaged",
+    return problem_set(problem,
+                       "%s: the gzip stream ends %" PRIu64
+                       " byte%s before the file does, and what follows is no part of it; the file is damaged",
                        stream->name, rest, rest == 1 ? "" : "s");
   return inflateReset(inflater) == Z_OK || problem_out_of_memory(problem, stream->name, FIRST_ROOM);
 }
@@ -64,10 +70,12 @@ static bool inflate_some(Stream *stream, Problem *problem) {
   switch (result) {
     case Z_OK: return true;
     case Z_STREAM_END: return member_end(stream, problem);
-    case Z_BUF_ERROR: return problem_set(problem, "%s: the %s stream ends too early; the file was cut short", stream->name, kind);
+    case Z_BUF_ERROR:
+      return problem_set(problem, "%s: the %s stream ends too early; the file was cut short", stream->name, kind);
     case Z_MEM_ERROR: return problem_out_of_memory(problem, stream->name, FIRST_ROOM);
   }
-  return problem_set(problem, "%s: the %s stream is damaged (%s)", stream->name, kind, inflater->msg ? inflater->msg : "no details");
+  return problem_set(problem, "%s: the %s stream is damaged (%s)", stream->name, kind,
+                     inflater->msg ? inflater->msg : "no details");
 }
 
 bool stream_need(Stream *stream, uint64_t wanted, Problem *problem) {

@@ -25,13 +25,15 @@ static inline size_t compress_with(int window_bits, const void *bytes, size_t si
   return stream.total_out;
 }
 
-static inline size_t compress_gzip(const void *bytes, size_t size, uint8_t *out, size_t room) { return compress_with(16 + MAX_WBITS, bytes, size, out, room); }
+static inline size_t compress_gzip(const void *bytes, size_t size, uint8_t *out, size_t room) {
+  return compress_with(16 + MAX_WBITS, bytes, size, out, room);
+}
 
 /* An archive as NumPy writes it; `wide` gives entries and directory their 64-bit forms, as for files over 4 GiB. */
 typedef struct ZipMember { const char *name; const void *bytes; size_t size; bool deflated; } ZipMember;
 
 static inline void zip_put(uint8_t **at, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; i++) *(*at)++ = (uint8_t)(value >> (8 * i));
+  for (int i = 0; i < bytes; i++) *(*at)++ = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
 }
 
 static inline size_t zip_with(uint8_t *bytes, size_t room, const ZipMember *members, size_t count, bool wide) {
@@ -40,14 +42,16 @@ static inline size_t zip_with(uint8_t *bytes, size_t room, const ZipMember *memb
   for (size_t i = 0; i < count; i++) {
     const ZipMember *member = &members[i];
     facts[i].offset = (uint64_t)(at - bytes), facts[i].checksum = (uint32_t)crc32_z(0, member->bytes, member->size);
-    zip_put(&at, 0x04034b50, 4), zip_put(&at, 45, 2), zip_put(&at, 0, 2), zip_put(&at, member->deflated ? 8 : 0, 2), zip_put(&at, 0, 4);
+    zip_put(&at, 0x04034b50, 4), zip_put(&at, 45, 2), zip_put(&at, 0, 2), zip_put(&at, member->deflated ? 8 : 0, 2),
+        zip_put(&at, 0, 4);
     uint8_t *sizes = at;
     zip_put(&at, 0, 12), zip_put(&at, strlen(member->name), 2), zip_put(&at, 20, 2);
     memcpy(at, member->name, strlen(member->name)), at += strlen(member->name);
     zip_put(&at, 1, 2), zip_put(&at, 16, 2);               /* NumPy always leaves room for 64-bit sizes here */
     uint8_t *widened = at;
     zip_put(&at, 0, 16);
-    if (member->deflated) facts[i].packed = compress_with(-MAX_WBITS, member->bytes, member->size, at, room - (size_t)(at - bytes));
+    if (member->deflated)
+      facts[i].packed = compress_with(-MAX_WBITS, member->bytes, member->size, at, room - (size_t)(at - bytes));
     else memcpy(at, member->bytes, facts[i].packed = member->size);
     at += facts[i].packed;
     zip_put(&sizes, facts[i].checksum, 4), zip_put(&sizes, UINT32_MAX, 4), zip_put(&sizes, UINT32_MAX, 4);
@@ -56,11 +60,16 @@ static inline size_t zip_with(uint8_t *bytes, size_t room, const ZipMember *memb
   uint64_t directory = (uint64_t)(at - bytes);
   for (size_t i = 0; i < count; i++) {
     const ZipMember *member = &members[i];
-    zip_put(&at, 0x02014b50, 4), zip_put(&at, 45, 2), zip_put(&at, 45, 2), zip_put(&at, 0, 2), zip_put(&at, member->deflated ? 8 : 0, 2), zip_put(&at, 0, 4);
-    zip_put(&at, facts[i].checksum, 4), zip_put(&at, wide ? UINT32_MAX : facts[i].packed, 4), zip_put(&at, wide ? UINT32_MAX : member->size, 4);
-    zip_put(&at, strlen(member->name), 2), zip_put(&at, wide ? 28 : 0, 2), zip_put(&at, 0, 10), zip_put(&at, wide ? UINT32_MAX : facts[i].offset, 4);
+    zip_put(&at, 0x02014b50, 4), zip_put(&at, 45, 2), zip_put(&at, 45, 2), zip_put(&at, 0, 2),
+        zip_put(&at, member->deflated ? 8 : 0, 2), zip_put(&at, 0, 4);
+    zip_put(&at, facts[i].checksum, 4), zip_put(&at, wide ? UINT32_MAX : facts[i].packed, 4),
+        zip_put(&at, wide ? UINT32_MAX : member->size, 4);
+    zip_put(&at, strlen(member->name), 2), zip_put(&at, wide ? 28 : 0, 2), zip_put(&at, 0, 10),
+        zip_put(&at, wide ? UINT32_MAX : facts[i].offset, 4);
     memcpy(at, member->name, strlen(member->name)), at += strlen(member->name);
-    if (wide) zip_put(&at, 1, 2), zip_put(&at, 24, 2), zip_put(&at, member->size, 8), zip_put(&at, facts[i].packed, 8), zip_put(&at, facts[i].offset, 8);
+    if (wide)
+      zip_put(&at, 1, 2), zip_put(&at, 24, 2), zip_put(&at, member->size, 8), zip_put(&at, facts[i].packed, 8),
+          zip_put(&at, facts[i].offset, 8);
   }
   uint64_t end = (uint64_t)(at - bytes);
   if (wide) {
@@ -68,8 +77,10 @@ static inline size_t zip_with(uint8_t *bytes, size_t room, const ZipMember *memb
     zip_put(&at, count, 8), zip_put(&at, count, 8), zip_put(&at, end - directory, 8), zip_put(&at, directory, 8);
     zip_put(&at, 0x07064b50, 4), zip_put(&at, 0, 4), zip_put(&at, end, 8), zip_put(&at, 1, 4);
   }
-  zip_put(&at, 0x06054b50, 4), zip_put(&at, 0, 4), zip_put(&at, wide ? 0xffff : count, 2), zip_put(&at, wide ? 0xffff : count, 2);
-  zip_put(&at, wide ? UINT32_MAX : end - directory, 4), zip_put(&at, wide ? UINT32_MAX : directory, 4), zip_put(&at, 0, 2);
+  zip_put(&at, 0x06054b50, 4), zip_put(&at, 0, 4), zip_put(&at, wide ? 0xffff : count, 2),
+      zip_put(&at, wide ? 0xffff : count, 2);
+  zip_put(&at, wide ? UINT32_MAX : end - directory, 4), zip_put(&at, wide ? UINT32_MAX : directory, 4),
+      zip_put(&at, 0, 2);
   ck_assert_uint_le((size_t)(at - bytes), room);
   return (size_t)(at - bytes);
 }

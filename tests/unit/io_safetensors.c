@@ -265,4 +265,5 @@ START_TEST(rules_for_names) {
 }
 END_TEST
 
-RUN_TESTS("safetensors", round_trip, strides_and_types, half_precision, what_is_not_needed_does_not_matter, rules_for_names, refuses_what_is_wrong, empty_tensors_are_fine, damage_never_passes)
+RUN_TESTS("safetensors", round_trip, strides_and_types, half_precision, what_is_not_needed_does_not_matter,
+          rules_for_names, refuses_what_is_wrong, empty_tensors_are_fine, damage_never_passes)
