@@ -24,7 +24,7 @@ bool stream_open(Stream *stream, const char *name, Packing packing, const uint8_
 
 static bool stream_grow(Stream *stream, uint64_t wanted, Problem *problem) {
   size_t room = stream->room ? 2 * stream->room : FIRST_ROOM;
-  if (room > wanted) room = (size_t)wanted;
+  if (room > wanted && wanted > FIRST_ROOM) room = (size_t)wanted;
   uint8_t *buffer = system_resize(stream->buffer, room);
   if (!buffer) return problem_out_of_memory(problem, stream->name, room);
   stream->bytes = stream->buffer = buffer;
