@@ -175,11 +175,7 @@ int command_bench(Trainer *trainer) {
   Measured measured = {0};
   int64_t wanted = trainer->options.steps < MOST ? trainer->options.steps : MOST;
   bool fine = session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
-  if (fine && trainer->options.init) {
-    Checkpoint *checkpoint = checkpoint_open(trainer->options.init, &problem);
-    fine = checkpoint && session_load(&session, checkpoint, true, DATA_OF_ALL, &problem);
-    checkpoint_close(checkpoint);
-  }
+  fine = fine && session_init(&session, &problem);
   if (fine) measured.peak = peak_flops(session.execution.pool, model_is_f64(&trainer->model));
   fine = fine && measure_rounds(&session, wanted, &measured, &problem) && measure_steps(&session, &measured, &problem);
   if (fine && trainer->options.json) fine = print_json(&session, &measured, &problem);

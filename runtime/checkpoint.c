@@ -125,6 +125,14 @@ void checkpoint_close(Checkpoint *checkpoint) {
 
 const char *checkpoint_path(const Checkpoint *checkpoint) { return safetensors_path(checkpoint->file); }
 
+const StoredTensor *checkpoint_find(const Checkpoint *checkpoint, const char *name) {
+  return safetensors_find(checkpoint->file, name);
+}
+
+bool checkpoint_rename(Checkpoint *checkpoint, const char *rules, Problem *problem) {
+  return safetensors_rename(checkpoint->file, rules, problem);
+}
+
 const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem) {
   if (checkpoint->has_state) return &checkpoint->state;
   problem_set(problem, "%s holds weights, but no position of a run to go on from; start with --init instead", checkpoint_path(checkpoint));
@@ -133,31 +141,14 @@ const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *p
 
 /* ---- loading by name --------------------------------------------------------------------------------------------------------------- */
 
-/* A text that grows; `failed` once memory ran out. */
-typedef struct Lines { char *text; size_t length, capacity; bool failed; } Lines;
-
-static void lines_add(Lines *lines, char *line) {          /* frees the line */
-  size_t length = line ? strlen(line) : 0;
-  if (!line || lines->failed) lines->failed = true;
-  else if (lines->length + length + 1 > lines->capacity) {
-    size_t capacity = 2 * (lines->length + length) + 256;
-    char *text = system_resize(lines->text, capacity);
-    lines->failed = !text;
-    if (text) {
-      lines->text = text;
-      lines->capacity = capacity;
-    }
-  }
-  if (!lines->failed) {
-    memcpy(lines->text + lines->length, line, length + 1);
-    lines->length += length;
-  }
-  free(line);
+/* Of floating-point numbers of any width that is read; integers are no weights. */
+static bool stored_is_weight(const StoredTensor *stored) {
+  return stored->type != ELEMENT_UNREAD && !element_is_integer(stored->type);
 }
 
-/* As numbers of another width, but not as integers: those are no weights. */
-static bool stored_fits(const StoredTensor *stored, const TensorView *view) {
-  return stored->rank == view->rank && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0 && !element_is_integer(stored->type);
+bool stored_fits(const StoredTensor *stored, const TensorView *view) {
+  return stored && stored_is_weight(stored) && stored->rank == view->rank
+      && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0;
 }
 
 /* Why it does not fit, as a line; `stored` is NULL where the file has nothing of that name. */
@@ -165,10 +156,10 @@ static char *describe_difference(const TensorView *view, const StoredTensor *sto
   char here[160], there[160];
   element_shape_text(view->rank, view->shape, here);
   if (!stored) return text_format("%s %s is not in %s", view->name, here, path);
-  bool integer = element_is_integer(stored->type);
-  element_shape_text(stored->rank, stored->shape, there);
-  if (!integer) return text_format("%s is %s here and %s in %s", view->name, here, there, path);
-  return text_format("%s is %s %s here and %s %s in %s", view->name, view->type == STORAGE_F64 ? "f64" : "f32", here, element_name(stored->type), there, path);
+  stored_shape_text(stored, there);
+  if (stored_is_weight(stored)) return text_format("%s is %s here and %s in %s", view->name, here, there, path);
+  return text_format("%s is %s %s here and %.40s %s in %s", view->name, view->type == STORAGE_F64 ? "f64" : "f32", here,
+                     stored->type == ELEMENT_UNREAD ? stored->dtype : element_name(stored->type), there, path);
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -181,7 +172,7 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
   for (size_t i = 0; names && i < count; i++) {
     const StoredTensor *stored = safetensors_find(file, views[i].name);
     names[i] = views[i].name;
-    if (stored && stored_fits(stored, &views[i])) continue;
+    if (stored_fits(stored, &views[i])) continue;
     report->missing += !stored;
     report->different += stored != NULL;
     lines_add(&lines, describe_difference(&views[i], stored, path));
@@ -201,21 +192,18 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
   return fine || problem_out_of_memory(problem, path, count * sizeof *names);
 }
 
-/* Up to four of the file's tensors with their shapes, and how many more: those that `names` (sorted) lacks. Optimizer states, which are named by a weight, are not told. */
-static char *list_others(const SafeTensors *file, const char *const *names, size_t count) {
-  enum { TOLD = 4 };
-  Lines lines = {0};
-  size_t found = 0;
-  for (size_t i = 0; i < safetensors_count(file); i++) {
-    const StoredTensor *tensor = safetensors_tensor(file, i);
+char *checkpoint_list(const Checkpoint *checkpoint, const char *const *names, size_t count) {
+  NameList list = {0};
+  for (size_t i = 0; i < safetensors_count(checkpoint->file); i++) {
+    const StoredTensor *tensor = safetensors_tensor(checkpoint->file, i);
     char shape[160];
-    if (strchr(tensor->name, '/') || bsearch(&tensor->name, names, count, sizeof *names, compare_names)) continue;
-    if (found++ < TOLD) lines_add(&lines, text_format("%s%.80s %s", found > 1 ? ", " : "", tensor->name, element_shape_text(tensor->rank, tensor->shape, shape)));
+    if (strchr(tensor->name, '/') || (count && bsearch(&tensor->name, names, count, sizeof *names, compare_names)))
+      continue;
+    size_t length = strlen(stored_shape_text(tensor, shape));
+    if (!stored_is_weight(tensor)) snprintf(shape + length, sizeof shape - length, " of %.20s", tensor->dtype);
+    name_list_add(&list, tensor->name, shape);
   }
-  if (found > TOLD) lines_add(&lines, text_format(" and %zu more", found - TOLD));
-  if (!lines.failed) return lines.text;
-  free(lines.text);
-  return NULL;
+  return name_list_end(&list);
 }
 
 bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, size_t count, const bool *needed, const char *what, Problem *problem) {
@@ -226,17 +214,17 @@ bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, s
   size_t known = 0, wanting = 0;
   for (size_t i = 0; i < count; i++) {
     const StoredTensor *stored = safetensors_find(file, views[i].name);
-    bool fits = stored && stored_fits(stored, &views[i]);
+    bool fits = stored_fits(stored, &views[i]);
     if (stored) names[known++] = views[i].name;
     if (needed[i] && !fits && wanting++ == 0) first = describe_difference(&views[i], stored, path);
   }
   qsort(names, known, sizeof *names, compare_names);
-  char *others = wanting ? list_others(file, names, known) : NULL;
+  char *others = wanting ? checkpoint_list(checkpoint, names, known) : NULL;
   if (wanting) {
     char more[48] = "";
     if (wanting > 1) snprintf(more, sizeof more, ", and %zu more", wanting - 1);
     problem_set(problem, "%s needs weights that the file does not have: %s%s%s%s", what, first ? first : path, more,
-                others ? "; what this model does not know is there: " : "", others ? others : "");
+                others && *others ? "; what this model does not know is there: " : "", others ? others : "");
   }
   free(first);
   free(others);
@@ -275,7 +263,7 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
   }
   for (size_t i = 0; fine && i < count; i++) {
     const StoredTensor *stored = safetensors_find(checkpoint->file, views[i].name);
-    if (!stored || !stored_fits(stored, &views[i])) continue;
+    if (!stored_fits(stored, &views[i])) continue;
     fine = safetensors_read(checkpoint->file, stored, &views[i], problem) && check_loaded(checkpoint, stored, &views[i], problem);
     report->loaded += fine;
   }

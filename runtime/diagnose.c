@@ -188,11 +188,7 @@ int command_diagnose(Trainer *trainer) {
     fine = problem_set(&problem, model->objective_count == 0 ? "the model has no objective to diagnose" : "this trainer was built with --no-diagnose: build it without");
   if (fine && trainer->options.run) fine = session_open_trained(&session, trainer, DATA_OF_ALL, &problem);
   else fine = fine && session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
-  if (fine && trainer->options.init) {
-    Checkpoint *checkpoint = checkpoint_open(trainer->options.init, &problem);
-    fine = checkpoint && session_load(&session, checkpoint, true, DATA_OF_ALL, &problem);
-    checkpoint_close(checkpoint);
-  }
+  fine = fine && session_init(&session, &problem);
   fine = fine && check_all(&session, &wrong, &problem);
   if (!fine) report_error(trainer->program, &problem);
   else if (wrong) printf("%d of these derivatives differ from differences (allowed: %.0e at order 1, %.0e at order 2)\n", wrong, allowed[0], allowed[1]);

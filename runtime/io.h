@@ -55,6 +55,27 @@ uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size);        /* FNV
 uint64_t hash_text(const char *text);                                     /* hash_fnv from the standard start */
 uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size);  /* zlib's polynomial; start with 0 */
 
+/* ---- lines.c: texts that grow ------------------------------------------------------------------------------------ */
+
+/* starts zeroed; failed: memory ran out */
+typedef struct Lines { char *text; size_t length, capacity; bool failed; } Lines;
+/* at the end; frees the line, of which NULL is one that failed */
+void lines_add(Lines *lines, char *line);
+
+typedef struct NameList { Lines lines; size_t more; } NameList;           /* starts zeroed */
+void name_list_add(NameList *list, const char *name, const char *detail);
+char *name_list_end(NameList *list); /* "a [2], b [3] and 7 more", on the heap; NULL without memory */
+
+/* ---- rename.c: names of a file as a model spells them ------------------------------------------------------------ */
+
+/* OLD is one or more whole parts of a name, wherever they stand; NEW takes their place, or nothing does. An empty OLD
+   puts NEW in front. */
+typedef struct RenameRule { const char *old, *put; int old_length, put_length; } RenameRule;
+/* OLD=NEW at *at, which moves on to the next one or the end */
+bool rename_rule_read(const char **at, RenameRule *rule, Problem *problem);
+/* on the heap; found is set if the rule speaks of this name */
+char *rename_rule_apply(const RenameRule *rule, const char *name, bool *found);
+
 /* ---- json.c: a strict reader and a small writer -------------------------------------------------------------------- */
 
 typedef enum JsonKind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_TEXT, JSON_ARRAY, JSON_OBJECT } JsonKind;
@@ -97,7 +118,8 @@ bool json_writer_print(JsonWriter *writer, FILE *out, Problem *problem);   /* it
 
 typedef enum ElementType {
   ELEMENT_U8, ELEMENT_I8, ELEMENT_I16, ELEMENT_I32, ELEMENT_I64, ELEMENT_F16, ELEMENT_BF16, ELEMENT_F32, ELEMENT_F64,
-  ELEMENT_TYPE_COUNT
+  ELEMENT_TYPE_COUNT,
+  ELEMENT_UNREAD = ELEMENT_TYPE_COUNT                      /* of a file's tensor: a type that is none of these */
 } ElementType;
 
 size_t element_bytes(ElementType type);
@@ -118,7 +140,14 @@ const char *number_word(double value);                                    /* of 
 
 /* ---- safetensors.c --------------------------------------------------------------------------------------------------- */
 
-typedef struct StoredTensor { const char *name; ElementType type; int64_t rank; int64_t shape[8]; uint64_t offset, bytes; } StoredTensor;
+typedef struct StoredTensor {
+  const char *name, *dtype;                                /* dtype: as the file spells it */
+  char *renamed;                                           /* what `name` is where it was renamed, else NULL */
+  /* ELEMENT_UNREAD: its numbers cannot be had, and only its span of bytes is known */
+  ElementType type;
+  int64_t rank, shape[8];                                  /* of more than 8 axes: how many, and the first 8 */
+  uint64_t offset, bytes;
+} StoredTensor;
 typedef struct TextPair { const char *key, *value; } TextPair;
 typedef struct SafeTensors SafeTensors;
 
@@ -129,6 +158,10 @@ const char *safetensors_path(const SafeTensors *file);
 size_t safetensors_count(const SafeTensors *file);
 const StoredTensor *safetensors_tensor(const SafeTensors *file, size_t index);        /* in the order of names */
 const StoredTensor *safetensors_find(const SafeTensors *file, const char *name);      /* or NULL */
+/* Rules "OLD=NEW,…", one after the other; see rename.c. One that no name follows is a problem, and so are two names
+   that become one. */
+bool safetensors_rename(SafeTensors *file, const char *rules, Problem *problem);
+char *stored_shape_text(const StoredTensor *tensor, char text[160]);      /* as element_shape_text */
 const char *safetensors_metadata(const SafeTensors *file, const char *key);           /* or NULL */
 const Json *safetensors_metadata_all(const SafeTensors *file);                        /* an object of texts, or NULL */
 /* The tensor's numbers, converted, into the view. The number of elements must agree. */
@@ -168,6 +201,13 @@ bool checkpoint_write(const char *path, const CheckpointState *state, const Tens
 Checkpoint *checkpoint_open(const char *path, Problem *problem);
 void checkpoint_close(Checkpoint *checkpoint);
 const char *checkpoint_path(const Checkpoint *checkpoint);
+const StoredTensor *checkpoint_find(const Checkpoint *checkpoint, const char *name);   /* or NULL */
+bool checkpoint_rename(Checkpoint *checkpoint, const char *rules, Problem *problem);   /* as safetensors_rename */
+/* Does a file's tensor have a weight's shape, in floating-point numbers of any width? NULL does not. */
+bool stored_fits(const StoredTensor *stored, const TensorView *view);
+/* Its tensors with their shapes, on the heap: those that `names` (sorted) lacks, without optimizer states, which are
+   named by a weight. */
+char *checkpoint_list(const Checkpoint *checkpoint, const char *const *names, size_t count);
 /* NULL with a Problem: the file holds weights only (no position to go on from). Lives as long as the checkpoint. */
 const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem);
 /* Has the file every view that is `needed`, under its name, with its shape, as floating-point numbers of any width? Else a problem that says what is wanting,
@@ -217,7 +257,14 @@ bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *ar
 void npy_close(NpyArray *array);
 bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data, Problem *problem);   /* written aside */
 
-/* ---- data/source.c, idx.c, mixtures.c, fill.c: data sets ------------------------------------------------------------------------- */
+/* ---- data/foreign.c: files that are not read --------------------------------------------------------------------- */
+
+/* Is it of another format that is known? Then the problem says of which, and how Python makes one of it that is read.
+   */
+bool foreign_weights(const char *path, const uint8_t *bytes, size_t size, Problem *problem);
+bool foreign_data(const char *path, const uint8_t *bytes, size_t size, Problem *problem);
+
+/* ---- data/source.c, readers.c, mixtures.c, fill.c: data sets ----------------------------------------------------- */
 
 /* CHOSEN: the held-out part of what has one, else all there is: what somebody has named to compare with. */
 typedef enum DataPart { DATA_TRAIN, DATA_HELD_OUT, DATA_CHOSEN } DataPart;
@@ -228,6 +275,9 @@ typedef struct Mixture { int modes; double sigma; double center[MIXTURE_LIMIT][2
 
 typedef struct Dataset {
   char *name;                                              /* what messages call it */
+  char *path;                                              /* of the file, NULL for what is built in */
+  /* which array of an .npz was asked for, or NULL; in `name` */
+  const char *member;
   ElementType type;
   int64_t rank, shape[8];                                  /* of one sample */
   int64_t size;                                            /* elements of one sample */
@@ -239,8 +289,10 @@ typedef struct Dataset {
   void *owned;                                             /* what `rows` lies in, if it is memory */
 } Dataset;
 
-/* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5, sigma=0.01, count=65536)`, or a path to .npy, IDX, IDX .gz.
-   Only fashion-mnist and mixtures have a held-out part; asked of a file, that is a problem. A file is its own column of labels. */
+/* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5,
+   sigma=0.01, count=65536)`, or a path to .npy, .npz or IDX, plain or compressed by gzip; FILE.npz:NAME is one array of
+   several. Only fashion-mnist and mixtures have a held-out part; asked of a file, that is a problem. A file is its own
+   column of labels. */
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem);
 void dataset_close(Dataset *dataset);                                     /* NULL is fine */
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below record->classes. */

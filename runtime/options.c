@@ -23,15 +23,20 @@ typedef struct OptionRow {
 #define FIELD(field) offsetof(Options, field), 0
 #define FIELD_GIVEN(field, given) offsetof(Options, field), offsetof(Options, given)
 static const OptionRow option_rows[] = {
-  {"data", "x=SPEC", OPTION_ASSIGNMENT, RUNS, FIELD(data), 0, 0, "where x comes from: fashion-mnist, ring, grid, or a file (.npy, IDX, IDX .gz)"},
+  {"data", "x=SPEC", OPTION_ASSIGNMENT, RUNS, FIELD(data), 0, 0,
+   "where x comes from: fashion-mnist, ring, grid, or a file (.npy, .npz, IDX, or .gz of these)"},
   {"steps", "N", OPTION_COUNT, TRAIN | BENCH, FIELD_GIVEN(steps, has_steps), 0, INT64_MAX, "rounds of `train` in all, whatever the model says"},
   {"seed", "S", OPTION_SEED, RUNS, FIELD_GIVEN(seed, has_seed), 0, 0, "what all draws and initial values come from (1)"},
   {"threads", "T", OPTION_COUNT, RUNS | INFO, FIELD(threads), 1, THREAD_LIMIT, "any number gives the same bits (as many as there are processors)"},
   {"run", "DIR", OPTION_TEXT, TRAIN | SAMPLE | EVAL | DIAGNOSE, FIELD(run), 0, 0, "the run's folder (train: runs/MODEL-N; else the latest run)"},
   {"resume", NULL, OPTION_FLAG, TRAIN, FIELD(resume), 0, 0, "go on from the run's newest checkpoint"},
   {"set", "name=value", OPTION_ASSIGNMENT, RUNS, FIELD(settings), 0, 0, "change a setting of the model; `info` lists them"},
-  {"init", "W.safetensors", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE, FIELD(init), 0, 0, "start from these weights and states, by name"},
-  {"feed", "name=FILE.npy", OPTION_ASSIGNMENT, RUNS, FIELD(feeds), 0, 0, "take this data or noise from a file, row by row; `info` lists names and shapes"},
+  {"init", "W.safetensors", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE, FIELD(init), 0, 0,
+   "start from these weights and states, by name; says what fits"},
+  {"rename", "OLD=NEW,..", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE | SAMPLE | EVAL, FIELD(rename), 0, 0,
+   "change the names in that file: 'module.=,conv1=Conv_1,=G.' takes a part away, renames one, puts one in front"},
+  {"feed", "name=FILE", OPTION_ASSIGNMENT, RUNS, FIELD(feeds), 0, 0,
+   "take this data or noise from such a file, row by row; `info` lists names and shapes"},
   {"dry-run", NULL, OPTION_FLAG, TRAIN, FIELD(dry_run), 0, 0, "check everything, train nothing, write nothing"},
   {"log-every", "N", OPTION_COUNT, TRAIN, FIELD(log_every), 1, INT64_MAX, "steps between lines of stats.jsonl (100)"},
   {"sample-every", "N", OPTION_COUNT, TRAIN, FIELD(sample_every), 0, INT64_MAX, "steps between sample grids, 0 for none (500)"},
@@ -220,6 +225,10 @@ bool options_read(Options *options, int count, char **arguments, const char *pro
   while (at < count)
     if (!read_option(options, count, arguments, &at, has_command ? 1u << options->command : ~0u, command_name, &problem))
       return complain(program, command_name, &problem);
+  if (options->rename && !options->init && !options->weights) {
+    problem_set(&problem, "--rename changes the names of a file that --init or --weights gives; neither is there");
+    return complain(program, command_name, &problem);
+  }
   if (has_command || options->help || options->version) return true;
   problem_set(&problem, "a command is missing: train, sample, eval, diagnose, info or bench");
   return complain(program, "", &problem);

@@ -161,7 +161,7 @@ typedef struct Options {
   bool has_steps, has_seed;
   int64_t steps, threads, count, log_every, sample_every, checkpoint_every, keep, directions;
   uint64_t seed;
-  const char *run, *init, *weights, *output, *against, *file;
+  const char *run, *init, *rename, *weights, *output, *against, *file;
   Assignments data, feeds, settings;
 } Options;
 
@@ -225,9 +225,6 @@ void session_close(Session *session);                                     /* saf
 void session_put_seed(const Session *session, JsonWriter *writer);        /* members "seed" and "settings", of config.json and of results */
 void session_put_settings(const Session *session, JsonWriter *writer);
 TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem);    /* on the heap */
-/* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or negative: what the file lacks is noted,
-   a file that fits nothing is a problem. */
-bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, int64_t needed_by, Problem *problem);
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
 bool samples_are_finite(const Session *session, int64_t output, const float *samples, int64_t count, Problem *problem);    /* else: how many are not, and the first */
@@ -242,6 +239,16 @@ Json *run_config_read(const char *directory, Problem *problem);
 /* A session with trained weights: --weights, or the newest checkpoint of --run, or of the latest run. The config is that of the run, or of the
    run that the weights lie in. */
 bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem);
+
+/* ---- weights.c: what --init, --weights and --rename do ----------------------------------------------------------- */
+
+/* with the names that --rename makes */
+Checkpoint *weights_open(const Trainer *trainer, const char *path, Problem *problem);
+/* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or
+   negative: what the file lacks is noted, a file that fits nothing is a problem. */
+bool session_load(Session *session, Checkpoint *checkpoint, int64_t needed_by, Problem *problem);
+/* what --init names, with a line per player; without --init, nothing */
+bool session_init(Session *session, Problem *problem);
 
 /* ---- interrupt.c: Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /* The safetensors format: u64 length of the header, a JSON header, the numbers.
-   Takes a path or bytes; returns named tensors whose numbers are read when asked for, so that loading needs no second copy of the weights. Strict: the tensors must
-   tile the data exactly, names must differ, sizes must be what the shapes say. Never trusts a length before it has compared it with the file's. */
+   Takes a path or bytes; returns named tensors whose numbers are read when asked for, so that loading needs no second
+   copy of the weights. Strict: the tensors must tile the data exactly, names must differ, sizes must be what the shapes
+   say. Not strict about what nobody asks for: tensors of types that are not read here have names and shapes like all
+   others. Never trusts a length before it has compared it with the file's. */
 #include "runtime/io.h"
 
 #include <errno.h>
@@ -62,21 +64,22 @@ static bool read_entry(const SafeTensors *file, const Json *entry, StoredTensor 
     return tensor_fail(file, entry->key, problem, "expected exactly dtype, shape and data_offsets");
   size_t row = 0, row_count = sizeof type_rows / sizeof *type_rows;
   while (row < row_count && strcmp(type_rows[row].text, type->text) != 0) row++;
-  if (row == row_count) return problem_set(problem, "%s: tensor \"%.200s\" has dtype \"%.40s\"; known are F64, F32, F16, BF16, I64, I32, I16, I8, U8", file->path, entry->key, type->text);
-  tensor->type = type_rows[row].type;
-  if (shape->count > IO_RANK_LIMIT) return tensor_fail(file, entry->key, problem, "more than 8 axes");
-  uint64_t bytes = element_bytes(tensor->type);
+  bool known = row < row_count;
+  tensor->dtype = type->text;
+  tensor->type = known ? type_rows[row].type : ELEMENT_UNREAD;
+  uint64_t bytes = known ? element_bytes(tensor->type) : 1;
   for (const Json *axis = shape->first; axis; axis = axis->next) {
     if (!axis->whole || axis->integer < 0) return tensor_fail(file, entry->key, problem, "an extent of its shape is no whole number ≥ 0");
     if (__builtin_mul_overflow(bytes, (uint64_t)axis->integer, &bytes) || bytes > INT64_MAX) return tensor_fail(file, entry->key, problem, "its shape overflows 63 bits");
-    tensor->shape[tensor->rank++] = axis->integer;
+    if (tensor->rank < IO_RANK_LIMIT) tensor->shape[tensor->rank] = axis->integer;
+    tensor->rank++;
   }
   const Json *from = offsets->first, *to = from ? from->next : NULL;
   if (offsets->count != 2 || !from->whole || !to->whole || from->integer < 0 || to->integer < from->integer)
     return tensor_fail(file, entry->key, problem, "data_offsets must be [begin, end] with 0 <= begin <= end");
   tensor->offset = (uint64_t)from->integer;
   tensor->bytes = (uint64_t)(to->integer - from->integer);
-  if (tensor->bytes != bytes)
+  if (known && tensor->bytes != bytes)
     return problem_set(problem, "%s: tensor \"%.200s\": data_offsets span %" PRIu64 " bytes, dtype and shape need %" PRIu64, file->path, entry->key, tensor->bytes, bytes);
   return true;
 }
@@ -103,20 +106,42 @@ static bool check_tiling(SafeTensors *file, Problem *problem) {
   return true;
 }
 
+/* Always false: what else the file is, where that is known, is said instead. */
+static bool tell_foreign(const SafeTensors *file, Problem *problem) {
+  FileBytes bytes = { .data = file->memory, .size = file->size };
+  if (file->descriptor >= 0 && !file_map(file->path, &bytes, NULL)) return false;
+  if (bytes.size <= 8 || bytes.data[8] != '{') foreign_weights(file->path, bytes.data, bytes.size, problem);
+  if (file->descriptor >= 0) file_release(&bytes);
+  return false;
+}
+
 static bool read_header(SafeTensors *file, Problem *problem) {
   uint8_t prefix[8];
   uint64_t length = 0;
-  if (file->size < 8) return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size);
+  if (file->size < 8)
+    return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size)
+           || tell_foreign(file, problem);
   if (!file_fetch(file, 0, prefix, sizeof prefix, problem)) return false;
   for (int i = 8; i-- > 0;) length = length << 8 | prefix[i];
-  if (length > HEADER_LIMIT) return problem_set(problem, "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64 " bytes (limit: 16 MiB)", file->path, length);
-  if (length > file->size - 8) return problem_set(problem, "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short", file->path, length, file->size - 8);
+  if (length > HEADER_LIMIT)
+    return problem_set(problem,
+                       "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64
+                       " bytes (limit: 16 MiB)",
+                       file->path, length)
+           || tell_foreign(file, problem);
+  if (length > file->size - 8)
+    return problem_set(problem,
+                       "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short",
+                       file->path, length, file->size - 8)
+           || tell_foreign(file, problem);
   file->data = 8 + length;
   file->header = system_allocate(length + 1);
   if (!file->header) return problem_out_of_memory(problem, file->path, length + 1);
   if (!file_fetch(file, 8, file->header, length, problem)) return false;
   file->header[length] = 0;
-  if (file->header[0] != '{') return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path);
+  if (file->header[0] != '{')
+    return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path)
+           || tell_foreign(file, problem);
   file->json = json_parse(file->path, file->header, length, problem);
   if (!file->json) return false;
   file->tensors = system_allocate((file->json->count + 1) * sizeof *file->tensors);
@@ -126,7 +151,7 @@ static bool read_header(SafeTensors *file, Problem *problem) {
       if (!read_entry(file, entry, &file->tensors[file->count++], problem)) return false;
       continue;
     }
-    bool texts = entry->kind == JSON_OBJECT;
+    bool texts = entry->kind == JSON_OBJECT || entry->kind == JSON_NULL;
     for (const Json *pair = entry->first; texts && pair; pair = pair->next) texts = pair->kind == JSON_TEXT;
     if (!texts) return problem_set(problem, "%s: __metadata__ must map texts to texts", file->path);
   }
@@ -174,22 +199,71 @@ void safetensors_close(SafeTensors *file) {
   if (!file) return;
   if (file->descriptor >= 0) close(file->descriptor);
   json_free(file->json);
+  for (size_t i = 0; i < file->count; i++) free(file->tensors[i].renamed);
   free(file->tensors);
   free(file->header);
   free(file->path);
   free(file);
 }
 
+/* ---- other names ------------------------------------------------------------------------------------------------- */
+
+static bool rename_all(SafeTensors *file, const RenameRule *rule, Problem *problem) {
+  bool any = false;
+  for (size_t i = 0; i < file->count; i++) {
+    StoredTensor *tensor = &file->tensors[i];
+    bool found = false;
+    char *name = rename_rule_apply(rule, tensor->name, &found);
+    if (!name) return problem_out_of_memory(problem, file->path, strlen(tensor->name));
+    any |= found;
+    free(tensor->renamed);
+    tensor->name = tensor->renamed = name;
+  }
+  if (any || file->count == 0) return true;
+  NameList list = {0};
+  for (size_t i = 0; i < file->count; i++) name_list_add(&list, file->tensors[i].name, "");
+  char *names = name_list_end(&list);
+  problem_set(problem, "--rename %.*s=%.*s: no name in %s has the part \"%.*s\"; the names are %s", rule->old_length,
+              rule->old, rule->put_length, rule->put, file->path, rule->old_length, rule->old, names ? names : "many");
+  free(names);
+  return false;
+}
+
+bool safetensors_rename(SafeTensors *file, const char *rules, Problem *problem) {
+  if (!*rules) return problem_set(problem, "--rename expects OLD=NEW,…, found nothing");
+  while (*rules) {
+    RenameRule rule;
+    if (!rename_rule_read(&rules, &rule, problem) || !rename_all(file, &rule, problem)) return false;
+  }
+  if (file->count) qsort(file->tensors, file->count, sizeof *file->tensors, compare_names);
+  for (size_t i = 1; i < file->count; i++)
+    if (strcmp(file->tensors[i - 1].name, file->tensors[i].name) == 0)
+      return problem_set(problem, "--rename makes two tensors of %s one, \"%.200s\"", file->path,
+                         file->tensors[i].name);
+  return true;
+}
+
+/* ---- what is there ----------------------------------------------------------------------------------------------- */
+
 const char *safetensors_path(const SafeTensors *file) { return file->path; }
 size_t safetensors_count(const SafeTensors *file) { return file->count; }
 const StoredTensor *safetensors_tensor(const SafeTensors *file, size_t index) { return &file->tensors[index]; }
+
+char *stored_shape_text(const StoredTensor *tensor, char text[160]) {
+  if (tensor->rank <= IO_RANK_LIMIT) return element_shape_text(tensor->rank, tensor->shape, text);
+  snprintf(text, 160, "[%" PRId64 " axes]", tensor->rank);
+  return text;
+}
 
 const StoredTensor *safetensors_find(const SafeTensors *file, const char *name) {
   StoredTensor key = { .name = name };
   return bsearch(&key, file->tensors, file->count, sizeof key, compare_names);
 }
 
-const Json *safetensors_metadata_all(const SafeTensors *file) { return json_find(file->json, "__metadata__"); }
+const Json *safetensors_metadata_all(const SafeTensors *file) {
+  const Json *all = json_find(file->json, "__metadata__");
+  return all && all->kind == JSON_OBJECT ? all : NULL;
+}
 
 const char *safetensors_metadata(const SafeTensors *file, const char *key) {
   const Json *value = json_find(safetensors_metadata_all(file), key);
@@ -253,6 +327,9 @@ int64_t tensor_view_not_finite(const TensorView *view, double *value) {
 
 bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const TensorView *view, Problem *problem) {
   ElementType wanted = storage_element(view->type);
+  if (tensor->type == ELEMENT_UNREAD)
+    return problem_set(problem, "%s: tensor \"%.200s\" holds numbers of type %.40s, which are not read; save it as F32",
+                       file->path, tensor->name, tensor->dtype);
   size_t stored = element_bytes(tensor->type);
   int64_t total = (int64_t)(tensor->bytes / stored), held = tensor_view_size(view);
   if (total != held) return problem_set(problem, "%s: tensor \"%.200s\" has %" PRId64 " elements, wanted are %" PRId64, file->path, tensor->name, total, held);

@@ -221,33 +221,6 @@ TensorView *session_kept_views(const Session *session, bool optimizer_states, si
   return views;
 }
 
-/* Every weight and state that the routine reads is there. */
-static bool check_needed(const Session *session, const Checkpoint *checkpoint, int64_t routine, const TensorView *views, size_t count, Problem *problem) {
-  const Model *model = &session->trainer->model;
-  bool *needed = allocate_zeroed(count + 1, sizeof *needed);
-  if (!needed) return problem_out_of_memory(problem, "the list of weights", count);
-  for (size_t k = 0; k < count; k++) needed[k] = routine_touches(model, routine, model_find_tensor(model, views[k].name));
-  bool fine = checkpoint_require(checkpoint, views, count, needed, model->routines[routine].name, problem);
-  free(needed);
-  return fine;
-}
-
-bool session_load(Session *session, Checkpoint *checkpoint, bool optimizer_states, int64_t needed_by, Problem *problem) {
-  size_t count;
-  LoadReport report = {0};
-  TensorView *views = session_kept_views(session, optimizer_states, &count, problem);
-  bool any = needed_by < 0;                                /* weights may be missing, but not all of them */
-  bool fine = views && (any || check_needed(session, checkpoint, needed_by, views, count, problem))
-           && checkpoint_load(checkpoint, views, count, false, &report, problem);
-  if (fine && any && report.loaded == 0 && count > 0) fine = problem_set(problem, "%s holds none of this model's weights", checkpoint_path(checkpoint));
-  if (fine && any && report.missing + report.different > 0)
-    report_note(session->trainer->program, "%s: %zu of %zu were loaded; the others keep their initial values\n%s", checkpoint_path(checkpoint),
-                report.loaded, count, report.text ? report.text : "");
-  load_report_release(&report);
-  free(views);
-  return fine;
-}
-
 /* ---- runs --------------------------------------------------------------------------------------------------------------------------------------- */
 
 char *run_directory(const Trainer *trainer, Problem *problem) {
@@ -275,10 +248,11 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
   if (!elsewhere && !directory) return false;
   Json *config = directory ? run_config_read(directory, problem) : NULL;
   Checkpoint *checkpoint = directory && !config ? NULL
-      : options->weights                        ? checkpoint_open(options->weights, problem)
+      : options->weights                        ? weights_open(trainer, options->weights, problem)
                                                 : run_folder_newest_checkpoint(directory, &notes, problem);
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
-  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) && session_load(session, checkpoint, false, data_of, problem);
+  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem)
+              && session_load(session, checkpoint, data_of, problem);
   const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;
   if (state && strcmp(state->source_hash, trainer->model.header->source_hash) != 0)
     report_note(trainer->program, "the model's text has changed since %s was written", checkpoint_path(checkpoint));

@@ -266,13 +266,6 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
   return true;
 }
 
-static bool load_init(Training *training, Problem *problem) {
-  Checkpoint *checkpoint = checkpoint_open(training->trainer->options.init, problem);
-  bool fine = checkpoint && session_load(&training->session, checkpoint, true, DATA_OF_ALL, problem);
-  checkpoint_close(checkpoint);
-  return fine;
-}
-
 static bool find_length(Training *training, const Json *config, Problem *problem) {
   const Options *options = &training->trainer->options;
   Clock *clock = &training->session.clock;
@@ -307,8 +300,9 @@ static bool prepare(Training *training, Problem *problem) {
                        (unsigned long long)options->seed);
   fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state ? state->seed : options->seed, problem);
   if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
-  fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem)) && (!options->init || load_init(training, problem))
-      && check_weights(training, problem) && find_length(training, config, problem);
+  fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem))
+         && session_init(&training->session, problem) && check_weights(training, problem)
+         && find_length(training, config, problem);
   if (fine && !options->dry_run) {
     training->folder = options->resume ? run_folder_resume(directory, problem) : run_folder_create(options->run, trainer->model.header->name, problem);
     fine = training->folder && write_config(training, config, problem)

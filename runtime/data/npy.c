@@ -1,5 +1,6 @@
 /* NumPy's .npy: "\x93NUMPY", version, a Python dictionary as header, the numbers.
-   Takes a path, or bytes; returns type, shape and a pointer to the row-major numbers. Versions 1 to 3, little-endian. Never evaluates the header: it is matched. */
+   Takes a path, bytes, or a stream of them; returns type, shape and a pointer to the row-major numbers. Versions 1 to 3,
+   as Python 2 and 3 write them; little-endian. Never evaluates the header: it is matched. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ static bool header_shape(Header *header, Problem *problem) {
     for (; header->at < header->end && *header->at >= '0' && *header->at <= '9'; header->at++)
       if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, *header->at - '0', &extent)) return header_fail(header, "an extent below 2^63", problem);
     if (header->at == start) return header_fail(header, "an extent", problem);
+    if (header->at < header->end && *header->at == 'L') header->at++;     /* a long integer of Python 2 */
     header->shape[header->rank++] = extent;
     if (!header_take(header, ",")) {
       if (!header_take(header, ")")) return header_fail(header, "',' or ')'", problem);
@@ -104,16 +106,36 @@ static bool header_read(Header *header, Problem *problem) {
 
 /* ---- the whole file ------------------------------------------------------------------------------------------------------------------ */
 
-bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *array, Problem *problem) {
+bool npy_recognise(const uint8_t *bytes, size_t size) { return size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0; }
+
+bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted,
+                  uint64_t found, Problem *problem) {
+  char text[160];
+  if (wanted == found) return true;
+  return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %s%" PRIu64 "%s", stream->name,
+                     element_shape_text(rank, shape, text), element_name(type), wanted,
+                     stream->whole ? "" : "at least ", found, found < wanted ? "; it was cut short" : "");
+}
+
+bool npy_read(Stream *stream, NpyArray *array, Problem *problem) {
+  const char *name = stream->name;
   *array = (NpyArray){0};
-  if (size < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0) return problem_set(problem, "%s is not a .npy file: it does not start with \\x93NUMPY", name);
-  int major = bytes[6];
-  size_t prefix = major == 1 ? 10 : 12, length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-  if (major < 1 || major > 3 || bytes[7] != 0) return problem_set(problem, "%s: .npy version %d.%d, known are 1.0, 2.0 and 3.0", name, major, bytes[7]);
-  if (size < prefix) return problem_set(problem, "%s: cut short in its header", name);
-  if (major > 1) length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-  if (length > size - prefix) return problem_set(problem, "%s: a header of %zu bytes is announced, %zu follow; the file was cut short", name, length, size - prefix);
-  Header header = { .name = name, .at = (const char *)bytes + prefix, .end = (const char *)bytes + prefix + length };
+  if (!stream_need(stream, 12, problem)) return false;
+  if (stream->size < 10 || !npy_recognise(stream->bytes, stream->size))
+    return problem_set(
+        problem, "%s is not a .npy file: it does not start with \\x93NUMPY and a header; or it was cut short", name);
+  int major = stream->bytes[6], minor = stream->bytes[7];
+  size_t prefix = major == 1 ? 10 : 12, length = (size_t)stream->bytes[8] | (size_t)stream->bytes[9] << 8;
+  if (major < 1 || major > 3 || minor != 0)
+    return problem_set(problem, "%s: .npy version %d.%d, known are 1.0, 2.0 and 3.0", name, major, minor);
+  if (stream->size < prefix) return problem_set(problem, "%s: cut short in its header", name);
+  if (major > 1) length |= (size_t)stream->bytes[10] << 16 | (size_t)stream->bytes[11] << 24;
+  if (!stream_need(stream, prefix + length, problem)) return false;
+  if (length > stream->size - prefix)
+    return problem_set(problem, "%s: a header of %zu bytes is announced, %zu follow; the file was cut short", name,
+                       length, stream->size - prefix);
+  const char *start = (const char *)stream->bytes + prefix;
+  Header header = { .name = name, .at = start, .end = start + length };
   if (!header_read(&header, problem)) return false;
   size_t row = 0, row_count = sizeof type_rows / sizeof *type_rows;
   while (row < row_count && strcmp(type_rows[row].text, header.descriptor) != 0) row++;
@@ -123,14 +145,26 @@ bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *ar
   array->type = type_rows[row].type;
   array->rank = header.rank;
   memcpy(array->shape, header.shape, sizeof array->shape);
-  uint64_t wanted, found = size - prefix - length;
+  uint64_t wanted;
   char text[160];
   if (!shape_bytes(array->type, array->rank, array->shape, &wanted)) return problem_set(problem, "%s: its shape %s overflows", name, element_shape_text(array->rank, array->shape, text));
-  if (wanted != found)
-    return problem_set(problem, "%s: %s of %s needs %" PRIu64 " bytes, the file has %" PRIu64 "%s", name, element_shape_text(array->rank, array->shape, text), element_name(array->type), wanted, found,
-                       found < wanted ? "; it was cut short" : "");
-  array->data = bytes + prefix + length;
+  /* one byte more would be one too many */
+  if (!stream_need(stream, prefix + length + wanted + 1, problem)) return false;
+  if (!shape_agrees(stream, array->type, array->rank, array->shape, wanted, stream->size - prefix - length, problem))
+    return false;
+  array->data = stream->bytes + prefix + length;
   return true;
+}
+
+bool npy_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
+  NpyArray array;
+  return npy_read(stream, &array, problem)
+         && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, problem);
+}
+
+bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *array, Problem *problem) {
+  Stream stream;
+  return stream_open(&stream, name, PACKING_NONE, bytes, size, problem) && npy_read(&stream, array, problem);
 }
 
 bool npy_open(const char *path, NpyArray *array, Problem *problem) {

@@ -119,18 +119,8 @@ bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *
   const TensorRecord *record = &supply->tensors[tensor];
   Variable *variable = variable_at(supply, tensor);
   Problem inner = { "" };
-  NpyArray array;
-  Dataset *dataset = NULL;
-  bool fine = npy_open(path, &array, &inner);
-  if (fine) {
-    dataset = system_allocate(sizeof *dataset);
-    fine = dataset || problem_out_of_memory(&inner, path, sizeof *dataset);
-    if (dataset) *dataset = (Dataset){ .name = text_format("%s", path), .file = array.file };
-    else npy_close(&array);
-    fine = fine && (dataset->name || problem_out_of_memory(&inner, path, strlen(path)));
-    fine = fine && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, &inner) && dataset_fits(dataset, record, &inner) &&
-           dataset_check(dataset, record, true, &inner);
-  }
+  Dataset *dataset = dataset_open_file(path, &inner);
+  bool fine = dataset && dataset_fits(dataset, record, &inner) && dataset_check(dataset, record, true, &inner);
   char *name = fine ? text_format("feed %s", record->name) : NULL;
   fine = fine && (name || problem_out_of_memory(&inner, path, strlen(record->name)));
   if (!fine) {

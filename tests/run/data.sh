@@ -60,7 +60,23 @@ printf '\315\314\314\075\0\0\0\0\0\0\0\0' >row           # 0.1 as float32, which
 cat row row row row | npy tenth.npy '<f4' '(4, 3)'
 status 0 "$work/tenth" train --data x=tenth.npy --steps 1 --run run-tenth
 
+# Compressed ones, in several members too, and headers as Python 2 wrote them; bytes behind the end are none of them.
+gzip -c ages.npy >ages.npy.gz
+accepts bounded ages.npy.gz '[18, 54, 90]'
+accepts bounded ages.npy.gz '[18, 54, 90]'                # and from the cache
+{ head -c 50 ages.npy | gzip -c && tail -c +51 ages.npy | gzip -c; } >members.npy.gz
+accepts bounded members.npy.gz '[18, 54, 90]'
+{ cat ages.npy.gz && printf x; } >behind.npy.gz
+refuses bounded behind.npy.gz 'behind.npy.gz: the gzip stream ends 1 byte before the file does'
+head -c 60 ages.npy.gz >cut.npy.gz
+refuses bounded cut.npy.gz 'cut.npy.gz: the gzip stream ends too early; the file was cut short'
+tail -c +129 ages.npy | npy old.npy '<i8' '(4L, 3L)'
+accepts bounded old.npy '[18, 54, 90]'
+printf '\211HDF\r\n\032\n' >images.h5
+refuses free images.h5 'data x: images.h5 is an HDF5 file, which is not read as data' 'numpy.save("images.npy", h5py.File("images.h5", "r")["NAME"][()])'
+
 # Feeds too.
+status 0 "$work/bounded" train --data x=ages.npy --feed x=ages.npy.gz --steps 1 --run fed-packed
 status 1 "$work/free" train --data x=fine.npy --feed x=nan.npy --steps 1 --run fed
 says err 'feed x: nan.npy: row 3, element [1] is nan'
 status 1 "$work/unit" train --data x=fine.npy --feed x=wide.npy --steps 1 --run fed

@@ -1,7 +1,5 @@
 /* Every allocation failing in turn, and every write, in what a trainer does besides checkpoints: a clear error, nothing lost, nothing leaked, no crash. */
-#include "tests/unit/io_common.h"
-
-#include <zlib.h>
+#include "tests/unit/io_packed.h"
 
 #include "tests/unit/io_faults.h"
 
@@ -14,7 +12,7 @@ static bool start(const TensorRecord *tensors, Problem *problem) {
   static const int64_t list[2] = { 0, 1 };
   bool filled[2];
   Supply *supply = supply_new(tensors, 2, 1, problem);
-  bool fine = supply && supply_add_feed(supply, 1, "z.npy", problem) && supply_add_data(supply, 0, "x.gz", DATA_TRAIN, problem) && supply_check(supply, problem) &&
+  bool fine = supply && supply_add_feed(supply, 1, "z.npz", problem) && supply_add_data(supply, 0, "x.gz", DATA_TRAIN, problem) && supply_check(supply, problem) &&
               supply_fill(supply, list, buffers, 2, (Rows){ .fed = 2 }, filled, problem) && supply_seek(supply, "x", 3, problem);
   RunFolder *run = fine ? run_folder_create(NULL, "gan", problem) : NULL;
   fine = run && run_folder_write_config(run, "{}", problem) && run_folder_append_stats(run, "{\"step\": 1}\n", problem) && run_folder_trim_stats(run, 0, problem);
@@ -32,7 +30,9 @@ static void prepare(char *folder, TensorRecord *tensors) {
   gzFile file = gzopen("x.gz", "wb");
   ck_assert_int_eq(gzwrite(file, idx_images, sizeof idx_images), sizeof idx_images);
   gzclose(file);
-  ck_assert(npy_write("z.npy", ELEMENT_F32, 2, (int64_t[]){ 2, 2 }, (const float[]){ 1, 2, 3, 4 }, NULL));
+  uint8_t npy[256], archive[1024];
+  size_t size = npy_with(npy, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", 16);
+  write_bytes("z.npz", archive, zip_with(archive, sizeof archive, &(ZipMember){ "z.npy", npy, size, true }, 1, false));
   tensors[0] = (TensorRecord){ .name = "x", .role = ROLE_DATA, .rank = 2, .shape = { 2, 2 }, .stride = { 1, 2 }, .batch = 1, .low = 0, .high = 1, .data = "x", .group = -1 };
   tensors[1] = tensors[0];
   tensors[1].name = "z", tensors[1].role = ROLE_NOISE;

@@ -93,6 +93,25 @@ START_TEST(test_every_call_may_fail) {
   ck_assert_int_gt(failed, 0);
 } END_TEST
 
+/* Nor where weights are taken from another program's file, and told. */
+START_TEST(test_memory_may_fail_under_init) {
+  float w = 2;
+  TensorView views[2] = { { .name = "net.weight", .type = STORAGE_F32, .data = &w },
+                          { .name = "other", .type = STORAGE_F32, .data = &w } };
+  const char *line = _i ? "train --steps 0 --dry-run --init w.safetensors --rename net=D,weight=w"
+                        : "train --steps 0 --dry-run --init w.safetensors";
+  bool reached = true;
+  int n = 0;
+  ck_assert(safetensors_write("w.safetensors", views, 2, NULL, 0, NULL));
+  for (; reached && n < 2000; n++) {
+    int status = run(line, CALL_ALLOCATE, n, &reached);
+    bool fine = status == EXIT_FINE && _i, failed = status == EXIT_FAILED || status == EXIT_INTERNAL;
+    ck_assert_msg(fine || (failed && strstr(said, "error:")), "status %d at call %d: %s", status, n, said);
+  }
+  ck_assert_int_lt(n, 2000);
+  ck_assert_ptr_nonnull(strstr(said, _i ? "D: 1 of 4 weights from w.safetensors" : "holds none of this model's weights"));
+} END_TEST
+
 /* Whatever fails while a run goes on, the checkpoint it went on from can be gone on from again, to the same end. */
 START_TEST(test_no_failure_loses_a_checkpoint) {
   bool reached = true;
@@ -116,6 +135,7 @@ int main(void) {
   tcase_set_timeout(tests, 120);
   tcase_add_checked_fixture(tests, enter_folder, leave_folder);
   tcase_add_loop_test(tests, test_every_call_may_fail, 0, CALL_KINDS);
+  tcase_add_loop_test(tests, test_memory_may_fail_under_init, 0, 2);
   tcase_add_loop_test(tests, test_no_failure_loses_a_checkpoint, CALL_WRITE, CALL_OPEN);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);

@@ -459,8 +459,71 @@ START_TEST(test_outputs_need_their_weights) {
   write_zeros("half.safetensors", "BF16", 2, "[]", 1);
   expect(run("sample --weights half.safetensors -o y.npy"), 1, "D.b [] is not in half.safetensors;");     /* D.w may be of another width */
   expect(run("train --data p=line.npy --steps 0 --run b --init long.safetensors"), 1, "holds none of this model's weights");
-  expect(run("train --data p=line.npy --steps 0 --run b --init half.safetensors"), 0, "1 of 7 were loaded; the others keep their initial values");
+  expect(run("train --data p=line.npy --steps 0 --run b --init half.safetensors"), 0,
+         "D: 1 of 4 weights from half.safetensors; left as they were: D.b, D.wide, C.w\n");
   ck_assert_double_eq(stored("b", "D.w", 0), 0);
+} END_TEST
+
+/* Of each network and of the model's own states, in a line; names of both sides where nothing fits; what is not asked
+   for is of no matter. */
+START_TEST(test_init_says_what_fits) {
+  float w = 2, m = 4, row[3] = {1, 2, 3};
+  double five = 5;
+  Problem problem;
+  TensorView views[6] = {
+    { .name = "D.w", .type = STORAGE_F32, .data = &w },
+    { .name = "count", .type = STORAGE_F64, .data = &five },
+    { .name = "D.wide", .type = STORAGE_F32, .rank = 1, .shape = { 3 }, .stride = { 1 }, .data = row },
+    { .name = "D.w/momentum.m", .type = STORAGE_F32, .data = &m },
+    { .name = "E.x", .type = STORAGE_F32, .data = &w },
+    { .name = "E.x/adam.m", .type = STORAGE_F32, .data = &w }
+  };
+  ck_assert(safetensors_write("w.safetensors", views, 6, NULL, 0, &problem));
+  Ran *ran = run("train --data p=line.npy --steps 0 --run a --init w.safetensors");
+  expect(
+      ran, 0,
+      "trainer: D: 1 of 4 weights, 1 of 2 optimizer states from w.safetensors; left as they were: D.b, D.b/momentum.m, "
+      "D.wide ([1000] here, [3] there), C.w\n");
+  expect(ran, 0, "trainer: the model: 1 of 1 state from w.safetensors\n");
+  expect(ran, 0, "trainer: w.safetensors has besides: E.x []\n");
+  ck_assert_double_eq(stored("a", "D.w", 0), 2);
+  ck_assert_double_eq(stored("a", "D.w/momentum.m", 0), 4);
+  expect(run("bench --data p=line.npy --steps 1 --init w.safetensors"), 0,
+         "the model: 1 of 1 state from w.safetensors\n");
+  ck_assert(safetensors_write("o.safetensors", views + 4, 1, NULL, 0, &problem));
+  expect(run("train --data p=line.npy --steps 0 --run b --init o.safetensors"), 1,
+         "o.safetensors holds none of this model's weights. The model has D.w [], D.b [], D.wide [1000], C.w [], count "
+         "[]; the file has E.x []. --rename");
+  expect(run("train --data p=line.npy --steps 0 --run c --init a/checkpoints/step-000000.safetensors"), 0,
+         "D: 4 of 4 weights, 2 of 2 optimizer states from a/checkpoints/step-000000.safetensors\n");
+  write_zeros("eight.safetensors", "F8_E4M3", 1, "[]", 1);
+  expect(run("train --data p=line.npy --steps 0 --run d --init eight.safetensors"), 1,
+         "the file has D.fc.b [1], D.w [] of F8_E4M3");
+  expect(run("sample --weights eight.safetensors -o x.npy"), 1,
+         "D.w is f32 [] here and F8_E4M3 [] in eight.safetensors");
+} END_TEST
+
+START_TEST(test_names_of_other_programs) {
+  float w = 2, b = 3;
+  Problem problem;
+  TensorView views[2] = { { .name = "module.fc.weight", .type = STORAGE_F32, .data = &w },
+                          { .name = "module.fc.bias", .type = STORAGE_F32, .data = &b } };
+  ck_assert(safetensors_write("w.safetensors", views, 2, NULL, 0, &problem));
+  const char *renamed = "train --data p=line.npy --steps 0 --init w.safetensors --rename";
+  expect(run("%s module.=,fc=,weight=w,bias=b,=D. --run a", renamed), 0,
+         "D: 2 of 4 weights from w.safetensors; left as they were: D.wide, C.w\n");
+  ck_assert(stored("a", "D.w", 0) == 2 && stored("a", "D.b", 0) == 3);
+  expect(run("%s module.fc=D,weight=w,bias=b --run b", renamed), 0, "D: 2 of 4 weights");
+  expect(run("%s conv1=D --run c", renamed), 1,
+         "--rename conv1=D: no name in w.safetensors has the part \"conv1\"; the names are module.fc.bias, "
+         "module.fc.weight");
+  expect(run("%s weight=bias --run c", renamed), 1,
+         "--rename makes two tensors of w.safetensors one, \"module.fc.bias\"");
+  expect(run("%s fc --run c", renamed), 1, "--rename expects OLD=NEW,… as in 'module.=,conv1=Conv_1', found \"fc\"");
+  expect(run("train --data p=line.npy --steps 0 --run c --rename a=b"), 2, "--init");
+  expect(run("sample --weights w.safetensors --rename module.fc=D,weight=w,bias=b -o x.npy --count 64"), 0,
+         "x.npy: 64 samples");
+  ck_assert(!directory_exists("c"));
 } END_TEST
 
 static Kernel broken_kernels[P_PROGRAMS];
@@ -578,6 +641,8 @@ int main(void) {
   tcase_add_test(tests, test_spoilt_initial_values_are_named_before_a_run_begins);
   tcase_add_test(tests, test_spoilt_weights_are_refused_by_every_command);
   tcase_add_test(tests, test_outputs_need_their_weights);
+  tcase_add_test(tests, test_init_says_what_fits);
+  tcase_add_test(tests, test_names_of_other_programs);
   tcase_add_test(tests, test_samples_that_are_not_finite_are_told);
   tcase_add_test(tests, test_samples_of_spoilt_weights_end_the_run);
   tcase_add_test(tests, test_a_changed_model_is_told);
