@@ -241,7 +241,9 @@ FileWriter *file_writer_open(const char *path, Problem *problem) {
   else if (there && !S_ISREG(facts.st_mode)) {             /* a terminal or a pipe is written to, never replaced */
     writer->descriptor = system_open(writer->path, O_WRONLY | O_NOCTTY, 0);
     if (writer->descriptor < 0) fine = problem_set_errno(problem, errno, "cannot write %s", path);
-  } else if (fine) fine = open_aside(writer, there ? facts.st_mode & 0777 : 0, problem);
+  } else if (there && faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) < 0)
+    fine = problem_set_errno(problem, errno, "cannot write %s", path);
+  else if (fine) fine = open_aside(writer, there ? facts.st_mode & 0777 : 0, problem);
   if (fine) return writer;
   writer_free(writer);
   return NULL;

@@ -211,6 +211,30 @@ static void compare_settings(Differences *differences) {
   }
 }
 
+char *run_config_kept(const Session *session, const Json *before) {
+  const Model *model = &session->trainer->model;
+  Differences kept = {session, before, text_format("%s", "")};
+  const char *hash = text_of(before, "source_hash");
+  if (hash && strcmp(hash, model->header->source_hash) == 0) return kept.text;
+  for (int64_t k = 0; k < model->setting_count; k++) {
+    const SettingRecord *setting = &model->settings[k];
+    const Json *then = json_find(json_find(before, "settings"), setting->name);
+    double now = session_setting(session, setting);
+    if (then && then->kind == JSON_NUMBER && then->number == now && now != setting->value)
+      differ(&kept, "setting %s: it stays %.9g; the text says %.9g (--set %s=%.9g)", setting->name, now, setting->value,
+             setting->name, setting->value);
+  }
+  for (int64_t k = 0; k < model->tensor_count; k++) {
+    const TensorRecord *tensor = &model->tensors[k];
+    const char *then = text_of(json_find(before, "data"), tensor->data);
+    bool told = then && tensor->source[0] && model_declares_data(model, k) && supply_dataset(session->supply, k);
+    if (told && strcmp(then, tensor->source) != 0 && strcmp(data_spec(session->trainer, before, tensor), then) == 0)
+      differ(&kept, "data %s: they stay %s; the text says %s (--data %s=%s)", tensor->data, then, tensor->source,
+             tensor->data, tensor->source);
+  }
+  return kept.text;
+}
+
 char *run_config_differences(const Session *session, const Json *before) {
   const ModelRecord *header = session->trainer->model.header;
   Differences differences = {session, before, text_format("%s", "")};

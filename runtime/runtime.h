@@ -249,6 +249,8 @@ bool run_config_write(const Session *session, const Json *before, RunFolder *fol
 /* Data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are none; NULL
    without memory. */
 char *run_config_differences(const Session *session, const Json *before);
+/* The same of what it keeps although the model's text, which has changed, says otherwise. */
+char *run_config_kept(const Session *session, const Json *before);
 
 /* ---- interrupt.c: Ctrl-C, SIGTERM and SIGHUP --------------------------------------------------------------------- */
 

@@ -315,14 +315,26 @@ static bool find_length(Training *training, const Json *config, Problem *problem
 static bool check_changes(const Training *training, const Json *config, Problem *problem) {
   const Options *options = &training->trainer->options;
   char *differences = run_config_differences(&training->session, config);
-  bool fine = differences || problem_out_of_memory(problem, "what differs from the run", 0);
+  char *kept = run_config_kept(&training->session, config);
+  bool fine = (differences && kept) || problem_out_of_memory(problem, "what differs from the run", 0);
+  if (fine && *kept)
+    report_note(training->trainer->program,
+                "goes on as it was begun; to change that, say it, with --accept-changes:%s", kept);
   if (fine && *differences && !options->accept_changes)
     fine = problem_set(problem,
                        "this run was another one:%s\nleave out what changes it, or go on with --accept-changes",
                        differences);
   else if (fine && *differences) report_note(training->trainer->program, "goes on with changes:%s", differences);
   free(differences);
+  free(kept);
   return fine;
+}
+
+/* Without its config.json nobody knows what a run was given, but its weights are there. */
+static void name_way_out(const char *directory, Problem *problem) {
+  size_t length = strlen(problem->text);
+  snprintf(problem->text + length, sizeof problem->text - length,
+           "; a new run can start from its weights: --init %s/checkpoints/step-….safetensors", directory);
 }
 
 /* The run that goes on: its folder is locked before anything in it is read, unless nothing is to be written. */
@@ -332,6 +344,7 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
   char *notes = NULL;
   if (!options->dry_run && !(training->folder = run_folder_resume(directory, problem))) return false;
   Json *config = run_config_read(directory, problem);
+  if (!config) name_way_out(directory, problem);
   Checkpoint *checkpoint = config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
   const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
   bool fine = state;

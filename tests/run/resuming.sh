@@ -113,6 +113,17 @@ status 0 "$line" train --steps 2 --run plain
 status 0 "$ganc" build "$line.gan" --set width=4 -o "$line-wide"
 status 1 "$line-wide" train --resume --run plain --steps 3
 says "$work/err" 'setting width: it was 3, and is 4'
+sed 's/^rate = 0.01/rate = 0.03/; s/points.npy/others.npy/' "$line.gan" >"$line-edited.gan"
+status 0 "$ganc" build "$line-edited.gan" -o "$line-edited"
+status 0 "$line" train --steps 2 --run edited
+status 0 "$line-edited" train --resume --steps 3 --run edited
+says "$work/err" 'setting rate: it stays 0.01; the text says 0.03 (--set rate=0.03)'
+says "$work/err" 'data x: they stay points.npy; the text says others.npy (--data x=others.npy)'
+status 0 "$line-edited" train --resume --steps 4 --run edited
+grep 'stays' "$work/err" && fail 'what was said once is said again'
+mv edited/config.json edited/lost.json
+status 1 "$line" train --resume --steps 5 --run edited
+says "$work/err" 'a new run can start from its weights: --init edited/checkpoints/step-'
 status 2 "$line" train --resume --accept-changez --run plain
 status 1 "$line" train --accept-changes --run plain-2
 says "$work/err" '--accept-changes belongs to --resume'
