@@ -31,6 +31,14 @@ static double objective_value(const Training *training, int64_t k) {
   return execution_has(execution, tensor) ? execution_scalar(execution, tensor) : NAN;
 }
 
+/* The learning rate of its last update, likewise. */
+static double player_rate(const Training *training, int64_t k) {
+  const Execution *execution = &training->session.execution;
+  const PlayerRecord *player = &training->trainer->model.players[k];
+  if (player->rate_tensor < 0) return player->rate;
+  return execution_has(execution, player->rate_tensor) ? execution_scalar(execution, player->rate_tensor) : NAN;
+}
+
 /* ---- what is no number ----------------------------------------------------------------------------------------------------------- */
 
 /* Always false. What is wrong, when, what there is to go on from, and how. */
@@ -79,6 +87,10 @@ static bool write_stats(Training *training, Problem *problem) {
   if (clock->first_data_samples > 0) json_put_number(writer, "epoch", clock_epoch(clock));
   json_put_number(writer, "seconds", training->spent + seconds_now() - training->started);
   json_put_number(writer, "ms_per_step", progress_median(&training->progress));
+  json_open_object(writer, "rates");
+  for (int64_t k = 0; k < model->player_count; k++)
+    if (model->players[k].has_rate) json_put_number(writer, model->players[k].name, player_rate(training, k));
+  json_close(writer);
   json_open_object(writer, "objectives");
   for (int64_t k = 0; k < model->objective_count; k++) json_put_number(writer, objective_name(model, k).text, objective_value(training, k));
   json_close(writer);

@@ -76,6 +76,9 @@ struct Network {
   int count, capacity; NetworkItem *items;                 /* in the order of the text */
   const Syntax *optimizer_syntax;                          /* `optimize`, or NULL */
   bool updated, stepped;                                   /* an update names it; its optimizer moves something */
+  bool has_rate;                                           /* its optimizer has a learning rate: a constant, or */
+  double rate;
+  int rate_tensor;                                         /* one plus that of the number that updates leave; 0: none */
 };
 
 typedef struct Setting { const char *name; double value; int tensor; bool frozen; Span span; } Setting;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a trainer reads: regular files, that stay as they are while they are read.
 . tests/run/common
-build walk <<'END' || finish
+build walk <<'END' || exit 1
 data x: [2]
 noise z: [2] ~ normal
 network G(z: [2]) -> [2] = z |> Linear(2)

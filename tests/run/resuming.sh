@@ -2,7 +2,7 @@
 # Runs: what starts over, what goes on, with what, from where; what is kept of it.
 . tests/run/common
 case $GANC in /*) ganc=$GANC ;; *) ganc=$PWD/$GANC ;; esac
-build line <<'END' || finish
+build line <<'END' || exit 1
 rate = 0.01
 width = 3
 data x: [2] from "points.npy"
@@ -202,6 +202,42 @@ sed 's/.*"seconds": \([0-9.e-]*\),.*/\1/' time/stats.jsonl >seconds
 awk 'NR == 1 { first = $1 } { bad += !($1 > last); last = $1 } 
   END { exit bad || NR != 10 || last > first + 1 }' seconds ||
   fail "seconds are not those of training: $(tr '\n' ' ' <seconds)"
+
+# And the learning rate of each player's last update, where its optimizer has one: constant, set, scheduled, inside another.
+build rates <<'END' || exit 1
+rate = 0.25
+data x: [2] from "ring"
+layer plain(w: [...s], g: [...s]) -> [...s] = w - 1e-3 * g
+network A(x: [2]) -> [] = x |> Linear(1) |> scalar
+network B(x: [2]) -> [] = x |> Linear(1) |> scalar
+network C(x: [2]) -> [] = x |> Linear(1) |> scalar
+network D(x: [2]) -> [] = x |> Linear(1) |> scalar
+network F(x: [2]) -> [] = x |> Linear(1) |> scalar
+A minimizes E[A(x)^2]
+B minimizes E[B(x)^2]
+C minimizes E[C(x)^2]
+D minimizes E[D(x)^2]
+F minimizes E[F(x)^2]
+train for 4 steps {
+  batch = 4
+  optimize A by sgd(lr = 0.125)
+  optimize B by sgd(lr = rate)
+  optimize C by clipped(1, adam(lr = 0.5 * (1 - progress)))
+  optimize D by plain
+  optimize F by sgd(0.0625)
+  update A, B, D
+  if step >= 2 { update C }
+  update F
+}
+END
+status 0 "$work/rates" train --log-every 1 --run rates --set rate=0.75
+# rated STEP RATES
+rated() {
+  sed -n "$1p" rates/stats.jsonl | grep -qF "\"rates\": {$2}" || fail "rates: $(sed -n "$1p" rates/stats.jsonl)"
+}
+rated 1 '"A": 0.125, "B": 0.75, "C": null, "F": 0.0625'
+rated 3 '"A": 0.125, "B": 0.75, "C": 0.25, "F": 0.0625'
+rated 4 '"A": 0.125, "B": 0.75, "C": 0.125, "F": 0.0625'
 
 # Pictures are a film of the run: of too many, every other one goes.
 status 0 "$line" train --steps 39 --sample-every 1 --keep-samples 8 --run film

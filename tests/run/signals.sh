@@ -2,7 +2,7 @@
 # What ends a trainer: signals, pipes that nobody reads, files beyond a limit, disks that are full. A run is saved, and
 # nothing ends without a word.
 . tests/run/common
-build slow <<'END' || finish
+build slow <<'END' || exit 1
 data x: [2] from "ring"
 network D(x: [2]) -> [] = x |> Linear(256) |> relu |> Linear(256) |> relu |> Linear(1) |> scalar
 D minimizes E[(D(x) - 1)^2]
@@ -92,7 +92,7 @@ saved nohup
 saved broken
 
 # A limit on the size of files, here 4 kB: statistics reach it, checkpoints of such a model do not.
-build narrow <<'END' || finish
+build narrow <<'END' || exit 1
 data x: [2] from "ring"
 network D(x: [2]) -> [] = x |> Linear(1) |> scalar
 D minimizes E[(D(x) - 1)^2]
@@ -124,7 +124,7 @@ full "$work/narrow" bench --steps 1 --json
 full "$work/narrow" train --dry-run
 full "$work/narrow" train --steps 1 --run "$work/full"
 saved full
-build points <<'END' || finish
+build points <<'END' || exit 1
 data x: [2] from "ring"
 noise z: [2] ~ normal
 network G(z: [2]) -> [2] = z |> Linear(2)
