@@ -107,6 +107,24 @@ static bool set_nothing_to_resume(const char *directory, Problem *problem) {
   return problem_set(problem, "there is no run to resume in %s; leave out --resume to start one", directory);
 }
 
+/* Is there nothing, or what a run of ours has left? Other programs have a config.json and a stats.jsonl too. */
+static bool check_own(const char *directory, Problem *problem) {
+  char *path = text_format("%s/config.json", directory), *stats = text_format("%s/stats.jsonl", directory);
+  bool fine = (path && stats) || problem_out_of_memory(problem, directory, 32);
+  FileStamp stamp;
+  if (fine && file_stamp(path, &stamp)) {
+    Json *config = run_config_read(directory, NULL);
+    fine = (json_find(config, "model") && json_find(config, "source_hash"))
+        || problem_set(problem, "%s is not that of a run: choose another folder with --run", path);
+    json_free(config);
+  } else if (fine && file_stamp(stats, &stamp) && stamp.size > 0)
+    fine = problem_set(problem, "%s is not that of a run, which has a config.json: choose another folder with --run",
+                       stats);
+  free(path);
+  free(stats);
+  return fine;
+}
+
 /* Could files be made there? The first part of the path that exists must be a folder that may be written to. */
 static bool check_writable(const char *directory, Problem *problem) {
   char *path = text_format("%s", directory);
@@ -133,7 +151,7 @@ bool run_folder_ready(const char *directory, bool resume, Problem *problem) {
   if (!check_idle(directory, problem)) return false;
   bool holds = folder_holds_run(directory);
   if (holds != resume) return holds ? set_holds_run(directory, problem) : set_nothing_to_resume(directory, problem);
-  return check_writable(directory, problem);
+  return (holds || check_own(directory, problem)) && check_writable(directory, problem);
 }
 
 static RunFolder *folder_new(char *path, Problem *problem) {              /* owns the path */
@@ -228,7 +246,8 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
   if (!path && !directory) return NULL;
   RunFolder *folder = folder_new(path, problem);
   if (!folder) return NULL;
-  bool fine = folder_lock(folder, problem) && (!folder_holds_run(folder->path) || set_holds_run(folder->path, problem));
+  bool fine = folder_lock(folder, problem) && (!folder_holds_run(folder->path) || set_holds_run(folder->path, problem))
+           && check_own(folder->path, problem);
   fine = fine && create_parts(folder, problem) && start_over(folder, problem) && stats_open(folder, problem);
   if (fine) return folder;
   run_folder_close(folder);

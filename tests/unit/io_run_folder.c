@@ -2,6 +2,7 @@
 #include "tests/unit/io_common.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static float weight[2] = { 1, 2 };
@@ -81,7 +82,7 @@ START_TEST(what_has_no_checkpoint_starts_over) {
   enter_folder(folder);
   Problem problem = {""};
   RunFolder *run = run_folder_create("run", "gan", &problem);
-  ck_assert(run_folder_write_config(run, "{\"model\": \"gan\"}\n", NULL) &&
+  ck_assert(run_folder_write_config(run, "{\"model\": \"gan\", \"source_hash\": \"1\"}\n", NULL) &&
             run_folder_append_stats(run, "{\"step\": 1}\n", NULL));
   write_bytes("run/samples/fakes-000500.png", "x", 1);
   write_bytes("run/samples/fakes.png", "x", 1);
@@ -107,6 +108,26 @@ START_TEST(what_has_no_checkpoint_starts_over) {
   ck_assert(run_folder_ready("run", true, &problem) && !run_folder_ready("run", false, &problem));
   ck_assert_says(problem, "run holds a run already");
   leave_folder(folder);
+}
+END_TEST
+
+START_TEST(what_others_have_is_left_alone) {
+  static const char *const files[][2] = {
+      {"config.json", "{\"model\": 1}"}, {"config.json", "no JSON"}, {"stats.jsonl", "1\n"}};
+  for (size_t k = 0; k < LENGTH(files); k++) {
+    char folder[32];
+    enter_folder(folder);
+    Problem problem = {""};
+    write_bytes(files[k][0], files[k][1], strlen(files[k][1]));
+    ck_assert(mkdir("samples", 0777) == 0);
+    write_bytes("samples/mine-000001.png", "x", 1);
+    ck_assert(!run_folder_ready(".", false, &problem));
+    ck_assert_says(problem, "is not that of a run");
+    ck_assert_ptr_null(run_folder_create(".", "gan", &problem));
+    ck_assert_says(problem, "choose another folder with --run");
+    ck_assert(file_exists("samples/mine-000001.png") && file_exists(files[k][0]));
+    leave_folder(folder);
+  }
 }
 END_TEST
 
@@ -262,5 +283,5 @@ START_TEST(known_hashes) {
 }
 END_TEST
 
-RUN_TESTS("run folder", names_and_refusals, what_has_no_checkpoint_starts_over, time_goes_on, pictures_are_a_film,
-          statistics_survive, old_ones_go_and_damaged_ones_are_passed_over, files_are_replaced_whole, known_hashes)
+RUN_TESTS("run folder", names_and_refusals, what_has_no_checkpoint_starts_over, what_others_have_is_left_alone,
+          time_goes_on, pictures_are_a_film, statistics_survive, old_ones_go_and_damaged_ones_are_passed_over, files_are_replaced_whole, known_hashes)
