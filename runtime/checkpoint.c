@@ -66,13 +66,15 @@ bool checkpoint_write(const char *path, const CheckpointState *state, const Tens
 
 /* ---- reading --------------------------------------------------------------------------------------------------------------------- */
 
-/* A whole decimal number, in the file's metadata as text. */
-static bool read_number(const Checkpoint *checkpoint, const char *key, const char *text, bool negative, uint64_t *value, Problem *problem) {
+/* A whole decimal number from 0 to `most`, in the file's metadata as text. */
+static bool read_number(const Checkpoint *checkpoint, const char *key, const char *text, uint64_t most, uint64_t *value,
+                        Problem *problem) {
   char *end = NULL;
   errno = 0;
-  if (text && (*text == '-' || (*text >= '0' && *text <= '9'))) *value = *text == '-' && negative ? (uint64_t)strtoll(text, &end, 10) : strtoull(text, &end, 10);
-  if (end && end != text && *end == 0 && errno == 0 && (negative || *text != '-')) return true;
-  return problem_set(problem, "%s: metadata \"%.100s\" is %s%.100s, expected a whole number", checkpoint_path(checkpoint), key, text ? "" : "missing", text ? text : "");
+  if (text && *text >= '0' && *text <= '9') *value = strtoull(text, &end, 10);
+  if (end && *end == 0 && errno == 0 && *value <= most) return true;
+  return problem_set(problem, "%s: metadata \"%.100s\" is %s%.100s, expected a whole number from 0 to %" PRIu64,
+                     checkpoint_path(checkpoint), key, text ? "" : "missing", text ? text : "", most);
 }
 
 static bool read_state(Checkpoint *checkpoint, Problem *problem) {
@@ -85,8 +87,9 @@ static bool read_state(Checkpoint *checkpoint, Problem *problem) {
   static const char *const keys[3] = { "step", "image", "seed" };
   uint64_t numbers[3];
   for (int i = 0; i < 3; i++) {
-    if (!read_number(checkpoint, keys[i], safetensors_metadata(file, keys[i]), false, &numbers[i], problem)) return false;
-    if (i < 2 && numbers[i] > INT64_MAX) return problem_set(problem, "%s: metadata \"%s\" is beyond 2^63", checkpoint_path(checkpoint), keys[i]);
+    uint64_t most = i < 2 ? (uint64_t)LENGTH_LIMIT : UINT64_MAX;
+    const char *text = safetensors_metadata(file, keys[i]);
+    if (!read_number(checkpoint, keys[i], text, most, &numbers[i], problem)) return false;
   }
   const char *model = safetensors_metadata(file, "model"), *source = safetensors_metadata(file, "source");
   checkpoint->state = (CheckpointState){ .step = (int64_t)numbers[0], .image = (int64_t)numbers[1], .seed = numbers[2], .model = model ? model : "", .source_hash = source ? source : "" };
@@ -96,7 +99,7 @@ static bool read_state(Checkpoint *checkpoint, Problem *problem) {
   for (const Json *pair = all->first; pair; pair = pair->next) {
     uint64_t value;
     if (strncmp(pair->key, count_prefix, sizeof count_prefix - 1) != 0) continue;
-    if (!read_number(checkpoint, pair->key, pair->text, true, &value, problem)) return false;
+    if (!read_number(checkpoint, pair->key, pair->text, (uint64_t)LENGTH_LIMIT, &value, problem)) return false;
     checkpoint->counts[checkpoint->state.count_count++] = (NamedCount){ pair->key + sizeof count_prefix - 1, (int64_t)value };
   }
   checkpoint->state.counts = checkpoint->counts;

@@ -335,7 +335,12 @@ static bool check_output(Place at, const Model *model) {
       && (output->random ? model->tensors[output->tensor].batch || fail(at.reader, "output %s is random but has no samples", output->name) : true);
 }
 
-static bool check_player(Place at, const Model *model) { return check_number(at, "flops", model->players[at.record].flops); }
+static bool check_player(Place at, const Model *model) {
+  const PlayerRecord *player = &model->players[at.record];
+  return check_number(at, "flops", player->flops) && check_range(at, "has_rate", player->has_rate, 0, 2)
+      && check_number(at, "rate", player->rate)
+      && (!player->has_rate || check_scalar(at, "rate_tensor", player->rate_tensor, true));
+}
 
 static bool check_setting(Place at, const Model *model) {
   const SettingRecord *setting = &model->settings[at.record];

@@ -259,7 +259,7 @@ static void put_result(JsonWriter *json, const Evaluated *e) {
   json_close(json);
 }
 
-/* Printed first: a folder that cannot be written to shall not cost the numbers. */
+/* Printed first: a folder that cannot be written to shall not cost the numbers, nor the other way round. */
 static bool tell(const Evaluated *e, Problem *problem) {
   const Session *session = e->session;
   JsonWriter *json = json_writer_new(true);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,26 +16,50 @@
 
 /* ---- reading --------------------------------------------------------------------------------------------------------- */
 
-/* An open descriptor of a regular file, and its size; -1 after a problem. */
-static int file_open(const char *path, size_t *size, Problem *problem) {
-  int descriptor = system_open(path, O_RDONLY, 0);
+static const char *kind_of(mode_t mode) {
+  static const struct { mode_t mode; const char *name; } kinds[] = {
+    { S_IFDIR, "a folder" }, { S_IFIFO, "a pipe" },   { S_IFSOCK, "a socket" },
+    { S_IFCHR, "a device" }, { S_IFBLK, "a device" },
+  };
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    if ((mode & S_IFMT) == kinds[k].mode) return kinds[k].name;
+  return "something else";
+}
+
+static bool check_regular(const char *path, const struct stat *facts, Problem *problem) {
+  if (S_ISREG(facts->st_mode)) return true;
+  const char *hint = S_ISDIR(facts->st_mode) ? "name a file in it" : "write what comes out of it to a file, name that";
+  return problem_set(problem, "%s is %s, expected a regular file: %s", path, kind_of(facts->st_mode), hint);
+}
+
+/* Asked before opening, which has effects on some devices, and after, as the path may mean something else by then. */
+int file_open(const char *path, size_t *size, Problem *problem) {
   struct stat facts;
-  if (descriptor < 0) {
-    problem_set_errno(problem, errno, "cannot open %s", path);
-    return -1;
+  int descriptor = -1;
+  if (stat(path, &facts) < 0) problem_set_errno(problem, errno, "cannot open %s", path);
+  else if (check_regular(path, &facts, problem)) {
+    descriptor = system_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    if (descriptor < 0) problem_set_errno(problem, errno, "cannot open %s", path);
+    else if (fstat(descriptor, &facts) < 0) problem_set_errno(problem, errno, "cannot ask for the size of %s", path);
+    else if (check_regular(path, &facts, problem)) {
+      *size = (size_t)facts.st_size;
+      return descriptor;
+    }
   }
-  if (fstat(descriptor, &facts) < 0)
-    problem_set_errno(problem, errno, "cannot ask for the size of %s", path);
-  else if (S_ISDIR(facts.st_mode))
-    problem_set(problem, "%s is a folder, expected a file", path);
-  else if (!S_ISREG(facts.st_mode))
-    problem_set(problem, "%s is not a regular file; copy its contents to one first", path);
-  else {
-    *size = (size_t)facts.st_size;
-    return descriptor;
-  }
-  close(descriptor);
+  if (descriptor >= 0) close(descriptor);
   return -1;
+}
+
+bool file_stamp(const char *path, FileStamp *stamp) {
+  struct stat facts;
+  *stamp = (FileStamp){0};
+  if (stat(path, &facts) < 0) return false;
+  *stamp = (FileStamp){ (uint64_t)facts.st_ino, facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec };
+  return true;
+}
+
+bool file_stamp_equal(const FileStamp *a, const FileStamp *b) {
+  return a->inode == b->inode && a->size == b->size && a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
 }
 
 bool file_read(const char *path, size_t limit, FileBytes *bytes, Problem *problem) {
@@ -137,7 +162,7 @@ char *text_format(const char *format, ...) {
 enum { WRITER_BUFFER = 1 << 16 };
 
 struct FileWriter {
-  char *path, *aside;                                      /* FOLDER/.NAME.PID.partial until the rename */
+  char *path, *aside;                                      /* aside: FOLDER/.NAME.RANDOM.partial; NULL: in place */
   int descriptor;
   size_t filled;
   uint8_t buffer[WRITER_BUFFER];
@@ -152,8 +177,51 @@ static void writer_free(FileWriter *writer) {
 
 void file_writer_abandon(FileWriter *writer) {
   if (!writer) return;
-  if (writer->descriptor >= 0) unlink(writer->aside);
+  if (writer->descriptor >= 0 && writer->aside) unlink(writer->aside);
   writer_free(writer);
+}
+
+/* Where a path leads through links of its last part, also one that leads nowhere yet: what they point to is written,
+   they stay. On the heap. */
+static char *follow_links(const char *path) {
+  enum { LINK_LIMIT = 40 };
+  char *current = text_format("%s", path), target[4096];
+  for (int k = 0; current && k < LINK_LIMIT; k++) {
+    ssize_t length = readlink(current, target, sizeof target - 1);
+    if (length < 0) return current;
+    target[length] = 0;
+    const char *slash = strrchr(current, '/');
+    int folder = slash && *target != '/' ? (int)(slash - current) + 1 : 0;
+    char *next = text_format("%.*s%s", folder, current, target);
+    free(current);
+    current = next;
+  }
+  return current;
+}
+
+/* A new file, under a name that nobody could guess: shared folders hold links planted by others. */
+static bool open_aside(FileWriter *writer, mode_t mode, Problem *problem) {
+  enum { TRIES = 8, NAME_PART = 200 };                     /* of a name, so that the longer one is none too long */
+  const char *slash = strrchr(writer->path, '/');
+  int folder = slash ? (int)(slash - writer->path) + 1 : 0;
+  for (int k = 0; k < TRIES; k++) {
+    uint64_t random;
+    if (getentropy(&random, sizeof random) < 0)
+      return problem_set_errno(problem, errno, "cannot write %s: no random name", writer->path);
+    free(writer->aside);
+    writer->aside = text_format("%.*s.%.*s.%016" PRIx64 ".partial", folder, writer->path, NAME_PART,
+                                writer->path + folder, random);
+    if (!writer->aside) return problem_out_of_memory(problem, writer->path, strlen(writer->path));
+    writer->descriptor = system_open(writer->aside, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (writer->descriptor >= 0 || errno != EEXIST) break;
+  }
+  if (writer->descriptor < 0) return problem_set_errno(problem, errno, "cannot write %s", writer->path);
+  if (mode && fchmod(writer->descriptor, mode) < 0) {      /* a file that was there keeps its permissions */
+    problem_set_errno(problem, errno, "cannot give the new %s the permissions of the old one", writer->path);
+    unlink(writer->aside);
+    return false;
+  }
+  return true;
 }
 
 FileWriter *file_writer_open(const char *path, Problem *problem) {
@@ -162,24 +230,23 @@ FileWriter *file_writer_open(const char *path, Problem *problem) {
     problem_out_of_memory(problem, path, sizeof *writer);
     return NULL;
   }
-  const char *slash = strrchr(path, '/');
-  int folder = slash ? (int)(slash - path) + 1 : 0;
+  struct stat facts;
   writer->descriptor = -1;
   writer->filled = 0;
-  writer->path = text_format("%s", path);
-  writer->aside = text_format("%.*s.%s.%ld.partial", folder, path, path + folder, (long)getpid());
-  if (!writer->path || !writer->aside) {
-    problem_out_of_memory(problem, path, strlen(path));
-    writer_free(writer);
-    return NULL;
-  }
-  writer->descriptor = system_open(writer->aside, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  if (writer->descriptor < 0) {
-    problem_set_errno(problem, errno, "cannot write %s", path);
-    writer_free(writer);
-    return NULL;
-  }
-  return writer;
+  writer->aside = NULL;
+  writer->path = follow_links(path);
+  bool fine = writer->path || problem_out_of_memory(problem, path, strlen(path));
+  bool there = fine && stat(writer->path, &facts) == 0;
+  if (there && S_ISDIR(facts.st_mode)) fine = problem_set(problem, "cannot write %s: it is a folder", path);
+  else if (there && !S_ISREG(facts.st_mode)) {             /* a terminal or a pipe is written to, never replaced */
+    writer->descriptor = system_open(writer->path, O_WRONLY | O_NOCTTY, 0);
+    if (writer->descriptor < 0) fine = problem_set_errno(problem, errno, "cannot write %s", path);
+  } else if (there && faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) < 0)
+    fine = problem_set_errno(problem, errno, "cannot write %s", path);
+  else if (fine) fine = open_aside(writer, there ? facts.st_mode & 0777 : 0, problem);
+  if (fine) return writer;
+  writer_free(writer);
+  return NULL;
 }
 
 /* All of it, through interrupted and short writes. */
@@ -225,7 +292,7 @@ bool file_writer_commit(FileWriter *writer, Problem *problem) {
     file_writer_abandon(writer);
     return false;
   }
-  if (system_sync(writer->descriptor) < 0) {
+  if (writer->aside && system_sync(writer->descriptor) < 0) {
     problem_set_errno(problem, errno, "cannot sync %s", writer->path);
     file_writer_abandon(writer);
     return false;
@@ -234,9 +301,12 @@ bool file_writer_commit(FileWriter *writer, Problem *problem) {
   int error = errno;
   writer->descriptor = -1;
   bool fine = closed == 0 || problem_set_errno(problem, error, "cannot close %s", writer->path);
-  if (fine && system_rename(writer->aside, writer->path) < 0) fine = problem_set_errno(problem, errno, "cannot rename %s to %s", writer->aside, writer->path);
-  if (!fine) unlink(writer->aside);
-  fine = fine && folder_sync(writer->path, problem);
+  if (writer->aside) {
+    if (fine && system_rename(writer->aside, writer->path) < 0)
+      fine = problem_set_errno(problem, errno, "cannot rename %s to %s", writer->aside, writer->path);
+    if (!fine) unlink(writer->aside);
+    fine = fine && folder_sync(writer->path, problem);
+  }
   writer_free(writer);
   return fine;
 }

@@ -36,14 +36,23 @@ void *system_resize(void *memory, size_t bytes);                          /* as 
 typedef struct FileBytes { const uint8_t *data; size_t size; bool mapped; } FileBytes;
 
 bool file_read(const char *path, size_t limit, FileBytes *bytes, Problem *problem);   /* into memory; more than `limit` bytes are an error */
-bool file_map(const char *path, FileBytes *bytes, Problem *problem);      /* read-only mapping: for files that nobody shortens meanwhile */
+bool file_map(const char *path, FileBytes *bytes, Problem *problem);  /* read-only mapping: may be larger than memory */
 void file_release(FileBytes *bytes);                                      /* safe on zeroed ones */
-bool file_exists(const char *path);
+/* A descriptor for reading, and the size; -1 with a problem, which says what it is if it is no regular file. Never
+   waits, as for a pipe's writer. */
+int file_open(const char *path, size_t *size, Problem *problem);
+bool file_exists(const char *path);                        /* a regular one */
 bool directory_exists(const char *path);
 bool directory_create(const char *path, Problem *problem);                /* with its parents; one that exists is fine */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));    /* on the heap; NULL without memory */
 
-/* A file written aside: readers see the old file or the whole new one, whatever happens in between. */
+/* What tells a file from itself after a change. Inode 0: no file. */
+typedef struct FileStamp { uint64_t inode; int64_t size, seconds, nanoseconds; } FileStamp;
+bool file_stamp(const char *path, FileStamp *stamp);       /* false: there is nothing of that name */
+bool file_stamp_equal(const FileStamp *a, const FileStamp *b);
+
+/* A file written aside: readers see the old file or the whole new one, whatever happens in between. Links are
+   followed and permissions kept; what is no regular file (a terminal, a pipe) is written in place. */
 typedef struct FileWriter FileWriter;
 FileWriter *file_writer_open(const char *path, Problem *problem);
 bool file_writer_write(FileWriter *writer, const void *bytes, size_t size, Problem *problem);
@@ -223,29 +232,40 @@ void load_report_release(LoadReport *report);
 
 typedef struct RunFolder RunFolder;
 
-/* directory NULL: runs/<model>-<n> with the first free n. Refuses a folder that holds a run already, and one that another trainer has locked. */
+/* What creating or resuming would refuse, asked without writing anything. */
+bool run_folder_ready(const char *directory, bool resume, Problem *problem);
+/* directory NULL: runs/<model>-<n> with the first free n. Refuses a folder that holds a run already, and one that
+   another trainer has locked. A run is what has a checkpoint: what one without has left is removed. */
 RunFolder *run_folder_create(const char *directory, const char *model, Problem *problem);
 RunFolder *run_folder_resume(const char *directory, Problem *problem);    /* the same lock; the folder must hold a run */
 void run_folder_close(RunFolder *folder);                                 /* unlocks; NULL is fine */
 const char *run_folder_path(const RunFolder *folder);
+Json *run_config_read(const char *directory, Problem *problem);           /* its config.json */
 bool run_folder_write_config(RunFolder *folder, const char *json, Problem *problem);
 /* Appends a line (ending in a newline), whole or not at all. */
 bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *problem);
-/* After resuming at `step`: removes a torn last line and lines whose "step" is beyond it. */
-bool run_folder_trim_stats(RunFolder *folder, int64_t step, Problem *problem);
+/* After resuming at `step`: removes a torn last line and lines whose "step" is beyond it. seconds: what the lines
+   that stay tell of the time to that step. */
+bool run_folder_trim_stats(RunFolder *folder, int64_t step, double *seconds, Problem *problem);
 /* samples/<name>-<step>.<ending>; creates the folder; on the heap, NULL with a problem. */
 char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, const char *ending, Problem *problem);
+/* Of the pictures of that name and ending, one every `period` steps up to `newest`, at most `keep` stay, as far
+   apart as need be; the newest always. */
+bool run_folder_thin_samples(const RunFolder *folder, const char *name, const char *ending, int64_t newest,
+                             int64_t period, int64_t keep, Problem *problem);
 /* eval/<output>-against-<data>-<step>.json, without the step if it is negative; creates the folder; on the heap, NULL with a problem. Needs no lock. */
 char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step, Problem *problem);
 char *run_folder_checkpoint_path(const char *directory, int64_t step);    /* DIR/checkpoints/step-<step>.safetensors, on the heap */
-/* Writes that file; then removes all but the newest `keep` (0: keeps all). A failure leaves the earlier ones as they are. */
+/* Writes that file; then removes all but the newest `keep` that are sound (0: keeps all). A failure leaves the
+   earlier ones as they are. */
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count, int keep, Problem *problem);
 /* The newest checkpoint of a run's directory that passes its checks. `notes`, on the heap, has a line for each damaged one that was passed over ("" if none);
    may be NULL. Needs no lock. */
 Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Problem *problem);
 /* The run's folder that this file lies in, as DIR/checkpoints/FILE beside DIR/config.json; on the heap, NULL if it does not. */
 char *run_folder_of_checkpoint(const char *path);
-/* The newest run under runs/ for this model (for `sample` and `eval` without --run), on the heap; NULL with a problem. */
+/* Of the runs of this model under runs/ that whose newest checkpoint was written last (for commands without --run),
+   on the heap; NULL with a problem. */
 char *run_folder_find_latest(const char *model, Problem *problem);
 
 /* ---- data/npy.c ------------------------------------------------------------------------------------------------------- */
@@ -329,15 +349,19 @@ bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart 
 bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *problem);
 /* Data that are sampled together agree in their number of samples. (That data have a source is asked where they are read.) */
 bool supply_check(const Supply *supply, Problem *problem);
+/* Have the files of data and feeds their size and time still? supply_fill asks at the end of each pass. */
+bool supply_check_files(const Supply *supply, Problem *problem);
 bool supply_is_fed(const Supply *supply, int64_t tensor);
+const Dataset *supply_feed(const Supply *supply, int64_t tensor);         /* of data or noise; NULL: none was added */
 int64_t supply_sample_count(const Supply *supply, int64_t tensor);        /* of what serves the train block: what `epoch` divides by; 0: none */
 const Dataset *supply_dataset(const Supply *supply, int64_t tensor);      /* of a data tensor; NULL: none was added */
 /* Which rows an evaluation takes. apart NULL: the next ones of the train block, which moves on; else an output's name: from row `first` on of walks of its own
    (`x@fakes`) and of feeds, and nothing moves. fed: at most so many rows of a feed, which are repeated to fill the batch; 0: feeds are left alone. */
 typedef struct Rows { const char *apart; int64_t first, fed; } Rows;
 
-/* One evaluation: fills tensors (data or noise) at buffers[i] (first element) where it has something for them, and says so in filled[i]. Each walk that is mentioned
-   advances by the batch, once, so that tensors of a group stay aligned. Only feeds that run out make it fail. */
+/* One evaluation: fills tensors (data or noise) at buffers[i] (first element) where it has something for them, and
+   says so in filled[i]. Each walk that is mentioned advances by the batch, once, so that tensors of a group stay
+   aligned. Feeds that run out make it fail, and files that have changed. */
 bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, Rows rows, bool *filled, Problem *problem);
 /* All positions of the train block, for checkpoints: names as "x", "x.fresh_1", "feed z". Valid until the next call. */
 const NamedCount *supply_positions(Supply *supply, size_t *count);

@@ -323,9 +323,10 @@ void json_writer_free(JsonWriter *writer) {
 
 bool json_writer_print(JsonWriter *writer, FILE *out, Problem *problem) {
   const char *text = json_writer_text(writer);
-  bool fine = text && fputs(text, out) >= 0;
+  bool fine = text || problem_out_of_memory(problem, "the text", 0);
+  if (fine && fputs(text, out) < 0) fine = problem_set_errno(problem, errno, "the text could not be written");
   json_writer_free(writer);
-  return fine || problem_set(problem, "the text could not be written");
+  return fine;
 }
 
 static void writer_put(JsonWriter *writer, const char *bytes, size_t length) {

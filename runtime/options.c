@@ -25,11 +25,15 @@ typedef struct OptionRow {
 static const OptionRow option_rows[] = {
   {"data", "x=SPEC", OPTION_ASSIGNMENT, RUNS, FIELD(data), 0, 0,
    "where x comes from: fashion-mnist, ring, grid, or a file (.npy, .npz, IDX, or .gz of these)"},
-  {"steps", "N", OPTION_COUNT, TRAIN | BENCH, FIELD_GIVEN(steps, has_steps), 0, INT64_MAX, "rounds of `train` in all, whatever the model says"},
+  {"steps", "N", OPTION_COUNT, TRAIN | BENCH, FIELD_GIVEN(steps, has_steps), 0, (int64_t)LENGTH_LIMIT,
+   "rounds of `train` in all, whatever the model says"},
   {"seed", "S", OPTION_SEED, RUNS, FIELD_GIVEN(seed, has_seed), 0, 0, "what all draws and initial values come from (1)"},
   {"threads", "T", OPTION_COUNT, RUNS | INFO, FIELD(threads), 1, THREAD_LIMIT, "any number gives the same bits (as many as there are processors)"},
-  {"run", "DIR", OPTION_TEXT, TRAIN | SAMPLE | EVAL | DIAGNOSE, FIELD(run), 0, 0, "the run's folder (train: runs/MODEL-N; else the latest run)"},
+  {"run", "DIR", OPTION_TEXT, TRAIN | SAMPLE | EVAL | DIAGNOSE, FIELD(run), 0, 0,
+   "the run's folder (a new run: runs/MODEL-N; else the one saved last)"},
   {"resume", NULL, OPTION_FLAG, TRAIN, FIELD(resume), 0, 0, "go on from the run's newest checkpoint"},
+  {"accept-changes", NULL, OPTION_FLAG, TRAIN, FIELD(accept_changes), 0, 0,
+   "--resume with other data, feeds, precision or settings than the run had"},
   {"set", "name=value", OPTION_ASSIGNMENT, RUNS, FIELD(settings), 0, 0, "change a setting of the model; `info` lists them"},
   {"init", "W.safetensors", OPTION_TEXT, TRAIN | BENCH | DIAGNOSE, FIELD(init), 0, 0,
    "start from these weights and states, by name; says what fits"},
@@ -41,7 +45,9 @@ static const OptionRow option_rows[] = {
   {"log-every", "N", OPTION_COUNT, TRAIN, FIELD(log_every), 1, INT64_MAX, "steps between lines of stats.jsonl (100)"},
   {"sample-every", "N", OPTION_COUNT, TRAIN, FIELD(sample_every), 0, INT64_MAX, "steps between sample grids, 0 for none (500)"},
   {"checkpoint-every", "N", OPTION_COUNT, TRAIN, FIELD(checkpoint_every), 0, INT64_MAX, "steps between checkpoints, 0 for only the last (1000)"},
-  {"keep", "N", OPTION_COUNT, TRAIN, FIELD(keep), 0, 1 << 20, "newest checkpoints that are kept, 0 for all (2)"},
+  {"keep", "N", OPTION_COUNT, TRAIN, FIELD(keep), 0, 1 << 20, "newest sound checkpoints that are kept, 0 for all (2)"},
+  {"keep-samples", "N", OPTION_COUNT, TRAIN, FIELD(keep_samples), 0, 1 << 30,
+   "pictures of an output, spread over the run; 0 keeps all (256)"},
   {"weights", "F.safetensors", OPTION_TEXT, SAMPLE | EVAL, FIELD(weights), 0, 0, "these weights, not the newest of a run"},
   {"output", "NAME", OPTION_TEXT, SAMPLE | EVAL, FIELD(output), 0, 0, "which output of the model (its first random one)"},
   {"against", "NAME", OPTION_TEXT, EVAL, FIELD(against), 0, 0, "which data of the model the samples are measured against, where several have their shape"},
@@ -205,7 +211,8 @@ static bool read_option(Options *options, int count, char **arguments, int *at, 
 
 bool options_read(Options *options, int count, char **arguments, const char *program) {
   Problem problem;
-  *options = (Options){.command = COMMAND_COUNT, .seed = 1, .log_every = 100, .sample_every = 500, .checkpoint_every = 1000, .keep = 2};
+  *options = (Options){.command = COMMAND_COUNT, .seed = 1, .log_every = 100, .sample_every = 500,
+                       .checkpoint_every = 1000, .keep = 2, .keep_samples = 256};
   int at = 1;
   if (at < count && arguments[at][0] != '-') {
     const char *names[COMMAND_COUNT];

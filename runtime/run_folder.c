@@ -1,5 +1,7 @@
 /* The folder of a run: config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png, and a lock while somebody trains in it.
-   Takes a folder's name or a model's; returns the folder, paths in it, its newest checkpoint that is sound. Never overwrites a run that it did not resume. */
+   Takes a folder's name or a model's; returns the folder, paths in it, its newest checkpoint that is sound. Never
+   overwrites a run that it did not resume: a run is what there is a checkpoint of, and what ended before its first one
+   starts over. */
 #include "runtime/io.h"
 
 #include <dirent.h>
@@ -13,30 +15,57 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+typedef struct SoundFile { int64_t step; FileStamp stamp; } SoundFile;
+
 struct RunFolder {
   char *path;
   int lock, stats;                                         /* descriptors; -1: none */
+  SoundFile *sound;                                      /* checkpoints that were written or read here, and are whole */
+  size_t sound_count;
 };
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- who is at work ---------------------------------------------------------------------------------------------- */
+
+/* Always false: another one has the lock, on this descriptor. */
+static bool set_in_use(const char *directory, int lock, Problem *problem) {
+  char holder[32] = "";
+  ssize_t length = pread(lock, holder, sizeof holder - 1, 0);
+  holder[length > 0 ? strcspn(holder, "\n") : 0] = 0;
+  return problem_set(problem, "another trainer%s%s%s is at work in %s; wait for it, stop it%s%s, or choose another "
+                     "folder with --run", *holder ? ", process " : "", holder, *holder ? "," : "", directory,
+                     *holder ? " with kill " : "", holder);
+}
 
 static bool folder_lock(RunFolder *folder, Problem *problem) {
-  char *path = text_format("%s/.lock", folder->path), holder[32] = "";
+  char *path = text_format("%s/.lock", folder->path), holder[32];
   if (!path) return problem_out_of_memory(problem, folder->path, 8);
   folder->lock = system_open(path, O_RDWR | O_CREAT, 0666);
   int error = errno;
   free(path);
   if (folder->lock < 0) return problem_set_errno(problem, error, "cannot write into the folder %s", folder->path);
   if (flock(folder->lock, LOCK_EX | LOCK_NB) < 0) {
-    ssize_t length = errno == EWOULDBLOCK ? pread(folder->lock, holder, sizeof holder - 1, 0) : 0;
-    holder[length > 0 ? strcspn(holder, "\n") : 0] = 0;
-    return problem_set(problem, "another trainer%s%s is at work in %s; wait for it, stop it, or choose another folder with --run", *holder ? ", process " : "", holder, folder->path);
+    if (errno == EWOULDBLOCK) return set_in_use(folder->path, folder->lock, problem);
+    return problem_set_errno(problem, errno, "cannot lock the folder %s", folder->path);
   }
   int length = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
   if (ftruncate(folder->lock, 0) < 0 || pwrite(folder->lock, holder, (size_t)length, 0) < 0)
     return problem_set_errno(problem, errno, "cannot write %s/.lock", folder->path);
   return true;
 }
+
+/* Does nobody hold the lock? Leaves it as it was. */
+static bool check_idle(const char *directory, Problem *problem) {
+  char *path = text_format("%s/.lock", directory);
+  if (!path) return problem_out_of_memory(problem, directory, 8);
+  int lock = system_open(path, O_RDONLY, 0);
+  bool idle = lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK
+           || set_in_use(directory, lock, problem);
+  if (lock >= 0) close(lock);
+  free(path);
+  return idle;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static bool stats_open(RunFolder *folder, Problem *problem) {
   char *path = text_format("%s/stats.jsonl", folder->path);
@@ -48,27 +77,86 @@ static bool stats_open(RunFolder *folder, Problem *problem) {
   return fine;
 }
 
-/* The steps of a folder's checkpoints, newest first. */
+/* The steps of files that are numbered by them, newest first. */
 typedef struct Steps { int64_t *steps; size_t count; } Steps;
 
+static bool list_steps(const char *folder, const char *name, const char *ending, Steps *list, Problem *problem);
 static bool list_checkpoints(const char *directory, Steps *list, Problem *problem);
 
-/* Something that somebody would miss: a folder where starting failed holds none of it. */
+/* Something that a run could go on from, whatever state it is in. */
 static bool folder_holds_run(const char *directory) {
-  char *config = text_format("%s/config.json", directory), *stats = text_format("%s/stats.jsonl", directory);
-  struct stat facts;
   Steps list;
-  bool holds = (config && file_exists(config)) || (stats && stat(stats, &facts) == 0 && facts.st_size > 0);
-  holds |= list_checkpoints(directory, &list, NULL) && list.count > 0;
+  bool holds = list_checkpoints(directory, &list, NULL) && list.count > 0;
   free(list.steps);
-  free(config);
-  free(stats);
   return holds;
+}
+
+static bool set_holds_run(const char *directory, Problem *problem) {
+  return problem_set(problem, "%s holds a run already: go on with it by --run %s --resume, or choose another folder",
+                     directory, directory);
+}
+
+static bool set_nothing_to_resume(const char *directory, Problem *problem) {
+  char *config = text_format("%s/config.json", directory);
+  bool begun = config && file_exists(config);
+  free(config);
+  if (begun)
+    return problem_set(problem,
+                       "there is nothing to resume in %s: that run ended before its first checkpoint; leave out "
+                       "--resume to start it over", directory);
+  return problem_set(problem, "there is no run to resume in %s; leave out --resume to start one", directory);
+}
+
+/* Is there nothing, or what a run of ours has left? Other programs have a config.json and a stats.jsonl too. */
+static bool check_own(const char *directory, Problem *problem) {
+  char *path = text_format("%s/config.json", directory), *stats = text_format("%s/stats.jsonl", directory);
+  bool fine = (path && stats) || problem_out_of_memory(problem, directory, 32);
+  FileStamp stamp;
+  if (fine && file_stamp(path, &stamp)) {
+    Json *config = run_config_read(directory, NULL);
+    fine = (json_find(config, "model") && json_find(config, "source_hash"))
+        || problem_set(problem, "%s is not that of a run: choose another folder with --run", path);
+    json_free(config);
+  } else if (fine && file_stamp(stats, &stamp) && stamp.size > 0)
+    fine = problem_set(problem, "%s is not that of a run, which has a config.json: choose another folder with --run",
+                       stats);
+  free(path);
+  free(stats);
+  return fine;
+}
+
+/* Could files be made there? The first part of the path that exists must be a folder that may be written to. */
+static bool check_writable(const char *directory, Problem *problem) {
+  char *path = text_format("%s", directory);
+  struct stat facts;
+  bool fine = path || problem_out_of_memory(problem, directory, strlen(directory));
+  while (fine && stat(path, &facts) < 0 && errno == ENOENT) {
+    char *slash = strrchr(path, '/');
+    if (slash == path) slash[1] = 0;
+    else if (slash) *slash = 0;
+    else strcpy(path, ".");
+  }
+  if (fine && stat(path, &facts) < 0)
+    fine = problem_set_errno(problem, errno, "cannot create the folder %s", directory);
+  else if (fine && !S_ISDIR(facts.st_mode))
+    fine = problem_set_errno(problem, ENOTDIR, "cannot create the folder %s", directory);
+  else if (fine && access(path, W_OK | X_OK) < 0)
+    fine = problem_set_errno(problem, errno, "cannot write into the folder %s", path);
+  free(path);
+  return fine;
+}
+
+bool run_folder_ready(const char *directory, bool resume, Problem *problem) {
+  if (!directory) return check_writable("runs", problem);
+  if (!check_idle(directory, problem)) return false;
+  bool holds = folder_holds_run(directory);
+  if (holds != resume) return holds ? set_holds_run(directory, problem) : set_nothing_to_resume(directory, problem);
+  return (holds || check_own(directory, problem)) && check_writable(directory, problem);
 }
 
 static RunFolder *folder_new(char *path, Problem *problem) {              /* owns the path */
   RunFolder *folder = path ? system_allocate(sizeof *folder) : NULL;
-  if (folder) *folder = (RunFolder){ path, -1, -1 };
+  if (folder) *folder = (RunFolder){ .path = path, .lock = -1, .stats = -1 };
   else {
     free(path);
     problem_out_of_memory(problem, "the run's folder", sizeof *folder);
@@ -106,44 +194,76 @@ static char *create_numbered(const char *model, Problem *problem) {
   }
 }
 
+static bool ends_with(const char *text, const char *ending) {
+  size_t length = strlen(text), ending_length = strlen(ending);
+  return length > ending_length && strcmp(text + length - ending_length, ending) == 0;
+}
+
+/* What a killed trainer may have left: files that were never renamed. Called with the lock held. */
+static bool is_partial(const char *name) { return *name == '.' && ends_with(name, ".partial"); }
+
+/* A number of six digits or more before the ending, as pictures and arrays of samples have. */
+static bool is_sample(const char *name) {
+  const char *dot = strrchr(name, '.'), *digits = dot;
+  while (dot && digits > name && digits[-1] >= '0' && digits[-1] <= '9') digits--;
+  bool numbered = dot && dot - digits >= 6 && digits > name && digits[-1] == '-';
+  return numbered && (strcmp(dot, ".png") == 0 || strcmp(dot, ".npy") == 0);
+}
+
+static void remove_from(const char *folder, const char *part, bool (*chosen)(const char *name)) {
+  char *path = text_format("%s/%s", folder, part);
+  DIR *entries = path ? opendir(path) : NULL;
+  for (struct dirent *entry; entries && (entry = readdir(entries));)
+    if (chosen(entry->d_name)) unlinkat(dirfd(entries), entry->d_name, 0);
+  if (entries) closedir(entries);
+  free(path);
+}
+
+static void remove_partial(const char *folder) {
+  static const char *const parts[] = { ".", "checkpoints", "samples", "eval" };
+  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) remove_from(folder, parts[k], is_partial);
+}
+
+/* What a run without a checkpoint has left is of no use, and would pass for the new run's: lines of statistics,
+   pictures. */
+static bool start_over(const RunFolder *folder, Problem *problem) {
+  char *config = text_format("%s/config.json", folder->path), *stats = text_format("%s/stats.jsonl", folder->path);
+  bool fine = (config && stats) || problem_out_of_memory(problem, folder->path, 32);
+  if (fine && file_exists(config)) {
+    remove_partial(folder->path);
+    remove_from(folder->path, "samples", is_sample);
+    if (unlink(stats) < 0 && errno != ENOENT)
+      fine = problem_set_errno(problem, errno, "cannot remove %s of the run that starts over", stats);
+  }
+  free(config);
+  free(stats);
+  return fine;
+}
+
 RunFolder *run_folder_create(const char *directory, const char *model, Problem *problem) {
   if (directory && !directory_create(directory, problem)) return NULL;
   char *path = directory ? text_format("%s", directory) : create_numbered(model, problem);
   if (!path && !directory) return NULL;
   RunFolder *folder = folder_new(path, problem);
   if (!folder) return NULL;
-  bool fine = folder_lock(folder, problem);
-  if (fine && folder_holds_run(folder->path))
-    fine = problem_set(problem, "%s holds a run already: go on with it by --run %s --resume, or choose another folder", folder->path, folder->path);
-  if (fine && create_parts(folder, problem) && stats_open(folder, problem)) return folder;
+  bool fine = folder_lock(folder, problem) && (!folder_holds_run(folder->path) || set_holds_run(folder->path, problem))
+           && check_own(folder->path, problem);
+  fine = fine && create_parts(folder, problem) && start_over(folder, problem) && stats_open(folder, problem);
+  if (fine) return folder;
   run_folder_close(folder);
   return NULL;
 }
 
-/* What a killed trainer may have left: files that were never renamed. Called with the lock held. */
-static void remove_partial(const char *folder, const char *part) {
-  char *path = text_format("%s/%s", folder, part);
-  DIR *entries = path ? opendir(path) : NULL;
-  for (struct dirent *entry; entries && (entry = readdir(entries));) {
-    size_t length = strlen(entry->d_name), ending = strlen(".partial");
-    if (*entry->d_name == '.' && length > ending && strcmp(entry->d_name + length - ending, ".partial") == 0) unlinkat(dirfd(entries), entry->d_name, 0);
-  }
-  if (entries) closedir(entries);
-  free(path);
-}
-
 RunFolder *run_folder_resume(const char *directory, Problem *problem) {
-  if (!directory_exists(directory) || !folder_holds_run(directory)) {
-    problem_set(problem, "there is no run to resume in %s; leave out --resume to start one", directory);
+  if (!check_idle(directory, problem)) return NULL;        /* before its first checkpoint, too */
+  if (!folder_holds_run(directory)) {
+    set_nothing_to_resume(directory, problem);
     return NULL;
   }
   RunFolder *folder = folder_new(text_format("%s", directory), problem);
   if (!folder) return NULL;
   if (folder_lock(folder, problem) && create_parts(folder, problem) && stats_open(folder, problem)) {
-    remove_partial(directory, ".");
-    remove_partial(directory, "checkpoints");
-    remove_partial(directory, "samples");
-    remove_partial(directory, "eval");
+    remove_partial(directory);
     return folder;
   }
   run_folder_close(folder);
@@ -154,6 +274,7 @@ void run_folder_close(RunFolder *folder) {
   if (!folder) return;
   if (folder->stats >= 0) close(folder->stats);
   if (folder->lock >= 0) close(folder->lock);
+  free(folder->sound);
   free(folder->path);
   free(folder);
 }
@@ -161,6 +282,18 @@ void run_folder_close(RunFolder *folder) {
 const char *run_folder_path(const RunFolder *folder) { return folder->path; }
 
 /* ---- config, statistics, samples ------------------------------------------------------------------------------------------------------- */
+
+Json *run_config_read(const char *directory, Problem *problem) {
+  char *path = text_format("%s/config.json", directory);
+  FileBytes bytes = {0};
+  Json *config = NULL;
+  if (!path) problem_out_of_memory(problem, directory, 16);
+  else if (file_read(path, CONFIG_LIMIT, &bytes, problem))
+    config = json_parse(path, (const char *)bytes.data, bytes.size, problem);
+  file_release(&bytes);
+  free(path);
+  return config;
+}
 
 bool run_folder_write_config(RunFolder *folder, const char *json, Problem *problem) {
   char *path = text_format("%s/config.json", folder->path);
@@ -185,17 +318,23 @@ bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *probl
   return true;
 }
 
-/* The line's "step" if it has one. */
-static bool line_step(const char *line, size_t length, int64_t *step) {
+/* The line's "step" if it has one, and how many seconds of training it and what it tells of come to there. */
+static bool line_step(const char *line, size_t length, int64_t step, int64_t *of_line, double *seconds) {
   Json *json = json_parse("stats.jsonl", line, length, NULL);
   const Json *value = json_find(json, "step");
+  const Json *spent = json_find(json, "seconds"), *pace = json_find(json, "ms_per_step");
   bool found = value && value->whole;
-  if (found) *step = value->integer;
+  if (found) *of_line = value->integer;
+  if (found && *of_line <= step && spent && spent->kind == JSON_NUMBER) {
+    bool paced = pace && pace->kind == JSON_NUMBER && pace->number > 0;
+    *seconds = spent->number + (paced ? (double)(step - *of_line) * pace->number / 1000 : 0);
+  }
   json_free(json);
   return found;
 }
 
-bool run_folder_trim_stats(RunFolder *folder, int64_t step, Problem *problem) {
+bool run_folder_trim_stats(RunFolder *folder, int64_t step, double *seconds, Problem *problem) {
+  *seconds = 0;
   char *path = text_format("%s/stats.jsonl", folder->path);
   if (!path) return problem_out_of_memory(problem, folder->path, 16);
   FileBytes bytes;
@@ -207,7 +346,7 @@ bool run_folder_trim_stats(RunFolder *folder, int64_t step, Problem *problem) {
     size_t length = end ? (size_t)(end - (bytes.data + from)) + 1 : bytes.size - from;
     int64_t of_line = 0;
     next = from + length;
-    bool kept = end && !(line_step((const char *)bytes.data + from, length, &of_line) && of_line > step);
+    bool kept = end && !(line_step((const char *)bytes.data + from, length, step, &of_line, seconds) && of_line > step);
     changed |= !kept;
     fine = !kept || file_writer_write(writer, bytes.data + from, length, problem);
   }
@@ -223,6 +362,30 @@ char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, 
   char *path = text_format("%s/samples/%s-%06" PRId64 ".%s", folder->path, name, step, ending);
   if (!path) problem_out_of_memory(problem, folder->path, 64);
   return path;
+}
+
+/* A film of the run, whose pictures are equally far apart: a function of the step, however often the run was
+   stopped. */
+bool run_folder_thin_samples(const RunFolder *folder, const char *name, const char *ending, int64_t newest,
+                             int64_t period, int64_t keep, Problem *problem) {
+  int64_t distance = period;
+  while (newest / distance >= keep && distance <= newest) distance *= 2;
+  if (distance == period) return true;
+  char *samples = text_format("%s/samples", folder->path);
+  if (!samples) return problem_out_of_memory(problem, folder->path, 16);
+  Steps list;
+  bool fine = list_steps(samples, name, ending, &list, problem);
+  for (size_t k = 0; fine && k < list.count; k++) {
+    if (list.steps[k] >= newest || list.steps[k] % distance == 0) continue;      /* later ones are not this run's yet */
+    char *path = text_format("%s/%s-%06" PRId64 ".%s", samples, name, list.steps[k], ending);
+    if (!path) fine = problem_out_of_memory(problem, samples, 64);
+    else if (unlink(path) < 0 && errno != ENOENT)
+      fine = problem_set_errno(problem, errno, "cannot remove the old %s", path);
+    free(path);
+  }
+  free(list.steps);
+  free(samples);
+  return fine;
 }
 
 char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step, Problem *problem) {
@@ -247,18 +410,20 @@ static int compare_steps(const void *a, const void *b) {
 
 char *run_folder_checkpoint_path(const char *directory, int64_t step) { return text_format("%s/checkpoints/step-%06" PRId64 ".safetensors", directory, step); }
 
-/* A folder that is not there has none. The list is to be freed in any case. */
-static bool list_checkpoints(const char *directory, Steps *list, Problem *problem) {
+/* FOLDER/NAME-STEP.ENDING. A folder that is not there has none. The list is to be freed in any case. */
+static bool list_steps(const char *folder, const char *name, const char *ending, Steps *list, Problem *problem) {
   *list = (Steps){0};
-  char *path = text_format("%s/checkpoints", directory);
-  DIR *entries = path ? opendir(path) : NULL;
-  bool fine = entries || (path && errno == ENOENT) || problem_set_errno(problem, errno, "cannot read the folder %s/checkpoints", directory);
+  size_t length = strlen(name);
+  DIR *entries = opendir(folder);
+  bool fine = entries || errno == ENOENT || errno == ENOTDIR
+           || problem_set_errno(problem, errno, "cannot read the folder %s", folder);
   for (struct dirent *entry; fine && entries && (entry = readdir(entries));) {
     int64_t step;
     char canonical[64];
-    if (sscanf(entry->d_name, "step-%" SCNd64 ".safetensors", &step) != 1) continue;
-    snprintf(canonical, sizeof canonical, "step-%06" PRId64 ".safetensors", step);
-    if (strcmp(canonical, entry->d_name) != 0) continue;
+    if (strncmp(entry->d_name, name, length) != 0) continue;
+    if (sscanf(entry->d_name + length, "-%" SCNd64 ".", &step) != 1) continue;
+    snprintf(canonical, sizeof canonical, "-%06" PRId64 ".%s", step, ending);
+    if (step < 0 || strcmp(canonical, entry->d_name + length) != 0) continue;
     if ((list->count & (list->count - 1)) == 0) {          /* room doubles at each power of two */
       size_t bytes = (list->count ? 2 * list->count : 1) * sizeof *list->steps;
       int64_t *steps = system_resize(list->steps, bytes);
@@ -269,20 +434,68 @@ static bool list_checkpoints(const char *directory, Steps *list, Problem *proble
     list->steps[list->count++] = step;
   }
   if (entries) closedir(entries);
-  free(path);
   if (fine && list->count) qsort(list->steps, list->count, sizeof *list->steps, compare_steps);
   return fine;
 }
 
-/* Steps beyond this one belong to a damaged file that resuming passed over: they count for nothing here and will be written again. */
-static bool remove_old(const RunFolder *folder, int64_t newest, int keep, Problem *problem) {
+static bool list_checkpoints(const char *directory, Steps *list, Problem *problem) {
+  *list = (Steps){0};
+  char *path = text_format("%s/checkpoints", directory);
+  bool fine = path ? list_steps(path, "step", "safetensors", list, problem)
+                   : problem_out_of_memory(problem, directory, 16);
+  free(path);
+  return fine;
+}
+
+/* The checkpoint of that name and step, whole; NULL with a problem. */
+static Checkpoint *checkpoint_open_sound(const char *path, int64_t step, Problem *problem) {
+  Checkpoint *checkpoint = checkpoint_open(path, problem);
+  const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
+  if (state && state->step == step) return checkpoint;
+  if (state) problem_set(problem, "%s is of step %" PRId64 ", whatever its name says", path, state->step);
+  checkpoint_close(checkpoint);
+  return NULL;
+}
+
+/* Without memory to remember it, it is read again. */
+static void note_sound(RunFolder *folder, const char *path, int64_t step) {
+  SoundFile file = { .step = step };
+  if (!file_stamp(path, &file.stamp)) return;
+  size_t at = 0;
+  while (at < folder->sound_count && folder->sound[at].step != step) at++;
+  if (at == folder->sound_count) {
+    SoundFile *longer = system_resize(folder->sound, (folder->sound_count + 1) * sizeof *longer);
+    if (!longer) return;
+    folder->sound = longer;
+    folder->sound_count++;
+  }
+  folder->sound[at] = file;
+}
+
+/* Read from end to end, but only once as long as its size and time stay. */
+static bool is_sound(RunFolder *folder, const char *path, int64_t step) {
+  FileStamp now;
+  for (size_t k = 0; k < folder->sound_count; k++) {
+    const SoundFile *known = &folder->sound[k];
+    if (known->step == step && file_stamp(path, &now) && file_stamp_equal(&now, &known->stamp)) return true;
+  }
+  Checkpoint *checkpoint = checkpoint_open_sound(path, step, NULL);
+  if (checkpoint) note_sound(folder, path, step);
+  checkpoint_close(checkpoint);
+  return checkpoint != NULL;
+}
+
+/* Files that are damaged count for nothing, so that `keep` sound ones stay. Steps beyond this one belong to a
+   damaged file that resuming passed over: they will be written again. */
+static bool remove_old(RunFolder *folder, int64_t newest, int keep, Problem *problem) {
   Steps list;
   bool fine = list_checkpoints(folder->path, &list, problem);
   int kept = 0;
-  for (size_t i = 0; fine && i < list.count; i++) {
-    if (list.steps[i] > newest || ++kept <= keep) continue;
+  for (size_t i = 0; fine && (int)list.count > keep && i < list.count; i++) {
+    if (list.steps[i] > newest) continue;
     char *path = run_folder_checkpoint_path(folder->path, list.steps[i]);
     if (!path) fine = problem_out_of_memory(problem, "a path", 64);
+    else if (kept < keep) kept += is_sound(folder, path, list.steps[i]);
     else if (unlink(path) < 0) fine = problem_set_errno(problem, errno, "cannot remove the old checkpoint %s", path);
     free(path);
   }
@@ -293,6 +506,7 @@ static bool remove_old(const RunFolder *folder, int64_t newest, int keep, Proble
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count, int keep, Problem *problem) {
   char *path = run_folder_checkpoint_path(folder->path, state->step);
   bool fine = path ? checkpoint_write(path, state, views, count, problem) : problem_out_of_memory(problem, folder->path, 64);
+  if (fine) note_sound(folder, path, state->step);
   free(path);
   return fine && (keep <= 0 || remove_old(folder, state->step, keep, problem));
 }
@@ -306,11 +520,7 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
   if (notes) *notes = NULL;
   for (size_t i = 0; fine && !checkpoint && i < list.count; i++) {
     char *path = run_folder_checkpoint_path(directory, list.steps[i]);
-    checkpoint = path ? checkpoint_open(path, &damage) : NULL;
-    if (checkpoint && !checkpoint_state(checkpoint, &damage)) {
-      checkpoint_close(checkpoint);
-      checkpoint = NULL;
-    }
+    checkpoint = path ? checkpoint_open_sound(path, list.steps[i], &damage) : NULL;
     if (!checkpoint) {
       char *longer = text ? text_format("%spassed over: %s\n", text, damage.text) : NULL;
       free(text);
@@ -341,24 +551,55 @@ char *run_folder_of_checkpoint(const char *path) {
   return directory;
 }
 
-char *run_folder_find_latest(const char *model, Problem *problem) {
-  DIR *entries = opendir("runs");
+static bool is_later(const FileStamp *a, const FileStamp *b) {
+  return a->seconds > b->seconds || (a->seconds == b->seconds && a->nanoseconds > b->nanoseconds);
+}
+
+/* Is what lies in this folder of runs/ a run of the model? Its config.json says so; without one, the name that a
+   trainer would have given it. */
+static bool is_run_of(const char *directory, const char *name, const char *model) {
+  Json *config = run_config_read(directory, NULL);
+  const Json *of = json_find(config, "model");
   size_t length = strlen(model);
-  int64_t best = 0;
-  for (struct dirent *entry; entries && (entry = readdir(entries));) {
-    int64_t number;
-    char canonical[32];
-    if (strncmp(entry->d_name, model, length) != 0 || sscanf(entry->d_name + length, "-%" SCNd64, &number) != 1 || number <= best) continue;
-    snprintf(canonical, sizeof canonical, "-%" PRId64, number);
-    if (strcmp(canonical, entry->d_name + length) != 0) continue;
-    char *path = text_format("runs/%s", entry->d_name);
-    Steps list;
-    if (path && list_checkpoints(path, &list, NULL) && list.count) best = number;
-    if (path) free(list.steps);
+  bool named = strncmp(name, model, length) == 0 && name[length] == '-';
+  const char *number = named ? name + length + 1 : "";
+  bool numbered = *number && number[strspn(number, "0123456789")] == 0;
+  bool is = config ? of && of->kind == JSON_TEXT && strcmp(of->text, model) == 0 : numbered;
+  json_free(config);
+  return is;
+}
+
+/* Of its newest checkpoint; false: there is none. */
+static bool newest_time(const char *directory, FileStamp *newest) {
+  Steps list;
+  *newest = (FileStamp){0};
+  if (!list_checkpoints(directory, &list, NULL)) list.count = 0;
+  for (size_t k = 0; k < list.count; k++) {
+    char *path = run_folder_checkpoint_path(directory, list.steps[k]);
+    FileStamp stamp;
+    if (path && file_stamp(path, &stamp) && is_later(&stamp, newest)) *newest = stamp;
     free(path);
   }
+  free(list.steps);
+  return newest->inode != 0;
+}
+
+char *run_folder_find_latest(const char *model, Problem *problem) {
+  DIR *entries = opendir("runs");
+  FileStamp best = {0};
+  char *latest = NULL;
+  for (struct dirent *entry; entries && (entry = readdir(entries));) {
+    char *path = *entry->d_name != '.' ? text_format("runs/%s", entry->d_name) : NULL;
+    FileStamp newest;
+    if (path && newest_time(path, &newest) && is_later(&newest, &best) && is_run_of(path, entry->d_name, model)) {
+      free(latest);
+      latest = path;
+      best = newest;
+    } else free(path);
+  }
   if (entries) closedir(entries);
-  char *path = best ? text_format("runs/%s-%" PRId64, model, best) : NULL;
-  if (!path) problem_set(problem, "there is no run of %s with a checkpoint under runs/; name one with --run DIR, or weights with --weights FILE", model);
-  return path;
+  if (!latest)
+    problem_set(problem, "there is no run of %s with a checkpoint under runs/; name one with --run DIR, or weights "
+                "with --weights FILE", model);
+  return latest;
 }

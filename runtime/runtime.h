@@ -157,9 +157,9 @@ typedef struct Assignments { int count; Assignment items[ASSIGNMENT_LIMIT]; } As
 
 typedef struct Options {
   CommandKind command;
-  bool help, version, resume, dry_run, json;
+  bool help, version, resume, accept_changes, dry_run, json;
   bool has_steps, has_seed;
-  int64_t steps, threads, count, log_every, sample_every, checkpoint_every, keep, directions;
+  int64_t steps, threads, count, log_every, sample_every, checkpoint_every, keep, keep_samples, directions;
   uint64_t seed;
   const char *run, *init, *rename, *weights, *output, *against, *file;
   Assignments data, feeds, settings;
@@ -213,7 +213,7 @@ bool options_fit_model(const Options *options, const Model *model, Problem *prob
 /* Tensors of a batch of another size have the name of the first one. */
 bool model_declares_data(const Model *model, int64_t tensor);             /* the first tensor of these data */
 bool model_declares_variable(const Model *model, int64_t tensor);         /* the first tensor of this data, fresh draw or noise */
-/* What --data, a run's config or else the model says. */
+/* What --data, a run's config or else the model says. A file that a run has read is found from other folders too. */
 const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor);
 
 /* Is this not the file, unchanged, that the run has read? False where config.json says nothing of one. */
@@ -224,6 +224,7 @@ bool session_open(Session *session, const Trainer *trainer, const Json *config, 
 void session_close(Session *session);                                     /* safe on zeroed ones */
 void session_put_seed(const Session *session, JsonWriter *writer);        /* members "seed" and "settings", of config.json and of results */
 void session_put_settings(const Session *session, JsonWriter *writer);
+double session_setting(const Session *session, const SettingRecord *setting);       /* of the build where it is fixed */
 TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem);    /* on the heap */
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
@@ -234,7 +235,6 @@ int64_t trainer_output(const Trainer *trainer, Problem *problem);         /* --o
 bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path, Problem *problem);    /* .png or .npy */
 
 char *run_directory(const Trainer *trainer, Problem *problem);            /* --run, or the latest run; on the heap */
-Json *run_config_read(const char *directory, Problem *problem);
 
 /* A session with trained weights: --weights, or the newest checkpoint of --run, or of the latest run. The config is that of the run, or of the
    run that the weights lie in. */
@@ -250,12 +250,27 @@ bool session_load(Session *session, Checkpoint *checkpoint, int64_t needed_by, P
 /* what --init names, with a line per player; without --init, nothing */
 bool session_init(Session *session, Problem *problem);
 
-/* ---- interrupt.c: Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- run_config.c: what a run was given -------------------------------------------------------------------------- */
+
+/* before: the config of the run that goes on, or NULL. */
+bool run_config_write(const Session *session, const Json *before, RunFolder *folder, Problem *problem);
+/* Data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are none; NULL
+   without memory. */
+char *run_config_differences(const Session *session, const Json *before);
+/* The same of what it keeps although the model's text, which has changed, says otherwise. */
+char *run_config_kept(const Session *session, const Json *before);
+
+/* ---- interrupt.c: Ctrl-C, SIGTERM and SIGHUP --------------------------------------------------------------------- */
 
 typedef struct Interrupt Interrupt;
 Interrupt *interrupt_watch(Problem *problem);                             /* before any other thread starts */
-bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
+bool interrupt_asked(const Interrupt *interrupt);          /* once; another, a second later, ends the process at once */
 void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
+
+/* ---- process.c: what must not end the process without a word ----------------------------------------------------- */
+
+void process_begin(void);                                  /* broken pipes and limits are errors of the calls */
+int process_end(const char *program, int status);      /* the status; failure after a message if stdout has lost text */
 
 int command_train(Trainer *trainer);
 int command_sample(Trainer *trainer);

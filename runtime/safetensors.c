@@ -6,13 +6,11 @@
 #include "runtime/io.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PIECE = 1 << 16 };
@@ -180,17 +178,10 @@ SafeTensors *safetensors_parse(const char *name, const uint8_t *bytes, size_t si
 SafeTensors *safetensors_open(const char *path, Problem *problem) {
   SafeTensors *file = safetensors_new(path, problem);
   if (!file) return NULL;
-  struct stat facts;
-  bool fine = false;
-  file->descriptor = system_open(path, O_RDONLY, 0);
-  if (file->descriptor < 0) problem_set_errno(problem, errno, "cannot open %s", path);
-  else if (fstat(file->descriptor, &facts) < 0) problem_set_errno(problem, errno, "cannot ask for the size of %s", path);
-  else if (!S_ISREG(facts.st_mode)) problem_set(problem, "%s is not a regular file", path);
-  else {
-    file->size = (uint64_t)facts.st_size;
-    fine = read_header(file, problem);
-  }
-  if (fine) return file;
+  size_t size = 0;
+  file->descriptor = file_open(path, &size, problem);
+  file->size = size;
+  if (file->descriptor >= 0 && read_header(file, problem)) return file;
   safetensors_close(file);
   return NULL;
 }

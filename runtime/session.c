@@ -68,8 +68,15 @@ static bool needs_data(const Session *session, int64_t data_of, const char *data
 
 const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor) {
   const Json *stored = json_find(json_find(config, "data"), tensor->data);
+  const Json *path = json_find(json_find(json_find(config, "files"), tensor->data), "path");
   const char *spec = given(&trainer->options.data, tensor->data);
-  return spec ? spec : stored && stored->kind == JSON_TEXT ? stored->text : tensor->source;
+  if (spec) return spec;
+  if (!stored || stored->kind != JSON_TEXT) return tensor->source;
+  if (!path || path->kind != JSON_TEXT || !file_exists(path->text)) return stored->text;
+  char *here = realpath(stored->text, NULL);               /* a relative path means another file in another folder */
+  bool same = here && strcmp(here, path->text) == 0;
+  free(here);
+  return same ? stored->text : path->text;
 }
 
 bool data_have_changed(const Json *config, const Dataset *dataset, const TensorRecord *record) {
@@ -202,11 +209,15 @@ void session_put_seed(const Session *session, JsonWriter *writer) {
   json_put_text(writer, "seed", seed);                     /* 64 bits do not fit a JSON number */
 }
 
+double session_setting(const Session *session, const SettingRecord *setting) {
+  return setting->tensor >= 0 ? execution_scalar(&session->execution, setting->tensor) : setting->value;
+}
+
 void session_put_settings(const Session *session, JsonWriter *writer) {
   const Model *model = &session->trainer->model;
   json_open_object(writer, "settings");
   for (int64_t k = 0; k < model->setting_count; k++)
-    if (model->settings[k].tensor >= 0) json_put_number(writer, model->settings[k].name, execution_scalar(&session->execution, model->settings[k].tensor));
+    json_put_number(writer, model->settings[k].name, session_setting(session, &model->settings[k]));
   json_close(writer);
 }
 
@@ -228,16 +239,6 @@ char *run_directory(const Trainer *trainer, Problem *problem) {
   char *directory = text_format("%s", trainer->options.run);
   if (!directory) problem_out_of_memory(problem, "a name", strlen(trainer->options.run));
   return directory;
-}
-
-Json *run_config_read(const char *directory, Problem *problem) {
-  char *path = text_format("%s/config.json", directory);
-  FileBytes bytes = {0};
-  Json *config = NULL;
-  if (path && file_read(path, CONFIG_LIMIT, &bytes, problem)) config = json_parse(path, (const char *)bytes.data, bytes.size, problem);
-  file_release(&bytes);
-  free(path);
-  return config;
 }
 
 bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem) {

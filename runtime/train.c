@@ -3,6 +3,7 @@
    that was not. Never keeps a state outside of checkpoints. */
 #include "runtime/runtime.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ typedef struct Training {
   Progress progress;
   int64_t first_step, saved_step;                          /* saved_step: of the last checkpoint, -1: none */
   double started, shown;                                   /* seconds: begin of training, last progress line */
+  double spent;                                            /* seconds of training before this process */
 } Training;
 
 /* Its last value; NaN where no update that it belongs to has run since this training started. */
@@ -27,6 +29,14 @@ static double objective_value(const Training *training, int64_t k) {
   const Execution *execution = &training->session.execution;
   int64_t tensor = training->trainer->model.objectives[k].tensor;
   return execution_has(execution, tensor) ? execution_scalar(execution, tensor) : NAN;
+}
+
+/* The learning rate of its last update, likewise. */
+static double player_rate(const Training *training, int64_t k) {
+  const Execution *execution = &training->session.execution;
+  const PlayerRecord *player = &training->trainer->model.players[k];
+  if (player->rate_tensor < 0) return player->rate;
+  return execution_has(execution, player->rate_tensor) ? execution_scalar(execution, player->rate_tensor) : NAN;
 }
 
 /* ---- what is no number ----------------------------------------------------------------------------------------------------------- */
@@ -67,44 +77,6 @@ static bool check_objectives(const Training *training, Problem *problem) {
 
 /* ---- what is written ------------------------------------------------------------------------------------------------------------ */
 
-static bool write_config(Training *training, const Json *config, Problem *problem) {
-  const Model *model = &training->trainer->model;
-  const Execution *execution = &training->session.execution;
-  JsonWriter *writer = json_writer_new(true);
-  if (!writer) return problem_out_of_memory(problem, "config.json", 0);
-  json_open_object(writer, NULL);
-  const struct {
-    const char *key, *text;
-  } texts[] = {{"model", model->header->name}, {"file", model->header->file},     {"source_hash", model->header->source_hash},
-               {"real", model->header->real},  {"target", model->header->target}, {"compiler", model->header->build}};
-  for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) json_put_text(writer, texts[k].key, texts[k].text);
-  session_put_seed(&training->session, writer);
-  json_put_integer(writer, "steps", training->session.clock.steps);
-  json_put_integer(writer, "batch", model->header->batch);
-  json_put_integer(writer, "threads", pool_threads(execution->pool));
-  json_open_object(writer, "data");
-  for (int64_t k = 0; k < model->tensor_count; k++) {
-    const TensorRecord *tensor = &model->tensors[k];
-    if (model_declares_data(model, k) && supply_dataset(training->session.supply, k))
-      json_put_text(writer, tensor->data, data_spec(training->trainer, config, tensor));
-  }
-  json_close(writer);
-  json_open_object(writer, "checked");                     /* files whose numbers were read, so that a run that goes on need not */
-  for (int64_t k = 0; k < model->tensor_count; k++) {
-    const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(training->session.supply, k) : NULL;
-    char *mark = dataset ? dataset_mark(dataset, &model->tensors[k]) : NULL;
-    if (mark) json_put_text(writer, model->tensors[k].data, mark);
-    free(mark);
-  }
-  json_close(writer);
-  session_put_settings(&training->session, writer);
-  json_close(writer);
-  const char *text = json_writer_text(writer);
-  bool fine = text ? run_folder_write_config(training->folder, text, problem) : problem_out_of_memory(problem, "config.json", 0);
-  json_writer_free(writer);
-  return fine;
-}
-
 static bool write_stats(Training *training, Problem *problem) {
   const Model *model = &training->trainer->model;
   const Clock *clock = &training->session.clock;
@@ -114,7 +86,12 @@ static bool write_stats(Training *training, Problem *problem) {
   json_put_integer(writer, "step", clock->step);
   json_put_integer(writer, "image", clock->image);
   if (clock->first_data_samples > 0) json_put_number(writer, "epoch", clock_epoch(clock));
+  json_put_number(writer, "seconds", training->spent + seconds_now() - training->started);
   json_put_number(writer, "ms_per_step", progress_median(&training->progress));
+  json_open_object(writer, "rates");
+  for (int64_t k = 0; k < model->player_count; k++)
+    if (model->players[k].has_rate) json_put_number(writer, model->players[k].name, player_rate(training, k));
+  json_close(writer);
   json_open_object(writer, "objectives");
   for (int64_t k = 0; k < model->objective_count; k++)
     json_put_number(writer, model->objective_names[k], objective_value(training, k));
@@ -131,6 +108,8 @@ static bool write_stats(Training *training, Problem *problem) {
 
 static bool write_samples(Training *training, Problem *problem) {
   const Model *model = &training->trainer->model;
+  const Options *options = &training->trainer->options;
+  int64_t step = training->session.clock.step;
   for (int64_t k = 0; k < model->output_count; k++) {
     if (!model->outputs[k].random) continue;
     const TensorRecord *tensor = &model->tensors[model->outputs[k].tensor];
@@ -143,10 +122,13 @@ static bool write_samples(Training *training, Problem *problem) {
       free(samples);
       return false;
     }
-    if (broken) report_note(training->trainer->program, "step %lld: %s", (long long)training->session.clock.step, found.text);
-    char *path = samples ? run_folder_sample_path(training->folder, model->outputs[k].name, training->session.clock.step, picture ? "png" : "npy", problem)
-                         : NULL;
+    if (broken) report_note(training->trainer->program, "step %lld: %s", (long long)step, found.text);
+    const char *name = model->outputs[k].name, *ending = picture ? "png" : "npy";
+    char *path = samples ? run_folder_sample_path(training->folder, name, step, ending, problem) : NULL;
     bool fine = path && output_write(model, k, samples, count, path, problem);
+    if (fine && options->keep_samples > 0)
+      fine = run_folder_thin_samples(training->folder, name, ending, step, options->sample_every, options->keep_samples,
+                                     problem);
     free(path);
     free(samples);
     if (!fine) return false;
@@ -163,7 +145,7 @@ static bool write_checkpoint(Training *training, Problem *problem) {
                            .model = model->header->name,
                            .source_hash = model->header->source_hash};
   state.counts = supply_positions(session->supply, &state.count_count);
-  if (!check_weights(training, problem)) return false;
+  if (!check_weights(training, problem) || !supply_check_files(session->supply, problem)) return false;
   if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count, (int)training->trainer->options.keep, problem)) return false;
   training->saved_step = state.step;
   return true;
@@ -171,9 +153,10 @@ static bool write_checkpoint(Training *training, Problem *problem) {
 
 /* ---- what is said -------------------------------------------------------------------------------------------------------------------- */
 
-static void show_progress(Training *training, bool must) {
+/* Only that nobody reads it any more is a problem: a log that a full disk does not take is no reason to stop. */
+static bool show_progress(Training *training, bool must, Problem *problem) {
   double now = seconds_now(), patience = training->progress.width > 0 ? 0.1 : 10;
-  if (!must && now - training->shown < patience) return;
+  if (!must && now - training->shown < patience) return true;
   const Model *model = &training->trainer->model;
   ProgressValue values[SHOWN_OBJECTIVES];
   char line[1024];
@@ -186,9 +169,10 @@ static void show_progress(Training *training, bool must) {
     else values[count++] = (ProgressValue){model->objective_names[k], value};
   }
   progress_format(&training->progress, values, count, line, sizeof line);
-  fputs(line, stderr);
-  if (must && training->progress.width > 0) fputc('\n', stderr);
   training->shown = now;
+  errno = 0;
+  bool written = fputs(line, stderr) != EOF && (!must || training->progress.width == 0 || fputc('\n', stderr) != EOF);
+  return written || errno != EPIPE || problem_set_errno(problem, errno, "nobody reads what this run says");
 }
 
 static void show_end(const Training *training, const char *why) {
@@ -213,20 +197,44 @@ static bool write_last(Training *training, Problem *problem) {
       && (options->sample_every == 0 || due(step, options->sample_every) || write_samples(training, problem));
 }
 
+/* Always false. Something could not be written, or said: what was trained is kept all the same. */
+static bool save_and_fail(Training *training, Problem *problem) {
+  Problem inner;
+  size_t length = strlen(problem->text);
+  int64_t step = training->session.clock.step;
+  bool useful = training->saved_step != step && tensors_are_finite(training->views, training->view_count, NULL);
+  if (useful && write_checkpoint(training, &inner))
+    snprintf(problem->text + length, sizeof problem->text - length,
+             "; step %lld is saved: go on with --run %s --resume", (long long)step, run_folder_path(training->folder));
+  return false;
+}
+
+/* Always false. In the middle of a round nothing can be saved. */
+static bool name_saved(const Training *training, Problem *problem) {
+  size_t length = strlen(problem->text);
+  if (training->saved_step >= 0)
+    snprintf(problem->text + length, sizeof problem->text - length, "; the last checkpoint of %s is of step %lld",
+             run_folder_path(training->folder), (long long)training->saved_step);
+  return false;
+}
+
 static bool train_loop(Training *training, Problem *problem) {
   const Options *options = &training->trainer->options;
   Session *session = &training->session;
   Clock *clock = &session->clock;
   while (clock->step < clock->steps && !interrupt_asked(training->interrupt)) {
     double start = seconds_now();
-    if (!round_run(&session->execution, clock, problem) || !check_objectives(training, problem)) return false;
+    if (!round_run(&session->execution, clock, problem)) return name_saved(training, problem);
+    if (!check_objectives(training, problem)) return false;
     progress_note(&training->progress, clock->step, (seconds_now() - start) * 1e3);
-    if (due(clock->step, options->log_every) && !write_stats(training, problem)) return false;
-    if (due(clock->step, options->sample_every) && !write_samples(training, problem)) return false;
+    bool told = (!due(clock->step, options->log_every) || write_stats(training, problem))
+             && (!due(clock->step, options->sample_every) || write_samples(training, problem));
+    if (!told) return save_and_fail(training, problem);
     if (due(clock->step, options->checkpoint_every) && !write_checkpoint(training, problem)) return false;
-    show_progress(training, false);
+    if (!show_progress(training, false, problem)) return save_and_fail(training, problem);
   }
-  if (clock->step > training->first_step) show_progress(training, true);
+  if (clock->step > training->first_step && !show_progress(training, true, problem))
+    return save_and_fail(training, problem);
   if (training->saved_step != clock->step && !write_checkpoint(training, problem)) return false;
   return clock->step < clock->steps || write_last(training, problem);
 }
@@ -266,51 +274,128 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
   return true;
 }
 
+/* What --steps means, where it may not be what was meant. `own`: the length of `train for`, 0: none. */
+static void note_length(const Training *training, int64_t own) {
+  const Options *options = &training->trainer->options;
+  const Clock *clock = &training->session.clock;
+  const char *program = training->trainer->program, *unit = training->trainer->model.header->length_unit;
+  Text steps = text_count(clock->steps), done = text_count(clock->step);
+  if (options->resume && clock->steps < clock->step)
+    report_note(program, "%s steps are done, which is more than the %s of %s: nothing is trained (they are counted "
+                "from the run's beginning)", done.text, steps.text, options->has_steps ? "--steps" : "the run");
+  else if (options->resume && clock->steps == clock->step)
+    report_note(program, "all %s steps of this run are done: nothing is trained; with --steps N it goes on to step N",
+                done.text);
+  if (own == 0 || clock->steps <= own) return;
+  Text end = text_count(own);
+  if (clock->counters[COUNTER_PROGRESS] >= 0)
+    report_note(program, "`train for %g %s` ends at step %s: from there to step %s `progress` stays 1", clock->length,
+                unit, end.text, steps.text);
+  else
+    report_note(program, "`train for %g %s` ends at step %s: training goes on as before, to step %s", clock->length,
+                unit, end.text, steps.text);
+}
+
 static bool find_length(Training *training, const Json *config, Problem *problem) {
   const Options *options = &training->trainer->options;
   Clock *clock = &training->session.clock;
   const Json *stored = json_find(config, "steps");
-  int64_t own = clock->steps;
+  int64_t own = clock->unit == UNIT_NONE ? 0 : clock->steps;
   if (options->has_steps) clock->steps = options->steps;
-  else if (stored && stored->kind == JSON_NUMBER && stored->whole) clock->steps = stored->integer;
-  else if (clock->unit == UNIT_NONE) {
+  else if (stored) {
+    if (!stored->whole || stored->integer < 0 || (double)stored->integer > LENGTH_LIMIT)
+      return problem_set(problem,
+                         "config.json of the run: \"steps\" must be a whole number from 0 to %.0f; say --steps N",
+                         LENGTH_LIMIT);
+    clock->steps = stored->integer;
+  } else if (clock->unit == UNIT_NONE) {
     clock->steps = DEFAULT_STEPS;
     report_note(training->trainer->program, "the model does not say how long to train: %s steps (--steps N)", text_count(DEFAULT_STEPS).text);
   } else if (clock->unit == UNIT_EPOCHS && clock->first_data_samples <= 0)
     return problem_set(problem, "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N", clock->length);
-  if (clock->unit != UNIT_NONE && own > 0 && clock->steps > own && clock->counters[COUNTER_PROGRESS] >= 0)
-    report_note(training->trainer->program, "`train for %g %s` ends at step %s: from there to step %s `progress` stays 1", clock->length,
-                training->trainer->model.header->length_unit, text_count(own).text, text_count(clock->steps).text);
+  note_length(training, own);
   return true;
 }
 
-static bool prepare(Training *training, Problem *problem) {
+/* A run that goes on as something else is another run: only on purpose. */
+static bool check_changes(const Training *training, const Json *config, Problem *problem) {
+  const Options *options = &training->trainer->options;
+  char *differences = run_config_differences(&training->session, config);
+  char *kept = run_config_kept(&training->session, config);
+  bool fine = (differences && kept) || problem_out_of_memory(problem, "what differs from the run", 0);
+  if (fine && *kept)
+    report_note(training->trainer->program,
+                "goes on as it was begun; to change that, say it, with --accept-changes:%s", kept);
+  if (fine && *differences && !options->accept_changes)
+    fine = problem_set(problem,
+                       "this run was another one:%s\nleave out what changes it, or go on with --accept-changes",
+                       differences);
+  else if (fine && *differences) report_note(training->trainer->program, "goes on with changes:%s", differences);
+  free(differences);
+  free(kept);
+  return fine;
+}
+
+/* Without its config.json nobody knows what a run was given, but its weights are there. */
+static void name_way_out(const char *directory, Problem *problem) {
+  size_t length = strlen(problem->text);
+  snprintf(problem->text + length, sizeof problem->text - length,
+           "; a new run can start from its weights: --init %s/checkpoints/step-….safetensors", directory);
+}
+
+/* The run that goes on: its folder is locked before anything in it is read, unless nothing is to be written. */
+static bool begin_resumed(Training *training, const char *directory, Problem *problem) {
   Trainer *trainer = training->trainer;
   const Options *options = &trainer->options;
-  if (options->resume && options->init) return problem_set(problem, "--resume and --init exclude each other: a resumed run goes on from its own checkpoint");
-  char *directory = options->resume ? run_directory(trainer, problem) : NULL, *notes = NULL;
-  if (options->resume && !directory) return false;
-  Json *config = directory ? run_config_read(directory, problem) : NULL;
+  char *notes = NULL;
+  if (!options->dry_run && !(training->folder = run_folder_resume(directory, problem))) return false;
+  Json *config = run_config_read(directory, problem);
+  if (!config) name_way_out(directory, problem);
   Checkpoint *checkpoint = config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
-  if (notes && notes[0]) report_note(trainer->program, "%s", notes);
   const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
-  bool fine = !options->resume || state;
-  if (fine && state && options->has_seed && options->seed != state->seed)
+  bool fine = state;
+  if (notes && notes[0]) report_note(trainer->program, "%s", notes);
+  if (fine && options->has_seed && options->seed != state->seed)
     fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu", (unsigned long long)state->seed,
                        (unsigned long long)options->seed);
-  fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state ? state->seed : options->seed, problem);
+  fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state->seed, problem)
+      && check_changes(training, config, problem);
   if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
-  fine = fine && training->views && (!checkpoint || restore(training, checkpoint, problem))
-         && session_init(&training->session, problem) && check_weights(training, problem)
-         && find_length(training, config, problem);
-  if (fine && !options->dry_run) {
-    training->folder = options->resume ? run_folder_resume(directory, problem) : run_folder_create(options->run, trainer->model.header->name, problem);
-    fine = training->folder && write_config(training, config, problem)
-        && (!options->resume || run_folder_trim_stats(training->folder, training->session.clock.step, problem));
-  }
+  fine = fine && training->views && restore(training, checkpoint, problem) && check_weights(training, problem)
+      && find_length(training, config, problem);
+  if (fine && training->folder)
+    fine = run_config_write(&training->session, config, training->folder, problem)
+        && run_folder_trim_stats(training->folder, training->session.clock.step, &training->spent, problem);
   checkpoint_close(checkpoint);
   json_free(config);
   free(notes);
+  return fine;
+}
+
+/* A folder of its own comes last: a run that cannot begin leaves none. */
+static bool begin_new(Training *training, Problem *problem) {
+  Trainer *trainer = training->trainer;
+  const Options *options = &trainer->options;
+  bool fine = run_folder_ready(options->run, false, problem)
+           && session_open(&training->session, trainer, NULL, DATA_OF_ALL, options->seed, problem);
+  if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
+  fine = fine && training->views && session_init(&training->session, problem) && check_weights(training, problem)
+      && find_length(training, NULL, problem);
+  if (!fine || options->dry_run) return fine;
+  training->folder = run_folder_create(options->run, trainer->model.header->name, problem);
+  return training->folder && run_config_write(&training->session, NULL, training->folder, problem);
+}
+
+static bool prepare(Training *training, Problem *problem) {
+  const Options *options = &training->trainer->options;
+  if (options->resume && options->init)
+    return problem_set(problem,
+                       "--resume and --init exclude each other: a resumed run goes on from its own checkpoint");
+  if (options->accept_changes && !options->resume)
+    return problem_set(problem, "--accept-changes belongs to --resume: a new run has nothing that could change");
+  if (!options->resume) return begin_new(training, problem);
+  char *directory = run_directory(training->trainer, problem);
+  bool fine = directory && run_folder_ready(directory, true, problem) && begin_resumed(training, directory, problem);
   free(directory);
   return fine;
 }

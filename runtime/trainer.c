@@ -23,6 +23,7 @@ static void print_version(const Model *model) {
 int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_t descriptor_size, const Kernel *kernels) {
   Problem problem;
   Trainer trainer = {.program = count > 0 ? arguments[0] : "trainer", .kernels = kernels};
+  process_begin();
   if (!model_read(&trainer.model, descriptor, descriptor_size, &problem)) {
     report_error(trainer.program, &problem);
     return EXIT_INTERNAL;
@@ -41,5 +42,5 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
     } else status = commands[trainer.options.command](&trainer);
   }
   model_free(&trainer.model);
-  return status;
+  return process_end(trainer.program, status);
 }

@@ -91,6 +91,9 @@ struct Network {
   Map known;                                               /* slots and networks among them */
   const Syntax *optimizer_syntax;                          /* `optimize`, or NULL */
   bool updated, stepped;                                   /* an update names it; its optimizer moves something */
+  bool has_rate;                                           /* its optimizer has a learning rate: a constant, or */
+  double rate;
+  int rate_tensor;                                         /* one plus that of the number that updates leave; 0: none */
 };
 
 typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;

@@ -40,7 +40,8 @@ typedef struct ModelSchedule {
 
 typedef struct ModelObjective { const char *players, *label; bool maximize; int tensor, value_routine; Span span; } ModelObjective;
 typedef struct ModelOutput { const char *name; int tensor, routine; bool random; Span span; } ModelOutput;
-typedef struct ModelPlayer { const char *name, *optimizer; Span span; } ModelPlayer;
+/* rate: the optimizer's setting `lr`, where it has one that does not change; rate_tensor: a scalar that updates leave it in, or -1 */
+typedef struct ModelPlayer { const char *name, *optimizer; Span span; bool has_rate; double rate; int rate_tensor; } ModelPlayer;
 typedef struct ModelSetting { const char *name; int tensor; double value; Span span; } ModelSetting;      /* tensor -1: frozen into the build */
 typedef struct ModelPair { int weight, gradient, direction, second; } ModelPair;
 typedef struct ModelDiagnosis { int objective, base_routine, value_routine, gradient_routine, second_routine, value; int pair_count; ModelPair *pairs; } ModelDiagnosis;

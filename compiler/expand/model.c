@@ -133,7 +133,9 @@ static void model_lists(Evaluator *e) {
       Span span = network->optimizer_syntax->players.by->span;
       optimizer = session_intern(e->session, span.source->text + span.from, span.to - span.from);
     }
-    model->players[model->player_count++] = (ModelPlayer){network->name, optimizer, network->span};
+    model->players[model->player_count++] = (ModelPlayer){
+        .name = network->name, .optimizer = optimizer, .span = network->span,
+        .has_rate = network->has_rate, .rate = network->rate, .rate_tensor = network->rate_tensor - 1};
   }
   model->settings = session_allocate(e->session, (size_t)(e->setting_count + 1) * sizeof *model->settings);
   for (int k = 0; k < e->setting_count; k++) {

@@ -206,6 +206,33 @@ static bool check_owner(Evaluator *e, const Movement *movement, Span span) {
   return false;
 }
 
+/* The setting `lr` of an optimizer, or of the one that it is given, as in `clipped(1, adam(lr = 1e-3))`; NULL: none. */
+static Value *rate_of(const Recipe *recipe) {
+  for (int k = 0; k < recipe->count; k++)
+    if (strcmp(recipe->settings[k].name, "lr") == 0) return recipe->settings[k].value;
+  for (int k = 0; k < recipe->count; k++) {
+    Value *inner = recipe->settings[k].value;
+    Value *rate = inner->kind == VALUE_RECIPE ? rate_of(inner->recipe) : NULL;
+    if (rate != NULL) return rate;
+  }
+  return NULL;
+}
+
+/* Told in the statistics, and nothing more: what an update leaves beside the weights. */
+static void note_rate(Evaluator *e, Network *owner, const Recipe *recipe, Span span) {
+  Value *rate = rate_of(recipe);
+  bool constant = rate != NULL && rate->kind == VALUE_NUMBER && rate->number.runtime == NULL;
+  bool scalar = rate != NULL && rate->kind == VALUE_TENSOR && rate->tensor.rank == 0 && !rate->tensor.random;
+  bool changes = scalar || (rate != NULL && rate->kind == VALUE_NUMBER && rate->number.runtime != NULL);
+  if (!constant && !changes) return;
+  owner->has_rate = true;
+  if (constant) owner->rate = rate->number.value;
+  if (constant) return;
+  const char *name = session_format(e->session, "rate.%s", owner->name);
+  if (owner->rate_tensor == 0) owner->rate_tensor = 1 + tensor_new(e, name, ROLE_RESULT, 0, NULL, false, span);
+  evaluation_result(e, owner->rate_tensor - 1, value_as_tensor(e, rate, span), span);
+}
+
 static void move_weights(Evaluator *e, Frame *frame, Update *update) {
   Movement *movements = update->movements;
   Span span = update->syntax->span;
@@ -222,6 +249,7 @@ static void move_weights(Evaluator *e, Frame *frame, Update *update) {
       diagnostic_hint(diagnostic, "`sgd(lr = 0.1)`, `rmsprop(lr = 5e-5)`, `adam(lr = 2e-4)`, or a layer of your own");
       return;
     }
+    note_rate(e, owner, recipe, by->span);
     Value *value = step_of(e, update, recipe, &movements[k], by->span);
     if (value->kind == VALUE_ERROR) return;
     value = value_as_tensor(e, value, by->span);

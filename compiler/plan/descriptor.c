@@ -191,7 +191,8 @@ static void write_rest(Writer *writer, const PlanLayout *layout) {
   }
   for (int p = 0; p < model->player_count; p++) {
     const ModelPlayer *player = &model->players[p];
-    write_PLAYER(writer, &(PlayerRecord){.name = player->name, .optimizer = player->optimizer, .flops = player_flops(layout, player->name)});
+    write_PLAYER(writer, &(PlayerRecord){.name = player->name, .optimizer = player->optimizer, .flops = player_flops(layout, player->name),
+                                         .has_rate = player->has_rate, .rate = player->rate, .rate_tensor = player->rate_tensor});
   }
   for (int s = 0; s < model->setting_count; s++) {
     const ModelSetting *setting = &model->settings[s];

@@ -10,7 +10,7 @@ static const struct { uint8_t code; ElementType type; } type_rows[] = {
   { 0x08, ELEMENT_U8 }, { 0x09, ELEMENT_I8 }, { 0x0b, ELEMENT_I16 }, { 0x0c, ELEMENT_I32 }, { 0x0d, ELEMENT_F32 }, { 0x0e, ELEMENT_F64 },
 };
 
-enum { HEADER_LIMIT = 4 + 4 * IO_RANK_LIMIT };
+enum { HEADER_BYTES = 4 + 4 * IO_RANK_LIMIT };
 
 typedef struct IdxHeader { ElementType type; int64_t rank, shape[IO_RANK_LIMIT]; size_t bytes; uint64_t data_bytes; } IdxHeader;
 
@@ -45,7 +45,7 @@ bool idx_recognise(const uint8_t *bytes, size_t size) { return size >= 2 && byte
 
 bool idx_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   IdxHeader header;
-  if (!stream_need(stream, HEADER_LIMIT, problem)
+  if (!stream_need(stream, HEADER_BYTES, problem)
       || !header_read(stream->name, stream->bytes, stream->size, &header, problem))
     return false;
   /* one byte more would be one too many */

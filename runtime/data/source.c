@@ -46,6 +46,7 @@ static bool open_fashion(Dataset *dataset, DataPart part, DataColumn column, Pro
 
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem) {
   Problem own = { "" };
+  FileStamp stamp;
   if (!problem) problem = &own;                            /* mixture_generate tells by it whether it was meant */
   Dataset *dataset = system_allocate(sizeof *dataset);
   if (!dataset) {
@@ -58,7 +59,7 @@ Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Proble
   else if (fine && !mixture_generate(dataset, spec, part, column, problem)) {
     dataset->divided = false;
     if (*problem->text) fine = false;
-    else if (!file_exists(spec) && !strpbrk(spec, "/."))
+    else if (!file_stamp(spec, &stamp) && !strpbrk(spec, "/."))
       fine = problem_set(problem,
                          "there is no data set and no file called \"%s\"; known are fashion-mnist, ring, grid, and "
                          "paths of .npy, .npz and IDX files",

@@ -2,7 +2,7 @@
    Takes tensors, the specs of their data, files that replace draws; fills buffers and moves on. A variable is a name, whatever the batches of its tensors are: `x`,
    `x.fresh_1`, `z`. It has one walk, a position in its data set's endless shuffle (data sampled together share their leader's), and one place in its feed. The train
    block moves them; an output says which rows it takes of a walk of its own. Never draws noise, and never looks at anything but positions, so that a resumed run sees
-   the same samples. */
+   the same samples: files that change while they are read are an error. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@ typedef struct Variable {
   Dataset *dataset;                                        /* owned by the first variable of the data */
   bool owner, led;                                         /* led: sampled together with others, of which it is not the first */
   Dataset *feed;                                           /* owned */
+  FileStamp stamp, feed_stamp;                             /* of their files when they were opened */
   char *feed_name;                                         /* "feed z": of its place in checkpoints */
   int64_t position, taken;                                 /* of the walk; by the evaluation at hand */
   int64_t fed;                                             /* rows of the feed that the train block has taken */
@@ -98,6 +99,12 @@ void supply_free(Supply *supply) {
 
 /* ---- sources --------------------------------------------------------------------------------------------------------------------------------- */
 
+static FileStamp stamp_of(const Dataset *dataset) {
+  FileStamp stamp = {0};
+  if (dataset->path) file_stamp(dataset->path, &stamp);
+  return stamp;
+}
+
 bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart part, Problem *problem) {
   const TensorRecord *record = &supply->tensors[tensor];
   Problem inner = { "" };
@@ -111,6 +118,7 @@ bool supply_add_data(Supply *supply, int64_t tensor, const char *spec, DataPart 
     if (strcmp(variable->data, record->data) != 0) continue;
     if (variable->owner) dataset_close(variable->dataset); /* named twice: the last one counts */
     variable->dataset = dataset;
+    variable->stamp = stamp_of(dataset);
   }
   return true;
 }
@@ -131,6 +139,7 @@ bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *
   free(variable->feed_name);
   variable->feed = dataset;
   variable->feed_name = name;
+  variable->feed_stamp = stamp_of(dataset);
   return true;
 }
 
@@ -146,6 +155,30 @@ bool supply_check(const Supply *supply, Problem *problem) {
   return true;
 }
 
+/* A file that is gone is still mapped, and so as it was. */
+static bool check_unchanged(const char *what, const char *name, const Dataset *dataset, const FileStamp *then,
+                            Problem *problem) {
+  FileStamp now;
+  if (!dataset || then->inode == 0 || !file_stamp(dataset->path, &now) || file_stamp_equal(then, &now)) return true;
+  char sizes[80] = "its time or place is another";
+  if (then->size != now.size)
+    snprintf(sizes, sizeof sizes, "%" PRId64 " bytes before, %" PRId64 " now", then->size, now.size);
+  return problem_set(problem,
+                     "%s %s: %s has changed while it was in use (%s), and a run sees the same samples from end to end; "
+                     "put it back as it was, or begin anew",
+                     what, name, dataset->name, sizes);
+}
+
+bool supply_check_files(const Supply *supply, Problem *problem) {
+  for (int64_t v = 0; v < supply->variable_count; v++) {
+    const Variable *variable = &supply->variables[v];
+    bool fine = !variable->owner
+             || check_unchanged("data", variable->data, variable->dataset, &variable->stamp, problem);
+    if (!fine || !check_unchanged("feed", variable->name, variable->feed, &variable->feed_stamp, problem)) return false;
+  }
+  return true;
+}
+
 bool supply_is_fed(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->feed; }
 
 int64_t supply_sample_count(const Supply *supply, int64_t tensor) {
@@ -153,6 +186,8 @@ int64_t supply_sample_count(const Supply *supply, int64_t tensor) {
   const Dataset *dataset = variable->feed ? variable->feed : variable->dataset;
   return dataset ? dataset->count : 0;
 }
+
+const Dataset *supply_feed(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->feed; }
 
 const Dataset *supply_dataset(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->dataset; }
 
@@ -192,12 +227,16 @@ bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, i
     if (fed && !fill_from_feed(supply, tensors[i], rows, buffers[i], problem)) return false;
     if (!fed && filled[i]) fill_from_data(supply, tensors[i], rows, buffers[i]);
   }
+  bool passed = false;                                     /* through the data, once more */
   for (int64_t i = 0; i < count; i++) {                    /* all parts of a group have read the same places: now it moves */
     Variable *leader = leader_of(supply, tensors[i]);
-    leader->position += leader->taken;
+    if (leader->taken == 0) continue;
+    int64_t next = leader->position + leader->taken, samples = leader->dataset ? leader->dataset->count : 1;
+    passed |= leader->position / samples != next / samples;
+    leader->position = next;
     leader->taken = 0;
   }
-  return true;
+  return !passed || supply_check_files(supply, problem);
 }
 
 const NamedCount *supply_positions(Supply *supply, size_t *count) {

@@ -28,7 +28,7 @@ then
   [ "$(logged "$work/walks-fed" 1)" = '{"total": 255}}' ] || fail "a feed reaches other batches with other rows: $(logged "$work/walks-fed" 1)"
   status 1 "$work/walks" train --feed x="$work/powers.npy" --steps 2 --run "$work/walks-short"
   says "$work/err" 'powers.npy has 8 rows, this evaluation needs rows 8 to 11'
-  status 0 "$work/walks" train --data x="$work/powers.npy" --steps 2 --resume --run "$work/walks-fed"
+  status 0 "$work/walks" train --data x="$work/powers.npy" --steps 2 --resume --accept-changes --run "$work/walks-fed"
   says "$work/err" 'x was fed when this run began, and is drawn from here on; go on as it began with --feed x=FILE.npy'
 fi
 

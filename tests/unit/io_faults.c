@@ -15,7 +15,9 @@ static bool start(const TensorRecord *tensors, Problem *problem) {
   bool fine = supply && supply_add_feed(supply, 1, "z.npz", problem) && supply_add_data(supply, 0, "x.gz", DATA_TRAIN, problem) && supply_check(supply, problem) &&
               supply_fill(supply, list, buffers, 2, (Rows){ .fed = 2 }, filled, problem) && supply_seek(supply, "x", 3, problem);
   RunFolder *run = fine ? run_folder_create(NULL, "gan", problem) : NULL;
-  fine = run && run_folder_write_config(run, "{}", problem) && run_folder_append_stats(run, "{\"step\": 1}\n", problem) && run_folder_trim_stats(run, 0, problem);
+  fine = run && run_folder_write_config(run, "{}", problem) &&
+         run_folder_append_stats(run, "{\"step\": 1}\n", problem) &&
+         run_folder_trim_stats(run, 0, &(double){0}, problem);
   char *path = fine ? run_folder_sample_path(run, "fakes", 1, "png", problem) : NULL;
   fine = path && picture_write(path, (const float[]){ 0, 1, 0, 1 }, 1, 2, (int64_t[]){ 2, 2 }, 0, 1, problem);
   free(path);

@@ -2,6 +2,7 @@
 #include "tests/unit/io_common.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static float weight[2] = { 1, 2 };
@@ -74,6 +75,111 @@ START_TEST(names_and_refusals) {
 }
 END_TEST
 
+/* What ended before its first checkpoint is no run: nobody goes on from it, and the next one begins without its
+   remains. */
+START_TEST(what_has_no_checkpoint_starts_over) {
+  char folder[32];
+  enter_folder(folder);
+  Problem problem = {""};
+  RunFolder *run = run_folder_create("run", "gan", &problem);
+  ck_assert(run_folder_write_config(run, "{\"model\": \"gan\", \"source_hash\": \"1\"}\n", NULL) &&
+            run_folder_append_stats(run, "{\"step\": 1}\n", NULL));
+  write_bytes("run/samples/fakes-000500.png", "x", 1);
+  write_bytes("run/samples/fakes.png", "x", 1);
+  write_bytes("run/checkpoints/.step-000500.safetensors.77.partial", "x", 1);
+  ck_assert(!run_folder_ready("run", false, &problem));
+  ck_assert_says(problem, "another trainer, process ");
+  run_folder_close(run);
+  ck_assert(!run_folder_ready("run", true, &problem));
+  ck_assert_says(problem, "that run ended before its first checkpoint; leave out --resume");
+  ck_assert_ptr_null(run_folder_resume("run", NULL));
+  ck_assert_msg(run_folder_ready("run", false, &problem), "%s", problem.text);
+  run = run_folder_create("run", "gan", &problem);
+  ck_assert_msg(run != NULL, "%s", problem.text);
+  ck_assert_int_eq(
+      system(
+          "test \"$(ls -A run/checkpoints run/samples | tr '\\n' ' ')\" = 'run/checkpoints:  run/samples: fakes.png '"),
+      0);
+  char *text = text_of("run/stats.jsonl");
+  ck_assert_str_eq(text, "");
+  free(text);
+  save(run, 3, 0);
+  run_folder_close(run);
+  ck_assert(run_folder_ready("run", true, &problem) && !run_folder_ready("run", false, &problem));
+  ck_assert_says(problem, "run holds a run already");
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(what_others_have_is_left_alone) {
+  static const char *const files[][2] = {
+      {"config.json", "{\"model\": 1}"}, {"config.json", "no JSON"}, {"stats.jsonl", "1\n"}};
+  for (size_t k = 0; k < LENGTH(files); k++) {
+    char folder[32];
+    enter_folder(folder);
+    Problem problem = {""};
+    write_bytes(files[k][0], files[k][1], strlen(files[k][1]));
+    ck_assert(mkdir("samples", 0777) == 0);
+    write_bytes("samples/mine-000001.png", "x", 1);
+    ck_assert(!run_folder_ready(".", false, &problem));
+    ck_assert_says(problem, "is not that of a run");
+    ck_assert_ptr_null(run_folder_create(".", "gan", &problem));
+    ck_assert_says(problem, "choose another folder with --run");
+    ck_assert(file_exists("samples/mine-000001.png") && file_exists(files[k][0]));
+    leave_folder(folder);
+  }
+}
+END_TEST
+
+/* The seconds of the last line that stays, and of the steps behind it. */
+START_TEST(time_goes_on) {
+  char folder[32];
+  enter_folder(folder);
+  double seconds;
+  RunFolder *run = run_folder_create("run", "gan", NULL);
+  ck_assert(run_folder_trim_stats(run, 7, &seconds, NULL) && seconds == 0);
+  ck_assert(run_folder_append_stats(
+      run,
+      "{\"step\": 5, \"seconds\": 2.5, \"ms_per_step\": 500}\n{\"step\": 10, \"seconds\": 5, \"ms_per_step\": 500}\n",
+      NULL));
+  ck_assert(run_folder_trim_stats(run, 9, &seconds, NULL));
+  ck_assert_double_eq_tol(seconds, 4.5, 1e-12);
+  ck_assert(run_folder_append_stats(run, "{\"step\": 9}\n", NULL) &&
+            run_folder_trim_stats(run, 9, &seconds, NULL)); /* of an older trainer */
+  ck_assert_double_eq_tol(seconds, 4.5, 1e-12);
+  run_folder_close(run);
+  leave_folder(folder);
+}
+END_TEST
+
+START_TEST(pictures_are_a_film) {
+  char folder[32], path[80];
+  enter_folder(folder);
+  RunFolder *run = run_folder_create("run", "gan", NULL);
+  write_bytes("run/samples/fakes-000007.npy", "x", 1);
+  write_bytes("run/samples/others-000010.png", "x", 1);
+  for (int64_t step = 10; step <= 1000; step += 10) {
+    int64_t count = 0, distance = 10;
+    snprintf(path, sizeof path, "run/samples/fakes-%06d.png", (int)step);
+    write_bytes(path, "x", 1);
+    ck_assert(run_folder_thin_samples(run, "fakes", "png", step, 10, 12, NULL));
+    while (step / distance >= 12) distance *= 2;
+    for (int64_t other = 10; other <= step; other += 10) {
+      snprintf(path, sizeof path, "run/samples/fakes-%06d.png", (int)other);
+      bool wanted = other % distance == 0 || other == step || step < 120;
+      ck_assert_msg(file_exists(path) == wanted, "%s at step %d", path, (int)step);
+      count += wanted;
+    }
+    ck_assert_int_le(count, 12);
+  }
+  ck_assert(file_exists("run/samples/fakes-000007.npy") && file_exists("run/samples/others-000010.png"));
+  ck_assert(run_folder_thin_samples(run, "fakes", "png", 1000, 10, 1, NULL) &&
+            file_exists("run/samples/fakes-001000.png"));
+  run_folder_close(run);
+  leave_folder(folder);
+}
+END_TEST
+
 START_TEST(statistics_survive) {
   char folder[32];
   enter_folder(folder);
@@ -86,12 +192,12 @@ START_TEST(statistics_survive) {
   }
   ck_assert(run_folder_append_stats(run, "{\"note\": 1}\n", &problem));
   ck_assert(run_folder_append_stats(run, "{\"step\": 6, \"D", &problem));                 /* a kill in the middle of a line */
-  ck_assert(run_folder_trim_stats(run, 3, &problem));
+  ck_assert(run_folder_trim_stats(run, 3, &(double){0}, &problem));
   char *text = text_of("run/stats.jsonl");
   ck_assert_str_eq(text, "{\"step\": 1, \"D\": 0.5}\n{\"step\": 2, \"D\": 0.5}\n{\"step\": 3, \"D\": 0.5}\n{\"note\": 1}\n");
   free(text);
   ck_assert(run_folder_append_stats(run, "{\"step\": 4}\n", &problem));                    /* goes to the new file */
-  ck_assert(run_folder_trim_stats(run, 100, &problem));
+  ck_assert(run_folder_trim_stats(run, 100, &(double){0}, &problem));
   text = text_of("run/stats.jsonl");
   ck_assert_ptr_nonnull(strstr(text, "{\"note\": 1}\n{\"step\": 4}\n"));
   free(text);
@@ -177,4 +283,6 @@ START_TEST(known_hashes) {
 }
 END_TEST
 
-RUN_TESTS("run folder", names_and_refusals, statistics_survive, old_ones_go_and_damaged_ones_are_passed_over, files_are_replaced_whole, known_hashes)
+RUN_TESTS("run folder", names_and_refusals, what_has_no_checkpoint_starts_over, what_others_have_is_left_alone,
+          time_goes_on, pictures_are_a_film, statistics_survive, old_ones_go_and_damaged_ones_are_passed_over,
+          files_are_replaced_whole, known_hashes)

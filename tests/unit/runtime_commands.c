@@ -298,10 +298,13 @@ START_TEST(test_eval_tells_of_data_that_have_changed) {
   json = result(eval_path);
   ck_assert(json_find(json_find(json, "training"), "changed")->truth);
   json_free(json);
-  EXPECT(0, "data p: trained.npy is not what this run has read before", line_tables, line_kernels, "train --run a --resume --steps 6");
+  EXPECT(1, "data p: trained.npy is not what this run has read before", line_tables, line_kernels,
+         "train --run a --resume --steps 6");
+  ck_assert_ptr_nonnull(strstr(text, "data p: trained.npy had 300 samples, and has 400"));
+  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 6 --accept-changes");
   EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 7");
   ck_assert_msg(!strstr(text, "not what"), "%s", text);    /* config.json says now what was read */
-  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 8 --data p=held.npy");
+  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 8 --data p=held.npy --accept-changes");
   ck_assert_msg(!strstr(text, "not what"), "%s", text);    /* somebody chose it */
 } END_TEST
 

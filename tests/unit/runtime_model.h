@@ -244,7 +244,7 @@ static inline ModelTables *line_tables(void) {
   t->Objective[t->ObjectiveCount++] = (ObjectiveRecord){.players = "D", .label = "", .tensor = T_LOSS, .value_routine = -1, .line = 9};
   t->Output[t->OutputCount++] = (OutputRecord){.name = "fakes", .tensor = T_FAKES, .routine = R_FAKES, .random = 1, .line = 20};
   t->Output[t->OutputCount++] = (OutputRecord){.name = "slope", .tensor = T_SLOPE, .routine = R_SLOPE, .line = 21};
-  t->Player[t->PlayerCount++] = (PlayerRecord){.name = "D", .optimizer = "momentum(rate)", .flops = 190};
+  t->Player[t->PlayerCount++] = (PlayerRecord){.name = "D", .optimizer = "momentum(rate)", .flops = 190, .has_rate = 1, .rate_tensor = T_RATE};
   t->Setting[t->SettingCount++] = (SettingRecord){.name = "rate", .tensor = T_RATE, .value = 0.05, .line = 2};
   t->Setting[t->SettingCount++] = (SettingRecord){.name = "width", .tensor = -1, .value = 2, .line = 1};
   return t;

@@ -61,6 +61,7 @@ static pid_t start(ModelTables *(*make)(void), const Kernel *kernels, int *outpu
     close(ends[1]);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     ModelTables *tables = make();
     Bytes bytes = tables_write(tables);
     int status = trainer_main(count, arguments, bytes.data, bytes.size, kernels);
@@ -248,7 +249,8 @@ START_TEST(test_data_without_a_position_are_told) {
   Problem problem;
   ck_assert(npy_write("p.npy", ELEMENT_F32, 2, (const int64_t[]){256, 2}, fed, &problem));
   expect(run("train --feed p=p.npy --data p=line.npy --steps 1 --run a"), 0, NULL);
-  expect(run("train --resume --run a --steps 2 --data p=line.npy"), 0, "p starts from its first row");
+  expect(run("train --resume --run a --steps 2 --data p=line.npy"), 1, "feed p: it was p.npy, and is none");
+  expect(run("train --resume --run a --steps 2 --data p=line.npy --accept-changes"), 0, "p starts from its first row");
   Ran *ran = run("train --resume --run a --steps 3");
   expect(ran, 0, "done at step 3");
   ck_assert_msg(!strstr(ran->text, "first row"), "%s", ran->text);
@@ -579,7 +581,7 @@ START_TEST(test_foreign_processors_are_told) {
 } END_TEST
 
 /* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole one. */
-static void interrupt_run(int number, int times, Kernel count, Ran *ran) {
+static void interrupt_run(int number, int times, useconds_t apart, Kernel count, Ran *ran) {
   memcpy(slow_kernels, line_kernels, sizeof slow_kernels);
   slow_kernels[P_COUNT] = count;
   char *arguments[] = {"trainer", "train", "--data", "p=line.npy", "--steps", "100000", "--run", "a", "--checkpoint-every", "0"};
@@ -589,14 +591,15 @@ static void interrupt_run(int number, int times, Kernel count, Ran *ran) {
   usleep(100000);
   for (int k = 0; k < times; k++) {
     kill(child, number);
-    usleep(200000);                                        /* two of a kind at once would be one */
+    usleep(apart);
   }
   finish(child, output, ran);
 }
 
 START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
   Ran ran;
-  interrupt_run(_i == 0 ? SIGINT : SIGTERM, 1, kernel_slow_count, &ran);
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  interrupt_run(numbers[_i], 1, 0, kernel_slow_count, &ran);
   expect(&ran, 0, "train --run a --resume");
   Problem problem;
   Checkpoint *checkpoint = run_folder_newest_checkpoint("a", NULL, &problem);
@@ -613,9 +616,24 @@ START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
 
 START_TEST(test_second_interrupt_ends_at_once) {
   Ran ran;
-  interrupt_run(SIGINT, 2, kernel_endless_count, &ran);
-  expect(&ran, 130, NULL);
-} END_TEST
+  interrupt_run(SIGINT, 2, 1100000, kernel_endless_count, &ran);
+  expect(&ran, 130, "another signal, a second from now or later, ends it at once");
+}
+END_TEST
+
+/* A step that lasts longer than it takes to say it again. */
+static void kernel_long_count(const Call *call, int64_t chunk, void *workspace) {
+  usleep(700000);
+  kernel_count(call, chunk, workspace);
+}
+
+START_TEST(test_interrupts_within_a_second_are_one) {
+  Ran ran;
+  interrupt_run(SIGTERM, 4, 50000, kernel_long_count, &ran);
+  expect(&ran, 0, "train --run a --resume");
+  ck_assert(run_folder_newest_checkpoint("a", NULL, NULL));
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_train");
@@ -647,8 +665,9 @@ int main(void) {
   tcase_add_test(tests, test_samples_of_spoilt_weights_end_the_run);
   tcase_add_test(tests, test_a_changed_model_is_told);
   tcase_add_test(tests, test_foreign_processors_are_told);
-  tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 2);
+  tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 3);
   tcase_add_test(tests, test_second_interrupt_ends_at_once);
+  tcase_add_test(tests, test_interrupts_within_a_second_are_one);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
