@@ -52,7 +52,7 @@ typedef struct Options {
   const char *output;                                      /* or NULL */
   RegisterType real;
   const char *march;
-  bool feeds, no_diagnose, check, time_passes;
+  bool feeds, no_diagnose, trace, check, time_passes;
   int fuse_limit;                                          /* -1: none */
   int setting_count; const char **settings;                /* "name=value" */
   const EmitForm *emit;                                    /* or NULL: a trainer */

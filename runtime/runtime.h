@@ -16,6 +16,7 @@ typedef struct Model {
   const ProgramRecord *programs;
   const StepRecord *steps;
   const BindingRecord *bindings;
+  const ValueRecord *values;
   const RoutineRecord *routines;
   const FillRecord *fills;
   const ScheduleRecord *schedules;
@@ -25,7 +26,7 @@ typedef struct Model {
   const OutputRecord *outputs;
   const PlayerRecord *players;
   const SettingRecord *settings;
-  int64_t header_count, tensor_count, program_count, step_count, binding_count, routine_count, fill_count, schedule_count, objective_count,
+  int64_t header_count, tensor_count, program_count, step_count, binding_count, value_count, routine_count, fill_count, schedule_count, objective_count,
           diagnosis_count, pair_count, output_count, player_count, setting_count;
   void *storage;
 } Model;
@@ -83,6 +84,13 @@ typedef struct Evaluation {
   Rows rows;                                               /* of data and feeds */
 } Evaluation;
 
+/* What looks on while routines run: called around every step, where it is not NULL; false ends the routine, with a problem. */
+typedef struct Watch {
+  bool (*before)(void *context, int64_t routine, int64_t step, Problem *problem);
+  bool (*after)(void *context, int64_t routine, int64_t step, Problem *problem);
+  void *context;
+} Watch;
+
 typedef struct Execution {
   const Model *model;
   const Kernel *kernels;
@@ -97,6 +105,7 @@ typedef struct Execution {
   bool *ran;                                               /* per routine: at least once */
   double *seconds;                                         /* per step, added up; NULL: not measured */
   int64_t *runs;                                           /* per step, with `seconds` */
+  const Watch *watch;                                      /* or NULL */
 } Execution;
 
 bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem);
@@ -248,6 +257,25 @@ typedef struct Interrupt Interrupt;
 Interrupt *interrupt_watch(Problem *problem);                             /* before any other thread starts */
 bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
 void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
+
+/* ---- replay.c, blame.c, blame_report.c: where a number that is none came from ------------------------------------------------------------------------------------- */
+
+/* A training between two rounds. Start with {0}. */
+typedef struct KeptState { uint8_t *block; NamedCount *positions; size_t position_count; int64_t step, image; } KeptState;
+
+bool kept_state_save(KeptState *state, const Session *session);           /* false: no memory, and nothing is kept */
+void kept_state_restore(const KeptState *state, Session *session);
+void kept_state_release(KeptState *state);
+
+typedef struct Blame Blame;
+enum { BLAME_WEIGHTS = -1 };                               /* instead of a tensor: any weight or state */
+
+/* Keeps the state as it is; `kept`, its weights and states, must be finite. NULL without memory, which is no reason not to train. */
+Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count);
+void blame_free(Blame *blame);                                            /* NULL is fine */
+void blame_keep(Blame *blame, bool now);                                  /* between rounds: the state, if it is time or `now`, whose weights are finite. NULL is fine */
+/* The tensor, a single number, or a weight was not finite at the end of `round` or in it: says on stderr where that began. Afterwards the session is of no use. */
+void blame_search(Blame *blame, int64_t tensor, int64_t round, const Interrupt *interrupt);
 
 typedef struct ObjectiveName { char text[256]; } ObjectiveName;
 ObjectiveName objective_name(const Model *model, int64_t objective);      /* "D", "info.G, Q"; the second of one label and players is "D#2" */

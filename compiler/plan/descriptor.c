@@ -26,17 +26,45 @@ static void bytes_word(Bytes *bytes, uint64_t word) {
   bytes_add(bytes, little, sizeof little);
 }
 
-typedef struct Writer { Bytes records[RECORD_KIND_COUNT], strings; int64_t counts[RECORD_KIND_COUNT]; } Writer;
+static uint64_t hash_bytes(const uint8_t *data, size_t size) {                 /* FNV-1a */
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * UINT64_C(0x100000001B3);
+  return hash;
+}
+
+typedef struct Writer {
+  Bytes records[RECORD_KIND_COUNT], strings;
+  int64_t counts[RECORD_KIND_COUNT];
+  size_t text_count, text_capacity;                        /* a power of two, more than twice the count */
+  uint64_t *texts;                                         /* by hash: where a text begins; 0: free */
+} Writer;
+
+/* The place in writer->texts that has the text, or would. */
+static uint64_t *text_slot(const Writer *writer, const char *text) {
+  size_t at = hash_bytes((const uint8_t *)text, strlen(text)) & (writer->text_capacity - 1);
+  while (writer->texts[at] != 0 && strcmp((const char *)writer->strings.data + writer->texts[at], text) != 0) at = (at + 1) & (writer->text_capacity - 1);
+  return &writer->texts[at];
+}
+
+static void grow_texts(Writer *writer) {
+  size_t before = writer->text_capacity;
+  uint64_t *texts = writer->texts;
+  writer->text_capacity = before == 0 ? 1024 : 2 * before;
+  writer->texts = session_allocate(writer->strings.session, writer->text_capacity * sizeof *writer->texts);
+  for (size_t at = 0; at < before; at++)
+    if (texts[at] != 0) *text_slot(writer, (const char *)writer->strings.data + texts[at]) = texts[at];
+}
 
 /* Equal texts share their bytes; the empty one is at 0. */
 static uint64_t text_offset(Writer *writer, const char *text) {
-  if (text == NULL) text = "";
-  size_t length = strlen(text) + 1;
-  for (size_t at = 0; at < writer->strings.size; at += strlen((const char *)writer->strings.data + at) + 1)
-    if (strcmp((const char *)writer->strings.data + at, text) == 0) return at;
-  size_t at = writer->strings.size;
-  bytes_add(&writer->strings, text, length);
-  return at;
+  if (text == NULL || *text == '\0') return 0;
+  if (2 * writer->text_count >= writer->text_capacity) grow_texts(writer);
+  uint64_t *slot = text_slot(writer, text);
+  if (*slot != 0) return *slot;
+  *slot = writer->strings.size;
+  writer->text_count++;
+  bytes_add(&writer->strings, text, strlen(text) + 1);
+  return *slot;
 }
 
 static void write_integer(Writer *writer, Bytes *bytes, int64_t value) {
@@ -99,11 +127,23 @@ static void write_programs(Writer *writer, const PlanLayout *layout, const Plan 
   }
 }
 
-static void write_binding(Writer *writer, const PlanLayout *layout, int routine, const StoredValue *value) {
+static void write_values(Writer *writer, const PlanLayout *layout) {
+  for (int v = 0; v < layout->value_count; v++) {
+    const StoredValue *value = layout->values[v].value;
+    const Node *node = value->node;
+    ValueRecord record = {.name = session_format(layout->session, "n%d", node->id), .part = node->name,
+                          .type = value->storage == REGISTER_F32 ? STORAGE_F32 : STORAGE_F64, .rank = node->rank, .batch = node->batch};
+    for (int d = 0; d < node->rank; d++) record.shape[d] = node->shape[d], record.stride[d] = value->stride[d];
+    write_VALUE(writer, &record);
+  }
+}
+
+static void write_binding(Writer *writer, const PlanLayout *layout, int routine, const StoredValue *value, const Made *made) {
   int tensor = plan_tensor(layout, value);
-  BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA, .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0, .tensor = tensor};
+  BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA, .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0,
+                          .tensor = tensor, .value = -1, .written = made->written, .line = line_of(made->span), .formula = made->formula};
   for (int v = 0; v < layout->value_count && tensor < 0; v++)
-    if (layout->values[v].routine == routine && layout->values[v].value == value) record.offset = layout->values[v].offset;
+    if (layout->values[v].routine == routine && layout->values[v].value == value) record.offset = layout->values[v].offset, record.value = v;
   write_BINDING(writer, &record);
 }
 
@@ -117,8 +157,8 @@ static void write_routines(Writer *writer, const PlanLayout *layout) {
     for (int s = 0; s < schedule->step_count; s++) {
       const ScheduledStep *step = &schedule->steps[s];
       write_STEP(writer, &(StepRecord){.program = layout->step_program[r][s], .first_binding = writer->counts[RECORD_BINDING], .flops = step->program->flops,
-                                       .bytes = step->program->bytes, .title = step->program->title, .line = line_of(step->span)});
-      for (int b = 0; b < step->program->buffer_count; b++) write_binding(writer, layout, r, step->bindings[b]);
+                                       .bytes = step->program->bytes, .title = step->program->title, .line = line_of(step->span), .lines = step->lines});
+      for (int b = 0; b < step->program->buffer_count; b++) write_binding(writer, layout, r, step->bindings[b], &step->made[b]);
     }
     for (int f = 0; f < routine->fill_count; f++) write_FILL(writer, &(FillRecord){.tensor = routine->fills[f]});
     write_ROUTINE(writer, &record);
@@ -199,17 +239,12 @@ static void write_model(Writer *writer, const PlanLayout *layout, const Plan *pl
   const PlanOptions *options = layout->options;
   write_MODEL(writer, &(ModelRecord){
     .name = model->name, .file = options->file, .real = options->real == REGISTER_F32 ? "f32" : "f64", .target = options->machine->name, .features = options->machine->features,
-    .build = options->build, .source_hash = options->source_hash, .batch = model->batch, .feeds = options->feeds, .persistent_bytes = plan->persistent_bytes,
+    .build = options->build, .source_hash = options->source_hash, .batch = model->batch, .feeds = options->feeds, .trace = options->trace,
+    .persistent_bytes = plan->persistent_bytes,
     .arena_bytes = plan->arena_bytes, .workspace_bytes = plan->workspace_bytes, .length_unit = model->length_unit, .length = model->length, .first_data = model->first_data, .schedule = 0});
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t hash_bytes(const uint8_t *data, size_t size) {                 /* FNV-1a */
-  uint64_t hash = UINT64_C(0xCBF29CE484222325);
-  for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * UINT64_C(0x100000001B3);
-  return hash;
-}
 
 void descriptor_write(const PlanLayout *layout, Plan *plan) {
   static const ModelSchedule nothing = {.kind = SCHEDULE_SEQUENCE, .routine = -1, .value = -1};
@@ -220,6 +255,7 @@ void descriptor_write(const PlanLayout *layout, Plan *plan) {
   write_model(writer, layout, plan);
   write_tensors(writer, layout);
   write_programs(writer, layout, plan);
+  write_values(writer, layout);
   write_routines(writer, layout);
   write_schedule(writer, layout->model->schedule != NULL ? layout->model->schedule : &nothing, -1);
   write_rest(writer, layout);

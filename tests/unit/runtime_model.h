@@ -165,7 +165,7 @@ static inline void line_step(ModelTables *t, int program, const char *title, int
   t->Program[program].buffer_count = count;
   for (int k = 0; k < count; k++) {
     const TensorRecord *tensor = &t->Tensor[tensors[k]];
-    t->Binding[t->BindingCount++] = (BindingRecord){.place = tensor->place, .offset = tensor->offset, .tensor = tensors[k]};
+    t->Binding[t->BindingCount++] = (BindingRecord){.place = tensor->place, .offset = tensor->offset, .tensor = tensors[k], .value = -1};
   }
 }
 
