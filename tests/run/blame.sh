@@ -92,7 +92,7 @@ says "$work/err" 'is -0.5'
 build mixed --trace <<'END_OF_MODEL'
 data x: [2] from "ring"
 network D(x: [2]) -> [] {
-  score = log(6.5 - step) * x + log(relu(x))
+  score = log(relu(x)) + log(6.5 - step + 1e-9 * x[0])
   p = softmax([score[0], score[1], 0])
   p |> Linear(4) |> tanh |> Linear(1) |> scalar
 }
