@@ -1,10 +1,12 @@
-/* Where a number that is none came from. Takes a training that ends in an objective, a count of the schedule or a weight that is not finite; runs its last
-   rounds again, from a state that was kept in memory, and looks at what every program leaves; says which one was the first to blame.
+/* Where a number that is none came from. Takes a training that ends in an objective, a count of the schedule or a
+   weight that is not finite; runs its last rounds again, from a state that was kept in memory, and looks at what
+   every program leaves; says which one was the first to blame.
 
-   Numbers may be infinite on purpose (a mask, the branch that a `select` drops), so the first that is met need not be the cause. All that are not finite are
-   listed in the order in which programs leave them, each replaced by 1 at once, so that what follows from it does not count. Then the rounds are run with
-   the first of the list left as they are and the others replaced, again and again, in halves: the cause is the one whose leaving spoils the result while all
-   before it are left as they are and do not. Everything up to it is as it was in training, to the bit.
+   Numbers may be infinite on purpose (a mask, the branch that a `select` drops), so the first that is met need not be
+   the cause. All that are not finite are listed in the order in which programs leave them, each replaced by 1 at
+   once, so that what follows from it does not count. Then the rounds are run with the first of the list left as they
+   are and the others replaced, again and again, in halves: the cause is the one whose leaving spoils the result while
+   all before it are left as they are and do not. Everything up to it is as it was in training, to the bit.
 
    Never writes a file; a training is over once it has been searched. */
 #include "runtime/blame.h"
@@ -13,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A state is kept at the beginning and with every checkpoint, and when the last one is so old: no replay takes much longer. */
+/* A state is kept at the beginning and with every checkpoint, and when the last one is so old: no replay takes much
+   longer. */
 static const double patience = 60;
-static const size_t list_limit = (size_t)1 << 28;          /* bytes, one for each number of a value that has one which is not finite */
+/* Bytes of the list: one for each number of a value that has one which is not finite. */
+static const size_t list_limit = (size_t)1 << 28;
 
 struct Blame {
   Session *session;
@@ -25,7 +29,7 @@ struct Blame {
   double base_seconds;
 };
 
-/* ---- before anything is wrong ----------------------------------------------------------------------------------------------------- */
+/* ---- before anything is wrong ------------------------------------------------------------------------------------ */
 
 Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count) {
   Blame *blame = allocate_zeroed(1, sizeof *blame);
@@ -40,21 +44,27 @@ void blame_free(Blame *blame) {
 }
 
 void blame_keep(Blame *blame, bool now) {
-  if (!blame || (!now && seconds_now() - blame->base_seconds < patience) || (blame->base.block && blame->base.step == blame->session->clock.step)) return;
+  if (!blame || (!now && seconds_now() - blame->base_seconds < patience) ||
+      (blame->base.block && blame->base.step == blame->session->clock.step))
+    return;
   if (!now && !tensors_are_finite(blame->kept, blame->kept_count, NULL)) return;
-  kept_state_save(&blame->base, blame->session);           /* without memory for it there is no search, and training goes on */
+  kept_state_save(&blame->base, blame->session); /* without memory for it there is no search, and training goes on */
   blame->base_seconds = seconds_now();
 }
 
-/* ---- numbers that are not finite ------------------------------------------------------------------------------------------------------ */
+/* ---- numbers that are not finite --------------------------------------------------------------------------------- */
 
 typedef enum NumberClass { NUMBER_FINITE, NUMBER_NAN, NUMBER_INFINITE, NUMBER_MINUS_INFINITE } NumberClass;
 
 static NumberClass number_class(double value) {
-  return isfinite(value) ? NUMBER_FINITE : isnan(value) ? NUMBER_NAN : value > 0 ? NUMBER_INFINITE : NUMBER_MINUS_INFINITE;
+  return isfinite(value) ? NUMBER_FINITE
+         : isnan(value)  ? NUMBER_NAN
+         : value > 0     ? NUMBER_INFINITE
+                         : NUMBER_MINUS_INFINITE;
 }
 
-/* Of the memory that the view spans, gaps between its elements included: those may hold anything, so `false` is no more than a suspicion. */
+/* Of the memory that the view spans, gaps between its elements included: those may hold anything, so `false` is no
+   more than a suspicion. */
 static bool span_is_finite(const TensorView *view) {
   int64_t span = 1;
   bool finite = true;
@@ -72,13 +82,14 @@ bool binding_view(const Execution *execution, int64_t binding, TensorView *view)
   if (record->tensor >= 0) return *view = execution_view(execution, record->tensor), true;
   if (record->value < 0) return false;
   const ValueRecord *value = &model->values[record->value];
-  *view = (TensorView){.name = value->name, .type = (StorageType)value->type, .rank = value->rank, .data = execution->buffers[binding]};
+  *view = (TensorView){
+      .name = value->name, .type = (StorageType)value->type, .rank = value->rank, .data = execution->buffers[binding]};
   memcpy(view->shape, value->shape, sizeof view->shape);
   memcpy(view->stride, value->stride, sizeof view->stride);
   return true;
 }
 
-/* ---- a search -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- a search ---------------------------------------------------------------------------------------------------- */
 
 /* What one run of a step has left in one buffer. */
 typedef struct Spoilt {
@@ -134,7 +145,8 @@ static void list_view(Search *search, int64_t step, int64_t binding, const Tenso
   int64_t size = tensor_view_size(view), element = 0;
   while (element < size && isfinite(view_get(view, element))) element++;
   if (element == size) return;
-  bool listed = list_add(search, (Spoilt){.run = search->run, .step = step, .binding = binding, .first = search->numbers, .size = size});
+  bool listed = list_add(
+      search, (Spoilt){.run = search->run, .step = step, .binding = binding, .first = search->numbers, .size = size});
   search->failed |= !listed;
   for (; element < size; element++) {
     NumberClass class = number_class(view_get(view, element));
@@ -150,7 +162,8 @@ static void replace_listed(const Search *search, const Spoilt *spoilt, const Ten
   int64_t number = spoilt->first;
   for (int64_t element = 0; element < spoilt->size; element++) {
     if (spoilt->classes[element] == NUMBER_FINITE) continue;
-    if (number++ >= search->left && number_class(view_get(view, element)) == spoilt->classes[element]) view_set(view, element, 1);
+    if (number++ >= search->left && number_class(view_get(view, element)) == spoilt->classes[element])
+      view_set(view, element, 1);
   }
 }
 
@@ -168,7 +181,8 @@ static int64_t after_bindings(const Model *model, int64_t step) {
 
 /* Is this run of the step the one that has left the number? */
 static bool is_wanted(const Search *search, int64_t step) {
-  return search->look == LOOK_FIND && search->list[search->at].run == search->run && search->list[search->at].step == step;
+  return search->look == LOOK_FIND && search->list[search->at].run == search->run &&
+         search->list[search->at].step == step;
 }
 
 static bool look_before(void *context, int64_t routine, int64_t step, Problem *problem) {
@@ -180,7 +194,8 @@ static bool look_before(void *context, int64_t routine, int64_t step, Problem *p
   if (!is_wanted(search, step)) return true;
   search->finding->routine = routine;
   search->finding->step = step;
-  return finding_keep_overwritten(search->finding, &search->blame->session->execution) || problem_out_of_memory(problem, "the search", 0);
+  return finding_keep_overwritten(search->finding, &search->blame->session->execution) ||
+         problem_out_of_memory(problem, "the search", 0);
 }
 
 static bool look_after(void *context, int64_t routine, int64_t step, Problem *problem) {
@@ -188,9 +203,11 @@ static bool look_after(void *context, int64_t routine, int64_t step, Problem *pr
   Search *search = context;
   const Execution *execution = &search->blame->session->execution;
   TensorView view;
-  for (int64_t b = execution->model->steps[step].first_binding; search->look == LOOK_LIST && b < after_bindings(execution->model, step); b++)
+  for (int64_t b = execution->model->steps[step].first_binding;
+       search->look == LOOK_LIST && b < after_bindings(execution->model, step); b++)
     if (execution->model->bindings[b].written && binding_view(execution, b, &view)) list_view(search, step, b, &view);
-  for (; search->look == LOOK_TEST && search->at < search->list_count && search->list[search->at].run == search->run; search->at++)
+  for (; search->look == LOOK_TEST && search->at < search->list_count && search->list[search->at].run == search->run;
+       search->at++)
     if (search->list[search->at].step == step && binding_view(execution, search->list[search->at].binding, &view))
       replace_listed(search, &search->list[search->at], &view);
   if (is_wanted(search, step) && binding_view(execution, search->list[search->at].binding, &view)) {
@@ -219,7 +236,8 @@ static bool look_again(Search *search, Look look, int64_t left) {
   return !search->stopped;
 }
 
-/* From what was kept to the end of the round. Leaves in search->start the last state before it whose weights and states were finite. */
+/* From what was kept to the end of the round. Leaves in search->start the last state before it whose weights and
+   states were finite. */
 static bool replay(Search *search) {
   const Blame *blame = search->blame;
   Session *session = blame->session;
@@ -230,7 +248,8 @@ static bool replay(Search *search) {
   search->look = LOOK_TEST;                                /* of an empty list */
   bool going = true;
   while (going && !search->failed && session->clock.step <= search->last_round) {
-    if (tensors_are_finite(blame->kept, blame->kept_count, NULL)) search->failed = !kept_state_save(&search->start, session);
+    if (tensors_are_finite(blame->kept, blame->kept_count, NULL))
+      search->failed = !kept_state_save(&search->start, session);
     going = !search->failed && round_run(&session->execution, &session->clock, &ignored);
   }
   session->execution.watch = NULL;

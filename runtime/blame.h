@@ -13,7 +13,8 @@ typedef enum SearchEnd {
   SEARCH_NO_MEMORY
 } SearchEnd;
 
-typedef struct Overwritten { TensorView view; bool batch; } Overwritten;      /* what lay in a buffer before the step; its data on the heap */
+/* What lay in a buffer before the step; its data on the heap. */
+typedef struct Overwritten { TensorView view; bool batch; } Overwritten;
 
 typedef struct Finding {
   bool found;
@@ -30,8 +31,10 @@ bool binding_view(const Execution *execution, int64_t binding, TensorView *view)
 /* blame_report.c */
 void search_begin(const Session *session, int64_t from, int64_t last_round);
 void search_end(const Session *session, SearchEnd end);
-bool finding_keep_overwritten(Finding *finding, const Execution *execution);  /* right before the step; false: no memory */
-void finding_report(const Finding *finding, const Session *session);          /* right after it, while its inputs are what they were */
+/* Right before the step; false: no memory. */
+bool finding_keep_overwritten(Finding *finding, const Execution *execution);
+/* Right after it, while its inputs are what they were. */
+void finding_report(const Finding *finding, const Session *session);
 void finding_release(Finding *finding);
 
 #endif

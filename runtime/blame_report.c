@@ -1,5 +1,5 @@
-/* What is told of the number that spoilt a training: program, lines, tensor, sample, and the numbers beside it that the program read. Takes a finding,
-   right after its step has run; prints to stderr. Never changes anything. */
+/* What is told of the number that spoilt a training: program, lines, tensor, sample, and the numbers beside it that
+   the program read. Takes a finding, right after its step has run; prints to stderr. Never changes anything. */
 #include "runtime/blame.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 
 enum { VALUES_TOLD = 4, INPUTS_TOLD = 8 };
 
-/* ---- before and after a search -------------------------------------------------------------------------------------------------- */
+/* ---- before and after a search ----------------------------------------------------------------------------------- */
 
 void search_begin(const Session *session, int64_t from, int64_t last_round) {
   const char *program = session->trainer->program, *hint = "(Ctrl-C ends the search)";
@@ -19,22 +19,26 @@ void search_begin(const Session *session, int64_t from, int64_t last_round) {
 
 void search_end(const Session *session, SearchEnd end) {
   static const char *const texts[] = {
-    [SEARCH_NOT_AGAIN] = "the same steps, run again, did not come to it: something else than this program has changed data, memory or a result",
-    [SEARCH_NOTHING] = "no program has left a number that is not finite, so nothing can be said of where it began",
-    [SEARCH_STOPPED] = "the search for where it began was stopped",
-    [SEARCH_NO_MEMORY] = "there is no memory to look for where it began",
+      [SEARCH_NOT_AGAIN] = "the same steps, run again, did not come to it: something else than this program has "
+                           "changed data, memory or a result",
+      [SEARCH_NOTHING] = "no program has left a number that is not finite, so nothing can be said of where it began",
+      [SEARCH_STOPPED] = "the search for where it began was stopped",
+      [SEARCH_NO_MEMORY] = "there is no memory to look for where it began",
   };
   if (end != SEARCH_FOUND) report_note(session->trainer->program, "%s", texts[end]);
 }
 
-/* ---- what lay there before -------------------------------------------------------------------------------------------------------- */
+/* ---- what lay there before --------------------------------------------------------------------------------------- */
 
 static bool binding_has_samples(const Model *model, int64_t binding) {
   const BindingRecord *record = &model->bindings[binding];
-  return record->tensor >= 0 ? model->tensors[record->tensor].batch : record->value >= 0 && model->values[record->value].batch;
+  return record->tensor >= 0 ? model->tensors[record->tensor].batch
+                             : record->value >= 0 && model->values[record->value].batch;
 }
 
-static int64_t buffer_count(const Model *model, int64_t step) { return model->programs[model->steps[step].program].buffer_count; }
+static int64_t buffer_count(const Model *model, int64_t step) {
+  return model->programs[model->steps[step].program].buffer_count;
+}
 
 bool finding_keep_overwritten(Finding *finding, const Execution *execution) {
   const Model *model = execution->model;
@@ -44,7 +48,9 @@ bool finding_keep_overwritten(Finding *finding, const Execution *execution) {
   for (int64_t b = first; b < first + count; b++) {        /* what is not persistent held nothing before */
     Overwritten *kept = &finding->overwritten[finding->overwritten_count];
     const BindingRecord *record = &model->bindings[b];
-    if (!record->written || record->tensor < 0 || model->tensors[record->tensor].role == ROLE_RESULT || !binding_view(execution, b, &kept->view)) continue;
+    if (!record->written || record->tensor < 0 || model->tensors[record->tensor].role == ROLE_RESULT ||
+        !binding_view(execution, b, &kept->view))
+      continue;
     void *copy = system_allocate((size_t)model->tensors[record->tensor].bytes);
     if (!copy) return false;
     memcpy(copy, kept->view.data, (size_t)model->tensors[record->tensor].bytes);
@@ -61,7 +67,7 @@ void finding_release(Finding *finding) {
   *finding = (Finding){0};
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void tell_place(const TensorView *view, int64_t element) {
   char *place = tensor_view_place(view, element);
@@ -86,14 +92,16 @@ static void tell_numbers(const TensorView *view, int64_t first, int64_t count) {
   }
   if (count <= VALUES_TOLD) return;
   if (least <= most) fprintf(stderr, "from %.6g to %.6g", least, most);
-  if (bad > 0) fprintf(stderr, "%s%lld of %lld not finite", least <= most ? ", " : "", (long long)bad, (long long)count);
+  if (bad > 0)
+    fprintf(stderr, "%s%lld of %lld not finite", least <= most ? ", " : "", (long long)bad, (long long)count);
 }
 
 static bool same_shape(const TensorView *a, const TensorView *b) {
   return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
 }
 
-typedef struct Place { const TensorView *view; int64_t element, sample; } Place;     /* sample: -1 where there are none */
+/* Of the number; sample: -1 where there are none. */
+typedef struct Place { const TensorView *view; int64_t element, sample; } Place;
 
 /* The number at the same place; or those of the same sample; or all. */
 static void tell_input(const TensorView *view, bool batch, const Place *at, bool before) {
@@ -122,7 +130,9 @@ static void tell_rows(const Finding *finding, const Session *session, const Plac
     const Dataset *dataset;
     if (!tensor->batch || tensor->shape[0] != at->view->shape[0]) continue;
     int64_t row = supply_last_row(session->supply, model->fills[k].tensor, at->sample, &dataset);
-    if (row >= 0) fprintf(stderr, "  sample %lld of %s is row %lld of %s\n", (long long)at->sample, tensor->name, (long long)row, dataset->name);
+    if (row >= 0)
+      fprintf(stderr, "  sample %lld of %s is row %lld of %s\n", (long long)at->sample, tensor->name, (long long)row,
+              dataset->name);
   }
 }
 
@@ -144,7 +154,7 @@ static void tell_inputs(const Finding *finding, const Session *session, const Pl
   if (told > INPUTS_TOLD) fprintf(stderr, "  and %lld inputs more\n", (long long)(told - INPUTS_TOLD));
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 void finding_report(const Finding *finding, const Session *session) {
   const Model *model = session->execution.model;
@@ -155,8 +165,9 @@ void finding_report(const Finding *finding, const Session *session) {
   if (!binding_view(&session->execution, finding->binding, &view)) return;
   bool batch = binding_has_samples(model, finding->binding);
   Place at = {&view, finding->element, batch ? finding->element / (tensor_view_size(&view) / view.shape[0]) : -1};
-  report_note(session->trainer->program, "it began at step %lld in `%s`, line %lld of %s", (long long)finding->round + 1,
-              model->routines[finding->routine].name, (long long)binding->line, model->header->file);
+  report_note(session->trainer->program, "it began at step %lld in `%s`, line %lld of %s",
+              (long long)finding->round + 1, model->routines[finding->routine].name, (long long)binding->line,
+              model->header->file);
   fputs("  ", stderr);
   tell_place(&view, finding->element);
   fputs(" is ", stderr);
@@ -164,15 +175,18 @@ void finding_report(const Finding *finding, const Session *session) {
   if (at.sample >= 0) fprintf(stderr, ", of sample %lld", (long long)at.sample);
   int64_t size = tensor_view_size(&view);
   if (size > 1)
-    fprintf(stderr, "; %lld of its %lld numbers %s not finite", (long long)finding->bad_count, (long long)size, finding->bad_count == 1 ? "is" : "are");
+    fprintf(stderr, "; %lld of its %lld numbers %s not finite", (long long)finding->bad_count, (long long)size,
+            finding->bad_count == 1 ? "is" : "are");
   char shape[160];
-  fprintf(stderr, "\n  %s %s%s%s%s", view.name, element_shape_text(view.rank, view.shape, shape), part[0] ? " of " : "", part,
-          binding->formula[0] ? " = " : " is left by a program");
+  fprintf(stderr, "\n  %s %s%s%s%s", view.name, element_shape_text(view.rank, view.shape, shape), part[0] ? " of " : "",
+          part, binding->formula[0] ? " = " : " is left by a program");
   fputs(binding->formula, stderr);
-  if (strchr(step->lines, ',')) fprintf(stderr, "%s of lines %s", binding->formula[0] ? ", in a program" : "", step->lines);
+  if (strchr(step->lines, ','))
+    fprintf(stderr, "%s of lines %s", binding->formula[0] ? ", in a program" : "", step->lines);
   fputc('\n', stderr);
   tell_inputs(finding, session, &at);
   tell_rows(finding, session, &at);
   if (!model->header->trace)
-    fprintf(stderr, "  (a trainer of one operation a program tells more: ganc build %s --trace)\n", model->header->file);
+    fprintf(stderr, "  (a trainer of one operation a program tells more: ganc build %s --trace)\n",
+            model->header->file);
 }

@@ -1,5 +1,5 @@
-/* A training between two rounds, kept in memory: everything that later rounds depend on. Takes a session; returns it to where it was, so that the same
-   rounds give the same bits again. Never reads or writes a file. */
+/* A training between two rounds, kept in memory: everything that later rounds depend on. Takes a session; returns it
+   to where it was, so that the same rounds give the same bits again. Never reads or writes a file. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ bool kept_state_save(KeptState *state, const Session *session) {
 void kept_state_restore(const KeptState *state, Session *session) {
   const Block *block = &session->execution.memory.persistent;
   memcpy(block->data, state->block, block->bytes);
-  for (size_t k = 0; k < state->position_count; k++) supply_seek(session->supply, state->positions[k].name, state->positions[k].value, NULL);
+  for (size_t k = 0; k < state->position_count; k++)
+    supply_seek(session->supply, state->positions[k].name, state->positions[k].value, NULL);
   session->clock.step = state->step;
   session->clock.image = state->image;
 }

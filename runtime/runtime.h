@@ -258,7 +258,7 @@ Interrupt *interrupt_watch(Problem *problem);                             /* bef
 bool interrupt_asked(const Interrupt *interrupt);                         /* once; the second signal ends the process at once */
 void interrupt_end(Interrupt *interrupt);                                 /* NULL is fine */
 
-/* ---- replay.c, blame.c, blame_report.c: where a number that is none came from ------------------------------------------------------------------------------------- */
+/* ---- replay.c, blame.c, blame_report.c: where a number that is none came from ------------------------------------ */
 
 /* A training between two rounds. Start with {0}. */
 typedef struct KeptState { uint8_t *block; NamedCount *positions; size_t position_count; int64_t step, image; } KeptState;
@@ -273,8 +273,11 @@ enum { BLAME_WEIGHTS = -1 };                               /* instead of a tenso
 /* Keeps the state as it is; `kept`, its weights and states, must be finite. NULL without memory, which is no reason not to train. */
 Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count);
 void blame_free(Blame *blame);                                            /* NULL is fine */
-void blame_keep(Blame *blame, bool now);                                  /* between rounds: the state, if it is time or `now`, whose weights are finite. NULL is fine */
-/* The tensor, a single number, or a weight was not finite at the end of `round` or in it: says on stderr where that began. Afterwards the session is of no use. */
+/* Between rounds: keeps the state if it is time and the weights are finite; `now`, where they are known to be. NULL is
+   fine. */
+void blame_keep(Blame *blame, bool now);
+/* The tensor, a single number, or a weight was not finite at the end of `round` or in it: says on stderr where that
+   began. Afterwards the session is of no use. */
 void blame_search(Blame *blame, int64_t tensor, int64_t round, const Interrupt *interrupt);
 
 typedef struct ObjectiveName { char text[256]; } ObjectiveName;

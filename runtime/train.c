@@ -345,7 +345,7 @@ static void show_dry_run(const Training *training) {
   const Model *model = &training->trainer->model;
   const Session *session = &training->session;
   int threads = pool_threads(session->execution.pool);
-  double bytes = (double)(model->header->persistent_bytes + model->header->arena_bytes) + (double)model->header->workspace_bytes * threads;
+  double bytes = 2 * (double)model->header->persistent_bytes + (double)model->header->arena_bytes + (double)model->header->workspace_bytes * threads;
   printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text, text_count(session->clock.steps).text,
          text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {

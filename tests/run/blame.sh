@@ -32,7 +32,8 @@ for trace in '' --trace; do
     cmp -s "$work/err" "$work/one" || fail "$threads threads tell something else: $(diff "$work/one" "$work/err")"
   done
   if [ "$trace" ]; then
-    for text in "line 4 of $work/row.gan" '= log(x[b, 0])' ', of sample ' 'x['  '] is -6' "of x is row 5 of $work/rows.npy" '1 of its 4 numbers is not finite'; do
+    for text in "line 4 of $work/row.gan" '= log(x[b, 0])' ', of sample ' 'x['  '] is -6' "of x is row 5 of $work/rows.npy" \
+      '1 of its 4 numbers is not finite'; do
       says "$work/err" "$text"
     done
     silent 'ganc build'

@@ -1,5 +1,6 @@
-/* The search for where a number went bad, on the hand-made line: what is run again has the data, draws and weights of the first time; a search that does
-   not come to it again says so; Ctrl-C ends one; without memory there is none. Each run is a process of its own. */
+/* The search for where a number went bad, on the hand-made line: what is run again has the data, draws and weights of
+   the first time; a search that does not come to it again says so; Ctrl-C ends one; without memory there is none.
+   Each run is a process of its own. */
 #include <check.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -53,7 +54,7 @@ static int run(const Kernel *kernels, const char *line) {
 static void says(const char *text) { ck_assert_msg(strstr(said, text), "expected \"%s\" in: %s", text, said); }
 static void is_silent(const char *text) { ck_assert_msg(!strstr(said, text), "\"%s\" is in: %s", text, said); }
 
-/* ---- kernels that go bad in the eighth round ---------------------------------------------------------------------------------------- */
+/* ---- kernels that go bad in the eighth round --------------------------------------------------------------------- */
 
 enum { BAD_ROUND = 7, BAD_CHUNK = 2 };
 
@@ -72,12 +73,14 @@ static bool is_as_before(const Call *call) {
 
 static void bad_partial(const Call *call, int64_t chunk, void *workspace) {
   kernel_partial(call, chunk, workspace);
-  if (call->round == BAD_ROUND && chunk == BAD_CHUNK && is_as_before(call) && call->ordinal == 1) ((float *)call->buffers[4])[3 * chunk + 1] = NAN;
+  if (call->round == BAD_ROUND && chunk == BAD_CHUNK && is_as_before(call) && call->ordinal == 1)
+    ((float *)call->buffers[4])[3 * chunk + 1] = NAN;
 }
 
 static void once_partial(const Call *call, int64_t chunk, void *workspace) {
   kernel_partial(call, chunk, workspace);
-  if (call->round == BAD_ROUND && chunk == BAD_CHUNK && atomic_fetch_add(&bad_rounds, 1) == 0) ((float *)call->buffers[4])[3 * chunk + 1] = NAN;
+  if (call->round == BAD_ROUND && chunk == BAD_CHUNK && atomic_fetch_add(&bad_rounds, 1) == 0)
+    ((float *)call->buffers[4])[3 * chunk + 1] = NAN;
 }
 
 /* Presses Ctrl-C in the fourth round of the search. */
@@ -93,7 +96,8 @@ static void stopped_partial(const Call *call, int64_t chunk, void *workspace) {
   }
 }
 
-/* An infinite count that nothing reads, every time, and before it in the round nothing is wrong: it is not to blame for what follows. */
+/* An infinite count that nothing reads, every time, and before it in the round nothing is wrong: it is not to blame
+   for what follows. */
 static void infinite_count(const Call *call, int64_t chunk, void *workspace) {
   kernel_count(call, chunk, workspace);
   if (call->round == 6) *(double *)call->buffers[0] = INFINITY;
@@ -107,7 +111,7 @@ static const Kernel *kernels_with(Kernel partial, Kernel count) {
   return kernels;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(the_first_program_is_named) {
   static const char *const threads[] = {"1", "2", "3", "7"};
@@ -116,7 +120,8 @@ START_TEST(the_first_program_is_named) {
   ck_assert_int_eq(run(kernels_with(bad_partial, kernel_count), line), EXIT_FAILED);
   says("the objective D (line.gan:9) became not a number, and D.w is not a number at step 9");
   says("steps 6 to 9 are run again");
-  says("it began at step 8 in `update D`, line 4 of line.gan\n  partial[7] is not a number; 1 of its 12 numbers is not finite");
+  says("it began at step 8 in `update D`, line 4 of line.gan\n  partial[7] is not a number; 1 of its 12 numbers is not "
+       "finite");
   says("D.w is ");
 } END_TEST
 
