@@ -103,8 +103,10 @@ static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
   ScheduleOptions *options = session_allocate(compilation->session, sizeof *options);        /* fusions keep it */
   *options = (ScheduleOptions){
-    .machine = target_machine(compilation->target), .real = compilation->options->real,
-    .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit, .trace = compilation->options->trace,
+      .machine = target_machine(compilation->target),
+      .real = compilation->options->real,
+      .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
+      .trace = compilation->options->trace,
   };
   compilation->fusions = session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
   for (int at = 0; at < model->routine_count; at++) {

@@ -199,7 +199,8 @@ static bool check_header(Place at, const Model *model) {
 }
 
 /* The number of the farthest element, counted in the memory: strides are not negative. */
-static bool check_strides(Place at, const char *name, int64_t rank, const int64_t *shape, const int64_t *strides, int64_t *last) {
+static bool check_strides(Place at, const char *name, int64_t rank, const int64_t *shape, const int64_t *strides,
+                          int64_t *last) {
   int64_t elements = 1;
   *last = 0;
   for (int axis = 0; axis < rank; axis++) {
@@ -274,15 +275,18 @@ static bool check_value(Place at, const Model *model) {
 /* A value's farthest element must end inside the block. */
 static bool check_binding(Place at, const Model *model) {
   const BindingRecord *binding = &model->bindings[at.record];
-  if (!check_range(at, "place", binding->place, 0, PLACE_ARENA + 1) || !check_optional(at, "tensor", binding->tensor, model->tensor_count)
-      || !check_range(at, "offset", binding->offset, 0, block_bytes(model, binding->place) + 1)
-      || !check_optional(at, "value", binding->value, model->value_count) || !check_range(at, "written", binding->written, 0, 2))
+  if (!check_range(at, "place", binding->place, 0, PLACE_ARENA + 1) ||
+      !check_optional(at, "tensor", binding->tensor, model->tensor_count) ||
+      !check_range(at, "offset", binding->offset, 0, block_bytes(model, binding->place) + 1) ||
+      !check_optional(at, "value", binding->value, model->value_count) ||
+      !check_range(at, "written", binding->written, 0, 2))
     return false;
   if (binding->value < 0) return true;
   const ValueRecord *value = &model->values[binding->value];
   int64_t last, width = value->type == STORAGE_F64 ? 8 : 4;
   if (!check_strides(at, value->name, value->rank, value->shape, value->stride, &last)) return false;
-  if (binding->offset % width == 0 && (last + 1) * width <= block_bytes(model, binding->place) - binding->offset) return true;
+  if (binding->offset % width == 0 && (last + 1) * width <= block_bytes(model, binding->place) - binding->offset)
+    return true;
   return fail(at.reader, "binding %lld: the value %s does not lie in its block", (long long)at.record, value->name);
 }
 

@@ -26,8 +26,8 @@ typedef struct Model {
   const OutputRecord *outputs;
   const PlayerRecord *players;
   const SettingRecord *settings;
-  int64_t header_count, tensor_count, program_count, step_count, binding_count, value_count, routine_count, fill_count, schedule_count, objective_count,
-          diagnosis_count, pair_count, output_count, player_count, setting_count;
+  int64_t header_count, tensor_count, program_count, step_count, binding_count, value_count, routine_count, fill_count,
+      schedule_count, objective_count, diagnosis_count, pair_count, output_count, player_count, setting_count;
   void *storage;
 } Model;
 
@@ -84,7 +84,8 @@ typedef struct Evaluation {
   Rows rows;                                               /* of data and feeds */
 } Evaluation;
 
-/* What looks on while routines run: called around every step, where it is not NULL; false ends the routine, with a problem. */
+/* What looks on while routines run: called around every step, where it is not NULL; false ends the routine, with a
+   problem. */
 typedef struct Watch {
   bool (*before)(void *context, int64_t routine, int64_t step, Problem *problem);
   bool (*after)(void *context, int64_t routine, int64_t step, Problem *problem);
@@ -261,7 +262,12 @@ void interrupt_end(Interrupt *interrupt);                                 /* NUL
 /* ---- replay.c, blame.c, blame_report.c: where a number that is none came from ------------------------------------ */
 
 /* A training between two rounds. Start with {0}. */
-typedef struct KeptState { uint8_t *block; NamedCount *positions; size_t position_count; int64_t step, image; } KeptState;
+typedef struct KeptState {
+  uint8_t *block;
+  NamedCount *positions;
+  size_t position_count;
+  int64_t step, image;
+} KeptState;
 
 bool kept_state_save(KeptState *state, const Session *session);           /* false: no memory, and nothing is kept */
 void kept_state_restore(const KeptState *state, Session *session);
@@ -270,7 +276,8 @@ void kept_state_release(KeptState *state);
 typedef struct Blame Blame;
 enum { BLAME_WEIGHTS = -1 };                               /* instead of a tensor: any weight or state */
 
-/* Keeps the state as it is; `kept`, its weights and states, must be finite. NULL without memory, which is no reason not to train. */
+/* Keeps the state as it is; `kept`, its weights and states, must be finite. NULL without memory, which is no reason
+   not to train. */
 Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count);
 void blame_free(Blame *blame);                                            /* NULL is fine */
 /* Between rounds: keeps the state if it is time and the weights are finite; `now`, where they are known to be. NULL is

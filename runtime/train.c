@@ -52,7 +52,8 @@ static bool set_diverged(Training *training, int64_t tensor, const char *what, P
 /* Before anything is kept of them: no checkpoint may hold what no run can use. */
 static bool check_weights(Training *training, Problem *problem) {
   Problem found;
-  return tensors_are_finite(training->views, training->view_count, &found) || set_diverged(training, BLAME_WEIGHTS, found.text, problem);
+  return tensors_are_finite(training->views, training->view_count, &found) ||
+         set_diverged(training, BLAME_WEIGHTS, found.text, problem);
 }
 
 /* Of a round that has ended early: was it for a count, a period or a condition that is none? */
@@ -345,7 +346,8 @@ static void show_dry_run(const Training *training) {
   const Model *model = &training->trainer->model;
   const Session *session = &training->session;
   int threads = pool_threads(session->execution.pool);
-  double bytes = 2 * (double)model->header->persistent_bytes + (double)model->header->arena_bytes + (double)model->header->workspace_bytes * threads;
+  double bytes = 2 * (double)model->header->persistent_bytes + (double)model->header->arena_bytes +
+                 (double)model->header->workspace_bytes * threads;
   printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text, text_count(session->clock.steps).text,
          text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {
@@ -382,7 +384,8 @@ int command_train(Trainer *trainer) {
   }
   if (!fine && training.progress.width > 0) fputc('\n', stderr);    /* behind the progress line */
   if (!fine) report_error(trainer->program, &problem);
-  if (training.spoilt && training.blame) blame_search(training.blame, training.spoilt_tensor, training.spoilt_round, training.interrupt);
+  if (training.spoilt && training.blame)
+    blame_search(training.blame, training.spoilt_tensor, training.spoilt_round, training.interrupt);
   training_end(&training);
   return fine ? EXIT_FINE : EXIT_FAILED;
 }

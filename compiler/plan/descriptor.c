@@ -42,7 +42,8 @@ typedef struct Writer {
 /* The place in writer->texts that has the text, or would. */
 static uint64_t *text_slot(const Writer *writer, const char *text) {
   size_t at = hash_bytes((const uint8_t *)text, strlen(text)) & (writer->text_capacity - 1);
-  while (writer->texts[at] != 0 && strcmp((const char *)writer->strings.data + writer->texts[at], text) != 0) at = (at + 1) & (writer->text_capacity - 1);
+  while (writer->texts[at] != 0 && strcmp((const char *)writer->strings.data + writer->texts[at], text) != 0)
+    at = (at + 1) & (writer->text_capacity - 1);
   return &writer->texts[at];
 }
 
@@ -131,19 +132,29 @@ static void write_values(Writer *writer, const PlanLayout *layout) {
   for (int v = 0; v < layout->value_count; v++) {
     const StoredValue *value = layout->values[v].value;
     const Node *node = value->node;
-    ValueRecord record = {.name = session_format(layout->session, "n%d", node->id), .part = node->name,
-                          .type = value->storage == REGISTER_F32 ? STORAGE_F32 : STORAGE_F64, .rank = node->rank, .batch = node->batch};
+    ValueRecord record = {.name = session_format(layout->session, "n%d", node->id),
+                          .part = node->name,
+                          .type = value->storage == REGISTER_F32 ? STORAGE_F32 : STORAGE_F64,
+                          .rank = node->rank,
+                          .batch = node->batch};
     for (int d = 0; d < node->rank; d++) record.shape[d] = node->shape[d], record.stride[d] = value->stride[d];
     write_VALUE(writer, &record);
   }
 }
 
-static void write_binding(Writer *writer, const PlanLayout *layout, int routine, const StoredValue *value, const Made *made) {
+static void write_binding(Writer *writer, const PlanLayout *layout, int routine, const StoredValue *value,
+                          const Made *made) {
   int tensor = plan_tensor(layout, value);
-  BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA, .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0,
-                          .tensor = tensor, .value = -1, .written = made->written, .line = line_of(made->span), .formula = made->formula};
+  BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA,
+                          .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0,
+                          .tensor = tensor,
+                          .value = -1,
+                          .written = made->written,
+                          .line = line_of(made->span),
+                          .formula = made->formula};
   for (int v = 0; v < layout->value_count && tensor < 0; v++)
-    if (layout->values[v].routine == routine && layout->values[v].value == value) record.offset = layout->values[v].offset, record.value = v;
+    if (layout->values[v].routine == routine && layout->values[v].value == value)
+      record.offset = layout->values[v].offset, record.value = v;
   write_BINDING(writer, &record);
 }
 
@@ -156,9 +167,15 @@ static void write_routines(Writer *writer, const PlanLayout *layout) {
                             .first_fill = writer->counts[RECORD_FILL], .fill_count = routine->fill_count, .line = line_of(routine->span)};
     for (int s = 0; s < schedule->step_count; s++) {
       const ScheduledStep *step = &schedule->steps[s];
-      write_STEP(writer, &(StepRecord){.program = layout->step_program[r][s], .first_binding = writer->counts[RECORD_BINDING], .flops = step->program->flops,
-                                       .bytes = step->program->bytes, .title = step->program->title, .line = line_of(step->span), .lines = step->lines});
-      for (int b = 0; b < step->program->buffer_count; b++) write_binding(writer, layout, r, step->bindings[b], &step->made[b]);
+      write_STEP(writer, &(StepRecord){.program = layout->step_program[r][s],
+                                       .first_binding = writer->counts[RECORD_BINDING],
+                                       .flops = step->program->flops,
+                                       .bytes = step->program->bytes,
+                                       .title = step->program->title,
+                                       .line = line_of(step->span),
+                                       .lines = step->lines});
+      for (int b = 0; b < step->program->buffer_count; b++)
+        write_binding(writer, layout, r, step->bindings[b], &step->made[b]);
     }
     for (int f = 0; f < routine->fill_count; f++) write_FILL(writer, &(FillRecord){.tensor = routine->fills[f]});
     write_ROUTINE(writer, &record);
@@ -239,8 +256,7 @@ static void write_model(Writer *writer, const PlanLayout *layout, const Plan *pl
   const PlanOptions *options = layout->options;
   write_MODEL(writer, &(ModelRecord){
     .name = model->name, .file = options->file, .real = options->real == REGISTER_F32 ? "f32" : "f64", .target = options->machine->name, .features = options->machine->features,
-    .build = options->build, .source_hash = options->source_hash, .batch = model->batch, .feeds = options->feeds, .trace = options->trace,
-    .persistent_bytes = plan->persistent_bytes,
+    .build = options->build, .source_hash = options->source_hash, .batch = model->batch, .feeds = options->feeds, .trace = options->trace, .persistent_bytes = plan->persistent_bytes,
     .arena_bytes = plan->arena_bytes, .workspace_bytes = plan->workspace_bytes, .length_unit = model->length_unit, .length = model->length, .first_data = model->first_data, .schedule = 0});
 }
 

@@ -37,8 +37,8 @@ static const Scalar *cut_out(const Cut *cut, const Scalar *scalar) {
     }
   bool batch = (scalar->variables & cut->node->batch_variables) != 0;
   const Scalar *value = scalar_substitute(cut->graph, scalar, by);
-  Node *map = graph_compute(cut->graph, COMBINE_SET, rank, shape, batch ? 1u : 0u, access_identity(cut->graph, rank), rank, shape, batch,
-                            value, cut->node->name, cut->node->span);
+  Node *map = graph_compute(cut->graph, COMBINE_SET, rank, shape, batch ? 1u : 0u, access_identity(cut->graph, rank),
+                            rank, shape, batch, value, cut->node->name, cut->node->span);
   return scalar_read(cut->graph, map, access_new(cut->graph, rank, read));
 }
 
@@ -71,9 +71,9 @@ const Scalar *fusion_cut(Graph *graph, const Node *node) {
   return cut_below(&cut, node->value);
 }
 
-/* ---- --trace: an operation a node ------------------------------------------------------------------------------------------ */
+/* ---- --trace: an operation a node -------------------------------------------------------------------------------- */
 
-enum { SEPARATE_POINTS = 1 << 22 };                        /* a larger map is made only where the node itself is as large */
+enum { SEPARATE_POINTS = 1 << 22 }; /* a larger map is made only where the node itself is as large */
 
 typedef struct Separated { const Scalar *from, *to; } Separated;
 typedef struct Separation { Cut cut; Session *session; int count, capacity; Separated *items; } Separation;
@@ -84,20 +84,24 @@ static bool may_stand_alone(const Cut *cut, const Scalar *scalar) {
   int rank = 0;
   for (int v = 0; v < cut->node->box_rank; v++) rank += scalar->variables >> v & 1;
   int64_t points = points_of(cut->node, scalar->variables);
-  return rank <= RANK_LIMIT && (batch & (batch - 1)) == 0 && (points <= SEPARATE_POINTS || points <= node_size(cut->node));
+  return rank <= RANK_LIMIT && (batch & (batch - 1)) == 0 &&
+         (points <= SEPARATE_POINTS || points <= node_size(cut->node));
 }
 
 /* The operation alone, its arguments read from maps. */
 static const Scalar *separate_arguments(Separation *separation, const Scalar *scalar);
 
-/* A read of the map that has the operation alone; leaves stay. What is met twice is found again: shared parts are no tree. */
+/* A read of the map that has the operation alone; leaves stay. What is met twice is found again: shared parts are no
+   tree. */
 static const Scalar *separate_out(Separation *separation, const Scalar *scalar) {
   if (operation_arity(scalar->op) == 0) return scalar;
   for (int s = 0; s < separation->count; s++)
     if (separation->items[s].from == scalar) return separation->items[s].to;
   const Scalar *alone = separate_arguments(separation, scalar);
-  if (operation_arity(alone->op) > 0 && may_stand_alone(&separation->cut, alone)) alone = cut_out(&separation->cut, alone);
-  separation->items = fusion_grow(separation->session, separation->items, separation->count, &separation->capacity, sizeof(Separated));
+  if (operation_arity(alone->op) > 0 && may_stand_alone(&separation->cut, alone))
+    alone = cut_out(&separation->cut, alone);
+  separation->items =
+      fusion_grow(separation->session, separation->items, separation->count, &separation->capacity, sizeof(Separated));
   separation->items[separation->count++] = (Separated){scalar, alone};
   return alone;
 }

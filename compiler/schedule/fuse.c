@@ -68,7 +68,9 @@ static void add_parts(Fusion *fusion, const Scalar *value) {
   Leaves leaves = leaves_of(fusion->session, value);
   for (int k = 0; k < leaves.count; k++) {
     Node *node = leaves.items[k]->node;
-    if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE || fusion_fact(fusion, node)->residence != RESIDES_NOWHERE) continue;
+    if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE ||
+        fusion_fact(fusion, node)->residence != RESIDES_NOWHERE)
+      continue;
     add_parts(fusion, node->value);
     add_fact(fusion, node, node->value);
   }
@@ -80,7 +82,8 @@ static void collect_facts(Fusion *fusion) {
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
   for (int i = 0; i < fusion->effects.count; i++) list_node(&order, fusion->effects.items[i].target);      /* may be on no walk */
   for (int n = 0; n < order.count; n++)
-    if (order.nodes[n]->kind == NODE_COMPUTE) order.values[n] = (fusion->options->trace ? fusion_separate : fusion_cut)(fusion->graph, order.nodes[n]);
+    if (order.nodes[n]->kind == NODE_COMPUTE)
+      order.values[n] = (fusion->options->trace ? fusion_separate : fusion_cut)(fusion->graph, order.nodes[n]);
   fusion->fact_count = graph_node_count(fusion->graph) + fusion->effects.count;      /* room for inputs that are saved */
   fusion->facts = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof *fusion->facts);
   fusion->order = session_allocate(fusion->session, (size_t)fusion->fact_count * sizeof(Node *));

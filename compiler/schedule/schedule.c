@@ -35,7 +35,7 @@ static void count_work(Builder *builder, const Group *group, const Program *prog
   builder_count(builder, flops, bytes);
 }
 
-/* ---- what people are told of a program --------------------------------------------------------------------------------------- */
+/* ---- what people are told of a program --------------------------------------------------------------------------- */
 
 enum { FORMULA_LIMIT = 120, LINES_TOLD = 8 };
 
@@ -81,7 +81,8 @@ static const char *lines_of(const Fusion *fusion, const Group *group) {
   for (int p = 0; p < group->phase_count; p++)
     for (int i = 0; i < group->phases[p].count; i++) line_add(&list, group->phases[p].items[i]);
   const char *text = "";
-  for (int k = 0; k < list.count; k++) text = session_format(fusion->session, "%s%s%d", text, k > 0 ? ", " : "", list.lines[k]);
+  for (int k = 0; k < list.count; k++)
+    text = session_format(fusion->session, "%s%s%d", text, k > 0 ? ", " : "", list.lines[k]);
   return list.more ? session_format(fusion->session, "%s, …", text) : text;
 }
 
@@ -92,7 +93,7 @@ static void describe(const Fusion *fusion, const Group *group, ScheduledStep *st
     step->made[b] = made_in(fusion, group, step->bindings[b], step->program->buffers[b].written);
 }
 
-/* ---- programs ------------------------------------------------------------------------------------------------------------------ */
+/* ---- programs ---------------------------------------------------------------------------------------------------- */
 
 static void schedule_group(const Fusion *fusion, const Group *group, ScheduledStep *step) {
   Making making = {fusion, group};

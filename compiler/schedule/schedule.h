@@ -10,7 +10,7 @@ typedef struct ScheduleOptions {
   const Machine *machine;
   RegisterType real;                                       /* REGISTER_F32 or REGISTER_F64 */
   int fuse_limit;                                          /* --fuse-limit: at most so many fusions, for bisection; -1: no limit */
-  bool trace;                                              /* --trace: every operation is a node of its own (with fuse_limit 0) */
+  bool trace; /* --trace: every operation is a node of its own (with fuse_limit 0) */
 } ScheduleOptions;
 
 /* A node that lies in memory between programs (or an input). Strides in elements; the batch axis is the innermost of all values, data and noise;

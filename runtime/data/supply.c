@@ -215,7 +215,9 @@ int64_t supply_last_row(const Supply *supply, int64_t tensor, int64_t sample, co
   int64_t from_end = batch_of(&supply->tensors[tensor]) - sample;
   *of = variable->feed ? variable->feed : variable->dataset;
   if (!*of) return -1;
-  return variable->feed ? variable->fed - from_end : permutation_index(supply->seed, leader->hash, variable->dataset->count, leader->position - from_end);
+  return variable->feed
+             ? variable->fed - from_end
+             : permutation_index(supply->seed, leader->hash, variable->dataset->count, leader->position - from_end);
 }
 
 const NamedCount *supply_positions(Supply *supply, size_t *count) {

@@ -1,11 +1,13 @@
 #!/bin/sh
-# When a number goes bad: the last steps are run again, and the first program to blame is named, with its line, its tensor, the sample and what it read.
+# When a number goes bad: the last steps are run again, and the first program to blame is named, with its line, its
+# tensor, the sample and what it read.
 . tests/run/common
 
 # began NAME STATUS TEXT…: the run NAME (its model at $work/NAME) ends with this status, and each text is in what it says.
 began() {
   model=$1
   shift
+  # shellcheck disable=SC2086
   status 1 "$work/$model" train --seed 3 --run "$work/$model-run" $options
   rm -rf "$work/$model-run"
   for text in "$@"; do says "$work/err" "$text"; done
@@ -126,7 +128,7 @@ END_OF_MODEL
 options=''
 began count 'the count of `repeat` came out as' 'it began at step 6 in' 'line 6 of' 'is -0.5'
 
-# A run whose numbers are fine says nothing of this; what its first operation computes is what the fused trainer computes.
+# A run whose numbers are fine says nothing of this; operations that are programs of their own compute what fused ones do.
 for example in gan ring wgan_gp; do
   for trace in '' --trace; do
     status 0 "$GANC" build "examples/$example.gan" --real f64 --no-diagnose -o "$work/$example" $trace || continue
@@ -134,7 +136,8 @@ for example in gan ring wgan_gp; do
     status 0 "$work/$example" train --steps 3 --sample-every 0 --run "$work/$example$trace-run"
     silent 'it began'
   done
-  status 0 "$BUILD/tests/compare_weights" "$(newest "$work/$example-start")" "$(newest "$work/$example-run")" "$(newest "$work/$example--trace-run")" 1e-9 1e-9
+  start=$(newest "$work/$example-start") fused=$(newest "$work/$example-run") traced=$(newest "$work/$example--trace-run")
+  status 0 "$BUILD/tests/compare_weights" "$start" "$fused" "$traced" 1e-9 1e-9
   rm -rf "$work/$example-start"
 done
 finish
