@@ -129,15 +129,21 @@ options=''
 began count 'the count of `repeat` came out as' 'it began at step 6 in' 'line 6 of' 'is -0.5'
 
 # A run whose numbers are fine says nothing of this; operations that are programs of their own compute what fused ones do.
-for example in gan ring wgan_gp; do
+# (Where a gradient is 0 but for rounding, adam makes steps of it: hence the limit.)
+# shellcheck disable=SC2046
+floats $(awk 'BEGIN { for (i = 0; i < 384; i++) printf "%.6f ", sin(i * i) }') | npy "$work/features.npy" '<f4' '(64, 2, 3)'
+for model in examples/gan examples/ring examples/wgan_gp tests/models/features; do
+  name=${model##*/}
+  options=''
+  [ "$name" = features ] && options="--data x=$work/features.npy"
+  # shellcheck disable=SC2086
   for trace in '' --trace; do
-    status 0 "$GANC" build "examples/$example.gan" --real f64 --no-diagnose -o "$work/$example" $trace || continue
-    [ "$trace" ] || status 0 "$work/$example" train --steps 0 --run "$work/$example-start"
-    status 0 "$work/$example" train --steps 3 --sample-every 0 --run "$work/$example$trace-run"
+    status 0 "$GANC" build "$model.gan" --real f64 --no-diagnose -o "$work/$name" $trace || continue
+    [ "$trace" ] || status 0 "$work/$name" train --steps 0 --run "$work/$name-start" $options
+    status 0 "$work/$name" train --steps 3 --sample-every 0 --run "$work/$name$trace-run" $options
     silent 'it began'
   done
-  start=$(newest "$work/$example-start") fused=$(newest "$work/$example-run") traced=$(newest "$work/$example--trace-run")
-  status 0 "$BUILD/tests/compare_weights" "$start" "$fused" "$traced" 1e-9 1e-9
-  rm -rf "$work/$example-start"
+  start=$(newest "$work/$name-start") fused=$(newest "$work/$name-run") traced=$(newest "$work/$name--trace-run")
+  status 0 "$BUILD/tests/compare_weights" "$start" "$fused" "$traced" 1e-7 1e-7
 done
 finish
