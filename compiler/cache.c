@@ -126,6 +126,7 @@ const char *cache_path(Compilation *compilation) {
   key_add_text(&key, options->real == REGISTER_F64 ? "f64" : "f32");
   key_add_text(&key, options->feeds ? "feeds" : "");
   key_add_text(&key, options->no_diagnose ? "no-diagnose" : "");
+  key_add_text(&key, options->trace ? "trace" : "");
   key_add_text(&key, machine->name);
   key_add_text(&key, machine->features);
   for (int at = 0; at < options->setting_count; at++) key_add_text(&key, options->settings[at]);

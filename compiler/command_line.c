@@ -90,6 +90,7 @@ static bool take_output(Line *line, const char *value) { return line->options->o
 static bool take_march(Line *line, const char *value) { return line->options->march = value, true; }
 static bool take_feeds(Line *line, const char *value) { return (void)value, line->options->feeds = true; }
 static bool take_check(Line *line, const char *value) { return (void)value, line->options->check = true; }
+static bool take_trace(Line *line, const char *value) { return (void)value, line->options->trace = true; }
 static bool take_no_diagnose(Line *line, const char *value) { return (void)value, line->options->no_diagnose = true; }
 static bool take_time_passes(Line *line, const char *value) { return (void)value, line->options->time_passes = true; }
 static bool take_clear(Line *line, const char *value) { return (void)value, line->options->clear = true; }

@@ -54,7 +54,7 @@ typedef struct Options {
   const char *output;                                      /* or NULL */
   RegisterType real;
   const char *march;
-  bool feeds, no_diagnose, check, clear, time_passes;
+  bool feeds, no_diagnose, trace, check, clear, time_passes;
   int fuse_limit;                                          /* -1: none */
   int setting_count; const char **settings;                /* "name=value" */
   int open_count; const char **open_settings;              /* RUN: behind the file, for build or trainer */

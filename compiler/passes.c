@@ -102,7 +102,12 @@ bool compilation_target(Compilation *compilation) {
 static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
   ScheduleOptions *options = session_allocate(compilation->session, sizeof *options);        /* fusions keep it */
-  *options = (ScheduleOptions){ target_machine(compilation->target), compilation->options->real, compilation->options->fuse_limit };
+  *options = (ScheduleOptions){
+      .machine = target_machine(compilation->target),
+      .real = compilation->options->real,
+      .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
+      .trace = compilation->options->trace,
+  };
   compilation->fusions = session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
   for (int at = 0; at < model->routine_count; at++) {
     compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, options);
@@ -160,6 +165,7 @@ static bool plan_run(Compilation *compilation) {
   Session *session = compilation->session;
   PlanOptions options = {
     .machine = target_machine(compilation->target), .real = compilation->options->real, .feeds = compilation->options->feeds,
+    .trace = compilation->options->trace,
     .build = build_version(), .file = compilation->source->path,
     .source_hash = session_format(session, "%016llx", (unsigned long long)text_hash(compilation->source->text, compilation->source->length)),
   };

@@ -34,6 +34,7 @@ static const Layout layouts[RECORD_KIND_COUNT] = {
   [RECORD_PROGRAM] = LAYOUT(Program, programs, program),
   [RECORD_STEP] = LAYOUT(Step, steps, step),
   [RECORD_BINDING] = LAYOUT(Binding, bindings, binding),
+  [RECORD_VALUE] = LAYOUT(Value, values, value),
   [RECORD_ROUTINE] = LAYOUT(Routine, routines, routine),
   [RECORD_FILL] = LAYOUT(Fill, fills, fill),
   [RECORD_SCHEDULE] = LAYOUT(Schedule, schedules, schedule),
@@ -190,23 +191,33 @@ static bool check_header(Place at, const Model *model) {
   for (int k = 0; k < 4; k++) known = known || strcmp(header->length_unit, units[k]) == 0;
   if (!known) return fail(at.reader, "model: `length_unit` is \"%s\"", header->length_unit);
   return check_range(at, "batch", header->batch, 1, (int64_t)1 << 31) && check_range(at, "feeds", header->feeds, 0, 2)
+      && check_range(at, "trace", header->trace, 0, 2)
       && check_range(at, "persistent_bytes", header->persistent_bytes, 0, bytes_limit) && check_range(at, "arena_bytes", header->arena_bytes, 0, bytes_limit)
       && check_range(at, "workspace_bytes", header->workspace_bytes, 0, bytes_limit) && check_number(at, "length", header->length)
       && ((header->length >= 0 && header->length <= LENGTH_LIMIT) || fail(at.reader, "model: `length` is %g", header->length))
       && check_optional(at, "first_data", header->first_data, model->tensor_count) && check_index(at, "schedule", header->schedule, model->schedule_count);
 }
 
-/* The farthest element must end inside `bytes`, and these inside the block. Strides are not negative. */
-static bool check_tensor_layout(Place at, const Model *model, const TensorRecord *tensor) {
-  int64_t elements = 1, last = 0, width = tensor->type == STORAGE_F64 ? 8 : 4;
-  for (int axis = 0; axis < tensor->rank; axis++) {
-    int64_t extent = tensor->shape[axis], stride = tensor->stride[axis];
+/* The number of the farthest element, counted in the memory: strides are not negative. */
+static bool check_strides(Place at, const char *name, int64_t rank, const int64_t *shape, const int64_t *strides,
+                          int64_t *last) {
+  int64_t elements = 1;
+  *last = 0;
+  for (int axis = 0; axis < rank; axis++) {
+    int64_t extent = shape[axis], stride = strides[axis];
     if (!check_range(at, "shape", extent, 1, bytes_limit) || !check_range(at, "stride", stride, 0, bytes_limit)) return false;
-    if (elements > bytes_limit / extent || (stride && extent - 1 > (bytes_limit - last) / stride))
-      return fail(at.reader, "tensor %s is too large", tensor->name);
+    if (elements > bytes_limit / extent || (stride && extent - 1 > (bytes_limit - *last) / stride))
+      return fail(at.reader, "%s %s is too large", at.kind, name);
     elements *= extent;
-    last += (extent - 1) * stride;
+    *last += (extent - 1) * stride;
   }
+  return true;
+}
+
+/* The farthest element must end inside `bytes`, and these inside the block. */
+static bool check_tensor_layout(Place at, const Model *model, const TensorRecord *tensor) {
+  int64_t last, width = tensor->type == STORAGE_F64 ? 8 : 4;
+  if (!check_strides(at, tensor->name, tensor->rank, tensor->shape, tensor->stride, &last)) return false;
   if (!check_range(at, "bytes", tensor->bytes, 0, bytes_limit) || !check_range(at, "offset", tensor->offset, 0, bytes_limit)) return false;
   if (tensor->offset % width != 0)
     return fail(at.reader, "tensor %s: its offset %lld is not a multiple of %lld", tensor->name, (long long)tensor->offset, (long long)width);
@@ -253,10 +264,30 @@ static bool check_step(Place at, const Model *model) {
       && check_number(at, "flops", step->flops) && check_number(at, "bytes", step->bytes);
 }
 
+static bool check_value(Place at, const Model *model) {
+  const ValueRecord *value = &model->values[at.record];
+  int64_t last;
+  return check_range(at, "type", value->type, 0, STORAGE_F64 + 1) && check_range(at, "rank", value->rank, 0, 9)
+      && check_range(at, "batch", value->batch, 0, value->rank > 0 ? 2 : 1)
+      && check_strides(at, value->name, value->rank, value->shape, value->stride, &last);
+}
+
+/* A value's farthest element must end inside the block. */
 static bool check_binding(Place at, const Model *model) {
   const BindingRecord *binding = &model->bindings[at.record];
-  return check_range(at, "place", binding->place, 0, PLACE_ARENA + 1) && check_optional(at, "tensor", binding->tensor, model->tensor_count)
-      && check_range(at, "offset", binding->offset, 0, block_bytes(model, binding->place) + 1);
+  if (!check_range(at, "place", binding->place, 0, PLACE_ARENA + 1) ||
+      !check_optional(at, "tensor", binding->tensor, model->tensor_count) ||
+      !check_range(at, "offset", binding->offset, 0, block_bytes(model, binding->place) + 1) ||
+      !check_optional(at, "value", binding->value, model->value_count) ||
+      !check_range(at, "written", binding->written, 0, 2))
+    return false;
+  if (binding->value < 0) return true;
+  const ValueRecord *value = &model->values[binding->value];
+  int64_t last, width = value->type == STORAGE_F64 ? 8 : 4;
+  if (!check_strides(at, value->name, value->rank, value->shape, value->stride, &last)) return false;
+  if (binding->offset % width == 0 && (last + 1) * width <= block_bytes(model, binding->place) - binding->offset)
+    return true;
+  return fail(at.reader, "binding %lld: the value %s does not lie in its block", (long long)at.record, value->name);
 }
 
 static bool check_routine(Place at, const Model *model) {
@@ -352,6 +383,7 @@ static bool (*const checks[RECORD_KIND_COUNT])(Place, const Model *) = {
     [RECORD_TENSOR] = check_tensor,
     [RECORD_PROGRAM] = check_program,
     [RECORD_STEP] = check_step,
+    [RECORD_VALUE] = check_value,
     [RECORD_BINDING] = check_binding,
     [RECORD_ROUTINE] = check_routine,
     [RECORD_FILL] = NULL,

@@ -91,6 +91,7 @@ static void run_chunk(void *context, int64_t chunk, int worker) {
 bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
   const Model *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
+  const Watch *watch = execution->watch;
   if (!fill_inputs(execution, r, evaluation, problem)) return false;
   Call call = {.seed = execution->seed, .round = evaluation.round, .ordinal = evaluation.ordinal, .first_sample = evaluation.first_sample};
   for (int64_t s = routine->first_step; s < routine->first_step + routine->step_count; s++) {
@@ -98,8 +99,10 @@ bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Probl
     const ProgramRecord *program = &model->programs[step->program];
     call.buffers = execution->buffers + step->first_binding;
     StepRun run = {execution->kernels[program->entry], &call, &execution->memory};
+    if (watch && watch->before && !watch->before(watch->context, r, s, problem)) return false;
     double start = execution->seconds ? seconds_now() : 0;
     pool_run(execution->pool, run_chunk, &run, program->chunks);
+    if (watch && watch->after && !watch->after(watch->context, r, s, problem)) return false;
     if (!execution->seconds) continue;
     execution->seconds[s] += seconds_now() - start;
     execution->runs[s]++;

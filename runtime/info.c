@@ -19,9 +19,11 @@ typedef struct Summary {
   const TensorRecord *largest[LARGEST];
 } Summary;
 
+/* Of training, which keeps weights and states a second time (blame.c). */
 static double predicted_bytes(const Summary *summary) {
   const ModelRecord *header = summary->model->header;
-  return (double)header->persistent_bytes + (double)header->arena_bytes + (double)header->workspace_bytes * summary->threads + summary->data_bytes;
+  return 2 * (double)header->persistent_bytes + (double)header->arena_bytes +
+         (double)header->workspace_bytes * summary->threads + summary->data_bytes;
 }
 
 static void measure_data(const Trainer *trainer, Summary *summary) {
@@ -137,8 +139,9 @@ static void print_text(const Summary *summary) {
       printf("  (counts and choices that only training knows are taken as one turn, one period, half a branch; `bench` measures them)\n");
       break;
     }
-  printf("memory: %s = %s weights and states + %s values + %d x %s workspace + %s data\n", text_bytes(predicted_bytes(summary)).text,
-         text_bytes((double)header->persistent_bytes).text, text_bytes((double)header->arena_bytes).text, summary->threads,
+  printf("memory: %s = 2 x %s weights and states + %s values + %d x %s workspace + %s data\n",
+         text_bytes(predicted_bytes(summary)).text, text_bytes((double)header->persistent_bytes).text,
+         text_bytes((double)header->arena_bytes).text, summary->threads,
          text_bytes((double)header->workspace_bytes).text, text_bytes(summary->data_bytes).text);
   if (summary->data_problem[0]) printf("  (%s)\n", summary->data_problem);
   for (int k = 0; k < summary->largest_count; k++)

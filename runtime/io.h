@@ -365,6 +365,9 @@ typedef struct Rows { const char *apart; int64_t first, fed; } Rows;
 bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, int64_t count, Rows rows, bool *filled, Problem *problem);
 /* All positions of the train block, for checkpoints: names as "x", "x.fresh_1", "feed z". Valid until the next call. */
 const NamedCount *supply_positions(Supply *supply, size_t *count);
+/* Which row of which data or feed the train block's last evaluation has put at a sample of the tensor; -1: it was
+   drawn. */
+int64_t supply_last_row(const Supply *supply, int64_t tensor, int64_t sample, const Dataset **of);
 /* Goes on from one of these; other names (of data that the model no longer has) are passed over. */
 bool supply_seek(Supply *supply, const char *name, int64_t position, Problem *problem);
 

@@ -16,6 +16,7 @@ typedef struct Model {
   const ProgramRecord *programs;
   const StepRecord *steps;
   const BindingRecord *bindings;
+  const ValueRecord *values;
   const RoutineRecord *routines;
   const FillRecord *fills;
   const ScheduleRecord *schedules;
@@ -25,8 +26,8 @@ typedef struct Model {
   const OutputRecord *outputs;
   const PlayerRecord *players;
   const SettingRecord *settings;
-  int64_t header_count, tensor_count, program_count, step_count, binding_count, routine_count, fill_count, schedule_count, objective_count,
-          diagnosis_count, pair_count, output_count, player_count, setting_count;
+  int64_t header_count, tensor_count, program_count, step_count, binding_count, value_count, routine_count, fill_count,
+      schedule_count, objective_count, diagnosis_count, pair_count, output_count, player_count, setting_count;
   char **objective_names; /* "D", "info.G, Q"; the second of one label and players is "D#2" */
   void *storage;
 } Model;
@@ -84,6 +85,14 @@ typedef struct Evaluation {
   Rows rows;                                               /* of data and feeds */
 } Evaluation;
 
+/* What looks on while routines run: called around every step, where it is not NULL; false ends the routine, with a
+   problem. */
+typedef struct Watch {
+  bool (*before)(void *context, int64_t routine, int64_t step, Problem *problem);
+  bool (*after)(void *context, int64_t routine, int64_t step, Problem *problem);
+  void *context;
+} Watch;
+
 typedef struct Execution {
   const Model *model;
   const Kernel *kernels;
@@ -98,6 +107,7 @@ typedef struct Execution {
   bool *ran;                                               /* per routine: at least once */
   double *seconds;                                         /* per step, added up; NULL: not measured */
   int64_t *runs;                                           /* per step, with `seconds` */
+  const Watch *watch;                                      /* or NULL */
 } Execution;
 
 bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem);
@@ -271,6 +281,35 @@ void interrupt_end(Interrupt *interrupt);                                 /* NUL
 
 void process_begin(void);                                  /* broken pipes and limits are errors of the calls */
 int process_end(const char *program, int status);      /* the status; failure after a message if stdout has lost text */
+
+/* ---- replay.c, blame.c, blame_report.c: where a number that is none came from ------------------------------------ */
+
+/* A training between two rounds. Start with {0}. */
+typedef struct KeptState {
+  uint8_t *block;
+  NamedCount *positions;
+  size_t position_count;
+  int64_t step, image;
+} KeptState;
+
+bool kept_state_save(KeptState *state, const Session *session);           /* false: no memory, and nothing is kept */
+void kept_state_restore(const KeptState *state, Session *session);
+void kept_state_release(KeptState *state);
+
+typedef struct Blame Blame;
+enum { BLAME_WEIGHTS = -1 };                               /* instead of a tensor: any weight or state */
+
+/* Keeps the state as it is; `kept`, its weights and states, must be finite. NULL without memory, which is no reason
+   not to train. */
+Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count);
+void blame_free(Blame *blame);                                            /* NULL is fine */
+/* Between rounds: keeps the state if it is time and the weights are finite; `now`, where they are known to be. NULL is
+   fine. */
+void blame_keep(Blame *blame, bool now);
+/* The tensor, a single number, or a weight was not finite at the end of `round` or in it: says on stderr where that
+   began. Afterwards the session is of no use. */
+void blame_search(Blame *blame, int64_t tensor, int64_t round, const Interrupt *interrupt);
+
 
 int command_train(Trainer *trainer);
 int command_sample(Trainer *trainer);

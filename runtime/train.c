@@ -19,6 +19,9 @@ typedef struct Training {
   TensorView *views;
   size_t view_count;
   Progress progress;
+  Blame *blame;                                            /* NULL: there was no memory for it */
+  bool spoilt;                                             /* the run ends in a number that is not finite: */
+  int64_t spoilt_tensor, spoilt_round;                     /* as blame_search wants it */
   int64_t first_step, saved_step;                          /* saved_step: of the last checkpoint, -1: none */
   double started, shown;                                   /* seconds: begin of training, last progress line */
   double spent;                                            /* seconds of training before this process */
@@ -42,7 +45,10 @@ static double player_rate(const Training *training, int64_t k) {
 /* ---- what is no number ----------------------------------------------------------------------------------------------------------- */
 
 /* Always false. What is wrong, when, what there is to go on from, and how. */
-static bool set_diverged(const Training *training, const char *what, Problem *problem) {
+static bool set_diverged(Training *training, int64_t tensor, const char *what, Problem *problem) {
+  training->spoilt = true;
+  training->spoilt_tensor = tensor;
+  training->spoilt_round = training->session.clock.step - 1;
   char *saved = training->saved_step >= 0 && training->folder ? run_folder_checkpoint_path(run_folder_path(training->folder), training->saved_step) : NULL;
   problem_set(problem,
               "%s at step %lld; %s%s%s. Such numbers come from steps that are too large (a smaller lr), or from a formula that is infinite somewhere, or whose "
@@ -54,13 +60,26 @@ static bool set_diverged(const Training *training, const char *what, Problem *pr
 }
 
 /* Before anything is kept of them: no checkpoint may hold what no run can use. */
-static bool check_weights(const Training *training, Problem *problem) {
+static bool check_weights(Training *training, Problem *problem) {
   Problem found;
-  return tensors_are_finite(training->views, training->view_count, &found) || set_diverged(training, found.text, problem);
+  return tensors_are_finite(training->views, training->view_count, &found) ||
+         set_diverged(training, BLAME_WEIGHTS, found.text, problem);
+}
+
+/* Of a round that has ended early: was it for a count, a period or a condition that is none? */
+static void note_spoilt_count(Training *training) {
+  const Model *model = &training->trainer->model;
+  for (int64_t k = 0; k < model->schedule_count && !training->spoilt; k++) {
+    int64_t tensor = model->schedules[k].value;
+    if (tensor < 0 || isfinite(execution_scalar(&training->session.execution, tensor))) continue;
+    training->spoilt = true;
+    training->spoilt_tensor = tensor;
+    training->spoilt_round = training->session.clock.step;
+  }
 }
 
 /* After every step, as it costs nothing; weights may be spoilt one step earlier. */
-static bool check_objectives(const Training *training, Problem *problem) {
+static bool check_objectives(Training *training, Problem *problem) {
   const Model *model = &training->trainer->model;
   for (int64_t k = 0; k < model->objective_count; k++) {
     double value = execution_scalar(&training->session.execution, model->objectives[k].tensor);
@@ -70,7 +89,7 @@ static bool check_objectives(const Training *training, Problem *problem) {
     problem_set(&found, "the objective %s (%s:%lld) became %s%s%s", model->objective_names[k], model->header->file,
                 (long long)model->objectives[k].line, number_word(value), fine ? "" : ", and ",
                 fine ? "" : weights.text);
-    return set_diverged(training, found.text, problem);
+    return set_diverged(training, model->objectives[k].tensor, found.text, problem);
   }
   return true;
 }
@@ -148,6 +167,7 @@ static bool write_checkpoint(Training *training, Problem *problem) {
   if (!check_weights(training, problem) || !supply_check_files(session->supply, problem)) return false;
   if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count, (int)training->trainer->options.keep, problem)) return false;
   training->saved_step = state.step;
+  blame_keep(training->blame, true);
   return true;
 }
 
@@ -224,13 +244,17 @@ static bool train_loop(Training *training, Problem *problem) {
   Clock *clock = &session->clock;
   while (clock->step < clock->steps && !interrupt_asked(training->interrupt)) {
     double start = seconds_now();
-    if (!round_run(&session->execution, clock, problem)) return name_saved(training, problem);
+    if (!round_run(&session->execution, clock, problem)) {
+      note_spoilt_count(training);
+      return name_saved(training, problem);
+    }
     if (!check_objectives(training, problem)) return false;
     progress_note(&training->progress, clock->step, (seconds_now() - start) * 1e3);
     bool told = (!due(clock->step, options->log_every) || write_stats(training, problem))
              && (!due(clock->step, options->sample_every) || write_samples(training, problem));
     if (!told) return save_and_fail(training, problem);
     if (due(clock->step, options->checkpoint_every) && !write_checkpoint(training, problem)) return false;
+    blame_keep(training->blame, false);
     if (!show_progress(training, false, problem)) return save_and_fail(training, problem);
   }
   if (clock->step > training->first_step && !show_progress(training, true, problem))
@@ -404,7 +428,8 @@ static void show_dry_run(const Training *training) {
   const Model *model = &training->trainer->model;
   const Session *session = &training->session;
   int threads = pool_threads(session->execution.pool);
-  double bytes = (double)(model->header->persistent_bytes + model->header->arena_bytes) + (double)model->header->workspace_bytes * threads;
+  double bytes = 2 * (double)model->header->persistent_bytes + (double)model->header->arena_bytes +
+                 (double)model->header->workspace_bytes * threads;
   printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text, text_count(session->clock.steps).text,
          text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {
@@ -418,6 +443,7 @@ static void show_dry_run(const Training *training) {
 
 static void training_end(Training *training) {
   run_folder_close(training->folder);
+  blame_free(training->blame);
   free(training->views);
   session_close(&training->session);
   interrupt_end(training->interrupt);
@@ -433,12 +459,15 @@ int command_train(Trainer *trainer) {
     Clock *clock = &training.session.clock;
     training.first_step = clock->step;
     training.started = training.shown = seconds_now();
+    training.blame = blame_new(&training.session, training.views, training.view_count);
     training.progress = progress_start(terminal_width(STDERR_FILENO), clock->step, clock->steps, (double)trainer->model.header->batch);
     fine = train_loop(&training, &problem);
     if (fine) show_end(&training, clock->step < clock->steps ? "stopped and saved" : "done");
   }
   if (!fine && training.progress.width > 0) fputc('\n', stderr);    /* behind the progress line */
   if (!fine) report_error(trainer->program, &problem);
+  if (training.spoilt && training.blame)
+    blame_search(training.blame, training.spoilt_tensor, training.spoilt_round, training.interrupt);
   training_end(&training);
   return fine ? EXIT_FINE : EXIT_FAILED;
 }

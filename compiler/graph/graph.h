@@ -169,6 +169,8 @@ int node_operands(const Node *node, Node **operands, int limit);
 /* Checks every invariant of the comments above; false after diagnostics that name the pass as an internal error. */
 bool graph_verify(Graph *graph, const EffectList *effects, const char *pass);
 void graph_print(Graph *graph, const EffectList *effects, FILE *out);
+/* What a COMPUTE node computes, with this expression for its value: "sum over k of x[b, k] * W[i, k]". */
+void graph_print_value(const Node *node, const Scalar *value, FILE *out);
 
 /* The reference: float64, literal loops, straight from the definition of the node. Values are row-major, the batch axis first. */
 typedef struct Interpreter Interpreter;

@@ -180,6 +180,19 @@ static void print_with_names(Printer *printer, const Scalar *root) {
   list_free(&order);
 }
 
+void graph_print_value(const Node *node, const Scalar *value, FILE *out) {
+  Printer printer = {.out = out, .batch = node->batch_variables};
+  const char *before = node->combine == COMBINE_MAXIMUM ? "max over " : "sum over ";
+  for (int v = node->rank; v < node->box_rank && node->combine != COMBINE_SET; v++) {
+    if (node->box[v] == 1) continue;
+    fputs(before, out);
+    print_variable(&printer, v);
+    before = ", ";
+  }
+  if (*before == ',') fputs(" of ", out);
+  print_with_names(&printer, value);
+}
+
 static void print_compute(FILE *out, const Node *node) {
   Printer printer = {.out = out, .batch = node->batch_variables};
   if (node_is_map(node)) fputs(" map", out);

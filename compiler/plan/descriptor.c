@@ -26,6 +26,12 @@ static void bytes_word(Bytes *bytes, uint64_t word) {
   bytes_add(bytes, little, sizeof little);
 }
 
+static uint64_t hash_bytes(const uint8_t *data, size_t size) {                 /* FNV-1a */
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * UINT64_C(0x100000001B3);
+  return hash;
+}
+
 /* offsets: of texts, by the interned text, from 1 */
 typedef struct Writer {
   Bytes records[RECORD_KIND_COUNT], strings;
@@ -105,10 +111,33 @@ static void write_programs(Writer *writer, const PlanLayout *layout, const Plan 
   }
 }
 
-static void write_binding(Writer *writer, const PlanLayout *layout, const StoredValue *value) {
+static void write_values(Writer *writer, const PlanLayout *layout) {
+  for (int v = 0; v < layout->value_count; v++) {
+    const StoredValue *value = layout->values[v].value;
+    const Node *node = value->node;
+    ValueRecord record = {.name = session_format(layout->session, "n%d", node->id),
+                          .part = node->name,
+                          .type = value->storage == REGISTER_F32 ? STORAGE_F32 : STORAGE_F64,
+                          .rank = node->rank,
+                          .batch = node->batch};
+    for (int d = 0; d < node->rank; d++) record.shape[d] = node->shape[d], record.stride[d] = value->stride[d];
+    write_VALUE(writer, &record);
+  }
+}
+
+static void write_binding(Writer *writer, const PlanLayout *layout, const StoredValue *value, const Made *made) {
   int tensor = plan_tensor(layout, value);
-  BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA, .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0, .tensor = tensor};
-  if (tensor < 0) record.offset = ((const PlacedValue *)map_get(&layout->value_places, value))->offset;
+  BindingRecord record = {.place = tensor >= 0 ? PLACE_PERSISTENT : PLACE_ARENA,
+                          .offset = tensor >= 0 ? layout->tensors[tensor].offset : 0,
+                          .tensor = tensor,
+                          .value = -1,
+                          .written = made->written,
+                          .line = line_of(made->span),
+                          .formula = made->formula};
+  if (tensor < 0) {
+    const PlacedValue *placed = map_get(&layout->value_places, value);
+    record.offset = placed->offset, record.value = placed - layout->values;
+  }
   write_BINDING(writer, &record);
 }
 
@@ -121,9 +150,15 @@ static void write_routines(Writer *writer, const PlanLayout *layout) {
                             .first_fill = writer->counts[RECORD_FILL], .fill_count = routine->fill_count, .line = line_of(routine->span)};
     for (int s = 0; s < schedule->step_count; s++) {
       const ScheduledStep *step = &schedule->steps[s];
-      write_STEP(writer, &(StepRecord){.program = layout->step_program[r][s], .first_binding = writer->counts[RECORD_BINDING], .flops = step->program->flops,
-                                       .bytes = step->program->bytes, .title = step->program->title, .line = line_of(step->span)});
-      for (int b = 0; b < step->program->buffer_count; b++) write_binding(writer, layout, step->bindings[b]);
+      write_STEP(writer, &(StepRecord){.program = layout->step_program[r][s],
+                                       .first_binding = writer->counts[RECORD_BINDING],
+                                       .flops = step->program->flops,
+                                       .bytes = step->program->bytes,
+                                       .title = step->program->title,
+                                       .line = line_of(step->span),
+                                       .lines = step->lines});
+      for (int b = 0; b < step->program->buffer_count; b++)
+        write_binding(writer, layout, step->bindings[b], &step->made[b]);
     }
     for (int f = 0; f < routine->fill_count; f++) write_FILL(writer, &(FillRecord){.tensor = routine->fills[f]});
     write_ROUTINE(writer, &record);
@@ -205,17 +240,11 @@ static void write_model(Writer *writer, const PlanLayout *layout, const Plan *pl
   const PlanOptions *options = layout->options;
   write_MODEL(writer, &(ModelRecord){
     .name = model->name, .file = options->file, .real = options->real == REGISTER_F32 ? "f32" : "f64", .target = options->machine->name, .features = options->machine->features,
-    .build = options->build, .source_hash = options->source_hash, .batch = model->batch, .feeds = options->feeds, .persistent_bytes = plan->persistent_bytes,
+    .build = options->build, .source_hash = options->source_hash, .batch = model->batch, .feeds = options->feeds, .trace = options->trace, .persistent_bytes = plan->persistent_bytes,
     .arena_bytes = plan->arena_bytes, .workspace_bytes = plan->workspace_bytes, .length_unit = model->length_unit, .length = model->length, .first_data = model->first_data, .schedule = 0});
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t hash_bytes(const uint8_t *data, size_t size) {                 /* FNV-1a */
-  uint64_t hash = UINT64_C(0xCBF29CE484222325);
-  for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * UINT64_C(0x100000001B3);
-  return hash;
-}
 
 void descriptor_write(const PlanLayout *layout, Plan *plan) {
   static const ModelSchedule nothing = {.kind = SCHEDULE_SEQUENCE, .routine = -1, .value = -1};
@@ -226,6 +255,7 @@ void descriptor_write(const PlanLayout *layout, Plan *plan) {
   write_model(writer, layout, plan);
   write_tensors(writer, layout);
   write_programs(writer, layout, plan);
+  write_values(writer, layout);
   write_routines(writer, layout);
   write_schedule(writer, layout->model->schedule != NULL ? layout->model->schedule : &nothing, -1);
   write_rest(writer, layout);

@@ -9,7 +9,7 @@
 typedef struct PlanOptions {
   const Machine *machine;
   RegisterType real;
-  bool feeds;
+  bool feeds, trace;
   const char *build, *source_hash, *file;
 } PlanOptions;
 

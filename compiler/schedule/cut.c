@@ -1,6 +1,6 @@
 /* Costly factors with few indices get a node of their own. Takes a node's expression; returns it with such parts read from new maps: a sigmoid of one number a
    sample, inside a sum over samples and neurons, is then computed once a sample. (What depends on outer loops only is computed there anyway; samples are the
-   lanes, so theirs is the innermost loop.) Never changes a node. */
+   lanes, so theirs is the innermost loop.) With --trace every operation gets one. Never changes a node. */
 #include "fusion.h"
 
 enum { CUT_COST = 8, CUT_RATIO = 4 };
@@ -29,13 +29,16 @@ static const Scalar *cut_out(const Cut *cut, const Scalar *scalar) {
   for (int v = 0; v < BOX_LIMIT; v++) by[v] = coordinate_constant(0);
   for (int turn = 0; turn < 2; turn++)
     for (int v = 0; v < cut->node->box_rank; v++) {
-      bool batch = (cut->node->batch_variables >> v & 1) != 0;
-      if ((scalar->variables >> v & 1) == 0 || batch != (turn == 0)) continue;
+      bool over_samples = (cut->node->batch_variables >> v & 1) != 0;
+      if ((scalar->variables >> v & 1) == 0 || over_samples != (turn == 0)) continue;
       by[v] = coordinate_variable(rank);
       read[rank] = coordinate_variable(v);
       shape[rank++] = cut->node->box[v];
     }
-  Node *map = graph_map(cut->graph, rank, shape, true, scalar_substitute(cut->graph, scalar, by), cut->node->span);
+  bool batch = (scalar->variables & cut->node->batch_variables) != 0;
+  const Scalar *value = scalar_substitute(cut->graph, scalar, by);
+  Node *map = graph_compute(cut->graph, COMBINE_SET, rank, shape, batch ? 1u : 0u, access_identity(cut->graph, rank),
+                            rank, shape, batch, value, cut->node->name, cut->node->span);
   return scalar_read(cut->graph, map, access_new(cut->graph, rank, read));
 }
 
@@ -66,4 +69,56 @@ const Scalar *fusion_cut(Graph *graph, const Node *node) {
   Cut cut = {graph, node, points_of(node, UINT32_MAX)};
   if (scalar_cost(node->value) > 400 || compares_equal(node->value)) return node->value;
   return cut_below(&cut, node->value);
+}
+
+/* ---- --trace: an operation a node -------------------------------------------------------------------------------- */
+
+enum { SEPARATE_POINTS = 1 << 22 }; /* a larger map is made only where the node itself is as large */
+
+typedef struct Separated { const Scalar *from, *to; } Separated;
+typedef struct Separation { Cut cut; Session *session; int count, capacity; Separated *items; } Separation;
+
+/* An axis per variable, one of them at most over samples; and not of all the points of a large contraction. */
+static bool may_stand_alone(const Cut *cut, const Scalar *scalar) {
+  uint32_t batch = scalar->variables & cut->node->batch_variables;
+  int rank = 0;
+  for (int v = 0; v < cut->node->box_rank; v++) rank += scalar->variables >> v & 1;
+  int64_t points = points_of(cut->node, scalar->variables);
+  return rank <= RANK_LIMIT && (batch & (batch - 1)) == 0 &&
+         (points <= SEPARATE_POINTS || points <= node_size(cut->node));
+}
+
+/* The operation alone, its arguments read from maps. */
+static const Scalar *separate_arguments(Separation *separation, const Scalar *scalar);
+
+/* A read of the map that has the operation alone; leaves stay. What is met twice is found again: shared parts are no
+   tree. */
+static const Scalar *separate_out(Separation *separation, const Scalar *scalar) {
+  if (operation_arity(scalar->op) == 0) return scalar;
+  for (int s = 0; s < separation->count; s++)
+    if (separation->items[s].from == scalar) return separation->items[s].to;
+  const Scalar *alone = separate_arguments(separation, scalar);
+  if (operation_arity(alone->op) > 0 && may_stand_alone(&separation->cut, alone))
+    alone = cut_out(&separation->cut, alone);
+  separation->items =
+      fusion_grow(separation->session, separation->items, separation->count, &separation->capacity, sizeof(Separated));
+  separation->items[separation->count++] = (Separated){scalar, alone};
+  return alone;
+}
+
+static const Scalar *separate_arguments(Separation *separation, const Scalar *scalar) {
+  const Scalar *arguments[3] = {NULL, NULL, NULL};
+  bool changed = false;
+  for (int a = 0; a < operation_arity(scalar->op); a++) {
+    arguments[a] = separate_out(separation, scalar->argument[a]);
+    changed |= arguments[a] != scalar->argument[a];
+  }
+  return changed ? scalar_apply(separation->cut.graph, scalar->op, arguments[0], arguments[1], arguments[2]) : scalar;
+}
+
+const Scalar *fusion_separate(Graph *graph, const Node *node) {
+  if (node->combine == COMBINE_MAXIMUM || compares_equal(node->value)) return node->value;     /* as above */
+  Separation separation = {.cut = {graph, node, points_of(node, UINT32_MAX)}, .session = graph_session(graph)};
+  if (node->combine == COMBINE_SUM && node->value->op != OP_MULTIPLY) return separate_out(&separation, node->value);
+  return separate_arguments(&separation, node->value);     /* a sum of products stays one: a contraction */
 }

@@ -77,21 +77,30 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   fusion->order[fusion->order_count++] = node;
 }
 
+/* The maps that were cut out of an expression; with --trace, those that were cut out of these first. */
+static void add_parts(Fusion *fusion, const Scalar *value) {
+  Leaves leaves = leaves_of(fusion->session, value);
+  for (int k = 0; k < leaves.count; k++) {
+    Node *node = leaves.items[k]->node;
+    if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE ||
+        fusion_fact(fusion, node)->residence != RESIDES_NOWHERE)
+      continue;
+    add_parts(fusion, node->value);
+    add_fact(fusion, node, node->value);
+  }
+}
+
 /* All nodes that the effects need, operands first; the maps that were cut out of a node come right before it. */
 static void collect_facts(Fusion *fusion) {
   Order order = {.session = fusion->session};
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
   for (int i = 0; i < fusion->effects.count; i++) list_node(&order, fusion->effects.items[i].target);      /* may be on no walk */
   for (int n = 0; n < order.count; n++)
-    if (order.nodes[n]->kind == NODE_COMPUTE) order.values[n] = fusion_cut(fusion->graph, order.nodes[n]);
+    if (order.nodes[n]->kind == NODE_COMPUTE)
+      order.values[n] = (fusion->options->trace ? fusion_separate : fusion_cut)(fusion->graph, order.nodes[n]);
   fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
   for (int n = 0; n < order.count; n++) {
-    if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) {
-      Leaves leaves = leaves_of(fusion->session, order.values[n]);
-      for (int k = 0; k < leaves.count; k++)
-        if (leaves.items[k]->op == OP_READ && leaves.items[k]->node->kind == NODE_COMPUTE)
-          add_fact(fusion, leaves.items[k]->node, leaves.items[k]->node->value);
-    }
+    if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) add_parts(fusion, order.values[n]);
     add_fact(fusion, order.nodes[n], order.values[n]);
   }
 }

@@ -1,6 +1,9 @@
 /* From groups to steps: one program for each, its buffers bound to values. Takes a fusion; returns the schedule. Never decides what goes together. */
 #include "fusion.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 typedef struct Making { const Fusion *fusion; const Group *group; } Making;
 
 /* What the readers of a group see. A draw that this group makes is drawn again, not read. */
@@ -32,6 +35,66 @@ static void count_work(Builder *builder, const Group *group, const Program *prog
   builder_count(builder, flops, bytes);
 }
 
+/* ---- what people are told of a program --------------------------------------------------------------------------- */
+
+enum { FORMULA_LIMIT = 120, LINES_TOLD = 8 };
+
+static const char *formula_of(const Fusion *fusion, const Item *item) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = item->node->kind == NODE_COMPUTE ? open_memstream(&text, &size) : NULL;
+  if (!out) return "";
+  graph_print_value(item->node, item->value, out);
+  fclose(out);
+  const char *formula = size <= FORMULA_LIMIT ? session_intern(fusion->session, text, size) : "";
+  free(text);
+  return formula;
+}
+
+/* The last item that leaves something there. */
+static Made made_in(const Fusion *fusion, const Group *group, const StoredValue *value, bool written) {
+  Made made = {.written = written, .span = group->phases[0].items[0]->node->span, .formula = ""};
+  const Item *item = NULL;
+  for (int p = 0; p < group->phase_count && written; p++)
+    for (int i = 0; i < group->phases[p].count; i++)
+      if (group->phases[p].items[i]->view.value == value) item = group->phases[p].items[i];
+  if (item != NULL) made.span = item->node->span, made.formula = formula_of(fusion, item);
+  return made;
+}
+
+typedef struct LineList { int count, lines[LINES_TOLD]; bool more; } LineList;
+
+static void line_add(LineList *list, const Item *item) {
+  if (item->node->span.source == NULL) return;
+  int line = (int)source_place(item->node->span.source, item->node->span.from).line, at = 0;
+  while (at < list->count && list->lines[at] < line) at++;
+  if (at < list->count && list->lines[at] == line) return;
+  list->more |= list->count == LINES_TOLD;
+  if (list->count == LINES_TOLD) return;
+  memmove(list->lines + at + 1, list->lines + at, (size_t)(list->count++ - at) * sizeof *list->lines);
+  list->lines[at] = line;
+}
+
+static const char *lines_of(const Fusion *fusion, const Group *group) {
+  LineList list = {0};
+  for (int p = 0; p < group->piece_count; p++) line_add(&list, group->pieces[p]);
+  for (int p = 0; p < group->phase_count; p++)
+    for (int i = 0; i < group->phases[p].count; i++) line_add(&list, group->phases[p].items[i]);
+  const char *text = "";
+  for (int k = 0; k < list.count; k++)
+    text = session_format(fusion->session, "%s%s%d", text, k > 0 ? ", " : "", list.lines[k]);
+  return list.more ? session_format(fusion->session, "%s, …", text) : text;
+}
+
+static void describe(const Fusion *fusion, const Group *group, ScheduledStep *step) {
+  step->lines = lines_of(fusion, group);
+  step->made = session_allocate(fusion->session, (size_t)(step->program->buffer_count + 1) * sizeof *step->made);
+  for (int b = 0; b < step->program->buffer_count; b++)
+    step->made[b] = made_in(fusion, group, step->bindings[b], step->program->buffers[b].written);
+}
+
+/* ---- programs ---------------------------------------------------------------------------------------------------- */
+
 static void schedule_group(const Fusion *fusion, const Group *group, ScheduledStep *step) {
   Making making = {fusion, group};
   Span span = group->phases[0].items[0]->node->span;
@@ -42,6 +105,7 @@ static void schedule_group(const Fusion *fusion, const Group *group, ScheduledSt
   step->program = builder_finish(builder, &step->bindings);
   count_work(builder, group, step->program);
   step->span = span;
+  describe(fusion, group, step);
 }
 
 static double needed_flops(const Fusion *fusion) {

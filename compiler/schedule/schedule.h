@@ -10,6 +10,7 @@ typedef struct ScheduleOptions {
   const Machine *machine;
   RegisterType real;                                       /* REGISTER_F32 or REGISTER_F64 */
   int fuse_limit;                                          /* --fuse-limit: at most so many fusions, for bisection; -1: no limit */
+  bool trace; /* --trace: every operation is a node of its own (with fuse_limit 0) */
 } ScheduleOptions;
 
 /* A node that lies in memory between programs (or an input). Strides in elements; the batch axis is the innermost of all values, data and noise;
@@ -21,9 +22,14 @@ typedef struct StoredValue {
   int64_t elements;
 } StoredValue;
 
+/* What a program leaves in a buffer. */
+typedef struct Made { bool written; Span span; const char *formula; } Made;    /* formula: where it is short, else "" */
+
 typedef struct ScheduledStep {
   Program *program;
   StoredValue **bindings;                                  /* one per buffer of the program */
+  Made *made;                                              /* likewise */
+  const char *lines;                                       /* of the model, of all that the program computes: "4, 7" */
   Span span;
 } ScheduledStep;
 

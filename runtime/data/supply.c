@@ -239,6 +239,16 @@ bool supply_fill(Supply *supply, const int64_t *tensors, void *const *buffers, i
   return !passed || supply_check_files(supply, problem);
 }
 
+int64_t supply_last_row(const Supply *supply, int64_t tensor, int64_t sample, const Dataset **of) {
+  const Variable *variable = variable_at(supply, tensor), *leader = leader_of(supply, tensor);
+  int64_t from_end = batch_of(&supply->tensors[tensor]) - sample;
+  *of = variable->feed ? variable->feed : variable->dataset;
+  if (!*of) return -1;
+  return variable->feed
+             ? variable->fed - from_end
+             : permutation_index(supply->seed, leader->hash, variable->dataset->count, leader->position - from_end);
+}
+
 const NamedCount *supply_positions(Supply *supply, size_t *count) {
   *count = 0;
   for (int64_t v = 0; v < supply->variable_count; v++) {

@@ -168,7 +168,7 @@ START_TEST(test_info_as_json) {
   ck_assert_int_eq(json_find(json, "weights")->integer, LINE_WIDE + 3);
   ck_assert_int_eq(json_find(json_find(json, "programs"), "nests")->integer, 5);
   const Json *memory = json_find(json, "memory");
-  ck_assert_int_eq(json_find(memory, "predicted_bytes")->integer, json_find(memory, "persistent_bytes")->integer + json_find(memory, "arena_bytes")->integer + 2 * 64
+  ck_assert_int_eq(json_find(memory, "predicted_bytes")->integer, 2 * json_find(memory, "persistent_bytes")->integer + json_find(memory, "arena_bytes")->integer + 2 * 64
                                                                       + json_find(memory, "data_bytes")->integer);
   ck_assert_int_gt(json_find(memory, "data_bytes")->integer, 1000);
   ck_assert_double_eq(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3);    /* two updates of two steps, a third of an assignment */

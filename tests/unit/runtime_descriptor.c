@@ -80,6 +80,8 @@ START_TEST(test_names_what_is_wrong) {
     CASE("not a multiple", 66, Tensor[T_WIDE].offset),
     CASE("`program` is 6", 6, Step[1].program),
     CASE("bindings", 1000, Step[2].first_binding),
+    CASE("`written` is 7", 7, Binding[0].written),
+    CASE("`value` is 5", 5, Binding[0].value),
     CASE("neither data nor noise", T_W, Fill[0].tensor),
     CASE("reached twice", 2, Schedule[3].first_child),
     CASE("reached twice", 0, Schedule[4].next_sibling),

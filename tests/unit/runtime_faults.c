@@ -129,6 +129,18 @@ START_TEST(test_no_failure_loses_a_checkpoint) {
   }
 } END_TEST
 
+/* What is kept for a search, or looked for in one, may find no memory: the run ends as it would have ended. */
+START_TEST(test_a_search_may_lack_memory) {
+  bool reached = true;
+  for (int n = 0; reached && n < 2000; n++) {
+    ck_assert_int_eq(system("rm -rf r"), 0);
+    int status = run("train --run r --set rate=50 --checkpoint-every 2 --sample-every 0", CALL_ALLOCATE, n, &reached);
+    ck_assert_msg(status != EXIT_FINE, "call %d: %s", n, said);
+    ck_assert_msg(strstr(said, "error:"), "call %d: %s", n, said);
+    if (!reached) ck_assert_msg(strstr(said, "it began"), "%s", said);
+  }
+} END_TEST
+
 int main(void) {
   Suite *suite = suite_create("runtime_faults");
   TCase *tests = tcase_create("faults");
@@ -137,6 +149,7 @@ int main(void) {
   tcase_add_loop_test(tests, test_every_call_may_fail, 0, CALL_KINDS);
   tcase_add_loop_test(tests, test_memory_may_fail_under_init, 0, 2);
   tcase_add_loop_test(tests, test_no_failure_loses_a_checkpoint, CALL_WRITE, CALL_OPEN);
+  tcase_add_test(tests, test_a_search_may_lack_memory);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

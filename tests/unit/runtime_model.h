@@ -165,7 +165,8 @@ static inline void line_step(ModelTables *t, int program, const char *title, int
   t->Program[program].buffer_count = count;
   for (int k = 0; k < count; k++) {
     const TensorRecord *tensor = &t->Tensor[tensors[k]];
-    t->Binding[t->BindingCount++] = (BindingRecord){.place = tensor->place, .offset = tensor->offset, .tensor = tensors[k]};
+    t->Binding[t->BindingCount++] =
+        (BindingRecord){.place = tensor->place, .offset = tensor->offset, .tensor = tensors[k], .value = -1};
   }
 }
 
@@ -227,6 +228,11 @@ static inline ModelTables *line_tables(void) {
   line_step(t, P_FAKES, "fakes", 4, (const int[]){T_Z, T_W, T_B, T_FAKES});
   line_step(t, P_SLOPE, "slope", 2, (const int[]){T_W, T_SLOPE});
   line_step(t, P_COPY, "C.w", 2, (const int[]){T_W, T_COPY});
+  static const struct {
+    int step, binding;
+  } written[] = {{0, 4}, {1, 1}, {1, 2}, {1, 3}, {1, 4}, {1, 6}, {2, 0}, {3, 3}, {4, 1}, {5, 1}};
+  for (size_t k = 0; k < sizeof written / sizeof *written; k++)
+    t->Binding[t->Step[written[k].step].first_binding + written[k].binding].written = 1;
   t->Fill[0].tensor = T_P, t->Fill[1].tensor = T_E, t->Fill[2].tensor = T_Z;
   t->FillCount = 3;
   t->Routine[R_UPDATE] = (RoutineRecord){.name = "update D", .kind = ROUTINE_UPDATE, .ordinal = 0, .batch = LINE_BATCH, .first_step = 0, .step_count = 2, .first_fill = 0, .fill_count = 2};
