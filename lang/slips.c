@@ -129,7 +129,11 @@ void slip_escape(Reader *reader, Span span) {
 void slip_unclosed(Reader *reader, Bracket bracket, Span where) {
   char closing = bracket.open == '(' ? ')' : bracket.open == '[' ? ']' : '}';
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1009, bracket.span, "`%c` is missing", closing);
-  if (where.source) diagnostic_also(diagnostic, where, "before this");
+  if (!where.source) return;
+  diagnostic_also(diagnostic, where, "before this");
+  Span before = reader->token.span.from == where.from ? reader->before.span : reader->token.span;
+  bool one_line = source_place(where.source, where.from).line == source_place(where.source, bracket.span.from).line;
+  if (one_line && bracket.open != '{') diagnostic_mend(diagnostic, (Span){ before.source, before.to, before.to }, "%c", closing);
 }
 
 void slip_unopened(Reader *reader, Span span, Bracket innermost) {
@@ -245,9 +249,7 @@ static const char *const keywords[] = {
   "optimize", "update", "by", "draw", "repeat", "every", "if", "then", "else", "for", "and", "or", "not", "fresh", "after",
 };
 
-static const char *token_text(const Reader *reader, Token token) {
-  return session_intern(reader->session, text_of(reader, token.span), token.span.to - token.span.from);
-}
+static const char *token_text(const Reader *reader, Token token) { return span_text(reader->session, token.span); }
 
 /* Whether `//` stands on the token's line before it, outside of texts as far as that can be told. */
 static bool after_slashes(const Reader *reader, Token token) {

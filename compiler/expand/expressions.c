@@ -357,6 +357,7 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
 }
 
 static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  if (elsewhere_member(e, frame, syntax)) return value_error(e);
   Value *value = evaluate(e, frame, syntax->member.operand);
   if (value->kind == VALUE_ERROR) return value;
   if (value->kind == VALUE_RECORD)
@@ -368,8 +369,9 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
     int count = 0;
     for (int k = 0; k < value->record.count && k < 64; k++) names[count++] = value->record.items[k].name;
     const char *nearest = diagnostic_nearest(syntax->member.name, names, count);
-    if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
-  } else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL) diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
+    if (nearest != NULL) diagnostic_mend(diagnostic, syntax->name_span, "%s", nearest);
+  } else if (elsewhere_method(e, diagnostic, syntax)) return value_error(e);
+  else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL) diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
   return value_error(e);
 }
 

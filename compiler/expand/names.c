@@ -375,8 +375,9 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
     for (int k = 0; k < scope->count && count < 768; k++) names[count++] = scope->entries[k].name;
   const char *const *builtins = builtin_names(e, &builtin_count);
   for (int k = 0; k < builtin_count && count < 1024; k++) names[count++] = builtins[k];
+  if (elsewhere_name(e, diagnostic, name, span)) return value_error(e);
   const char *nearest = diagnostic_nearest(name, names, count);
-  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  if (nearest != NULL) diagnostic_mend(diagnostic, span, "%s", nearest);
   return value_error(e);
 }
 
@@ -388,7 +389,7 @@ static void report_player(Evaluator *e, const char *name, Span span) {
   for (int k = 0; k < count && k < 8; k++) all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
   const char *nearest = diagnostic_nearest(name, names, count);
-  if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+  if (nearest != NULL) diagnostic_mend(diagnostic, span, "%s", nearest);
   else if (count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
 }
 
