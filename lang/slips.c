@@ -133,7 +133,13 @@ void slip_unclosed(Reader *reader, Bracket bracket, Span where) {
   diagnostic_also(diagnostic, where, "before this");
   Span before = reader->token.span.from == where.from ? reader->before.span : reader->token.span;
   bool one_line = source_place(where.source, where.from).line == source_place(where.source, bracket.span.from).line;
-  if (one_line && bracket.open != '{') diagnostic_mend(diagnostic, (Span){ before.source, before.to, before.to }, "%c", closing);
+  if (one_line) diagnostic_mend(diagnostic, (Span){ before.source, before.to, before.to }, "%c", closing);
+}
+
+void slip_block(Reader *reader, Bracket bracket, Span where, Span last) {
+  Diagnostic *diagnostic = diagnostic_report(reader->session, E1009, bracket.span, "`}` is missing");
+  if (where.source) diagnostic_also(diagnostic, where, "before this");
+  if (last.source) diagnostic_mend(diagnostic, (Span){ last.source, last.to, last.to }, " }");
 }
 
 void slip_unopened(Reader *reader, Span span, Bracket innermost) {
