@@ -67,6 +67,8 @@ int diagnostic_error_count(const Session *session);                      /* warn
 void diagnostic_print_all(Session *session, FILE *out);                  /* in the order of the text, without repetitions */
 const char *diagnostic_code_name(DiagnosticCode code);                   /* "E2004" */
 bool diagnostic_code_find(const char *name, DiagnosticCode *code);
+/* Two spellings of one name: letters with marks, composed in one and not in the other. */
+bool names_look_alike(const char *a, const char *b);
 /* The nearest of `count` names to `name`, or NULL if none is near: "did you mean". */
 const char *diagnostic_nearest(const char *name, const char *const *names, int count);
 

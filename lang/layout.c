@@ -53,7 +53,7 @@ static bool lines_end(const Reader *reader) { return innermost(reader) == 0 || i
 static size_t indentation_of(const Source *source, uint32_t at) {
   size_t from = source->lines[source_place(source, at).line - 1], to = from;
   while (source->text[to] == ' ' || source->text[to] == '\t') to++;
-  return to - from;
+  return text_columns(source->text + from, to - from);
 }
 
 static void bracket_open(Reader *reader, Token token) {

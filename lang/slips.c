@@ -285,6 +285,20 @@ static bool is_comparison(int token) {
 
 static bool is_definition(int token) { return token == '=' || token == ADDS || token == MOVES; }
 
+/* `train for 10 {`: only there a name follows an expression. */
+static bool slip_length(Reader *reader, Expected expected) {
+  if (reader->token.kind != '{' || !expects(expected, "a name") || !expression_done(expected)) return false;
+  static const char *const units[] = { "steps", "images", "epochs" };
+  Span length = reader->before.span;
+  if (reader->before.kind == NAME && IS_ONE_OF(units, token_text(reader, reader->before))) {
+    diagnostic_report(reader->session, E1017, length, "how many?");
+    return true;
+  }
+  Diagnostic *diagnostic = diagnostic_report(reader->session, E1017, length, "of what: `steps`, `images` or `epochs`?");
+  diagnostic_mend(diagnostic, (Span){ length.source, length.to, length.to }, " steps");
+  return true;
+}
+
 static bool slip_end(Reader *reader, Expected expected) {
   bool last = reader->token.kind == 0, line = reader->token.kind == END;
   bool next_line = reader->token.starts_line && layout_wants_more(reader->before.kind);
@@ -350,7 +364,7 @@ void slip_syntax(Reader *reader, const char **names, int count) {
   Expected expected = { names, count };
   bool said = reader->slip.source && reader->slip.from == reader->token.span.from;
   if (reader->stopped || said) return;
-  if (slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected)) return;
+  if (slip_length(reader, expected) || slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected)) return;
   if (slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, reader->token.span, "expected %s", expected_text(reader->session, expected));
   const char *habit = habit_of(reader, reader->token);
