@@ -93,9 +93,10 @@ static int derivative_signs(Evaluator *e, const Network *network, Node *node, in
   return count;
 }
 
-/* The number that a square keeps its argument near: of (a - 1)^2 it is 1. */
+/* The number that a square or an absolute value keeps its argument near: of (a - 1)^2 it is 1. */
 static bool square_target(const Scalar *scalar, double *target) {
-  if (scalar->op != OP_MULTIPLY || scalar->argument[0] != scalar->argument[1]) return false;
+  bool square = scalar->op == OP_MULTIPLY && scalar->argument[0] == scalar->argument[1];
+  if (!square && scalar->op != OP_ABSOLUTE) return false;
   const Scalar *inner = scalar->argument[0];
   *target = 0;
   if (inner->op != OP_ADD) return true;
@@ -234,7 +235,8 @@ static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
       diagnostic_also(diagnostic, of_judge->span, "and so does `%s`", judge->name);
       if (stance == ALONG) {
         diagnostic_hint(diagnostic, "and the other terms of `%s` push the same way: nothing holds it back, and it tells nothing apart", judge->name);
-        mend_sign(diagnostic, (Syntax *)(uintptr_t)of_judge, other);
+        const Scalar *score = shared->value->op == OP_NEGATE ? shared->value->argument[0] : shared->value;
+        if (score->op == OP_READ) mend_sign(diagnostic, (Syntax *)(uintptr_t)of_judge, other);      /* of a loss the other one is meant */
         return true;
       }
       diagnostic_hint(diagnostic, "one of two signs is the wrong one; if both are meant to pull at one end, list them: `%s, %s minimize …`", judge->name, other->name);

@@ -60,11 +60,34 @@ static const Scalar *find_scalar(Evaluator *e, int objective, Wanted wanted) {
 /* ---- losses of logits ------------------------------------------------------------------------------------------------------------------- */
 
 /* log(1 + exp(±a)) is the loss of a logit; here a lies in 0..1, as after a sigmoid: the loss hardly changes any more, and a critic cannot be sure of anything. */
-static bool is_loss_of_probability(Evaluator *e, const Scalar *scalar) {
-  if (scalar->op != OP_SOFTPLUS) return false;
-  Range range = scalar_range(e->graph, scalar->argument[0]);
+static bool is_probability_or_minus(Evaluator *e, const Scalar *scalar) {
+  Range range = scalar_range(e->graph, scalar);
   bool probability = range.low >= -1 && range.high <= 1 && (range.low >= 0 || range.high <= 0) && range.low < range.high;
-  return probability && depends_on_weights(e, scalar->argument[0]);
+  return probability && depends_on_weights(e, scalar);
+}
+
+/* What a read stands for, where that is a map. */
+static const Scalar *seen_through(const Scalar *scalar) {
+  while (scalar->op == OP_READ) {
+    const Node *node = scalar->node;
+    while (node->kind == NODE_RESHAPE || node->kind == NODE_MARK) node = node->operand[0];
+    if (node->kind != NODE_COMPUTE || !node_is_map(node)) break;
+    scalar = node->value;
+  }
+  return scalar;
+}
+
+/* relu(1 - a) and relu(1 + a), the hinges: of a probability nothing is ever cut off. */
+static bool is_hinge_of_probability(Evaluator *e, const Scalar *scalar) {
+  const Scalar *margin = scalar->op == OP_SELECT ? seen_through(scalar->argument[2]) : NULL;
+  if (margin == NULL || margin->op != OP_ADD || scalar->argument[1]->op != OP_CONSTANT || scalar->argument[1]->value != 0) return false;
+  for (int k = 0; k < 2; k++)
+    if (margin->argument[k]->op == OP_CONSTANT && margin->argument[k]->value == 1) return is_probability_or_minus(e, margin->argument[1 - k]);
+  return false;
+}
+
+static bool is_loss_of_probability(Evaluator *e, const Scalar *scalar) {
+  return scalar->op == OP_SOFTPLUS ? is_probability_or_minus(e, scalar->argument[0]) : is_hinge_of_probability(e, scalar);
 }
 
 static void lint_logits(Evaluator *e, int objective) {
@@ -91,10 +114,11 @@ static bool is_signed(const Evaluator *e, const Scalar *scalar) {
   if (scalar->op == OP_NEGATE) return is_signed(e, a);
   if (scalar->op == OP_ADD) return is_signed(e, a) || is_signed(e, b);
   if (scalar->op != OP_READ) return false;
-  const Node *node = scalar->node;
+  const Scalar *behind = seen_through(scalar);
+  if (behind->op != OP_READ) return is_signed(e, behind);
+  const Node *node = behind->node;
   while (node->kind == NODE_RESHAPE || node->kind == NODE_MARK) node = node->operand[0];
   if (node->kind != NODE_COMPUTE) return false;
-  if (node_is_map(node)) return is_signed(e, node->value);
   const Scalar *value = node->value;
   return node->combine == COMBINE_SUM && value->op == OP_MULTIPLY && (is_weight_input(e, value->argument[0]) || is_weight_input(e, value->argument[1]));
 }
@@ -115,11 +139,7 @@ static void lint_logarithms(Evaluator *e, int objective) {
 
 /* The whole of a term is a probability. */
 static bool is_probability(Evaluator *e, const Scalar *scalar) {
-  if (scalar->op == OP_READ) {
-    const Node *node = scalar->node;
-    while (node->kind == NODE_RESHAPE || node->kind == NODE_MARK) node = node->operand[0];
-    return node->kind == NODE_COMPUTE && node_is_map(node) && is_probability(e, node->value);
-  }
+  scalar = seen_through(scalar);
   return scalar->op == OP_SIGMOID && depends_on_weights(e, scalar);
 }
 
