@@ -60,10 +60,13 @@ static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Synt
   int64_t expected;
   if (!value_static_whole(e, evaluate(e, frame, item), item->span, &expected)) return false;
   if (expected == size) return true;
-  Diagnostic *diagnostic = evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
+  bool labels = item == type->type.classes;
+  Diagnostic *diagnostic = labels ? evaluator_report(e, E2055, span, "comes from class[%lld]", (long long)size)
+                                  : evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
   diagnostic_also(diagnostic, item->span, "%s expects %lld here", what, (long long)expected);
   const Entry *entry = drawn_at(e, span);
   const Syntax *declared = entry != NULL && entry->field->field.type != NULL ? entry->field->field.type->type.shape : NULL;
+  if (labels && entry != NULL && item->kind == SYNTAX_NUMBER) diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
   if (declared == NULL || item->kind != SYNTAX_NUMBER) return false;
   if (entry->syntax->kind == SYNTAX_NOISE) diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
   else if (holds_as_many(type->type.shape, tensor)) diagnostic_mend(diagnostic, declared->span, "%s", span_text(e->session, type->type.shape->span));

@@ -277,7 +277,7 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);
-  if (value->kind == VALUE_TENSOR && !value->tensor.random) diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
+  if (value->kind == VALUE_NUMBER || (value->kind == VALUE_TENSOR && !value->tensor.random)) diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
   return value;
 }
 
