@@ -145,7 +145,8 @@ static void contexts_print(FILE *out, const Note *contexts) {
   }
 }
 
-/* A line each, in a form that a program can apply: the place, and between backquotes what to write and what stands there. */
+/* A line each, in a form that a program can apply: the place, and between backquotes what to write and what stands
+   there. */
 static void mends_print(FILE *out, const Mend *mends, const Source *source) {
   for (const Mend *mend = mends; mend; mend = mend->next) {
     Place place = source_place(mend->span.source, mend->span.from);

@@ -60,7 +60,8 @@ void diagnostic_title(Diagnostic *diagnostic, const char *format, ...) __attribu
 void diagnostic_also(Diagnostic *diagnostic, Span span, const char *label, ...) __attribute__((format(printf, 3, 4)));
 void diagnostic_context(Diagnostic *diagnostic, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void diagnostic_hint(Diagnostic *diagnostic, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The edit that mends it: what stands at the span becomes this text. Empty spans insert, empty texts delete. An edit of the library is none. */
+/* The edit that mends it: what stands at the span becomes this text. Empty spans insert, empty texts delete. An edit of
+   the library is none. */
 void diagnostic_mend(Diagnostic *diagnostic, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 int diagnostic_error_count(const Session *session);                      /* warnings (lints) are not counted */

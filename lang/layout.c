@@ -33,9 +33,10 @@ static const unsigned char layout[] = {
   [MINIMIZES] = KEYWORD | OPERATOR | OUTSIDE, [MAXIMIZES] = KEYWORD | OPERATOR | OUTSIDE,
   [NOT] = KEYWORD | AFTER_IT, [FRESH] = KEYWORD | AFTER_IT, [IF] = KEYWORD | AFTER_IT, [FOR] = KEYWORD,
 
-  [USE] = FILE_STATEMENT, [DATA] = FILE_STATEMENT, [FN] = FILE_STATEMENT, [LAYER] = FILE_STATEMENT, [NETWORK] = FILE_STATEMENT,
-  [PHASE] = FILE_STATEMENT, [OUTPUT] = FILE_STATEMENT, [TRAIN] = FILE_STATEMENT,
-  [NOISE] = STATEMENT, [WEIGHT] = STATEMENT, [STATE] = STATEMENT, [OPTIMIZE] = STATEMENT, [UPDATE] = STATEMENT, [DRAW] = STATEMENT, [REPEAT] = STATEMENT, [EVERY] = STATEMENT,
+  [USE] = FILE_STATEMENT, [DATA] = FILE_STATEMENT, [FN] = FILE_STATEMENT, [LAYER] = FILE_STATEMENT,
+  [NETWORK] = FILE_STATEMENT, [PHASE] = FILE_STATEMENT, [OUTPUT] = FILE_STATEMENT, [TRAIN] = FILE_STATEMENT,
+  [NOISE] = STATEMENT, [WEIGHT] = STATEMENT, [STATE] = STATEMENT, [OPTIMIZE] = STATEMENT, [UPDATE] = STATEMENT,
+  [DRAW] = STATEMENT, [REPEAT] = STATEMENT, [EVERY] = STATEMENT,
 
   [COMMENT] = 0,                                           /* the last of all tokens */
 };
@@ -58,10 +59,12 @@ static size_t indentation_of(const Source *source, uint32_t at) {
 
 static void bracket_open(Reader *reader, Token token) {
   reader->brackets[reader->bracket_count++] =
-      (Bracket){ .span = token.span, .indentation = indentation_of(reader->source, token.span.from), .open = (char)token.kind };
+      (Bracket){ .span = token.span, .open = (char)token.kind,
+                 .indentation = indentation_of(reader->source, token.span.from) };
 }
 
-/* Where a block that is never closed was to be closed, more likely than not: before the first line that stands no further right than the one it opens on. */
+/* Where a block that is never closed was to be closed, more likely than not: before the first line that stands no
+   further right than the one it opens on. */
 static void line_begin(Reader *reader, Token token) {
   size_t indentation = indentation_of(reader->source, token.span.from);
   for (int at = 0; at < reader->bracket_count; at++) {
@@ -72,7 +75,8 @@ static void line_begin(Reader *reader, Token token) {
   }
 }
 
-/* Says that a block is not closed, or one in it; `next` is what shows it now, unless a line before it did, and `last` what stands before that. */
+/* Says that a block is not closed, or one in it; `next` is what shows it now, unless a line before it did, and `last`
+   what stands before that. */
 static void block_unclosed(Reader *reader, Bracket bracket, Span next, Span last) {
   if (reader->suspect.open && reader->suspect.span.from >= bracket.span.from) bracket = reader->suspect;
   reader->suspect.open = 0;
@@ -187,7 +191,8 @@ static void block_skip(Reader *reader, void *scanner) {
   }
 }
 
-/* A statement of the file begins a line in a block, and stands no further right than the block's first line: the block was to end before it. */
+/* A statement of the file begins a line in a block, and stands no further right than the block's first line: the block
+   was to end before it. */
 static bool block_ends(const Reader *reader, Token token) {
   if (!(layout[token.kind > 0 ? token.kind : 0] & TOP) || !token.starts_line || innermost(reader) != '{') return false;
   return indentation_of(reader->source, token.span.from) <= reader->brackets[reader->bracket_count - 1].indentation;

@@ -30,7 +30,7 @@ typedef struct Bracket {
   size_t indentation;                                      /* of the line it stands on */
   char open;                                               /* ( [ or { */
   bool indented;                                           /* of a block: a line of it stands further right */
-  Span back, before;                                       /* and behind such a line the first that does not, and what ends before it; or no source */
+  Span back, before;                                       /* the first line that does not, what ends before it */
 } Bracket;
 
 /* A run of ## lines: its text is [from, to), what it documents starts at `at`. */
@@ -89,7 +89,8 @@ const char *slip_number(Reader *reader, Span span, size_t *length);
 const char *slip_string(Reader *reader, Span span);
 void slip_escape(Reader *reader, Span span);
 void slip_unclosed(Reader *reader, Bracket bracket, Span where);         /* `where` is the place that shows it, if it has a source */
-void slip_block(Reader *reader, Bracket bracket, Span where, Span last); /* } is missing between `last` and `where`, or behind the last of all */
+/* A } is missing between `last` and `where`, or, without that, behind the last of all. */
+void slip_block(Reader *reader, Bracket bracket, Span where, Span last);
 void slip_unopened(Reader *reader, Span span, Bracket innermost);
 void slip_semicolon(Reader *reader, Span span);
 void slip_depth(Reader *reader, Span span);                              /* and nothing more is read */

@@ -364,7 +364,8 @@ void slip_syntax(Reader *reader, const char **names, int count) {
   Expected expected = { names, count };
   bool said = reader->slip.source && reader->slip.from == reader->token.span.from;
   if (reader->stopped || said) return;
-  if (slip_length(reader, expected) || slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected)) return;
+  if (slip_length(reader, expected) || slip_end(reader, expected) || slip_bracket(reader)) return;
+  if (slip_condition(reader, expected)) return;
   if (slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, reader->token.span, "expected %s", expected_text(reader->session, expected));
   const char *habit = habit_of(reader, reader->token);

@@ -104,7 +104,7 @@ bool character_continues_name(uint32_t character) {
   return !IS_IN(not_a_letter, character);
 }
 
-/* ---- letters with marks ----------------------------------------------------------------------------------------------------- */
+/* ---- letters with marks ---------------------------------------------------------------------------------- */
 
 static const struct { uint32_t mark; const char *letters, *composed; } marks[] = {
 #define COMPOSED(mark, letters, composed) { mark, letters, composed },

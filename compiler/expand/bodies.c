@@ -40,7 +40,8 @@ static bool holds_as_many(const Syntax *shape, const Value *tensor) {
 }
 
 /* A size in a parameter's type: a name that is static in scope is that number, any other is bound to what comes. */
-static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Syntax *item, int64_t size, const Value *tensor, const char *what, Span span) {
+static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Syntax *item, int64_t size,
+                      const Value *tensor, const char *what, Span span) {
   if (item->kind == SYNTAX_NAME) {
     Value *known = frame_find(frame, item->name);
     if (known == NULL) {
@@ -65,11 +66,14 @@ static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Synt
                                   : evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
   diagnostic_also(diagnostic, item->span, "%s expects %lld here", what, (long long)expected);
   const Entry *entry = drawn_at(e, span);
-  const Syntax *declared = entry != NULL && entry->field->field.type != NULL ? entry->field->field.type->type.shape : NULL;
-  if (labels && entry != NULL && item->kind == SYNTAX_NUMBER) diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
+  const Syntax *declared =
+      entry != NULL && entry->field->field.type != NULL ? entry->field->field.type->type.shape : NULL;
+  if (labels && entry != NULL && item->kind == SYNTAX_NUMBER)
+    diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
   if (declared == NULL || item->kind != SYNTAX_NUMBER) return false;
   if (entry->syntax->kind == SYNTAX_NOISE) diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
-  else if (holds_as_many(type->type.shape, tensor)) diagnostic_mend(diagnostic, declared->span, "%s", span_text(e->session, type->type.shape->span));
+  else if (holds_as_many(type->type.shape, tensor))
+    diagnostic_mend(diagnostic, declared->span, "%s", span_text(e->session, type->type.shape->span));
   return false;
 }
 
@@ -82,7 +86,8 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
       diagnostic_hint(diagnostic, "%s takes labels: `noise y: class[10] ~ uniform`", what);
       return value_error(e);
     }
-    if (!bind_size(e, frame, type, type->type.classes, tensor->tensor.classes, tensor, what, span)) return value_error(e);
+    if (!bind_size(e, frame, type, type->type.classes, tensor->tensor.classes, tensor, what, span))
+      return value_error(e);
   }
   if (type->type.shape == NULL) {
     if (tensor->tensor.rank == 0) return value->kind == VALUE_NUMBER ? value : tensor;
@@ -103,7 +108,8 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
     if (fixed == 1 && spread < 0 && tensor->tensor.rank > 1) {
       diagnostic_hint(diagnostic, "`flatten` turns %s into [%lld]", value_text(e, tensor), (long long)size);
       diagnostic_mend(diagnostic, (Span){span.source, span.to, span.to}, " |> flatten");
-    } else if (entry != NULL && entry->field->field.type == NULL && type->span.source != NULL && !type->span.source->standard) {
+    } else if (entry != NULL && entry->field->field.type == NULL && type->span.source != NULL &&
+               !type->span.source->standard) {
       Span name = entry->field->name_span;
       diagnostic_mend(diagnostic, (Span){name.source, name.to, name.to}, ": %s", span_text(e->session, type->span));
     }

@@ -70,31 +70,40 @@ static bool takes_settings(const Value *function) {
 }
 
 /* Of an argument that is given by a name that nothing has: the name that may be meant. */
-static void report_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count, const char *const *known) {
+static void report_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count,
+                             const char *const *known) {
   if (elsewhere_parameter(e, diagnostic, name, argument, count, known)) return;
   const char *nearest = diagnostic_nearest(name, known, count);
-  if (nearest != NULL) diagnostic_mend(diagnostic, (Span){argument.source, argument.from, argument.from + (uint32_t)strlen(name)}, "%s", nearest);
+  if (nearest != NULL)
+    diagnostic_mend(diagnostic, (Span){argument.source, argument.from, argument.from + (uint32_t)strlen(name)}, "%s",
+                    nearest);
 }
 
 static const char *parameter_name(const Syntax *parameter) { return parameter->parameter.field->field.name; }
 
 static bool is_truth_name(const Syntax *syntax) {
-  return syntax != NULL && syntax->kind == SYNTAX_NAME && (strcmp(syntax->name, "true") == 0 || strcmp(syntax->name, "false") == 0);
+  return syntax != NULL && syntax->kind == SYNTAX_NAME &&
+         (strcmp(syntax->name, "true") == 0 || strcmp(syntax->name, "false") == 0);
 }
 
-/* Settings of the library that are true or false by default; `Linear(784, 64)` gives the size of its input too, and so says that there is a bias. */
+/* Settings of the library that are true or false by default; `Linear(784, 64)` gives the size of its input too, and so
+   says that there is a bias. */
 static bool truths_check(Evaluator *e, const Recipe *recipe, const CallArguments *arguments) {
   if (recipe->definition == NULL || recipe->definition->scope->standard != NULL) return true;
   const SyntaxList *settings = &recipe->definition->syntax->definition.settings;
   for (int k = 0; k < arguments->count && k < settings->count; k++) {
     const Value *value = recipe->settings[k].value;
-    if (!is_truth_name(settings->items[k]->parameter.standard) || value->kind != VALUE_NUMBER || value->number.truth) continue;
+    if (!is_truth_name(settings->items[k]->parameter.standard) || value->kind != VALUE_NUMBER || value->number.truth)
+      continue;
     const char *name = recipe->definition->syntax->definition.name, *setting = parameter_name(settings->items[k]);
-    Diagnostic *diagnostic = evaluator_report(e, E2021, arguments->spans[k], "`%s` of `%s` is true or false, and this is %s", setting, name, value_text(e, value));
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2021, arguments->spans[k], "`%s` of `%s` is true or false, and this is %s", setting, name,
+                         value_text(e, value));
     if (k != 1) return false;
     diagnostic_hint(diagnostic, "`%s` is given the size of its result; that of its input is known", name);
     if (recipe->settings[0].value->kind == VALUE_NUMBER)
-      diagnostic_mend(diagnostic, (Span){arguments->spans[0].source, arguments->spans[0].from, arguments->spans[1].from}, "%s", "");
+      diagnostic_mend(diagnostic,
+                      (Span){arguments->spans[0].source, arguments->spans[0].from, arguments->spans[1].from}, "%s", "");
     return false;
   }
   return true;
@@ -234,9 +243,12 @@ static void mend_missing(Evaluator *e, Diagnostic *diagnostic, const CallArgumen
   Scope *where;
   Entry *entry = scope_find(e, &e->file, parameter, &where);
   bool drawn = entry != NULL && (entry->syntax->kind == SYNTAX_DATA || entry->syntax->kind == SYNTAX_NOISE);
-  if (!drawn || e->depth != 1 || arguments->span.source == NULL || arguments->span.source->text[arguments->span.to - 1] != ')') return;
+  if (!drawn || e->depth != 1 || arguments->span.source == NULL ||
+      arguments->span.source->text[arguments->span.to - 1] != ')')
+    return;
   Span end = {arguments->span.source, arguments->span.to - 1, arguments->span.to - 1};
-  diagnostic_mend(diagnostic, end, arguments->count + arguments->named_count > (e->piped != NULL) ? ", %s" : "%s", parameter);
+  diagnostic_mend(diagnostic, end, arguments->count + arguments->named_count > (e->piped != NULL) ? ", %s" : "%s",
+                  parameter);
 }
 
 static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition, const CallArguments *arguments) {
@@ -267,7 +279,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
       diagnostic_also(diagnostic, definition->name_span, "defined here");
       const char *known[64];
       int known_count = 0;
-      for (int j = 0; j < parameters->count && known_count < 64; j++) known[known_count++] = parameter_name(parameters->items[j]);
+      for (int j = 0; j < parameters->count && known_count < 64; j++)
+        known[known_count++] = parameter_name(parameters->items[j]);
       report_parameter(e, diagnostic, arguments->names[k], arguments->named_spans[k], known_count, known);
       return false;
     }
@@ -318,9 +331,12 @@ static int64_t shape_size(int rank, const int64_t *shape) {
 }
 
 /* The result of a body that ends with an expression: another size in it, or one function more behind it. */
-static void mend_result(Evaluator *e, Diagnostic *diagnostic, const Syntax *definition, const Value *tensor, int rank, const int64_t *shape) {
+static void mend_result(Evaluator *e, Diagnostic *diagnostic, const Syntax *definition, const Value *tensor, int rank,
+                        const int64_t *shape) {
   const Syntax *result = definition->definition.result, *last = last_statement(definition->definition.body);
-  if (result->result.name != NULL || result->result.fields.count > 0 || last->kind == SYNTAX_CONDITIONAL || last->kind == SYNTAX_IF) return;
+  if (result->result.name != NULL || result->result.fields.count > 0 || last->kind == SYNTAX_CONDITIONAL ||
+      last->kind == SYNTAX_IF)
+    return;
   Span end = {last->span.source, last->span.to, last->span.to};
   int64_t got = shape_size(tensor->tensor.rank, tensor->tensor.shape), wanted = shape_size(rank, shape);
   if (rank == 1 && tensor->tensor.rank == 1) mend_size(e, diagnostic, last, got, wanted);
@@ -329,7 +345,8 @@ static void mend_result(Evaluator *e, Diagnostic *diagnostic, const Syntax *defi
   else if (got == wanted) diagnostic_mend(diagnostic, end, " |> reshape(%s)", shape_text(e, rank, shape));
 }
 
-static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Value *value, Span span, const Syntax *definition) {
+static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Value *value, Span span,
+                            const Syntax *definition) {
   const char *name = definition->definition.name;
   int rank, classes;
   int64_t shape[OWN_LIMIT];
@@ -358,7 +375,9 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
       return value_error(e);
     }
     value = value_dereference(e, value);
-    return result == NULL ? value : check_promise(e, frame, result->result.type, value, result_span(last_statement(body)), definition);
+    return result == NULL
+               ? value
+               : check_promise(e, frame, result->result.type, value, result_span(last_statement(body)), definition);
   }
   int count = result->result.name != NULL ? 1 : result->result.fields.count;
   Value *record = value_kind(e, VALUE_RECORD);
@@ -506,7 +525,8 @@ Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArgume
   if (recipe->builtin != NULL) {
     const Builtin *builtin = recipe->builtin;
     if (arguments.named_count > 0) {
-      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments.named_spans[0], "`%s` has no parameter `%s`", builtin->name, arguments.names[0]);
+      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments.named_spans[0], "`%s` has no parameter `%s`",
+                                                builtin->name, arguments.names[0]);
       elsewhere_parameter(e, diagnostic, arguments.names[0], arguments.named_spans[0], 0, NULL);
       return value_error(e);
     }
@@ -605,7 +625,8 @@ static Value *pipe_run(Evaluator *e, Frame *frame, const Syntax *pipe) {
   Value *function = evaluate(e, frame, right);
   Span span = result_span(pipe->pipe.left);
   CallArguments arguments = {.count = 1, .values = &left, .spans = &span, .span = right->span};
-  Value *value = function->kind == VALUE_ERROR ? function : apply_where_mentioned(e, frame, function, &arguments, right);
+  Value *value =
+      function->kind == VALUE_ERROR ? function : apply_where_mentioned(e, frame, function, &arguments, right);
   e->call = outer, e->piped = outer_piped;
   return value;
 }

@@ -1,5 +1,6 @@
 /* What people write who know other libraries, and what they are told (the rows of elsewhere.def).
-   Takes a name that nothing here has, and the call that it stands in; gives the message a hint and the text that mends it. */
+   Takes a name that nothing here has, and the call that it stands in; gives the message a hint and the text that mends
+   it. */
 #include "evaluator.h"
 
 #include <string.h>
@@ -16,7 +17,11 @@ static const char *const modules[] = {
 #undef PARAMETER
 };
 
-typedef struct ForeignName { const char *there, *here; Keeping arguments; const char *hint; } ForeignName;
+typedef struct ForeignName {
+  const char *there, *here;
+  Keeping arguments;
+  const char *hint;
+} ForeignName;
 static const ForeignName names[] = {
 #define MODULE(name)
 #define NAME(there, here, arguments, hint) {there, here, arguments, hint},
@@ -27,7 +32,9 @@ static const ForeignName names[] = {
 #undef PARAMETER
 };
 
-static const struct { const char *there, *here, *hint; } parameters[] = {
+static const struct {
+  const char *there, *here, *hint;
+} parameters[] = {
 #define MODULE(name)
 #define NAME(there, here, arguments, hint)
 #define PARAMETER(there, here, hint) {there, here, hint},
@@ -60,7 +67,9 @@ static const Syntax *call_of(const Evaluator *e, Span function) {
 static void mend_sizes(Diagnostic *diagnostic, const Syntax *call) {
   const SyntaxList *arguments = &call->call.arguments;
   if (arguments->count == 2 && arguments->items[0]->kind == SYNTAX_NUMBER && arguments->items[1]->kind == SYNTAX_NUMBER)
-    diagnostic_mend(diagnostic, (Span){call->span.source, arguments->items[0]->span.from, arguments->items[1]->span.from}, "%s", "");
+    diagnostic_mend(diagnostic,
+                    (Span){call->span.source, arguments->items[0]->span.from, arguments->items[1]->span.from}, "%s",
+                    "");
 }
 
 static void name_explain(Evaluator *e, Diagnostic *diagnostic, const ForeignName *row, Span span) {
@@ -79,10 +88,13 @@ bool elsewhere_name(Evaluator *e, Diagnostic *diagnostic, const char *name, Span
   return true;
 }
 
-/* `nn.Linear`, `torch.nn.functional.relu`: is all before the last name a way to modules that nothing here is called like? */
+/* `nn.Linear`, `torch.nn.functional.relu`: is all before the last name a way to modules that nothing here is called
+   like? */
 static bool leads_to_module(Evaluator *e, Frame *frame, const Syntax *operand) {
-  if (operand->kind == SYNTAX_NAME) return is_module(operand->name) && name_find(e, frame, operand->name, operand->span) == NULL;
-  return operand->kind == SYNTAX_MEMBER && is_module(operand->member.name) && leads_to_module(e, frame, operand->member.operand);
+  if (operand->kind == SYNTAX_NAME)
+    return is_module(operand->name) && name_find(e, frame, operand->name, operand->span) == NULL;
+  return operand->kind == SYNTAX_MEMBER && is_module(operand->member.name) &&
+         leads_to_module(e, frame, operand->member.operand);
 }
 
 bool elsewhere_member(Evaluator *e, Frame *frame, const Syntax *member) {
@@ -106,11 +118,13 @@ bool elsewhere_method(Evaluator *e, Diagnostic *diagnostic, const Syntax *member
   if (row->here == NULL) return true;
   const Syntax *call = call_of(e, member->span);
   const char *operand = span_text(e->session, member->member.operand->span), *place = strchr(row->here, '$');
-  diagnostic_mend(diagnostic, call != NULL ? call->span : member->span, "%.*s%s%s", (int)(place - row->here), row->here, operand, place + 1);
+  diagnostic_mend(diagnostic, call != NULL ? call->span : member->span, "%.*s%s%s", (int)(place - row->here), row->here,
+                  operand, place + 1);
   return true;
 }
 
-/* `argument` is the whole of `name = value`, which is to go where nothing stands for it: with a comma before it, if it is not the first. */
+/* `argument` is the whole of `name = value`, which is to go where nothing stands for it: with a comma before it, if it
+   is not the first. */
 static Span argument_with_comma(const Evaluator *e, Span argument) {
   const SyntaxList *list = e->call == NULL ? NULL : &e->call->call.arguments;
   for (int k = 0; list != NULL && k < list->count; k++) {
@@ -122,7 +136,8 @@ static Span argument_with_comma(const Evaluator *e, Span argument) {
   return argument;
 }
 
-bool elsewhere_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count, const char *const *known) {
+bool elsewhere_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count,
+                         const char *const *known) {
   for (size_t k = 0; k < sizeof parameters / sizeof *parameters; k++) {
     if (strcmp(parameters[k].there, name) != 0) continue;
     const char *here = parameters[k].here;
@@ -130,7 +145,9 @@ bool elsewhere_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name,
     for (int j = 0; j < count && !fits; j++) fits = strcmp(known[j], here) == 0;
     if (!fits) continue;
     if (parameters[k].hint != NULL) diagnostic_hint(diagnostic, "%s", parameters[k].hint);
-    if (here != NULL) diagnostic_mend(diagnostic, (Span){argument.source, argument.from, argument.from + (uint32_t)strlen(name)}, "%s", here);
+    if (here != NULL)
+      diagnostic_mend(diagnostic, (Span){argument.source, argument.from, argument.from + (uint32_t)strlen(name)}, "%s",
+                      here);
     else if (strcmp(name, "betas") != 0) diagnostic_mend(diagnostic, argument_with_comma(e, argument), "%s", "");
     return true;
   }

@@ -277,7 +277,8 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);
-  if (value->kind == VALUE_NUMBER || (value->kind == VALUE_TENSOR && !value->tensor.random)) diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
+  if (value->kind == VALUE_NUMBER || (value->kind == VALUE_TENSOR && !value->tensor.random))
+    diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
   return value;
 }
 
@@ -371,7 +372,8 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
     const char *nearest = diagnostic_nearest(syntax->member.name, names, count);
     if (nearest != NULL) diagnostic_mend(diagnostic, syntax->name_span, "%s", nearest);
   } else if (elsewhere_method(e, diagnostic, syntax)) return value_error(e);
-  else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL) diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
+  else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL)
+    diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
   return value_error(e);
 }
 

@@ -49,8 +49,11 @@ static void lint_follower(Evaluator *e, const Network *network) {
     const ModelTensor *state = &model->tensors[states[s]->tensor];
     const ModelTensor *other = tensor_moves(model, state->input) ? NULL : moved_like(model, state);
     if (other == NULL) continue;
-    Diagnostic *diagnostic = diagnostic_report(e->session, W6014, network->span, "nothing moves `%s`, as `%s` is moved", state->name, other->name);
-    diagnostic_hint(diagnostic, "call it in `train`, behind what moves its weights: a statement `E[%s(…)]` moves its states", network->name);
+    Diagnostic *diagnostic = diagnostic_report(e->session, W6014, network->span, "nothing moves `%s`, as `%s` is moved",
+                                               state->name, other->name);
+    diagnostic_hint(diagnostic,
+                    "call it in `train`, behind what moves its weights: a statement `E[%s(…)]` moves its states",
+                    network->name);
     const char *call = call_elsewhere(e, network->name);
     if (call != NULL) mend_train_end(e, diagnostic, session_format(e->session, "E[%s]", call));
     return;
@@ -63,7 +66,9 @@ void lint_training(Evaluator *e) {
     const Syntax *objective = e->objectives[k];
     Diagnostic *diagnostic = diagnostic_report(e->session, W6011, objective->span, "no `update` of `%s` chooses it", e->model->objectives[k].players);
     const char *players = e->model->objectives[k].players, *label = objective->objective.label;
-    mend_train_end(e, diagnostic, label != NULL ? session_format(e->session, "update %s by %s", players, label) : session_format(e->session, "update %s", players));
+    mend_train_end(e, diagnostic,
+                   label != NULL ? session_format(e->session, "update %s by %s", players, label)
+                                 : session_format(e->session, "update %s", players));
   }
   for (int k = 0; k < e->network_count; k++) {
     const Network *network = e->networks[k];
@@ -82,8 +87,9 @@ void lint_training(Evaluator *e) {
 void lint_coupling(Evaluator *e, Node *of, Node *by, Span span) {
   const Node *node = transform_couples(e->graph, of, by);
   if (node == NULL) return;
-  Span asked = model_span(e, span);                         /* of a penalty of the library, where the model asks for it */
-  Diagnostic *diagnostic = diagnostic_report(e->session, W6006, asked, "each sample's gradient holds parts of the others'");
+  Span asked = model_span(e, span); /* of a penalty of the library, where the model asks for it */
+  Diagnostic *diagnostic =
+      diagnostic_report(e->session, W6006, asked, "each sample's gradient holds parts of the others'");
   if (asked.source != span.source) diagnostic_also(diagnostic, span, "this gradient");
   if (node->span.source != NULL) diagnostic_also(diagnostic, node->span, "this couples the samples of a batch");
   diagnostic_hint(diagnostic, "normalise each sample by itself, for example by LayerNorm");

@@ -1,10 +1,11 @@
-/* Where an edit of the text mends what is reported: which number gave a size, where a statement of `train` goes, how a network is called elsewhere.
-   Takes syntax and messages; gives messages their edits; says nothing where the text leaves a choice. */
+/* Where an edit of the text mends what is reported: which number gave a size, where a statement of `train` goes, how a
+   network is called elsewhere. Takes syntax and messages; gives messages their edits; says nothing where the text
+   leaves a choice. */
 #include "evaluator.h"
 
 #include <string.h>
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
 static bool is_function_of_the_file(Evaluator *e, const Syntax *stage) {
   Scope *where;
@@ -28,7 +29,7 @@ void mend_size(Evaluator *e, Diagnostic *diagnostic, const Syntax *expression, i
   }
 }
 
-/* ---- other statements of the file ------------------------------------------------------------------------------------------------- */
+/* ---- other statements of the file -------------------------------------------------------------------------------- */
 
 static const Syntax *train_of(const Evaluator *e) {
   const Syntax *file = e->file.syntax;
@@ -87,7 +88,7 @@ const char *player_without_optimizer(Evaluator *e) {
   return found;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 bool is_drawn_name(Evaluator *e, const Syntax *syntax) {
   Scope *where;
@@ -95,14 +96,20 @@ bool is_drawn_name(Evaluator *e, const Syntax *syntax) {
   return entry != NULL && (entry->syntax->kind == SYNTAX_DATA || entry->syntax->kind == SYNTAX_NOISE);
 }
 
-typedef struct CallSearch { Evaluator *e; const char *name; const Syntax *found; } CallSearch;
+typedef struct CallSearch {
+  Evaluator *e;
+  const char *name;
+  const Syntax *found;
+} CallSearch;
 
 static void search_call(void *context, Syntax *syntax) {
   CallSearch *search = context;
   if (search->found != NULL) return;
-  bool call = syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && syntax->call.function->name == search->name;
+  bool call = syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME &&
+              syntax->call.function->name == search->name;
   bool plain = call && syntax->call.arguments.count > 0;
-  for (int k = 0; plain && k < syntax->call.arguments.count; k++) plain = is_drawn_name(search->e, syntax->call.arguments.items[k]);
+  for (int k = 0; plain && k < syntax->call.arguments.count; k++)
+    plain = is_drawn_name(search->e, syntax->call.arguments.items[k]);
   if (plain) search->found = syntax;
   else syntax_children(syntax, search_call, search);
 }
@@ -113,19 +120,27 @@ const char *call_elsewhere(Evaluator *e, const char *network) {
   return search.found == NULL ? NULL : span_text(e->session, search.found->span);
 }
 
-/* ---- the end of a network ---------------------------------------------------------------------------------------------------------- */
+/* ---- the end of a network ---------------------------------------------------------------------------------------- */
 
 static const Syntax *body_of(const Network *network) {
   return (network->definition != NULL ? network->definition : network->recipe->definition)->syntax->definition.body;
 }
 
-static bool lies_in(Span inner, Span outer) { return inner.source == outer.source && inner.from >= outer.from && inner.to <= outer.to; }
+static bool lies_in(Span inner, Span outer) {
+  return inner.source == outer.source && inner.from >= outer.from && inner.to <= outer.to;
+}
 
-typedef struct NetworkSearch { const Evaluator *e; Span span; const Network *found; } NetworkSearch;
+typedef struct NetworkSearch {
+  const Evaluator *e;
+  Span span;
+  const Network *found;
+} NetworkSearch;
 
 static void search_called(void *context, Syntax *syntax) {
   NetworkSearch *search = context;
-  const Syntax *function = syntax->kind == SYNTAX_CALL ? syntax->call.function : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right : NULL;
+  const Syntax *function = syntax->kind == SYNTAX_CALL   ? syntax->call.function
+                           : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right
+                                                         : NULL;
   bool named = function != NULL && function->kind == SYNTAX_NAME && lies_in(syntax->span, search->span);
   for (int k = 0; named && k < search->e->network_count; k++)
     if (search->e->networks[k]->name == function->name && search->found == NULL) search->found = search->e->networks[k];
@@ -146,7 +161,8 @@ void mend_stage(Evaluator *e, Diagnostic *diagnostic, Span place, const char *th
   if (network == NULL) return;
   const Syntax *body = body_of(network);
   if (body->kind == SYNTAX_BLOCK && body->items.count > 0) body = body->items.items[body->items.count - 1];
-  if (there == NULL && body->kind == SYNTAX_PIPE) diagnostic_mend(diagnostic, (Span){body->span.source, body->span.to, body->span.to}, " |> %s", wanted);
+  if (there == NULL && body->kind == SYNTAX_PIPE)
+    diagnostic_mend(diagnostic, (Span){body->span.source, body->span.to, body->span.to}, " |> %s", wanted);
   for (; there != NULL && body->kind == SYNTAX_PIPE; body = body->pipe.left) {
     const Syntax *stage = body->pipe.right;
     if (stage->kind != SYNTAX_NAME || strcmp(stage->name, there) != 0) continue;
@@ -156,7 +172,7 @@ void mend_stage(Evaluator *e, Diagnostic *diagnostic, Span place, const char *th
   }
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 void literal_note(Evaluator *e, const Value *value, Span span) {
   Literal literal = {value, span};

@@ -137,8 +137,11 @@ static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_sp
       const Syntax *first = scope->entries[k].field != NULL ? scope->entries[k].field : scope->entries[k].syntax;
       Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
       diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
-      if (scope->entries[k].name == name) diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
-      else diagnostic_hint(diagnostic, "they look the same: a letter with a mark is one character in the one, two in the other");
+      if (scope->entries[k].name == name)
+        diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
+      else
+        diagnostic_hint(diagnostic,
+                        "they look the same: a letter with a mark is one character in the one, two in the other");
       return;
     }
   Entry entry = {.name = name, .syntax = syntax, .field = field};
@@ -264,13 +267,17 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
 static void report_second(Evaluator *e, Diagnostic *diagnostic, const Syntax *second, const Network *first) {
   Scope *where;
   const Entry *entry = scope_find(e, &e->file, first->name, &where);
-  diagnostic_hint(diagnostic, "each network has weights of its own; two of one form are two networks of one layer: `network %s = Layer`, `network %s = Layer`",
+  diagnostic_hint(diagnostic,
+                  "each network has weights of its own; two of one form are two networks of one layer: `network %s = "
+                  "Layer`, `network %s = Layer`",
                   first->name, second->network.name);
   const Syntax *of = entry == NULL ? NULL : entry->syntax, *value = second->network.value;
   if (of == NULL || of->kind != SYNTAX_NETWORK || value->kind != SYNTAX_NAME) return;
-  const char *layer = of->network.definition == NULL ? span_text(e->session, of->network.value->span) : session_format(e->session, "%sLayer", first->name);
+  const char *layer = of->network.definition == NULL ? span_text(e->session, of->network.value->span)
+                                                     : session_format(e->session, "%sLayer", first->name);
   if (of->network.definition != NULL)
-    diagnostic_mend(diagnostic, (Span){of->span.source, of->span.from, of->name_span.to}, "network %s = %s; layer %s", first->name, layer, layer);
+    diagnostic_mend(diagnostic, (Span){of->span.source, of->span.from, of->name_span.to}, "network %s = %s; layer %s",
+                    first->name, layer, layer);
   diagnostic_mend(diagnostic, value->span, "%s", layer);
 }
 
@@ -290,7 +297,8 @@ static Network *network_of(Evaluator *e, Entry *entry, Scope *scope) {
     if (value->kind == VALUE_ERROR) return NULL;
     network->recipe = value_recipe(e, value);
     if (network->recipe == NULL || network->recipe->definition == NULL) {
-      Diagnostic *diagnostic = evaluator_report(e, E2046, syntax->network.value->span, "this is %s", value_text(e, value));
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2046, syntax->network.value->span, "this is %s", value_text(e, value));
       if (value->kind == VALUE_NETWORK) report_second(e, diagnostic, syntax, value->network);
       return NULL;
     }
@@ -399,7 +407,9 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
   for (int k = 0; k < builtin_count && count < 1024; k++) names[count++] = builtins[k];
   for (int k = 0; k < count && !is_ascii(name); k++)
     if (names_look_alike(names[k], name)) {
-      diagnostic_hint(diagnostic, "there is one that looks the same: a letter with a mark is one character in the one, two in the other");
+      diagnostic_hint(
+          diagnostic,
+          "there is one that looks the same: a letter with a mark is one character in the one, two in the other");
       diagnostic_mend(diagnostic, span, "%s", names[k]);
       return value_error(e);
     }

@@ -9,7 +9,7 @@
 
 enum { WEIGHT_LIMIT = 256 };
 
-/* ---- players that pull at the same end ---------------------------------------------------------------------------------------------- */
+/* ---- players that pull at the same end --------------------------------------------------------------------------- */
 
 static void collect(Parts *parts, const Node *sum, const Scalar *scalar, int sign) {
   const Scalar *a = scalar->argument[0], *b = scalar->argument[1];
@@ -46,7 +46,8 @@ static void collect(Parts *parts, const Node *sum, const Scalar *scalar, int sig
 void objective_parts(Evaluator *e, int objective, Parts *parts) {
   const Node *value = e->objective_values[objective];
   parts->count = 0;
-  collect(parts, NULL, scalar_read(e->graph, (Node *)(uintptr_t)value, access_identity(e->graph, 0)), e->objectives[objective]->objective.maximize ? -1 : 1);
+  collect(parts, NULL, scalar_read(e->graph, (Node *)(uintptr_t)value, access_identity(e->graph, 0)),
+          e->objectives[objective]->objective.maximize ? -1 : 1);
 }
 
 static bool same_term(const Part *a, const Part *b) {
@@ -108,12 +109,14 @@ static bool square_target(const Scalar *scalar, double *target) {
   return true;
 }
 
-/* How a player's other terms stand to the one it shares with its opponent: against it, with it alone, or neither can be told. */
+/* How a player's other terms stand to the one it shares with its opponent: against it, with it alone, or neither can be
+   told. */
 typedef enum Stance { UNKNOWN, AGAINST, ALONG, APART } Stance;
 
-/* Of terms without the opponent, as seen from the player's weights: AGAINST where one is moved the other way, APART where squares have another target
-   (in *target), ALONG where some are moved the same way and none another. */
-static Stance stance_of(Evaluator *e, const Network *player, const Network *opponent, const Parts *parts, const Part *shared, Node *shared_node, double *target) {
+/* Of terms without the opponent, as seen from the player's weights: AGAINST where one is moved the other way, APART
+   where squares have another target (in *target), ALONG where some are moved the same way and none another. */
+static Stance stance_of(Evaluator *e, const Network *player, const Network *opponent, const Parts *parts,
+                        const Part *shared, Node *shared_node, double *target) {
   int one[WEIGHT_LIMIT], other[WEIGHT_LIMIT];
   int count = derivative_signs(e, player, shared_node, one);
   double near;
@@ -146,7 +149,7 @@ static const Network *player_apart(Evaluator *e, int of, int apart) {
   return NULL;
 }
 
-/* ---- the edit that mends it ----------------------------------------------------------------------------------------------------------- */
+/* ---- the edit that mends it -------------------------------------------------------------------------------------- */
 
 typedef struct CallsNetwork { const char *name; bool found; } CallsNetwork;
 
@@ -167,8 +170,10 @@ typedef struct SignSearch { const Network *opponent; int count; const Syntax *fo
 
 static void search_sign(void *context, Syntax *syntax) {
   SignSearch *search = context;
-  bool sum = syntax->kind == SYNTAX_BINARY && (syntax->binary.op == OPERATOR_ADD || syntax->binary.op == OPERATOR_SUBTRACT);
-  if (sum && mentions(syntax->binary.left, search->opponent) != mentions(syntax->binary.right, search->opponent)) search->count++, search->found = syntax;
+  bool sum =
+      syntax->kind == SYNTAX_BINARY && (syntax->binary.op == OPERATOR_ADD || syntax->binary.op == OPERATOR_SUBTRACT);
+  if (sum && mentions(syntax->binary.left, search->opponent) != mentions(syntax->binary.right, search->opponent))
+    search->count++, search->found = syntax;
   syntax_children(syntax, search_sign, search);
 }
 
@@ -189,7 +194,8 @@ typedef struct SquareSearch { int count; const Syntax *square; } SquareSearch;
 static void search_square(void *context, Syntax *syntax) {
   SquareSearch *search = context;
   bool power = syntax->kind == SYNTAX_BINARY && syntax->binary.op == OPERATOR_POWER;
-  bool call = syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME && strcmp(syntax->call.function->name, "l2") == 0 && syntax->call.arguments.count == 2;
+  bool call = syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME &&
+              strcmp(syntax->call.function->name, "l2") == 0 && syntax->call.arguments.count == 2;
   if (power || call) search->count++, search->square = syntax;
   syntax_children(syntax, search_square, search);
 }
@@ -198,25 +204,29 @@ static void mend_target(Evaluator *e, Diagnostic *diagnostic, Syntax *objective,
   SquareSearch search = {0, NULL};
   search_square(&search, objective);
   if (search.count != 1) return;
-  const Syntax *base = search.square->kind == SYNTAX_CALL ? search.square->call.arguments.items[1] : search.square->binary.left;
+  const Syntax *base =
+      search.square->kind == SYNTAX_CALL ? search.square->call.arguments.items[1] : search.square->binary.left;
   bool difference = base->kind == SYNTAX_BINARY && base->binary.op == OPERATOR_SUBTRACT;
   if (difference) base = base->binary.right;
   if (base->kind == SYNTAX_NUMBER) diagnostic_mend(diagnostic, base->span, "%g", target);
-  else if (!difference && search.square->kind != SYNTAX_CALL) diagnostic_mend(diagnostic, base->span, "(%s - %g)", span_text(e->session, base->span), target);
+  else if (!difference && search.square->kind != SYNTAX_CALL)
+    diagnostic_mend(diagnostic, base->span, "(%s - %g)", span_text(e->session, base->span), target);
 }
 
 /* Between the players and the value stands the verb. */
 static void mend_verb(Diagnostic *diagnostic, const Syntax *objective) {
   const Syntax *value = objective->objective.value;
   const char *text = value->span.source->text;
-  uint32_t from = objective->objective.players.items[objective->objective.players.count - 1]->span.to, to = value->span.from;
+  uint32_t from = objective->objective.players.items[objective->objective.players.count - 1]->span.to,
+           to = value->span.from;
   while (from < to && text[from] != 'm') from++;
   for (to = from; text[to] >= 'a' && text[to] <= 'z';) to++;
   bool singular = text[to - 1] == 's';
-  diagnostic_mend(diagnostic, (Span){value->span.source, from, to}, "%s%s", objective->objective.maximize ? "minimize" : "maximize", singular ? "s" : "");
+  diagnostic_mend(diagnostic, (Span){value->span.source, from, to}, "%s%s",
+                  objective->objective.maximize ? "minimize" : "maximize", singular ? "s" : "");
 }
 
-/* ---- pairs of objectives -------------------------------------------------------------------------------------------------------------- */
+/* ---- pairs of objectives ----------------------------------------------------------------------------------------- */
 
 /* Objective i is that of a player who judges the other's work; does j, the other's, lower the same term as i does? */
 static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
@@ -231,12 +241,17 @@ static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
       Stance stance = stance_of(e, judge, other, &all[i], shared, node, &target);
       if (stance == UNKNOWN) continue;
       const Syntax *of_judge = e->objectives[i]->objective.value, *of_other = e->objectives[j]->objective.value;
-      Diagnostic *diagnostic = diagnostic_report(e->session, W6015, of_other->span, "`%s` makes this %s", other->name, shared->sign > 0 ? "smaller" : "larger");
+      Diagnostic *diagnostic = diagnostic_report(e->session, W6015, of_other->span, "`%s` makes this %s", other->name,
+                                                 shared->sign > 0 ? "smaller" : "larger");
       diagnostic_also(diagnostic, of_judge->span, "and so does `%s`", judge->name);
       if (stance == ALONG) {
-        diagnostic_hint(diagnostic, "and the other terms of `%s` push the same way: nothing holds it back, and it tells nothing apart", judge->name);
+        diagnostic_hint(
+            diagnostic,
+            "and the other terms of `%s` push the same way: nothing holds it back, and it tells nothing apart",
+            judge->name);
         const Scalar *score = shared->value->op == OP_NEGATE ? shared->value->argument[0] : shared->value;
-        if (score->op == OP_READ) mend_sign(diagnostic, (Syntax *)(uintptr_t)of_judge, other);      /* of a loss the other one is meant */
+        if (score->op == OP_READ)
+          mend_sign(diagnostic, (Syntax *)(uintptr_t)of_judge, other); /* of a loss the other one is meant */
         return true;
       }
       diagnostic_hint(diagnostic, "one of two signs is the wrong one; if both are meant to pull at one end, list them: `%s, %s minimize …`", judge->name, other->name);

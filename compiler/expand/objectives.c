@@ -16,8 +16,10 @@ static bool is_array(const Value *value) { return value->kind == VALUE_TENSOR &&
 enum { TERM_LIMIT = 16 };
 
 /* The terms of a sum that are unfit, from the left; returns how many. */
-static int unfit_terms(Evaluator *e, Frame *frame, const Syntax *expression, Unfit unfit, int count, const Syntax **terms) {
-  if (expression->kind == SYNTAX_BINARY && (expression->binary.op == OPERATOR_ADD || expression->binary.op == OPERATOR_SUBTRACT)) {
+static int unfit_terms(Evaluator *e, Frame *frame, const Syntax *expression, Unfit unfit, int count,
+                       const Syntax **terms) {
+  if (expression->kind == SYNTAX_BINARY &&
+      (expression->binary.op == OPERATOR_ADD || expression->binary.op == OPERATOR_SUBTRACT)) {
     count = unfit_terms(e, frame, expression->binary.left, unfit, count, terms);
     return unfit_terms(e, frame, expression->binary.right, unfit, count, terms);
   }
@@ -49,7 +51,8 @@ Value *objective_value(Evaluator *e, int objective) {
     bool mean = term->kind == SYNTAX_CALL && term->call.function->kind == SYNTAX_NAME && strcmp(term->call.function->name, "mean") == 0;
     Diagnostic *diagnostic = evaluator_report(e, E3001, term->span, "this differs from sample to sample");
     diagnostic_hint(diagnostic, mean ? "`mean` reaches over the axes of one sample; over the samples it is `E[…]`" : "take the expectation: `E[…]`");
-    for (int k = 0; k < count; k++) diagnostic_mend(diagnostic, terms[k]->span, "E[%s]", span_text(e->session, terms[k]->span));
+    for (int k = 0; k < count; k++)
+      diagnostic_mend(diagnostic, terms[k]->span, "E[%s]", span_text(e->session, terms[k]->span));
     return value_error(e);
   }
   return value_stored(e, value, expression->span);

@@ -370,7 +370,8 @@ static void optimize_scan(Evaluator *e, Frame *frame, const Syntax *block, bool 
     if (syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY) optimize_scan(e, frame, syntax->loop.block, false);
     if (syntax->kind == SYNTAX_DRAW) optimize_scan(e, frame, syntax->operand, false);
     if (syntax->kind == SYNTAX_FOR) optimize_scan(e, frame, syntax->turns.block, false);
-    for (; syntax != NULL && syntax->kind == SYNTAX_IF; syntax = syntax->choice.otherwise) optimize_scan(e, frame, syntax->choice.then, false);
+    for (; syntax != NULL && syntax->kind == SYNTAX_IF; syntax = syntax->choice.otherwise)
+      optimize_scan(e, frame, syntax->choice.then, false);
     if (syntax != NULL && syntax->kind == SYNTAX_BLOCK) optimize_scan(e, frame, syntax, false);
     if (syntax == NULL) continue;
     if (syntax->kind != SYNTAX_OPTIMIZE) continue;

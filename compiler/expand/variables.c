@@ -223,7 +223,8 @@ Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
   return value;
 }
 
-/* The data sets that are built in, and the shape of their samples. Sizes may be written as one axis or with more of size 1. */
+/* The data sets that are built in, and the shape of their samples. Sizes may be written as one axis or with more of
+   size 1. */
 static const struct { const char *name; int rank; int64_t shape[3]; } data_sets[] = {
   {"fashion-mnist", 3, {1, 28, 28}}, {"ring", 1, {2}}, {"grid", 1, {2}},
 };
@@ -244,8 +245,10 @@ static bool shapes_agree(int rank, const int64_t *shape, int other_rank, const i
   return size == other_size;
 }
 
-/* A word without a dot and a slash names a data set, unless there is such a file: what else it says stands in parentheses. A path may come to exist. */
-static bool data_set_check(Evaluator *e, const char *source, Span span, const Syntax *field, int rank, const int64_t *shape) {
+/* A word without a dot and a slash names a data set, unless there is such a file: what else it says stands in
+   parentheses. A path may come to exist. */
+static bool data_set_check(Evaluator *e, const char *source, Span span, const Syntax *field, int rank,
+                           const int64_t *shape) {
   const char *known[DATA_SETS], *word = session_intern(e->session, source, strcspn(source, "("));
   for (int k = 0; k < DATA_SETS; k++) {
     known[k] = data_sets[k].name;
@@ -255,7 +258,8 @@ static bool data_set_check(Evaluator *e, const char *source, Span span, const Sy
     Diagnostic *diagnostic = evaluator_report(e, E3052, field->span, "declares %s", shape_text(e, rank, shape));
     diagnostic_also(diagnostic, span, "has samples of %s", right);
     const Syntax *type = field->field.type;
-    if (type == NULL) diagnostic_mend(diagnostic, (Span){field->span.source, field->span.to, field->span.to}, ": %s", right);
+    if (type == NULL)
+      diagnostic_mend(diagnostic, (Span){field->span.source, field->span.to, field->span.to}, ": %s", right);
     else if (type->type.shape != NULL) diagnostic_mend(diagnostic, type->type.shape->span, "%s", right);
     return false;
   }
@@ -263,7 +267,9 @@ static bool data_set_check(Evaluator *e, const char *source, Span span, const Sy
   Diagnostic *diagnostic = evaluator_report(e, E3051, span, "nothing is called \"%s\"", word);
   diagnostic_hint(diagnostic, "built in are `fashion-mnist`, `ring` and `grid`; a file has a `.` or a `/` in its path");
   const char *nearest = diagnostic_nearest(word, known, DATA_SETS);
-  if (nearest != NULL) diagnostic_mend(diagnostic, (Span){span.source, span.from + 1, span.from + 1 + (uint32_t)strlen(word)}, "%s", nearest);
+  if (nearest != NULL)
+    diagnostic_mend(diagnostic, (Span){span.source, span.from + 1, span.from + 1 + (uint32_t)strlen(word)}, "%s",
+                    nearest);
   return false;
 }
 

@@ -104,8 +104,9 @@ END
 # Data in one range and fakes in another.
 ranges() {
   printf '%s\n' "data x: [2] $2 from \"ring\"" 'noise z: [4] ~ normal' "network G(z: [4]) -> [2] = z |> Linear(2) $3" \
-    'network D(x: [2]) -> [] = x |> Linear(8) |> relu |> Linear(1) |> scalar' 'D minimizes E[real_loss(D(x)) + fake_loss(D(G(z)))]' \
-    'G minimizes E[real_loss(D(G(z)))]' 'train { batch = 8; optimize D, G by adam(lr = 1e-3); update D; update G }' >"$work/model.gan"
+    'network D(x: [2]) -> [] = x |> Linear(8) |> relu |> Linear(1) |> scalar' \
+    'D minimizes E[real_loss(D(x)) + fake_loss(D(G(z)))]' 'G minimizes E[real_loss(D(G(z)))]' \
+    'train { batch = 8; optimize D, G by adam(lr = 1e-3); update D; update G }' >"$work/model.gan"
   status 0 "$GANC" check "$work/model.gan" || return
   if [ "$1" = nothing ]; then
     [ ! -s "$work/err" ] || fail "a warning without a reason about ranges: $(cat "$work/err")"

@@ -1,12 +1,17 @@
 /* Applies what messages say mends a model: `mend MODEL MESSAGES` prints the model with every edit of the lines
-   `mend: at LINE:COLUMN write|insert|delete …` in it. Takes two files; returns 1 where a line names another text than stands there. */
+   `mend: at LINE:COLUMN write|insert|delete …` in it. Takes two files; returns 1 where a line names another text than
+   stands there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EDIT_LIMIT = 64, FILE_LIMIT = 1 << 20 };
 
-typedef struct Edit { size_t from, to; const char *text; size_t length; } Edit;
+typedef struct Edit {
+  size_t from, to;
+  const char *text;
+  size_t length;
+} Edit;
 
 static char *file_read(const char *path) {
   FILE *file = fopen(path, "rb");
@@ -25,7 +30,9 @@ static size_t place_find(const char *text, size_t line, size_t column) {
     if (!at) exit(1);
     at++;
   }
-  while (column-- > 1 && *at) do at++; while ((*at & 0xC0) == 0x80);
+  while (column-- > 1 && *at) do
+      at++;
+    while ((*at & 0xC0) == 0x80);
   return (size_t)(at - text);
 }
 
@@ -41,7 +48,7 @@ static Edit edit_read(const char *model, const char *line) {
   size_t row, column;
   if (sscanf(line, "%zu:%zu", &row, &column) != 2) exit(1);
   const char *verb = strchr(line, ' ') + 1, *there;
-  Edit edit = { .from = place_find(model, row, column), .text = "" };
+  Edit edit = {.from = place_find(model, row, column), .text = ""};
   edit.to = edit.from;
   const char *rest = verb;
   if (*verb != 'd') rest = quoted(verb, &edit.text, &edit.length);
@@ -71,7 +78,7 @@ int main(int count, char **words) {
   size_t done = 0;
   for (int k = 0; k < edit_count; k++) {
     const Edit *edit = &edits[k];
-    if (edit->from < done || (k > 0 && edit_compare(edit, edit - 1) == 0)) continue;      /* two messages of one mistake */
+    if (edit->from < done || (k > 0 && edit_compare(edit, edit - 1) == 0)) continue; /* two messages of one mistake */
     printf("%.*s%.*s", (int)(edit->from - done), model + done, (int)edit->length, edit->text);
     done = edit->to;
   }

@@ -1,13 +1,16 @@
 #!/bin/sh
-# The commands on the pages of `ganc explain`: the first one of a page fails with its code, the second one does not. (Examples in the language: unit/expand_pages.)
+# The commands on the pages of `ganc explain`: the first one of a page fails with its code, the second one does not.
+# (Examples in the language: unit/expand_pages.)
 . tests/run/common
 root=$PWD
 case $GANC in /*) ;; *) GANC=$root/$GANC ;; esac
 mkdir "$work/bin" "$work/here"
 ln -s "$GANC" "$work/bin/ganc"
 for name in gan wgan model began model_that_reads_a_table; do
-  printf '%s\n' 'data x: [2] from "ring"' 'width = 4' 'gamma = 0.5' 'network D(x: [2]) -> [] = x |> Linear(width) |> relu |> Linear(1) |> scalar' \
-    'D minimizes gamma * E[(D(x) - 1)^2]' 'train { batch = 4; optimize D by sgd(lr = 0.1); update D }' >"$work/here/$name.gan"
+  printf '%s\n' 'data x: [2] from "ring"' 'width = 4' 'gamma = 0.5' \
+    'network D(x: [2]) -> [] = x |> Linear(width) |> relu |> Linear(1) |> scalar' \
+    'D minimizes gamma * E[(D(x) - 1)^2]' 'train { batch = 4; optimize D by sgd(lr = 0.1); update D }' \
+    >"$work/here/$name.gan"
 done
 
 # What no command here can show: a file of 64 MiB, a compiler or a library that is broken, another processor.
