@@ -126,25 +126,28 @@ static bool is_weight_input(const Evaluator *e, const Scalar *scalar) {
   return false;
 }
 
+enum { SUM_DEPTH = 10 };                                   /* sums within sums that are looked into */
+
 /* Is it a sum of products with weights, as a linear layer gives, whatever is added to it? Weights have either sign, and
    so has that. */
-static bool is_signed(const Evaluator *e, const Scalar *scalar) {
+static bool is_signed(const Evaluator *e, const Scalar *scalar, int depth) {
   const Scalar *a = scalar->argument[0], *b = scalar->argument[1];
-  if (scalar->op == OP_NEGATE) return is_signed(e, a);
-  if (scalar->op == OP_ADD) return is_signed(e, a) || is_signed(e, b);
+  if (depth == 0) return false;                            /* sums of sums: each level may double the work */
+  if (scalar->op == OP_NEGATE) return is_signed(e, a, depth - 1);
+  if (scalar->op == OP_ADD) return is_signed(e, a, depth - 1) || is_signed(e, b, depth - 1);
   if (scalar->op != OP_READ) return false;
   const Scalar *behind = seen_through(scalar);
-  if (behind->op != OP_READ) return is_signed(e, behind);
+  if (behind->op != OP_READ) return is_signed(e, behind, depth - 1);
   const Node *node = behind->node;
   while (node->kind == NODE_RESHAPE || node->kind == NODE_MARK) node = node->operand[0];
   if (node->kind != NODE_COMPUTE) return false;
   const Scalar *value = node->value;
-  return node->combine == COMBINE_SUM && value->op == OP_MULTIPLY &&
+  return node->combine == COMBINE_SUM && value->op == OP_MULTIPLY && value->argument[0] != value->argument[1] &&
          (is_weight_input(e, value->argument[0]) || is_weight_input(e, value->argument[1]));
 }
 
 static bool is_log_of_signed(Evaluator *e, const Scalar *scalar) {
-  return scalar->op == OP_LOG && is_signed(e, scalar->argument[0]);
+  return scalar->op == OP_LOG && is_signed(e, scalar->argument[0], SUM_DEPTH);
 }
 
 static void lint_logarithms(Evaluator *e, int objective) {
@@ -207,9 +210,10 @@ void network_given(Evaluator *e, Network *network, const Value *value, Span span
       network->data_low = tensor->low, network->data_high = tensor->high, network->data_range = span;
       return;
     }
-  if (network->given_range.source != NULL || !depends_on_weights(e, element)) return;
+  if (network->given_range.source != NULL) return;
   Range range = scalar_range(e->graph, element);
-  if (range.high != 1 || (range.low != 0 && range.low != -1)) return; /* what sigmoid and tanh leave */
+  bool squashed = range.high == 1 && (range.low == 0 || range.low == -1);      /* what sigmoid and tanh leave */
+  if (!squashed || !depends_on_weights(e, element)) return;
   network->given_low = range.low, network->given_range = span;
 }
 

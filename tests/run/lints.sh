@@ -58,6 +58,7 @@ about W6018 'D maximizes E[log(D(x) + 1e-8)] + E[log(1 - D(G(z)) + 1e-8)]' 'G ma
 about nothing 'D maximizes E[log(D(x))] + E[log(1 - D(G(z)))]' 'G maximizes E[log(D(G(z)))]' '|> sigmoid'
 about nothing 'D maximizes E[log(D(x))] - E[D(G(z))]' 'G maximizes E[D(G(z))]' '|> exp'
 about nothing 'D maximizes E[log(D(x)^2 + 1)] - E[D(G(z))]' 'G maximizes E[D(G(z))]'
+about nothing 'D maximizes E[D(x)] - E[D(G(z))] - log(sum([sumsq(w) for w in D]))' 'G maximizes E[D(G(z))]'
 about W6019 'D minimizes E[D(G(z))] - E[D(x)]' 'G minimizes -E[D(G(z))]' '|> sigmoid'
 about nothing 'D minimizes E[D(G(z))] - E[D(x)]' 'G minimizes -E[D(G(z))]' '|> tanh'
 
