@@ -1,7 +1,7 @@
 #!/bin/sh
 # Mistakes that people make in models of this kind (tests/mistakes, a model and a mistake each; its first line says
-# where such a one was seen): a message names the place, and the text that mends it. That text is applied, and what comes out
-# compiles without a word.
+# where such a one was seen): a message names the place, and the text that mends it. That text is applied, and what
+# comes out compiles without a word.
 # All messages stand in tests/mistakes/messages.expected; PROMOTE=1 shows the differences and accepts them.
 . tests/run/common
 : "${PROMOTE:=0}"
