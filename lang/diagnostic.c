@@ -11,6 +11,9 @@ typedef enum Severity { ERROR, WARNING } Severity;
 
 typedef struct Note { const char *text; struct Note *next; } Note;
 
+/* What stands at `span` is to be `text`. */
+typedef struct Mend { Span span; const char *text; struct Mend *next; } Mend;
+
 struct Diagnostic {
   Session *session;
   DiagnosticCode code;
@@ -18,6 +21,7 @@ struct Diagnostic {
   Caret first;
   Caret *last;
   Note *contexts, *last_context, *hints, *last_hint;
+  Mend *mends, *last_mend;
   int number;                                              /* in the order of the reports */
   Diagnostic *next;
 };
@@ -101,6 +105,18 @@ void diagnostic_hint(Diagnostic *diagnostic, const char *format, ...) {
   note_append(diagnostic->session, &diagnostic->hints, &diagnostic->last_hint, text);
 }
 
+void diagnostic_mend(Diagnostic *diagnostic, Span span, const char *format, ...) {
+  if (!span.source || span.source->standard) return;       /* nobody edits the library that ganc carries */
+  Mend *mend = session_allocate(diagnostic->session, sizeof *mend);
+  va_list arguments;
+  va_start(arguments, format);
+  *mend = (Mend){ span, session_format_list(diagnostic->session, format, arguments), NULL };
+  va_end(arguments);
+  if (diagnostic->mends) diagnostic->last_mend->next = mend;
+  else diagnostic->mends = mend;
+  diagnostic->last_mend = mend;
+}
+
 int diagnostic_error_count(const Session *session) { return session->error_count; }
 
 /* ---- printing one ------------------------------------------------------------------------------------------------------- */
@@ -129,11 +145,28 @@ static void contexts_print(FILE *out, const Note *contexts) {
   }
 }
 
+/* A line each, in a form that a program can apply: the place, and between backquotes what to write and what stands
+   there. */
+static void mends_print(FILE *out, const Mend *mends, const Source *source) {
+  for (const Mend *mend = mends; mend; mend = mend->next) {
+    Place place = source_place(mend->span.source, mend->span.from);
+    int length = (int)(mend->span.to - mend->span.from);
+    const char *there = mend->span.source->text + mend->span.from;
+    fputs("   mend: at ", out);
+    if (mend->span.source != source) fprintf(out, "%s:", mend->span.source->path);
+    fprintf(out, "%zu:%zu ", place.line, place.column);
+    if (length == 0) fprintf(out, "insert `%s`\n", mend->text);
+    else if (!*mend->text) fprintf(out, "delete `%.*s`\n", length, there);
+    else fprintf(out, "write `%s` instead of `%.*s`\n", mend->text, length, there);
+  }
+}
+
 static void diagnostic_print(FILE *out, Session *session, const Diagnostic *diagnostic) {
   title_print(out, session, diagnostic);
   excerpt_print(out, &diagnostic->first);
   contexts_print(out, diagnostic->contexts);
   for (const Note *hint = diagnostic->hints; hint; hint = hint->next) fprintf(out, "   hint: %s\n", hint->text);
+  mends_print(out, diagnostic->mends, diagnostic->first.span.source);
 }
 
 /* ---- printing all: by file, by place; what is said twice is said once ---------------------------------------------------- */

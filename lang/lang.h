@@ -69,6 +69,7 @@ const Source *source_read(Session *session, const char *path);           /* NULL
 const Source *source_from_text(Session *session, const char *path, const char *text, size_t length);
 Place source_place(const Source *source, uint32_t offset);
 Span span_join(Span first, Span last);
+const char *span_text(Session *session, Span span);                       /* what stands there */
 
 /* ---- diagnostic.c: messages with a code, a caret, a second place, a context and a hint ------------------------------ */
 
@@ -88,11 +89,16 @@ void diagnostic_title(Diagnostic *diagnostic, const char *format, ...) __attribu
 void diagnostic_also(Diagnostic *diagnostic, Span span, const char *label, ...) __attribute__((format(printf, 3, 4)));
 void diagnostic_context(Diagnostic *diagnostic, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void diagnostic_hint(Diagnostic *diagnostic, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The edit that mends it: what stands at the span becomes this text. Empty spans insert, empty texts delete. An edit of
+   the library is none. */
+void diagnostic_mend(Diagnostic *diagnostic, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 int diagnostic_error_count(const Session *session);                      /* warnings (lints) are not counted */
 void diagnostic_print_all(Session *session, FILE *out);                  /* in the order of the text, without repetitions */
 const char *diagnostic_code_name(DiagnosticCode code);                   /* "E2004" */
 bool diagnostic_code_find(const char *name, DiagnosticCode *code);
+/* Two spellings of one name: letters with marks, composed in one and not in the other. */
+bool names_look_alike(const char *a, const char *b);
 /* The nearest of `count` names to `name`, or NULL if none is near: "did you mean". */
 const char *diagnostic_nearest(const char *name, const char *const *names, int count);
 /* The hint "did you mean"; false if none is near. */

@@ -14,8 +14,10 @@ enum {
   KEYWORD = 4,
   BEGINS = 8,                                              /* a statement, never an expression */
   OUTSIDE = 16,                                            /* it cannot stand inside ( ) and [ ] */
+  TOP = 32,                                                /* a statement of the file, never one of a block */
   OPERATOR = AFTER_IT | BEFORE_IT,
   STATEMENT = KEYWORD | BEGINS | OUTSIDE,
+  FILE_STATEMENT = STATEMENT | TOP,
 };
 
 static const unsigned char layout[] = {
@@ -31,9 +33,10 @@ static const unsigned char layout[] = {
   [MINIMIZES] = KEYWORD | OPERATOR | OUTSIDE, [MAXIMIZES] = KEYWORD | OPERATOR | OUTSIDE,
   [NOT] = KEYWORD | AFTER_IT, [FRESH] = KEYWORD | AFTER_IT, [IF] = KEYWORD | AFTER_IT, [FOR] = KEYWORD,
 
-  [USE] = STATEMENT, [DATA] = STATEMENT, [NOISE] = STATEMENT, [WEIGHT] = STATEMENT, [STATE] = STATEMENT, [FN] = STATEMENT,
-  [LAYER] = STATEMENT, [NETWORK] = STATEMENT, [PHASE] = STATEMENT, [OUTPUT] = STATEMENT, [TRAIN] = STATEMENT, [OPTIMIZE] = STATEMENT,
-  [UPDATE] = STATEMENT, [DRAW] = STATEMENT, [REPEAT] = STATEMENT, [EVERY] = STATEMENT,
+  [USE] = FILE_STATEMENT, [DATA] = FILE_STATEMENT, [FN] = FILE_STATEMENT, [LAYER] = FILE_STATEMENT,
+  [NETWORK] = FILE_STATEMENT, [PHASE] = FILE_STATEMENT, [OUTPUT] = FILE_STATEMENT, [TRAIN] = FILE_STATEMENT,
+  [NOISE] = STATEMENT, [WEIGHT] = STATEMENT, [STATE] = STATEMENT, [OPTIMIZE] = STATEMENT, [UPDATE] = STATEMENT,
+  [DRAW] = STATEMENT, [REPEAT] = STATEMENT, [EVERY] = STATEMENT,
 
   [COMMENT] = 0,                                           /* the last of all tokens */
 };
@@ -51,12 +54,34 @@ static bool lines_end(const Reader *reader) { return innermost(reader) == 0 || i
 static size_t indentation_of(const Source *source, uint32_t at) {
   size_t from = source->lines[source_place(source, at).line - 1], to = from;
   while (source->text[to] == ' ' || source->text[to] == '\t') to++;
-  return to - from;
+  return text_columns(source->text + from, to - from);
 }
 
 static void bracket_open(Reader *reader, Token token) {
   reader->brackets[reader->bracket_count++] =
-      (Bracket){ token.span, indentation_of(reader->source, token.span.from), (char)token.kind };
+      (Bracket){ .span = token.span, .open = (char)token.kind,
+                 .indentation = indentation_of(reader->source, token.span.from) };
+}
+
+/* Where a block that is never closed was to be closed, more likely than not: before the first line that stands no
+   further right than the one it opens on. */
+static void line_begin(Reader *reader, Token token) {
+  size_t indentation = indentation_of(reader->source, token.span.from);
+  for (int at = 0; at < reader->bracket_count; at++) {
+    Bracket *bracket = &reader->brackets[at];
+    if (bracket->open != '{' || bracket->back.source || token.kind == '}') continue;
+    if (indentation > bracket->indentation) bracket->indented = true;
+    else if (bracket->indented) bracket->back = token.span, bracket->before = reader->token.span;
+  }
+}
+
+/* Says that a block is not closed, or one in it; `next` is what shows it now, unless a line before it did, and `last`
+   what stands before that. */
+static void block_unclosed(Reader *reader, Bracket bracket, Span next, Span last) {
+  if (reader->suspect.open && reader->suspect.span.from >= bracket.span.from) bracket = reader->suspect;
+  reader->suspect.open = 0;
+  bool shown = bracket.back.source != NULL;
+  slip_block(reader, bracket, shown ? bracket.back : next, shown ? bracket.before : last);
 }
 
 /* A } that stands alone and further left than the line of its { says that one is missing in between. */
@@ -101,7 +126,9 @@ static int bracket_check(Reader *reader, Token token) {
     while (!lines_end(reader)) reader->bracket_count--;
     return hold(reader, token, layout[token.kind] & BEGINS);
   } else if (token.kind == 0 && reader->bracket_count) {
-    slip_unclosed(reader, reader->suspect.open ? reader->suspect : reader->brackets[reader->bracket_count - 1], (Span){ 0 });
+    Bracket open = reader->brackets[reader->bracket_count - 1];
+    if (open.open == '{') block_unclosed(reader, open, (Span){ 0 }, reader->token.span);
+    else slip_unclosed(reader, open, (Span){ 0 });
     reader->bracket_count = 0;
     return hold(reader, token, false);
   }
@@ -134,6 +161,7 @@ static Token token_scan(Reader *reader, void *scanner, bool *broken, bool *ended
   }
   if (token.kind == 0) token.span = (Span){ reader->source, (uint32_t)reader->source->length, (uint32_t)reader->source->length };
   token.starts_line = *broken || reader->token.span.source == NULL;
+  if (token.starts_line && token.kind != 0) line_begin(reader, token);
   reader_document(reader, token.span.from);
   return token;
 }
@@ -163,6 +191,13 @@ static void block_skip(Reader *reader, void *scanner) {
   }
 }
 
+/* A statement of the file begins a line in a block, and stands no further right than the block's first line: the block
+   was to end before it. */
+static bool block_ends(const Reader *reader, Token token) {
+  if (!(layout[token.kind > 0 ? token.kind : 0] & TOP) || !token.starts_line || innermost(reader) != '{') return false;
+  return indentation_of(reader->source, token.span.from) <= reader->brackets[reader->bracket_count - 1].indentation;
+}
+
 static int hand_out(Reader *reader, ParserValue *value, Span *span, Token token) {
   if (token.kind == IF) reader->in_condition = true;
   if (token.kind == THEN || token.kind == '{' || token.kind == END) reader->in_condition = false;
@@ -178,7 +213,14 @@ int layout_next(ParserValue *value, Span *span, Reader *reader, void *scanner, b
   Token token = reader->waiting;
   bool broken = false, ended = false;
   if (token.kind < 0) token = token_scan(reader, scanner, &broken, &ended);
+  else broken = token.starts_line && reader->token.kind == '}';            /* it waited for a } that was missing */
   reader->waiting.kind = -1;
+  if (block_ends(reader, token)) {
+    Span last = reader->token.span;
+    block_unclosed(reader, reader->brackets[--reader->bracket_count], token.span, last);
+    reader->waiting = token;
+    return hand_out(reader, value, span, (Token){ .kind = '}', .span = { reader->source, last.to, last.to } });
+  }
   if (reader->end_first || statement_ends(reader, token, broken, ended)) {
     reader->waiting = token;
     reader->end_first = false;

@@ -27,6 +27,8 @@ typedef struct Bracket {
   Span span;
   size_t indentation;                                      /* of the line it stands on */
   char open;                                               /* ( [ or { */
+  bool indented;                                           /* of a block: a line of it stands further right */
+  Span back, before;                                       /* the first line that does not, what ends before it */
 } Bracket;
 
 /* A run of ## lines: its text is [from, to), what it documents starts at `at`. */
@@ -85,6 +87,8 @@ const char *slip_number(Reader *reader, Span span, size_t *length);
 const char *slip_string(Reader *reader, Span span);
 void slip_escape(Reader *reader, Span span);
 void slip_unclosed(Reader *reader, Bracket bracket, Span where);         /* `where` is the place that shows it, if it has a source */
+/* A } is missing between `last` and `where`, or, without that, behind the last of all. */
+void slip_block(Reader *reader, Bracket bracket, Span where, Span last);
 void slip_unopened(Reader *reader, Span span, Bracket innermost);
 void slip_semicolon(Reader *reader, Span span);
 void slip_depth(Reader *reader, Span span);                              /* and nothing more is read */

@@ -129,7 +129,17 @@ void slip_escape(Reader *reader, Span span) {
 void slip_unclosed(Reader *reader, Bracket bracket, Span where) {
   char closing = bracket.open == '(' ? ')' : bracket.open == '[' ? ']' : '}';
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1009, bracket.span, "`%c` is missing", closing);
+  if (!where.source) return;
+  diagnostic_also(diagnostic, where, "before this");
+  Span before = reader->token.span.from == where.from ? reader->before.span : reader->token.span;
+  bool one_line = source_place(where.source, where.from).line == source_place(where.source, bracket.span.from).line;
+  if (one_line) diagnostic_mend(diagnostic, (Span){ before.source, before.to, before.to }, "%c", closing);
+}
+
+void slip_block(Reader *reader, Bracket bracket, Span where, Span last) {
+  Diagnostic *diagnostic = diagnostic_report(reader->session, E1009, bracket.span, "`}` is missing");
   if (where.source) diagnostic_also(diagnostic, where, "before this");
+  if (last.source) diagnostic_mend(diagnostic, (Span){ last.source, last.to, last.to }, " }");
 }
 
 void slip_unopened(Reader *reader, Span span, Bracket innermost) {
@@ -246,9 +256,7 @@ static const char *const keywords[] = {
   "optimize", "update", "by", "draw", "repeat", "every", "if", "then", "else", "for", "and", "or", "not", "fresh", "after",
 };
 
-static const char *token_text(const Reader *reader, Token token) {
-  return session_intern(reader->session, text_of(reader, token.span), token.span.to - token.span.from);
-}
+static const char *token_text(const Reader *reader, Token token) { return span_text(reader->session, token.span); }
 
 /* Whether `//` stands on the token's line before it, outside of texts as far as that can be told. */
 static bool after_slashes(const Reader *reader, Token token) {
@@ -277,6 +285,20 @@ static bool is_comparison(int token) {
 }
 
 static bool is_definition(int token) { return token == '=' || token == ADDS || token == MOVES; }
+
+/* `train for 10 {`: only there a name follows an expression. */
+static bool slip_length(Reader *reader, Expected expected) {
+  if (reader->token.kind != '{' || !expects(expected, "a name") || !expression_done(expected)) return false;
+  static const char *const units[] = { "steps", "images", "epochs" };
+  Span length = reader->before.span;
+  if (reader->before.kind == NAME && IS_ONE_OF(units, token_text(reader, reader->before))) {
+    diagnostic_report(reader->session, E1017, length, "how many?");
+    return true;
+  }
+  Diagnostic *diagnostic = diagnostic_report(reader->session, E1017, length, "of what: `steps`, `images` or `epochs`?");
+  diagnostic_mend(diagnostic, (Span){ length.source, length.to, length.to }, " steps");
+  return true;
+}
 
 static bool slip_end(Reader *reader, Expected expected) {
   bool last = reader->token.kind == 0, line = reader->token.kind == END;
@@ -343,7 +365,8 @@ void slip_syntax(Reader *reader, const char **names, int count) {
   Expected expected = { names, count };
   bool said = reader->slip.source && reader->slip.from == reader->token.span.from;
   if (reader->stopped || said) return;
-  if (slip_end(reader, expected) || slip_bracket(reader) || slip_condition(reader, expected)) return;
+  if (slip_length(reader, expected) || slip_end(reader, expected) || slip_bracket(reader)) return;
+  if (slip_condition(reader, expected)) return;
   if (slip_keyword(reader, expected) || slip_two_statements(reader, expected)) return;
   Diagnostic *diagnostic = diagnostic_report(reader->session, E1008, reader->token.span, "expected %s", expected_text(reader->session, expected));
   const char *habit = habit_of(reader, reader->token);

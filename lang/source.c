@@ -91,6 +91,10 @@ Place source_place(const Source *source, uint32_t offset) {
   return place;
 }
 
+const char *span_text(Session *session, Span span) {
+  return session_intern(session, span.source->text + span.from, span.to - span.from);
+}
+
 Span span_join(Span first, Span last) {
   if (!first.source) return last;
   if (!last.source || last.source != first.source) return first;

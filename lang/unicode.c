@@ -2,6 +2,8 @@
    Takes bytes or code points; returns facts about them; never asks the locale. */
 #include "internal.h"
 
+#include <string.h>
+
 typedef struct Range { uint32_t first, last; } Range;
 
 /* Marks that sit on the character before them, and characters that show nothing. */
@@ -100,4 +102,48 @@ bool character_starts_name(uint32_t character) {
 bool character_continues_name(uint32_t character) {
   if (character < 0x80) return character_starts_name(character) || (character >= '0' && character <= '9');
   return !IS_IN(not_a_letter, character);
+}
+
+/* ---- letters with marks ---------------------------------------------------------------------------------- */
+
+static const struct { uint32_t mark; const char *letters, *composed; } marks[] = {
+#define COMPOSED(mark, letters, composed) { mark, letters, composed },
+#include "lang/composed.def"
+#undef COMPOSED
+};
+
+/* The character that the letter and the mark are, or 0. */
+static uint32_t compose(uint32_t letter, uint32_t mark) {
+  for (size_t row = 0; row < sizeof marks / sizeof *marks; row++) {
+    if (marks[row].mark != mark) continue;
+    const char *from = marks[row].letters, *to = marks[row].composed;
+    for (size_t length, other; *from; from += length, to += other) {
+      uint32_t here = character_decode(from, strlen(from), &length), there = character_decode(to, strlen(to), &other);
+      if (here == letter) return there;
+    }
+  }
+  return 0;
+}
+
+/* The next character of the text, whatever marks it is written with; 0 at its end. */
+static uint32_t composed_next(const char **text) {
+  size_t length;
+  if (!**text) return 0;
+  uint32_t character = character_decode(*text, strlen(*text), &length);
+  *text += length;
+  while (**text) {
+    uint32_t whole = compose(character, character_decode(*text, strlen(*text), &length));
+    if (!whole) break;
+    character = whole;
+    *text += length;
+  }
+  return character;
+}
+
+bool names_look_alike(const char *a, const char *b) {
+  for (;;) {
+    uint32_t one = composed_next(&a), other = composed_next(&b);
+    if (one != other) return false;
+    if (!one) return true;
+  }
 }

@@ -20,8 +20,28 @@ bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64
   return value_static_shape(e, list, type->type.shape->span, rank, shape);
 }
 
+/* The data or noise of the file whose name stands at the span, or NULL. */
+static const Entry *drawn_at(Evaluator *e, Span span) {
+  Scope *where;
+  bool top = span.source != NULL && e->depth == 1;        /* in bodies its name can be another one's */
+  Entry *entry = top ? scope_find(e, &e->file, span_text(e->session, span), &where) : NULL;
+  return entry != NULL && (entry->syntax->kind == SYNTAX_NOISE || entry->syntax->kind == SYNTAX_DATA) ? entry : NULL;
+}
+
+/* Are the sizes plain numbers, and as many elements as the value has? */
+static bool holds_as_many(const Syntax *shape, const Value *tensor) {
+  double declared = 1, size = 1;
+  for (int k = 0; k < shape->items.count; k++) {
+    if (shape->items.items[k]->kind != SYNTAX_NUMBER) return false;
+    declared *= shape->items.items[k]->number.value;
+  }
+  for (int d = 0; d < tensor->tensor.rank; d++) size *= (double)tensor->tensor.shape[d];
+  return declared == size;
+}
+
 /* A size in a parameter's type: a name that is static in scope is that number, any other is bound to what comes. */
-static bool bind_size(Evaluator *e, Frame *frame, const Syntax *item, int64_t size, const Value *tensor, const char *what, Span span) {
+static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Syntax *item, int64_t size,
+                      const Value *tensor, const char *what, Span span) {
   if (item->kind == SYNTAX_NAME) {
     Value *known = frame_find(frame, item->name);
     if (known == NULL) {
@@ -41,8 +61,19 @@ static bool bind_size(Evaluator *e, Frame *frame, const Syntax *item, int64_t si
   int64_t expected;
   if (!value_static_whole(e, evaluate(e, frame, item), item->span, &expected)) return false;
   if (expected == size) return true;
-  Diagnostic *diagnostic = evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
+  bool labels = item == type->type.classes;
+  Diagnostic *diagnostic = labels ? evaluator_report(e, E2055, span, "comes from class[%lld]", (long long)size)
+                                  : evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
   diagnostic_also(diagnostic, item->span, "%s expects %lld here", what, (long long)expected);
+  const Entry *entry = drawn_at(e, span);
+  const Syntax *declared =
+      entry != NULL && entry->field->field.type != NULL ? entry->field->field.type->type.shape : NULL;
+  if (labels && entry != NULL && item->kind == SYNTAX_NUMBER)
+    diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
+  if (declared == NULL || item->kind != SYNTAX_NUMBER) return false;
+  if (entry->syntax->kind == SYNTAX_NOISE) diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
+  else if (holds_as_many(type->type.shape, tensor))
+    diagnostic_mend(diagnostic, declared->span, "%s", span_text(e->session, type->type.shape->span));
   return false;
 }
 
@@ -55,7 +86,8 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
       diagnostic_hint(diagnostic, "%s takes labels: `noise y: class[10] ~ uniform`", what);
       return value_error(e);
     }
-    if (!bind_size(e, frame, type->type.classes, tensor->tensor.classes, tensor, what, span)) return value_error(e);
+    if (!bind_size(e, frame, type, type->type.classes, tensor->tensor.classes, tensor, what, span))
+      return value_error(e);
   }
   if (type->type.shape == NULL) {
     if (tensor->tensor.rank == 0) return value->kind == VALUE_NUMBER ? value : tensor;
@@ -72,7 +104,15 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
     diagnostic_also(diagnostic, type->span, "%s has %s%d axes", what, spread < 0 ? "" : "at least ", fixed);
     int64_t size = 1;
     for (int d = 0; d < tensor->tensor.rank; d++) size *= tensor->tensor.shape[d];
-    if (fixed == 1 && spread < 0 && tensor->tensor.rank > 1) diagnostic_hint(diagnostic, "`flatten` turns %s into [%lld]", value_text(e, tensor), (long long)size);
+    const Entry *entry = drawn_at(e, span);
+    if (fixed == 1 && spread < 0 && tensor->tensor.rank > 1) {
+      diagnostic_hint(diagnostic, "`flatten` turns %s into [%lld]", value_text(e, tensor), (long long)size);
+      diagnostic_mend(diagnostic, (Span){span.source, span.to, span.to}, " |> flatten");
+    } else if (entry != NULL && entry->field->field.type == NULL && type->span.source != NULL &&
+               !type->span.source->standard) {
+      Span name = entry->field->name_span;
+      diagnostic_mend(diagnostic, (Span){name.source, name.to, name.to}, ": %s", span_text(e->session, type->span));
+    }
     return value_error(e);
   }
   int after = spread < 0 ? 0 : items->count - spread - 1;
@@ -97,7 +137,7 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
       continue;
     }
     int axis = spread >= 0 && k > spread ? tensor->tensor.rank - after + (k - spread - 1) : k;
-    if (!bind_size(e, frame, item, tensor->tensor.shape[axis], tensor, what, span)) return value_error(e);
+    if (!bind_size(e, frame, type, item, tensor->tensor.shape[axis], tensor, what, span)) return value_error(e);
   }
   return value->kind == VALUE_LIST && value->list.count > 0 && value->list.items[0]->kind != VALUE_NUMBER ? value : tensor;
 }

@@ -135,6 +135,7 @@ static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const
   if (size != tensor_size(value)) {
     Diagnostic *diagnostic = evaluator_report(e, E2054, arguments->spans[1], "%s holds %.0f", shape_text(e, rank, shape), size);
     diagnostic_also(diagnostic, arguments->spans[0], "%s holds %.0f", value_text(e, value), tensor_size(value));
+    if (value->tensor.rank == 1) mend_size(e, diagnostic, e->piped, value->tensor.shape[0], (int64_t)size);
     return value_error(e);
   }
   if (rank == value->tensor.rank && memcmp(shape, value->tensor.shape, sizeof(int64_t) * (size_t)rank) == 0) return value;
@@ -224,16 +225,28 @@ static Value *run_zip(Evaluator *e, Frame *frame, const Builtin *self, const Arg
 }
 
 static Value *run_require(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
-  (void)frame, (void)self;
+  (void)self;
   bool holds;
   if (arguments->values[1]->kind != VALUE_STRING) {
     Diagnostic *diagnostic = evaluator_report(e, E2023, arguments->spans[1], "this is %s", value_text(e, arguments->values[1]));
     diagnostic_hint(diagnostic, "`require(condition, \"what is wrong\")`");
     return value_error(e);
   }
-  if (!value_static_truth(e, arguments->values[0], arguments->spans[0], &holds)) return value_error(e);
+  Value *condition = value_dereference(e, arguments->values[0]);
+  bool library = frame->scope->standard ==
+                 NULL; /* rates may change while training: what is known of them is looked at, and stays free */
+  if (library && condition->kind == VALUE_TENSOR) return value_truth(e, true);
+  if (library && condition->kind == VALUE_NUMBER && condition->number.truth) holds = condition->number.value != 0;
+  else if (!value_static_truth(e, condition, arguments->spans[0], &holds)) return value_error(e);
   if (holds) return value_truth(e, true);
-  evaluator_report(e, E2037, arguments->spans[0], "%s", arguments->values[1]->string);
+  Diagnostic *diagnostic = evaluator_report(e, E2037, arguments->spans[0], "%s", arguments->values[1]->string);
+  double better;
+  if (arguments->count < 4 || !value_static_number(e, arguments->values[3], arguments->spans[3], &better))
+    return value_error(e);
+  const Syntax *what = e->call == NULL ? NULL : e->call->call.arguments.items[2];
+  bool batch = what != NULL && what->kind == SYNTAX_NAME && strcmp(what->name, "batch") == 0;
+  if (batch && e->batch_syntax != NULL) diagnostic_mend(diagnostic, e->batch_syntax->span, "%.4g", better);
+  else mend_literal(e, diagnostic, value_dereference(e, arguments->values[2]), better);
   return value_error(e);
 }
 
@@ -377,18 +390,36 @@ static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const
 #define POINTWISE(text, operation, function) {text, BUILTIN_FUNCTION, 1, 1, run_pointwise, operation, function, OPERATOR_SUM, {NULL, NULL}}
 #define FUNCTION(text, least, most, run) {text, BUILTIN_FUNCTION, least, most, run, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}}
 static const Builtin builtins[] = {
-  POINTWISE("exp", OP_EXP, exp), POINTWISE("log", OP_LOG, log), POINTWISE("sqrt", OP_SQRT, sqrt), POINTWISE("abs", OP_ABSOLUTE, fabs),
-  POINTWISE("sign", OP_SIGN, static_sign), POINTWISE("sin", OP_SIN, sin), POINTWISE("cos", OP_COS, cos), POINTWISE("tanh", OP_TANH, tanh),
-  POINTWISE("sigmoid", OP_SIGMOID, static_sigmoid), POINTWISE("erf", OP_ERF, erf), POINTWISE("floor", OP_FLOOR, floor),
-  POINTWISE("ceil", OP_CEILING, ceil), POINTWISE("round", OP_ROUND, static_round), FUNCTION("log2", 1, 1, run_log2),
-  {"sum", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}}, {"mean", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_MEAN, {NULL, NULL}},
-  {"max", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MAX, {NULL, NULL}}, {"min", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MIN, {NULL, NULL}},
-  FUNCTION("reshape", 2, 2, run_reshape), FUNCTION("fill", 2, 2, run_fill), FUNCTION("shape", 1, 1, run_shape), FUNCTION("rank", 1, 1, run_rank),
-  FUNCTION("len", 1, 1, run_length), FUNCTION("reverse", 1, 1, run_reverse), FUNCTION("zip", 1, 8, run_zip), FUNCTION("require", 2, 2, run_require),
-  FUNCTION("constant", 1, 1, run_constant),
-  {"uniform", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"low", "high"}},
-  {"normal", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"mean", "deviation"}},
-  {"truncated_normal", BUILTIN_DISTRIBUTION, 0, 1, run_unbuilt, OP_COUNT, NULL, OPERATOR_SUM, {"limit", NULL}},
+    POINTWISE("exp", OP_EXP, exp),
+    POINTWISE("log", OP_LOG, log),
+    POINTWISE("sqrt", OP_SQRT, sqrt),
+    POINTWISE("abs", OP_ABSOLUTE, fabs),
+    POINTWISE("sign", OP_SIGN, static_sign),
+    POINTWISE("sin", OP_SIN, sin),
+    POINTWISE("cos", OP_COS, cos),
+    POINTWISE("tanh", OP_TANH, tanh),
+    POINTWISE("sigmoid", OP_SIGMOID, static_sigmoid),
+    POINTWISE("erf", OP_ERF, erf),
+    POINTWISE("floor", OP_FLOOR, floor),
+    POINTWISE("ceil", OP_CEILING, ceil),
+    POINTWISE("round", OP_ROUND, static_round),
+    FUNCTION("log2", 1, 1, run_log2),
+    {"sum", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}},
+    {"mean", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_MEAN, {NULL, NULL}},
+    {"max", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MAX, {NULL, NULL}},
+    {"min", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MIN, {NULL, NULL}},
+    FUNCTION("reshape", 2, 2, run_reshape),
+    FUNCTION("fill", 2, 2, run_fill),
+    FUNCTION("shape", 1, 1, run_shape),
+    FUNCTION("rank", 1, 1, run_rank),
+    FUNCTION("len", 1, 1, run_length),
+    FUNCTION("reverse", 1, 1, run_reverse),
+    FUNCTION("zip", 1, 8, run_zip),
+    FUNCTION("require", 2, 4, run_require),
+    FUNCTION("constant", 1, 1, run_constant),
+    {"uniform", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"low", "high"}},
+    {"normal", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"mean", "deviation"}},
+    {"truncated_normal", BUILTIN_DISTRIBUTION, 0, 1, run_unbuilt, OP_COUNT, NULL, OPERATOR_SUM, {"limit", NULL}},
 };
 
 const Builtin *builtin_find(const char *name) {

@@ -27,6 +27,7 @@ static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syn
     const Syntax *expression = item->kind == SYNTAX_ARGUMENT ? item->argument.value : item;
     Value *value = evaluate(e, frame, expression);
     if (value->kind == VALUE_ERROR) fine = false;
+    if (value->kind == VALUE_NUMBER && frame->scope->standard != NULL) literal_note(e, value, expression->span);
     if (item->kind == SYNTAX_ARGUMENT) {
       for (int j = 0; j < arguments->named_count; j++)
         if (arguments->names[j] == item->argument.name) evaluator_report(e, E2029, item->span, "`%s` again", item->argument.name), fine = false;
@@ -68,7 +69,45 @@ static bool takes_settings(const Value *function) {
   return function->kind == VALUE_BUILTIN && function->builtin->kind == BUILTIN_DISTRIBUTION;
 }
 
+/* Of an argument that is given by a name that nothing has: the name that may be meant. */
+static void report_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count,
+                             const char *const *known) {
+  if (elsewhere_parameter(e, diagnostic, name, argument, count, known)) return;
+  const char *nearest = diagnostic_nearest(name, known, count);
+  if (nearest != NULL)
+    diagnostic_mend(diagnostic, (Span){argument.source, argument.from, argument.from + (uint32_t)strlen(name)}, "%s",
+                    nearest);
+}
+
 static const char *parameter_name(const Syntax *parameter) { return parameter->parameter.field->field.name; }
+
+static bool is_truth_name(const Syntax *syntax) {
+  return syntax != NULL && syntax->kind == SYNTAX_NAME &&
+         (strcmp(syntax->name, "true") == 0 || strcmp(syntax->name, "false") == 0);
+}
+
+/* Settings of the library that are true or false by default; `Linear(784, 64)` gives the size of its input too, and so
+   says that there is a bias. */
+static bool truths_check(Evaluator *e, const Recipe *recipe, const CallArguments *arguments) {
+  if (recipe->definition == NULL || recipe->definition->scope->standard != NULL) return true;
+  const SyntaxList *settings = &recipe->definition->syntax->definition.settings;
+  for (int k = 0; k < arguments->count && k < settings->count; k++) {
+    const Value *value = recipe->settings[k].value;
+    if (!is_truth_name(settings->items[k]->parameter.standard) || value->kind != VALUE_NUMBER || value->number.truth)
+      continue;
+    const char *name = recipe->definition->syntax->definition.name, *setting = parameter_name(settings->items[k]);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2021, arguments->spans[k], "`%s` of `%s` is true or false, and this is %s", setting, name,
+                         value_text(e, value));
+    if (k != 1) return false;
+    diagnostic_hint(diagnostic, "`%s` is given the size of its result; that of its input is known", name);
+    if (recipe->settings[0].value->kind == VALUE_NUMBER)
+      diagnostic_mend(diagnostic,
+                      (Span){arguments->spans[0].source, arguments->spans[0].from, arguments->spans[1].from}, "%s", "");
+    return false;
+  }
+  return true;
+}
 
 static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *arguments) {
   Recipe *recipe = session_allocate(e->session, sizeof *recipe);
@@ -103,7 +142,7 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     for (int j = 0; j < most; j++) found |= known[j] == setting;
     if (!found) {
       Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no setting `%s`", name, setting);
-      diagnostic_suggest(diagnostic, setting, known, most);
+      report_parameter(e, diagnostic, setting, arguments->named_spans[k], most, known);
       return value_error(e);
     }
     for (int j = 0; j < recipe->count; j++)
@@ -122,6 +161,7 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
       return value_error(e);
     }
   }
+  if (!truths_check(e, recipe, arguments)) return value_error(e);
   Value *value = value_kind(e, VALUE_RECIPE);
   for (int k = 0; k < recipe->count; k++) recipe->leaves += value_leaves(recipe->settings[k].value);
   value->recipe = recipe;
@@ -197,12 +237,30 @@ static bool is_one_value(const Value *a, const Value *b) {
          memcmp(a->tensor.shape, b->tensor.shape, sizeof(int64_t) * (size_t)a->tensor.rank) == 0;
 }
 
+/* The file draws something of the parameter's name: that is given. */
+static void mend_missing(Evaluator *e, Diagnostic *diagnostic, const CallArguments *arguments, const char *parameter) {
+  Scope *where;
+  Entry *entry = scope_find(e, &e->file, parameter, &where);
+  bool drawn = entry != NULL && (entry->syntax->kind == SYNTAX_DATA || entry->syntax->kind == SYNTAX_NOISE);
+  if (!drawn || e->depth != 1 || arguments->span.source == NULL ||
+      arguments->span.source->text[arguments->span.to - 1] != ')')
+    return;
+  Span end = {arguments->span.source, arguments->span.to - 1, arguments->span.to - 1};
+  diagnostic_mend(diagnostic, end, arguments->count + arguments->named_count > (e->piped != NULL) ? ", %s" : "%s",
+                  parameter);
+}
+
 static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition, const CallArguments *arguments) {
   const SyntaxList *parameters = &definition->definition.parameters;
   const char *name = definition->definition.name;
   if (arguments->count > parameters->count) {
     Diagnostic *diagnostic = evaluator_report(e, E2026, arguments->spans[parameters->count], "`%s` takes %d", name, parameters->count);
     diagnostic_also(diagnostic, definition->name_span, "defined here");
+    if (parameters->count > 0) {
+      Span last = arguments->spans[arguments->count - 1], before = arguments->spans[parameters->count - 1];
+      if (before.source == last.source && before.to < last.to && e->piped == NULL)
+        diagnostic_mend(diagnostic, (Span){last.source, before.to, last.to}, "%s", "");
+    }
     return false;
   }
   for (int k = 0; k < arguments->named_count; k++) {
@@ -218,6 +276,11 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (!found) {
       Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no parameter `%s`", name, arguments->names[k]);
       diagnostic_also(diagnostic, definition->name_span, "defined here");
+      const char *known[64];
+      int known_count = 0;
+      for (int j = 0; j < parameters->count && known_count < 64; j++)
+        known[known_count++] = parameter_name(parameters->items[j]);
+      report_parameter(e, diagnostic, arguments->names[k], arguments->named_spans[k], known_count, known);
       return false;
     }
   }
@@ -233,6 +296,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     if (value == NULL) {
       Diagnostic *diagnostic = evaluator_report(e, E2027, arguments->span, "`%s` needs `%s`", name, parameter_text);
       diagnostic_also(diagnostic, parameter->span, "defined here");
+      mend_missing(e, diagnostic, arguments, parameter_text);
       return false;
     }
     value = value_stored(e, value_dereference(e, value), span);
@@ -257,7 +321,34 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
   return true;
 }
 
-static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Value *value, Span span, const char *name) {
+static const Syntax *last_statement(const Syntax *body) {
+  return body->kind == SYNTAX_BLOCK && body->items.count > 0 ? body->items.items[body->items.count - 1] : body;
+}
+
+static int64_t shape_size(int rank, const int64_t *shape) {
+  int64_t size = 1;
+  for (int d = 0; d < rank; d++) size *= shape[d];
+  return size;
+}
+
+/* The result of a body that ends with an expression: another size in it, or one function more behind it. */
+static void mend_result(Evaluator *e, Diagnostic *diagnostic, const Syntax *definition, const Value *tensor, int rank,
+                        const int64_t *shape) {
+  const Syntax *result = definition->definition.result, *last = last_statement(definition->definition.body);
+  if (result->result.name != NULL || result->result.fields.count > 0 || last->kind == SYNTAX_CONDITIONAL ||
+      last->kind == SYNTAX_IF)
+    return;
+  Span end = {last->span.source, last->span.to, last->span.to};
+  int64_t got = shape_size(tensor->tensor.rank, tensor->tensor.shape), wanted = shape_size(rank, shape);
+  if (rank == 1 && tensor->tensor.rank == 1) mend_size(e, diagnostic, last, got, wanted);
+  else if (got == wanted && rank == 0 && tensor->tensor.rank == 1) diagnostic_mend(diagnostic, end, " |> scalar");
+  else if (got == wanted && rank == 1) diagnostic_mend(diagnostic, end, " |> flatten");
+  else if (got == wanted) diagnostic_mend(diagnostic, end, " |> reshape(%s)", shape_text(e, rank, shape));
+}
+
+static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Value *value, Span span,
+                            const Syntax *definition) {
+  const char *name = definition->definition.name;
   int rank, classes;
   int64_t shape[OWN_LIMIT];
   if (value->kind == VALUE_ERROR || type == NULL) return value;
@@ -267,15 +358,12 @@ static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Valu
   if (tensor->tensor.rank != rank || memcmp(tensor->tensor.shape, shape, sizeof(int64_t) * (size_t)rank) != 0) {
     Diagnostic *diagnostic = evaluator_report(e, E2040, span, "gives %s", value_text(e, tensor));
     diagnostic_also(diagnostic, type->span, "promises %s", shape_text(e, rank, shape));
+    mend_result(e, diagnostic, definition, tensor, rank, shape);
     if (rank == 0 && tensor->tensor.rank == 1 && tensor->tensor.shape[0] == 1) diagnostic_hint(diagnostic, "`scalar` turns [1] into []");
     else if (rank == 0) diagnostic_hint(diagnostic, "%s must give one number per sample", name);
     return value_error(e);
   }
   return value->kind == VALUE_NUMBER ? value : tensor;
-}
-
-static const Syntax *last_statement(const Syntax *body) {
-  return body->kind == SYNTAX_BLOCK && body->items.count > 0 ? body->items.items[body->items.count - 1] : body;
 }
 
 static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Value *value) {
@@ -288,7 +376,9 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
       return value_error(e);
     }
     value = value_dereference(e, value);
-    return result == NULL ? value : check_promise(e, frame, result->result.type, value, result_span(last_statement(body)), name);
+    return result == NULL
+               ? value
+               : check_promise(e, frame, result->result.type, value, result_span(last_statement(body)), definition);
   }
   int count = result->result.name != NULL ? 1 : result->result.fields.count;
   Value *record = value_kind(e, VALUE_RECORD);
@@ -304,7 +394,7 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
       diagnostic_hint(diagnostic, "write `%s = …` in it", promised);
       return value_error(e);
     }
-    given = check_promise(e, frame, type, value_dereference(e, given), result->span, name);
+    given = check_promise(e, frame, type, value_dereference(e, given), result->span, definition);
     if (given->kind == VALUE_ERROR) return given;
     record->record.items[k] = (Binding){promised, given};
   }
@@ -405,6 +495,7 @@ static Value *network_run(Evaluator *e, Frame *frame, Network *network, const Ca
   Context context = {.path = network->name, .network = network, .call = "#0", .fresh = frame->context.fresh, .training = training, .indices = frame->context.indices};
   Recipe plain = {.definition = network->definition};
   CallSite site = {"network", network->name, arguments->span, e->site};
+  for (int k = 0; k < arguments->count; k++) network_given(e, network, arguments->values[k], arguments->spans[k]);
   if (network->recipe != NULL) e->site = &site;            /* a definition of its own says so itself */
   Value *value = instance_run(e, network->recipe != NULL ? network->recipe : &plain, context, arguments, "network", true);
   e->site = site.outer;
@@ -434,7 +525,9 @@ Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArgume
   if (recipe->builtin != NULL) {
     const Builtin *builtin = recipe->builtin;
     if (arguments.named_count > 0) {
-      evaluator_report(e, E2028, arguments.named_spans[0], "`%s` has no parameter `%s`", builtin->name, arguments.names[0]);
+      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments.named_spans[0], "`%s` has no parameter `%s`",
+                                                builtin->name, arguments.names[0]);
+      elsewhere_parameter(e, diagnostic, arguments.names[0], arguments.named_spans[0], 0, NULL);
       return value_error(e);
     }
     if (builtin->kind == BUILTIN_DISTRIBUTION) {
@@ -471,7 +564,7 @@ static Value *apply_where_mentioned(Evaluator *e, const Frame *frame, Value *fun
   return value_apply(e, &here, function, arguments, label_of(e, name));
 }
 
-static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *first, const Syntax *first_syntax) {
+static Value *call_in_place(Evaluator *e, Frame *frame, const Syntax *call, Value *first, const Syntax *first_syntax) {
   const Syntax *name = call->call.function;
   if (first == NULL && name->kind == SYNTAX_NAME && strcmp(name->name, "grad") == 0) return evaluate_grad(e, frame, call);
   Value *function = evaluate(e, frame, name);
@@ -485,6 +578,15 @@ static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *f
   Span span = result_span(first_syntax);
   CallArguments values = {.count = 1, .values = &first, .spans = &span, .span = call->span};
   return apply_where_mentioned(e, frame, recipe, &values, name);
+}
+
+/* While a call is read and applied, messages can tell what it is given. */
+static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *first, const Syntax *first_syntax) {
+  const Syntax *outer = e->call, *outer_piped = e->piped;
+  e->call = call, e->piped = first_syntax;
+  Value *value = call_in_place(e, frame, call, first, first_syntax);
+  e->call = outer, e->piped = outer_piped;
+  return value;
 }
 
 static Value *call_run(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, NULL); }
@@ -503,8 +605,10 @@ Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return me
 /* The mistakes that a call holds whatever it is applied to: in its name and in its arguments. */
 static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
   CallArguments arguments;
-  const Syntax *function = right->kind == SYNTAX_CALL ? right->call.function : right;
-  if (function->kind == SYNTAX_NAME) evaluate(e, frame, function);
+  const Syntax *function = right->kind == SYNTAX_CALL ? right->call.function : right, *outer = e->call;
+  if (right->kind == SYNTAX_CALL) e->call = right;
+  if (function->kind == SYNTAX_NAME || function->kind == SYNTAX_MEMBER) evaluate(e, frame, function);
+  e->call = outer;
   if (right->kind == SYNTAX_CALL) arguments_evaluate(e, frame, &right->call.arguments, NULL, NULL, right->span, &arguments);
 }
 
@@ -516,11 +620,15 @@ static Value *pipe_run(Evaluator *e, Frame *frame, const Syntax *pipe) {
     return left;
   }
   if (right->kind == SYNTAX_CALL) return call_with(e, frame, right, left, pipe->pipe.left);
+  const Syntax *outer = e->call, *outer_piped = e->piped;
+  e->call = NULL, e->piped = pipe->pipe.left;
   Value *function = evaluate(e, frame, right);
-  if (function->kind == VALUE_ERROR) return function;
   Span span = result_span(pipe->pipe.left);
   CallArguments arguments = {.count = 1, .values = &left, .spans = &span, .span = right->span};
-  return apply_where_mentioned(e, frame, function, &arguments, right);
+  Value *value =
+      function->kind == VALUE_ERROR ? function : apply_where_mentioned(e, frame, function, &arguments, right);
+  e->call = outer, e->piped = outer_piped;
+  return value;
 }
 
 Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) { return mentions_apart(e, frame, pipe, pipe_run); }

@@ -90,6 +90,8 @@ struct Network {
   int count, capacity; NetworkItem *items;                 /* in the order of the text */
   Map known;                                               /* slots and networks among them */
   const Syntax *optimizer_syntax;                          /* `optimize`, or NULL */
+  double data_low, data_high, given_low;                   /* of data that it was given, of what a sigmoid made: */
+  Span data_range, given_range;                            /* where; no source: it was not */
   bool updated, stepped;                                   /* an update names it; its optimizer moves something */
   bool has_rate;                                           /* its optimizer has a learning rate: a constant, or */
   double rate;
@@ -191,6 +193,8 @@ typedef struct Sampling {
   InitialKind initial; double a, b; const Scalar *standard;        /* INITIAL: what a plain distribution gave */
 } Sampling;
 
+typedef struct Literal { const Value *value; Span span; } Literal;    /* a number that the model gives a call */
+
 typedef struct CallSite { const char *what; const char *name; Span span; struct CallSite *outer; } CallSite;
 
 struct Evaluator {
@@ -206,6 +210,9 @@ struct Evaluator {
   uint32_t mentioned;                                      /* index variables that the call being read mentions */
   Index *by_variable[VARIABLE_LIMIT];
   CallSite *site;
+  const Syntax *call, *piped;                              /* the call that is read or applied, what is piped in */
+  int literal_count, literal_capacity; Literal *literals;
+  const Syntax *batch_syntax;                              /* the number of samples, where `train` sets it */
   const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
   int library_count; Syntax *const *library;               /* the trees of the standard library */
   int depth, error_count;
@@ -428,10 +435,43 @@ void diagnoses_make(Evaluator *e);
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span);
 Frame frame_top(Evaluator *e, bool training, const char *path);
 
+/* ---- elsewhere.c: the words of other libraries ------------------------------------------------------------------- */
+/* What is said about a name that nothing has; false if it is nobody's. */
+bool elsewhere_name(Evaluator *e, Diagnostic *diagnostic, const char *name, Span span);
+bool elsewhere_member(Evaluator *e, Frame *frame, const Syntax *member);             /* `nn.Linear`; reports */
+bool elsewhere_method(Evaluator *e, Diagnostic *diagnostic, const Syntax *member);   /* `x.detach` */
+/* About `name = value`, where `known` are the names that could stand there. */
+bool elsewhere_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count,
+                         const char *const *known);
+
+/* ---- mends.c: edits of the text ---------------------------------------------------------------------------------- */
+/* The number that gave the size. */
+void mend_size(Evaluator *e, Diagnostic *diagnostic, const Syntax *expression, int64_t got, int64_t wanted);
+void mend_train_begin(Evaluator *e, Diagnostic *diagnostic, const char *statement);
+void mend_train_end(Evaluator *e, Diagnostic *diagnostic, const char *statement);
+void mend_optimizer(Evaluator *e, Diagnostic *diagnostic, const char *player);
+const char *player_without_optimizer(Evaluator *e);                  /* the only one with an objective, or NULL */
+bool is_drawn_name(Evaluator *e, const Syntax *syntax);              /* data or noise of the file */
+const char *call_elsewhere(Evaluator *e, const char *network);       /* its call on what is drawn, or NULL */
+/* Of the network that the place is in, or that is called there: a function without settings that its pipe ends with
+   becomes another one; NULL: it goes, or comes new. */
+void mend_stage(Evaluator *e, Diagnostic *diagnostic, Span place, const char *there, const char *wanted);
+void literal_note(Evaluator *e, const Value *value, Span span);
+void mend_literal(Evaluator *e, Diagnostic *diagnostic, const Value *value, double better);
+
 /* ---- lints.c: warnings about what is legal and hardly meant ---------------------------------------------------------------------------------------------------- */
 void lint_names(Evaluator *e);
 void lint_training(Evaluator *e);
 void lint_objectives(Evaluator *e);
+void lint_scores(Evaluator *e, int objective);
+void lint_ranges(Evaluator *e);
+void network_given(Evaluator *e, Network *network, const Value *value, Span span);   /* remembers the range */
+/* A term of an objective: a part of the value of `sum` (NULL: of the objective itself), and the sign with which its
+   player lowers it. */
+enum { PART_LIMIT = 64 };
+typedef struct Part { const Node *sum; const Scalar *value; int sign; } Part;
+typedef struct Parts { int count; Part items[PART_LIMIT]; } Parts;
+void objective_parts(Evaluator *e, int objective, Parts *parts);
 void lint_coupling(Evaluator *e, Node *of, Node *by, Span span);
 
 /* Grows an array of the session by one element. */

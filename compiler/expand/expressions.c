@@ -275,7 +275,8 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Value *value = evaluate(e, frame, syntax->unary.operand);
   frame->context.fresh = outer;
   value = value_stored(e, value_dereference(e, value), syntax->span);
-  if (value->kind == VALUE_TENSOR && !value->tensor.random) diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
+  if (value->kind == VALUE_NUMBER || (value->kind == VALUE_TENSOR && !value->tensor.random))
+    diagnostic_report(e->session, W6010, syntax->span, "nothing in it is drawn");
   return value;
 }
 
@@ -355,6 +356,7 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
 }
 
 static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  if (elsewhere_member(e, frame, syntax)) return value_error(e);
   Value *value = evaluate(e, frame, syntax->member.operand);
   if (value->kind == VALUE_ERROR) return value;
   if (value->kind == VALUE_RECORD)
@@ -364,8 +366,11 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
   if (value->kind == VALUE_RECORD) {
     const char **names = session_allocate(e->session, (size_t)(value->record.count + 1) * sizeof *names);
     for (int k = 0; k < value->record.count; k++) names[k] = value->record.items[k].name;
-    diagnostic_suggest(diagnostic, syntax->member.name, names, value->record.count);
-  } else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL) diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
+    const char *nearest = diagnostic_nearest(syntax->member.name, names, value->record.count);
+    if (nearest != NULL) diagnostic_mend(diagnostic, syntax->name_span, "%s", nearest);
+  } else if (elsewhere_method(e, diagnostic, syntax)) return value_error(e);
+  else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL)
+    diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
   return value_error(e);
 }
 

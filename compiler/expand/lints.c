@@ -25,6 +25,21 @@ static bool tensor_moves(const Model *model, const Node *input) {
   return false;
 }
 
+static const char *last_part(const char *name) { return strrchr(name, '.') != NULL ? strrchr(name, '.') : name; }
+
+/* A state that something moves, of the same path in another network, or else of the same name; NULL: there is none. */
+static const ModelTensor *moved_like(const Model *model, const ModelTensor *state) {
+  const ModelTensor *alike = NULL;
+  for (int t = 0; t < model->tensor_count; t++) {
+    const ModelTensor *other = &model->tensors[t];
+    if (other == state || other->role != ROLE_STATE || !tensor_moves(model, other->input)) continue;
+    const char *path = strchr(state->name, '.'), *other_path = strchr(other->name, '.');
+    if (path != NULL && other_path != NULL && strcmp(path, other_path) == 0) return other;
+    if (strcmp(last_part(state->name), last_part(other->name)) == 0) alike = other;
+  }
+  return alike;
+}
+
 /* A network whose weights follow another one's by `<-`: its states, which in the other one move, stay as they began unless it is called in training. */
 static void lint_follower(Evaluator *e, const Network *network) {
   const Model *model = e->model;
@@ -32,16 +47,16 @@ static void lint_follower(Evaluator *e, const Network *network) {
   int count = network_states(e, network, &states);
   for (int s = 0; s < count; s++) {
     const ModelTensor *state = &model->tensors[states[s]->tensor];
-    const char *path = strchr(state->name, '.');
-    if (path == NULL || tensor_moves(model, state->input)) continue;
-    for (int t = 0; t < model->tensor_count; t++) {
-      const ModelTensor *other = &model->tensors[t];
-      const char *other_path = strchr(other->name, '.');
-      if (other == state || other->role != ROLE_STATE || other_path == NULL || strcmp(path, other_path) != 0 || !tensor_moves(model, other->input)) continue;
-      Diagnostic *diagnostic = diagnostic_report(e->session, W6014, network->span, "nothing moves `%s`, as `%s` is moved", state->name, other->name);
-      diagnostic_hint(diagnostic, "call it in `train`, behind what moves its weights: a statement `E[%s(…)]` moves its states", network->name);
-      return;
-    }
+    const ModelTensor *other = tensor_moves(model, state->input) ? NULL : moved_like(model, state);
+    if (other == NULL) continue;
+    Diagnostic *diagnostic = diagnostic_report(e->session, W6014, network->span, "nothing moves `%s`, as `%s` is moved",
+                                               state->name, other->name);
+    diagnostic_hint(diagnostic,
+                    "call it in `train`, behind what moves its weights: a statement `E[%s(…)]` moves its states",
+                    network->name);
+    const char *call = call_elsewhere(e, network->name);
+    if (call != NULL) mend_train_end(e, diagnostic, session_format(e->session, "E[%s]", call));
+    return;
   }
 }
 
@@ -50,7 +65,10 @@ void lint_training(Evaluator *e) {
     if (e->served_objectives[k]) continue;
     const Syntax *objective = e->objectives[k];
     Diagnostic *diagnostic = diagnostic_report(e->session, W6011, objective->span, "no `update` of `%s` chooses it", e->model->objectives[k].players);
-    if (objective->objective.label != NULL) diagnostic_hint(diagnostic, "`update %s by %s`", e->model->objectives[k].players, objective->objective.label);
+    const char *players = e->model->objectives[k].players, *label = objective->objective.label;
+    mend_train_end(e, diagnostic,
+                   label != NULL ? session_format(e->session, "update %s by %s", players, label)
+                                 : session_format(e->session, "update %s", players));
   }
   for (int k = 0; k < e->network_count; k++) {
     const Network *network = e->networks[k];
@@ -69,7 +87,12 @@ void lint_training(Evaluator *e) {
 void lint_coupling(Evaluator *e, Node *of, Node *by, Span span) {
   const Node *node = transform_couples(e->graph, of, by);
   if (node == NULL) return;
-  Diagnostic *diagnostic = diagnostic_report(e->session, W6006, span, "each sample's gradient holds parts of the others'");
+  Span asked = model_span(e, span); /* of a penalty of the library, where the model asks for it */
+  Diagnostic *diagnostic =
+      diagnostic_report(e->session, W6006, asked, "each sample's gradient holds parts of the others'");
+  if (asked.source != span.source) diagnostic_also(diagnostic, span, "this gradient");
   if (node->span.source != NULL) diagnostic_also(diagnostic, node->span, "this couples the samples of a batch");
   diagnostic_hint(diagnostic, "normalise each sample by itself, for example by LayerNorm");
+  if (node->span.source != NULL && strncmp(span_text(e->session, node->span), "BatchNorm", strlen("BatchNorm")) == 0)
+    diagnostic_mend(diagnostic, node->span, "LayerNorm");
 }

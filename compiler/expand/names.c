@@ -248,6 +248,11 @@ static void check_fields(void *context, Syntax *syntax) {
   syntax_children(syntax, check_fields, e);
 }
 
+static bool is_ascii(const char *text) {
+  while (*text != '\0' && (unsigned char)*text < 0x80) text++;
+  return *text == '\0';
+}
+
 static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_span, const Syntax *syntax, const Syntax *field) {
   for (size_t k = 0; k < sizeof reserved_names / sizeof *reserved_names; k++)
     if (strcmp(reserved_names[k], name) == 0) {
@@ -263,6 +268,14 @@ static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_sp
     diagnostic_hint(diagnostic, "at the top of a file every name is defined once; order does not matter there");
     return;
   }
+  for (int k = 0; k < scope->count && !is_ascii(name) && scope->standard != NULL; k++)
+    if (names_look_alike(scope->entries[k].name, name)) {
+      const Syntax *first = scope->entries[k].field != NULL ? scope->entries[k].field : scope->entries[k].syntax;
+      Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
+      diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
+      diagnostic_hint(diagnostic, "they look the same: a letter with a mark is one character in the one, two in the other");
+      return;
+    }
   Entry entry = {.name = name, .syntax = syntax, .field = field};
   ARRAY_ADD(e, scope->entries, scope->count, scope->capacity, entry);
   map_put_number(e->session, &scope->places, name, scope->count);
@@ -392,6 +405,24 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   return value;
 }
 
+/* `network A = G`, where weights of its own are meant: both become networks of one layer. */
+static void report_second(Evaluator *e, Diagnostic *diagnostic, const Syntax *second, const Network *first) {
+  Scope *where;
+  const Entry *entry = scope_find(e, &e->file, first->name, &where);
+  diagnostic_hint(diagnostic,
+                  "each network has weights of its own; two of one form are two networks of one layer: `network %s = "
+                  "Layer`, `network %s = Layer`",
+                  first->name, second->network.name);
+  const Syntax *of = entry == NULL ? NULL : entry->syntax, *value = second->network.value;
+  if (of == NULL || of->kind != SYNTAX_NETWORK || value->kind != SYNTAX_NAME) return;
+  const char *layer = of->network.definition == NULL ? span_text(e->session, of->network.value->span)
+                                                     : session_format(e->session, "%sLayer", first->name);
+  if (of->network.definition != NULL)
+    diagnostic_mend(diagnostic, (Span){of->span.source, of->span.from, of->name_span.to}, "network %s = %s; layer %s",
+                    first->name, layer, layer);
+  diagnostic_mend(diagnostic, value->span, "%s", layer);
+}
+
 static Network *network_of(Evaluator *e, Entry *entry, Scope *scope) {
   const Syntax *syntax = entry->syntax;
   Network *network = session_allocate(e->session, sizeof *network);
@@ -408,7 +439,9 @@ static Network *network_of(Evaluator *e, Entry *entry, Scope *scope) {
     if (value->kind == VALUE_ERROR) return NULL;
     network->recipe = value_recipe(e, value);
     if (network->recipe == NULL || network->recipe->definition == NULL) {
-      evaluator_report(e, E2046, syntax->network.value->span, "this is %s", value_text(e, value));
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2046, syntax->network.value->span, "this is %s", value_text(e, value));
+      if (value->kind == VALUE_NETWORK) report_second(e, diagnostic, syntax, value->network);
       return NULL;
     }
   }
@@ -514,7 +547,17 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
     for (int k = 0; k < scope->count; k++) ARRAY_ADD(e, names, count, capacity, scope->entries[k].name);
   const char *const *builtins = builtin_names(e, &builtin_count);
   for (int k = 0; k < builtin_count; k++) ARRAY_ADD(e, names, count, capacity, builtins[k]);
-  diagnostic_suggest(diagnostic, name, names, count);
+  for (int k = 0; k < count && !is_ascii(name); k++)
+    if (names_look_alike(names[k], name)) {
+      diagnostic_hint(
+          diagnostic,
+          "there is one that looks the same: a letter with a mark is one character in the one, two in the other");
+      diagnostic_mend(diagnostic, span, "%s", names[k]);
+      return value_error(e);
+    }
+  if (elsewhere_name(e, diagnostic, name, span)) return value_error(e);
+  const char *nearest = diagnostic_nearest(name, names, count);
+  if (nearest != NULL) diagnostic_mend(diagnostic, span, "%s", nearest);
   return value_error(e);
 }
 
@@ -526,8 +569,9 @@ static void report_player(Evaluator *e, const char *name, Span span) {
     all = session_format(e->session, "%s%s`%s`", all, k == 0 ? "" : ", ", names[k]);
   if (count > NAMED) all = session_format(e->session, "%s and %d more", all, count - NAMED);
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
-  if (!diagnostic_suggest(diagnostic, name, names, count) && count > 0)
-    diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
+  const char *nearest = diagnostic_nearest(name, names, count);
+  if (nearest != NULL) diagnostic_mend(diagnostic, span, "%s", nearest);
+  else if (count > 0) diagnostic_hint(diagnostic, "a player is a network; this file has %s", all);
 }
 
 Network *network_find(Evaluator *e, Frame *frame, const char *name, Span span) {

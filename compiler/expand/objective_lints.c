@@ -7,65 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { PART_LIMIT = 64, WEIGHT_LIMIT = 256 };
+enum { WEIGHT_LIMIT = 256 };
 
-/* ---- logits that are probabilities ------------------------------------------------------------------------------------------------ */
-
-typedef struct Reads { Evaluator *e; bool found; } Reads;
-
-static void find_weight(void *context, const Scalar *read) {
-  Reads *reads = context;
-  if (reads->found) return;
-  Evaluator *e = reads->e;
-  Sources sources = transform_sources(e->graph, read->node);
-  for (int k = 0; k < e->slot_count && !reads->found; k++)
-    reads->found = e->slots[k]->is_weight && sources_hold(&sources, e->model->tensors[e->slots[k]->tensor].input);
-}
-
-static bool depends_on_weights(Evaluator *e, const Scalar *scalar) {
-  Reads reads = {e, false};
-  scalar_reads(scalar, find_weight, &reads);
-  return reads.found;
-}
-
-typedef struct Search { Evaluator *e; const Scalar *found; } Search;
-
-static void search_scalar(void *context, const Scalar *scalar) {
-  Search *search = context;
-  if (scalar->op != OP_SOFTPLUS || search->found != NULL) return;
-  Range range = scalar_range(search->e->graph, scalar->argument[0]);
-  bool probability = range.low >= -1 && range.high <= 1 && (range.low >= 0 || range.high <= 0) && range.low < range.high;
-  if (probability && depends_on_weights(search->e, scalar->argument[0])) search->found = scalar;
-}
-
-static void search_node(void *context, Node *node) {
-  Search *search = context;
-  if (node->kind == NODE_COMPUTE && search->found == NULL) scalar_walk(node->value, search_scalar, search);
-}
-
-static void first_span(void *context, const Scalar *read) {
-  Span *span = context;
-  if (span->source == NULL) *span = read->node->span;
-}
-
-/* log(1 + exp(±a)) is the loss of a logit; here a lies in 0..1, as after a sigmoid: the loss hardly changes any more, and a critic cannot be sure of anything. */
-static void lint_logits(Evaluator *e, int objective) {
-  Search search = {e, NULL};
-  EffectList effects = {1, &(Effect){e->objective_values[objective], e->objective_values[objective], {0}}};
-  graph_walk(e->graph, &effects, search_node, &search);
-  if (search.found == NULL) return;
-  Diagnostic *diagnostic = diagnostic_report(e->session, W6016, e->objectives[objective]->objective.value->span, "its logit lies between 0 and 1");
-  Span span = {0};
-  scalar_reads(search.found, first_span, &span);
-  if (span.source != NULL) diagnostic_also(diagnostic, span, "this is a probability already");
-  diagnostic_hint(diagnostic, "leave the `sigmoid` to the loss; or write the loss of a probability p: `-log(p)`, `-log(1 - p)`");
-}
-
-/* ---- players that pull at the same end ---------------------------------------------------------------------------------------------- */
-
-/* A term of an objective: a part of the value of `sum` (NULL: of the objective itself), and the sign with which its player lowers it. */
-typedef struct Part { const Node *sum; const Scalar *value; int sign; } Part;
-typedef struct Parts { int count; Part items[PART_LIMIT]; } Parts;
+/* ---- players that pull at the same end --------------------------------------------------------------------------- */
 
 static void collect(Parts *parts, const Node *sum, const Scalar *scalar, int sign) {
   const Scalar *a = scalar->argument[0], *b = scalar->argument[1];
@@ -97,6 +41,13 @@ static void collect(Parts *parts, const Node *sum, const Scalar *scalar, int sig
   default: break;
   }
   parts->items[parts->count++] = (Part){sum, scalar, sign};
+}
+
+void objective_parts(Evaluator *e, int objective, Parts *parts) {
+  const Node *value = e->objective_values[objective];
+  parts->count = 0;
+  collect(parts, NULL, scalar_read(e->graph, (Node *)(uintptr_t)value, access_identity(e->graph, 0)),
+          e->objectives[objective]->objective.maximize ? -1 : 1);
 }
 
 static bool same_term(const Part *a, const Part *b) {
@@ -144,19 +95,47 @@ static int derivative_signs(Evaluator *e, const Network *network, Node *node, in
   return count;
 }
 
-/* Does the player judge: is there another term, without the opponent, that its objective moves the other way, as seen from one of its weights? */
-static bool judges(Evaluator *e, const Network *player, const Network *opponent, const Parts *parts, const Part *shared, Node *shared_node) {
+/* The number that a square or an absolute value keeps its argument near: of (a - 1)^2 it is 1. */
+static bool square_target(const Scalar *scalar, double *target) {
+  bool square = scalar->op == OP_MULTIPLY && scalar->argument[0] == scalar->argument[1];
+  if (!square && scalar->op != OP_ABSOLUTE) return false;
+  const Scalar *inner = scalar->argument[0];
+  *target = 0;
+  if (inner->op != OP_ADD) return true;
+  for (int k = 0; k < 2; k++) {
+    if (inner->argument[k]->op != OP_CONSTANT) continue;
+    bool negated = inner->argument[1 - k]->op == OP_NEGATE;
+    *target = negated ? inner->argument[k]->value : -inner->argument[k]->value;
+  }
+  return true;
+}
+
+/* How a player's other terms stand to the one it shares with its opponent: against it, with it alone, or neither can be
+   told. */
+typedef enum Stance { UNKNOWN, AGAINST, ALONG, APART } Stance;
+
+/* Of terms without the opponent, as seen from the player's weights: AGAINST where one is moved the other way, APART
+   where squares have another target (in *target), ALONG where some are moved the same way and none another. */
+static Stance stance_of(Evaluator *e, const Network *player, const Network *opponent, const Parts *parts,
+                        const Part *shared, Node *shared_node, double *target) {
   int one[WEIGHT_LIMIT], other[WEIGHT_LIMIT];
   int count = derivative_signs(e, player, shared_node, one);
+  double near;
+  bool square = square_target(shared->value, &near) && shared->sign > 0;
+  Stance stance = UNKNOWN;
   for (int t = 0; t < parts->count; t++) {
     const Part *term = &parts->items[t];
     Node *node = term_node(e, term);
     if (same_term(term, shared) || holds_grad(e, node) || !reaches_network(e, player, node) || reaches_network(e, opponent, node)) continue;
+    if (square && term->sign > 0 && square_target(term->value, target) && *target != near) return APART;
     derivative_signs(e, player, node, other);
-    for (int w = 0; w < count; w++)
-      if (one[w] * shared->sign * other[w] * term->sign < 0) return true;
+    for (int w = 0; w < count; w++) {
+      int together = one[w] * shared->sign * other[w] * term->sign;
+      if (together < 0) return AGAINST;
+      if (together > 0) stance = ALONG;
+    }
   }
-  return false;
+  return stance;
 }
 
 static bool lists(const Syntax *objective, const Network *network) {
@@ -171,6 +150,85 @@ static const Network *player_apart(Evaluator *e, int of, int apart) {
   return NULL;
 }
 
+/* ---- the edit that mends it -------------------------------------------------------------------------------------- */
+
+typedef struct CallsNetwork { const char *name; bool found; } CallsNetwork;
+
+static void search_network(void *context, Syntax *syntax) {
+  CallsNetwork *search = context;
+  search->found |= syntax->kind == SYNTAX_NAME && syntax->name == search->name;
+  if (!search->found) syntax_children(syntax, search_network, search);
+}
+
+static bool mentions(const Syntax *syntax, const Network *network) {
+  CallsNetwork search = {network->name, false};
+  search_network(&search, (Syntax *)(uintptr_t)syntax);
+  return search.found;
+}
+
+/* The only sign that stands between a term with the opponent and one without. */
+typedef struct SignSearch { const Network *opponent; int count; const Syntax *found; } SignSearch;
+
+static void search_sign(void *context, Syntax *syntax) {
+  SignSearch *search = context;
+  bool sum =
+      syntax->kind == SYNTAX_BINARY && (syntax->binary.op == OPERATOR_ADD || syntax->binary.op == OPERATOR_SUBTRACT);
+  if (sum && mentions(syntax->binary.left, search->opponent) != mentions(syntax->binary.right, search->opponent))
+    search->count++, search->found = syntax;
+  syntax_children(syntax, search_sign, search);
+}
+
+static void mend_sign(Diagnostic *diagnostic, Syntax *objective, const Network *opponent) {
+  SignSearch search = {opponent, 0, NULL};
+  search_sign(&search, objective);
+  if (search.count != 1) return;
+  const Syntax *sum = search.found;
+  const char *text = sum->span.source->text;
+  uint32_t at = sum->binary.left->span.to;
+  while (at < sum->binary.right->span.from && text[at] != '+' && text[at] != '-') at++;
+  diagnostic_mend(diagnostic, (Span){sum->span.source, at, at + 1}, "%s", text[at] == '+' ? "-" : "+");
+}
+
+/* `(a - 1)^2`, `a^2`, `l2(a, 1)`: the place of the target, or of what is to have one. */
+typedef struct SquareSearch { int count; const Syntax *square; } SquareSearch;
+
+static void search_square(void *context, Syntax *syntax) {
+  SquareSearch *search = context;
+  bool power = syntax->kind == SYNTAX_BINARY && syntax->binary.op == OPERATOR_POWER;
+  bool call = syntax->kind == SYNTAX_CALL && syntax->call.function->kind == SYNTAX_NAME &&
+              strcmp(syntax->call.function->name, "l2") == 0 && syntax->call.arguments.count == 2;
+  if (power || call) search->count++, search->square = syntax;
+  syntax_children(syntax, search_square, search);
+}
+
+static void mend_target(Evaluator *e, Diagnostic *diagnostic, Syntax *objective, double target) {
+  SquareSearch search = {0, NULL};
+  search_square(&search, objective);
+  if (search.count != 1) return;
+  const Syntax *base =
+      search.square->kind == SYNTAX_CALL ? search.square->call.arguments.items[1] : search.square->binary.left;
+  bool difference = base->kind == SYNTAX_BINARY && base->binary.op == OPERATOR_SUBTRACT;
+  if (difference) base = base->binary.right;
+  if (base->kind == SYNTAX_NUMBER) diagnostic_mend(diagnostic, base->span, "%g", target);
+  else if (!difference && search.square->kind != SYNTAX_CALL)
+    diagnostic_mend(diagnostic, base->span, "(%s - %g)", span_text(e->session, base->span), target);
+}
+
+/* Between the players and the value stands the verb. */
+static void mend_verb(Diagnostic *diagnostic, const Syntax *objective) {
+  const Syntax *value = objective->objective.value;
+  const char *text = value->span.source->text;
+  uint32_t from = objective->objective.players.items[objective->objective.players.count - 1]->span.to,
+           to = value->span.from;
+  while (from < to && text[from] != 'm') from++;
+  for (to = from; text[to] >= 'a' && text[to] <= 'z';) to++;
+  bool singular = text[to - 1] == 's';
+  diagnostic_mend(diagnostic, (Span){value->span.source, from, to}, "%s%s",
+                  objective->objective.maximize ? "minimize" : "maximize", singular ? "s" : "");
+}
+
+/* ---- pairs of objectives ----------------------------------------------------------------------------------------- */
+
 /* Objective i is that of a player who judges the other's work; does j, the other's, lower the same term as i does? */
 static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
   for (int a = 0; a < all[i].count; a++)
@@ -180,21 +238,37 @@ static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
       const Network *judge = player_apart(e, i, j), *other = player_apart(e, j, i);
       if (judge == NULL || other == NULL) return false;
       Node *node = term_node(e, shared);
-      if (holds_grad(e, node) || !reaches_network(e, judge, node) || !reaches_network(e, other, node) || !judges(e, judge, other, &all[i], shared, node)) continue;
-      Diagnostic *diagnostic = diagnostic_report(e->session, W6015, e->objectives[j]->objective.value->span, "`%s` makes this %s", other->name,
+      if (holds_grad(e, node) || !reaches_network(e, judge, node) || !reaches_network(e, other, node)) continue;
+      double target;
+      Stance stance = stance_of(e, judge, other, &all[i], shared, node, &target);
+      if (stance == UNKNOWN) continue;
+      const Syntax *of_judge = e->objectives[i]->objective.value, *of_other = e->objectives[j]->objective.value;
+      Diagnostic *diagnostic = diagnostic_report(e->session, W6015, of_other->span, "`%s` makes this %s", other->name,
                                                  shared->sign > 0 ? "smaller" : "larger");
-      diagnostic_also(diagnostic, e->objectives[i]->objective.value->span, "and so does `%s`", judge->name);
+      diagnostic_also(diagnostic, of_judge->span, "and so does `%s`", judge->name);
+      if (stance == ALONG) {
+        diagnostic_hint(
+            diagnostic,
+            "and the other terms of `%s` push the same way: nothing holds it back, and it tells nothing apart",
+            judge->name);
+        const Scalar *score = shared->value->op == OP_NEGATE ? shared->value->argument[0] : shared->value;
+        if (score->op == OP_READ)
+          mend_sign(diagnostic, (Syntax *)(uintptr_t)of_judge, other); /* of a loss the other one is meant */
+        return true;
+      }
       diagnostic_hint(diagnostic, "one of two signs is the wrong one; if both are meant to pull at one end, list them: `%s, %s minimize …`", judge->name, other->name);
+      if (stance == APART) mend_target(e, diagnostic, (Syntax *)(uintptr_t)of_other, target);
+      else if (all[j].count == 1) mend_verb(diagnostic, e->objectives[j]);
       return true;
     }
   return false;
 }
 
 void lint_objectives(Evaluator *e) {
-  for (int k = 0; k < e->objective_count; k++) lint_logits(e, k);
+  for (int k = 0; k < e->objective_count; k++) lint_scores(e, k);
+  lint_ranges(e);
   Parts *all = session_allocate(e->session, (size_t)(e->objective_count + 1) * sizeof *all);
-  for (int k = 0; k < e->objective_count; k++)
-    collect(&all[k], NULL, scalar_read(e->graph, e->objective_values[k], access_identity(e->graph, 0)), e->objectives[k]->objective.maximize ? -1 : 1);
+  for (int k = 0; k < e->objective_count; k++) objective_parts(e, k, &all[k]);
   for (int i = 0; i < e->objective_count; i++)
     for (int j = 0; j < e->objective_count; j++)
       if (i != j) lint_pair(e, all, i, j);

@@ -8,14 +8,23 @@
 
 /* ---- objectives --------------------------------------------------------------------------------------------------------------- */
 
-/* The term of a sum that is random. */
-static const Syntax *random_term(Evaluator *e, Frame *frame, const Syntax *expression) {
-  while (expression->kind == SYNTAX_BINARY && (expression->binary.op == OPERATOR_ADD || expression->binary.op == OPERATOR_SUBTRACT)) {
-    const Value *left = value_dereference(e, evaluate(e, frame, expression->binary.left));
-    bool random = left->kind == VALUE_TENSOR && left->tensor.random;
-    expression = random ? expression->binary.left : expression->binary.right;
+/* Is it what the objective's terms must not be: random, or an array? */
+typedef bool (*Unfit)(const Value *value);
+static bool is_random(const Value *value) { return value->kind == VALUE_TENSOR && value->tensor.random; }
+static bool is_array(const Value *value) { return value->kind == VALUE_TENSOR && value->tensor.rank > 0; }
+
+enum { TERM_LIMIT = 16 };
+
+/* The terms of a sum that are unfit, from the left; returns how many. */
+static int unfit_terms(Evaluator *e, Frame *frame, const Syntax *expression, Unfit unfit, int count,
+                       const Syntax **terms) {
+  if (expression->kind == SYNTAX_BINARY &&
+      (expression->binary.op == OPERATOR_ADD || expression->binary.op == OPERATOR_SUBTRACT)) {
+    count = unfit_terms(e, frame, expression->binary.left, unfit, count, terms);
+    return unfit_terms(e, frame, expression->binary.right, unfit, count, terms);
   }
-  return expression;
+  if (count < TERM_LIMIT && unfit(value_dereference(e, evaluate(e, frame, expression)))) terms[count++] = expression;
+  return count;
 }
 
 Value *objective_value(Evaluator *e, int objective) {
@@ -28,15 +37,22 @@ Value *objective_value(Evaluator *e, int objective) {
   value = value_as_tensor(e, value, expression->span);
   if (value->kind == VALUE_ERROR) return value;
   if (value->tensor.rank != 0) {
+    const Syntax *terms[TERM_LIMIT];
     Diagnostic *diagnostic = evaluator_report(e, E3002, expression->span, "this is %s", value_text(e, value));
     diagnostic_hint(diagnostic, "`sum(…)` or `mean(…)` makes one number of it");
+    for (int k = 0, count = unfit_terms(e, &frame, expression, is_array, 0, terms); k < count; k++)
+      diagnostic_mend(diagnostic, terms[k]->span, "mean(%s)", span_text(e->session, terms[k]->span));
     return value_error(e);
   }
   if (value->tensor.random) {
-    const Syntax *term = random_term(e, &frame, expression);
+    const Syntax *terms[TERM_LIMIT] = {expression};
+    int count = unfit_terms(e, &frame, expression, is_random, 0, terms);
+    const Syntax *term = terms[0];
     bool mean = term->kind == SYNTAX_CALL && term->call.function->kind == SYNTAX_NAME && strcmp(term->call.function->name, "mean") == 0;
     Diagnostic *diagnostic = evaluator_report(e, E3001, term->span, "this differs from sample to sample");
     diagnostic_hint(diagnostic, mean ? "`mean` reaches over the axes of one sample; over the samples it is `E[…]`" : "take the expectation: `E[…]`");
+    for (int k = 0; k < count; k++)
+      diagnostic_mend(diagnostic, terms[k]->span, "E[%s]", span_text(e->session, terms[k]->span));
     return value_error(e);
   }
   return value_stored(e, value, expression->span);
@@ -52,6 +68,24 @@ static bool lists_player(const Syntax *objective, const char *name) {
   for (int k = 0; k < objective->objective.players.count; k++)
     if (objective->objective.players.items[k]->name == name) return true;
   return false;
+}
+
+/* Where a network is given data, the player's samples are meant; a sum of several such terms leaves a choice. */
+typedef struct DataSearch { Evaluator *e; int count; const Syntax *found; } DataSearch;
+
+static void search_data(void *context, Syntax *syntax) {
+  DataSearch *search = context;
+  Scope *where;
+  Entry *entry = syntax->kind == SYNTAX_NAME ? scope_find(search->e, &search->e->file, syntax->name, &where) : NULL;
+  if (entry != NULL && entry->syntax->kind == SYNTAX_DATA) search->count++, search->found = syntax;
+  syntax_children(syntax, search_data, search);
+}
+
+static void mend_objective(Evaluator *e, Diagnostic *diagnostic, Syntax *objective, const char *player) {
+  DataSearch search = {e, 0, NULL};
+  search_data(&search, objective);
+  const char *call = call_elsewhere(e, player);
+  if (search.count == 1 && call != NULL) diagnostic_mend(diagnostic, search.found->span, "%s", call);
 }
 
 /* Every objective once, so that all weights exist and every error of every objective is seen. */
@@ -100,6 +134,7 @@ void objectives_prepare(Evaluator *e) {
         Diagnostic *diagnostic = evaluator_report(e, E3014, syntax->objective.value->span, "does not depend on any weight of `%s`", player->name);
         diagnostic_also(diagnostic, player->span, "this player");
         diagnostic_hint(diagnostic, "an objective of `%s` must pass through `%s`", player->name, player->name);
+        mend_objective(e, diagnostic, syntax->objective.value, player->name);
       }
     }
   }
@@ -196,6 +231,7 @@ static bool check_owner(Evaluator *e, const Movement *movement, Span span) {
   if (movement->owner == NULL) {
     Diagnostic *diagnostic = evaluator_report(e, E3015, span, "nothing says how `%s` moves", tensor->name);
     diagnostic_hint(diagnostic, "`optimize %s by adam(lr = 2e-4)`", tensor->player);
+    mend_optimizer(e, diagnostic, tensor->player);
     return false;
   }
   if (movement->other == NULL) return true;

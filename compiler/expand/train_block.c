@@ -173,6 +173,7 @@ static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
     return false;
   }
   e->batch = (int)batch;
+  e->batch_syntax = syntax->assign.value;
   return true;
 }
 
@@ -364,6 +365,11 @@ static void optimize_scan(Evaluator *e, Frame *frame, const Syntax *block, bool 
     const Syntax *syntax = block->items.items[k];
     if (syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY) optimize_scan(e, frame, syntax->loop.block, false);
     if (syntax->kind == SYNTAX_DRAW) optimize_scan(e, frame, syntax->operand, false);
+    if (syntax->kind == SYNTAX_FOR) optimize_scan(e, frame, syntax->turns.block, false);
+    for (; syntax != NULL && syntax->kind == SYNTAX_IF; syntax = syntax->choice.otherwise)
+      optimize_scan(e, frame, syntax->choice.then, false);
+    if (syntax != NULL && syntax->kind == SYNTAX_BLOCK) optimize_scan(e, frame, syntax, false);
+    if (syntax == NULL) continue;
     if (syntax->kind != SYNTAX_OPTIMIZE) continue;
     if (!outermost) {
       Diagnostic *diagnostic = evaluator_report(e, E3029, syntax->span, "this is inside another block");
@@ -375,8 +381,10 @@ static void optimize_scan(Evaluator *e, Frame *frame, const Syntax *block, bool 
       Network *network = network_find(e, frame, name->name, name->span);
       if (network == NULL) continue;
       if (network->optimizer_syntax != NULL) {
+        const char *other = player_without_optimizer(e);
         Diagnostic *diagnostic = evaluator_report(e, E3016, name->span, "`%s` again", name->name);
         diagnostic_also(diagnostic, network->optimizer_syntax->span, "first here");
+        if (other != NULL) diagnostic_mend(diagnostic, name->span, "%s", other);
       } else network->optimizer_syntax = syntax;
     }
   }
@@ -395,7 +403,7 @@ bool train_scan(Evaluator *e, const Syntax *train) {
       static const char *const units[] = {"steps", "images", "epochs"};
       Diagnostic *diagnostic = evaluator_report(e, E3025, train->train.length->span, "this says `%s`", unit);
       const char *nearest = diagnostic_nearest(unit, units, 3);
-      if (nearest != NULL) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
+      diagnostic_mend(diagnostic, train->name_span, "%s", nearest != NULL ? nearest : "steps");
     } else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) {
       model->length_unit = unit;
       if (!(model->length > 0 && model->length <= LENGTH_LIMIT)) {
@@ -411,6 +419,7 @@ bool train_scan(Evaluator *e, const Syntax *train) {
   if (!set && e->error_count == 0) {
     Diagnostic *diagnostic = evaluator_report(e, E3024, train->span, "here");
     diagnostic_hint(diagnostic, "write `batch = 64` as its first line");
+    mend_train_begin(e, diagnostic, "batch = 64");
   }
   model->batch = e->batch;
   evaluation_abandon(e);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- tensors ------------------------------------------------------------------------------------------------------------------- */
 
@@ -230,6 +231,56 @@ Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
   return value;
 }
 
+/* The data sets that are built in, and the shape of their samples. Sizes may be written as one axis or with more of
+   size 1. */
+static const struct { const char *name; int rank; int64_t shape[3]; } data_sets[] = {
+  {"fashion-mnist", 3, {1, 28, 28}}, {"ring", 1, {2}}, {"grid", 1, {2}},
+};
+enum { DATA_SETS = sizeof data_sets / sizeof *data_sets };
+
+/* Shapes of the same sizes in the same order, axes of size 1 aside, or as one axis, hold the same samples. */
+static bool shapes_agree(int rank, const int64_t *shape, int other_rank, const int64_t *other) {
+  int64_t size = 1, other_size = 1;
+  int k = 0;
+  for (int d = 0; d < rank; d++) size *= shape[d];
+  for (int d = 0; d < other_rank; d++) other_size *= other[d];
+  if (rank == 1 || other_rank == 1) return size == other_size;
+  for (int d = 0; d < rank; d++) {
+    while (k < other_rank && other[k] == 1) k++;
+    if (shape[d] == 1) continue;
+    if (k == other_rank || other[k++] != shape[d]) return false;
+  }
+  return size == other_size;
+}
+
+/* A word without a dot and a slash names a data set, unless there is such a file: what else it says stands in
+   parentheses. A path may come to exist. */
+static bool data_set_check(Evaluator *e, const char *source, Span span, const Syntax *field, int rank,
+                           const int64_t *shape) {
+  const char *known[DATA_SETS], *word = session_intern(e->session, source, strcspn(source, "("));
+  for (int k = 0; k < DATA_SETS; k++) {
+    known[k] = data_sets[k].name;
+    if (strcmp(word, known[k]) != 0) continue;
+    if (shapes_agree(rank, shape, data_sets[k].rank, data_sets[k].shape)) return true;
+    const char *right = shape_text(e, data_sets[k].rank, data_sets[k].shape);
+    Diagnostic *diagnostic = evaluator_report(e, E3052, field->span, "declares %s", shape_text(e, rank, shape));
+    diagnostic_also(diagnostic, span, "has samples of %s", right);
+    const Syntax *type = field->field.type;
+    if (type == NULL)
+      diagnostic_mend(diagnostic, (Span){field->span.source, field->span.to, field->span.to}, ": %s", right);
+    else if (type->type.shape != NULL) diagnostic_mend(diagnostic, type->type.shape->span, "%s", right);
+    return false;
+  }
+  if (strpbrk(word, "/.") != NULL || access(source, F_OK) == 0) return true;
+  Diagnostic *diagnostic = evaluator_report(e, E3051, span, "nothing is called \"%s\"", word);
+  diagnostic_hint(diagnostic, "built in are `fashion-mnist`, `ring` and `grid`; a file has a `.` or a `/` in its path");
+  const char *nearest = diagnostic_nearest(word, known, DATA_SETS);
+  if (nearest != NULL)
+    diagnostic_mend(diagnostic, (Span){span.source, span.from + 1, span.from + 1 + (uint32_t)strlen(word)}, "%s",
+                    nearest);
+  return false;
+}
+
 Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *field) {
   const char *base = field->field.name;
   const char *name = session_format(e->session, "%s%s", base, frame->context.fresh);
@@ -266,6 +317,7 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
       return value_error(e);
     }
     source = from->string;
+    if (!data_set_check(e, source, place->span, field, rank, own)) return value_error(e);
   }
   for (int d = 0; d < rank; d++) shape[d + 1] = own[d];
   int tensor = filled_tensor(e, name, ROLE_DATA, rank + 1, shape, field->span);

@@ -126,16 +126,16 @@ Value *call_builtin(Frame *frame, const Recipe *recipe, int count, Value **argum
   int f = scalar_function(name);
   if (f >= 0) return apply1((Scalar1)f, one_argument(name, count, arguments));
   if (strcmp(name, "uniform") == 0 || strcmp(name, "normal") == 0) return draw_from(frame, recipe, shape_from(one_argument(name, count, arguments)));
+  if (strcmp(name, "require") == 0 && count >= 2) {        /* what is to be written instead belongs to the message */
+    if (as_static(arguments[0], "what is required") == 0) fail("what is required does not hold");
+    return value_number(0);
+  }
   if (count == 2) {
     if (strcmp(name, "max") == 0) return apply2(G_MAX, arguments[0], arguments[1]);
     if (strcmp(name, "min") == 0) return apply2(G_MIN, arguments[0], arguments[1]);
     if (strcmp(name, "grad") == 0) return gradient(arguments[0], arguments[1]);
     if (strcmp(name, "zip") == 0) return zipped(arguments[0], arguments[1]);
     if (strcmp(name, "fill") == 0) return filled(arguments[0], shape_from(arguments[1]));
-    if (strcmp(name, "require") == 0) {
-      if (as_static(arguments[0], "what is required") == 0) fail("what is required does not hold");
-      return value_number(0);
-    }
     if (strcmp(name, "reshape") == 0) {
       Node *node = as_node(arguments[0]);
       Shape shape = shape_from(arguments[1]);
