@@ -4,7 +4,6 @@
    Variables 0 … rank-1 belong to the axes of the output: variable d is the one whose coordinate on axis d is the bare variable. An axis without such a
    variable (extent 1, or several variables, or a constant) leaves box[d] = 1, and variable d occurs nowhere. All other variables follow, from `rank` on. */
 #include "storage.h"
-#include "compiler/transform/transform.h"
 
 #include <stdlib.h>
 #include <string.h>

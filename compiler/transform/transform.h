@@ -14,11 +14,6 @@ EffectList transform_resolve(Graph *graph, EffectList effects);
 /* Rewrites to a fixed point; merges what has become equal; closes nothing (0). */
 EffectList transform_simplify(Graph *graph, EffectList effects);
 
-/* One operation on simplified arguments, simplified by rewrites.def: what scalar_apply calls. With a box, the stable rows also see through maps. */
-const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, const Scalar *a, const Scalar *b, const Scalar *c);
-/* The whole value of a node over its box: reads move behind copies, guards that always hold are 1, every operation is simplified again. */
-const Scalar *scalar_simplify_in_box(Graph *graph, const int64_t *box, const Scalar *scalar);
-
 /* The adjoints of `of` ([] or [batch], seeded with 1) at each of `at`; NULL where no path leads from it. Used by differentiate and by tests. */
 void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints);
 /* d(value)/d(argument k) of one operation as an expression of its arguments, or nothing. */
