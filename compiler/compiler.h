@@ -54,6 +54,7 @@ typedef struct Options {
   const char *march;
   bool feeds, no_diagnose, check, time_passes;
   int fuse_limit;                                          /* -1: none */
+  uint32_t without;                                        /* rules about sums that are switched off: 1 << SUM_RULE_… */
   int setting_count; const char **settings;                /* "name=value" */
   const EmitForm *emit;                                    /* or NULL: a trainer */
   uint32_t dump_after;                                     /* set of passes */

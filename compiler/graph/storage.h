@@ -34,6 +34,7 @@ struct Graph {
   Table accesses, scalars, computations;                   /* computations: hash-consed nodes (neither marks nor grads) */
   struct Rewrites *rewrites;                               /* rewrite.c: its rows, parsed once */
   struct DerivativeFormulas *derivatives;                  /* transform/: the rows of derivatives.def, parsed once */
+  uint32_t without;                                        /* transform/: a set of rules about sums that are switched off */
   Operation broken;                                        /* the operation whose derivative a test has made wrong, OP_COUNT for none */
 };
 
@@ -65,10 +66,6 @@ const Scalar *scalar_settle(Graph *graph, const int64_t *box, const Scalar *read
 
 /* The map whose value, joined along neighbouring axes to the shape, is a map over the joined axes again: that map; else NULL. */
 Node *map_flatten(Graph *graph, Node *map, int rank, const int64_t *shape);
-
-/* sums.c: an equivalent node for a sum in canonical form, where factors can leave it, where a sum of a sum is one sum, or where it is known to vanish; NULL
-   where it is best as it is. */
-Node *sum_reduce(Graph *graph, const Node *sum);
 
 /* Does the node hold `nothing`? Its reads are `nothing` then. */
 bool node_is_nothing(const Node *node);

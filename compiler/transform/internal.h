@@ -16,6 +16,13 @@ Node *rebuild_image(const Rebuilding *rebuilding, const Node *node);
 /* The same node over the images of what it reads; itself if these are the same, unless `again` wants it built anew. */
 Node *rebuild_node(Rebuilding *rebuilding, Node *node, bool again);
 
+/* ---- sums.c --------------------------------------------------------------------------------------------------------------------- */
+
+/* graph_compute, and what the rules about sums make of it. Passes use this one. */
+Node *compute_reduced(Graph *graph, Combine combine, int box_rank, const int64_t *box, uint32_t batch_variables,
+                      const Access *write, int rank, const int64_t *shape, bool batch, const Scalar *value,
+                      const char *name, Span span);
+
 /* ---- guards.c ------------------------------------------------------------------------------------------------------------------- */
 
 /* What is known of expressions, by id, for one sweep: start with {0}, end with guards_free. */
