@@ -183,6 +183,15 @@ static bool take_fuse_limit(Line *line, const char *value) {
   return false;
 }
 
+static bool take_without(Line *line, const char *value) {
+  const char *names[SUM_RULE_COUNT];
+  for (int at = 0; at < SUM_RULE_COUNT; at++) {
+    names[at] = sum_rule_rows[at].name;
+    if (strcmp(value, names[at]) == 0) return line->options->without |= 1u << at, true;
+  }
+  return value_wrong(line, E5004, value, names, SUM_RULE_COUNT);
+}
+
 typedef struct OptionRow {
   const char *name;                                        /* as it is typed, without -- */
   char letter;

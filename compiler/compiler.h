@@ -56,6 +56,7 @@ typedef struct Options {
   const char *march;
   bool feeds, no_diagnose, trace, check, clear, time_passes;
   int fuse_limit;                                          /* -1: none */
+  uint32_t without;                                        /* rules about sums that are switched off: 1 << SUM_RULE_… */
   int setting_count; const char **settings;                /* "name=value" */
   int open_count; const char **open_settings;              /* RUN: behind the file, for build or trainer */
   const EmitForm *emit;                                    /* or NULL: a trainer */

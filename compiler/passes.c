@@ -77,6 +77,16 @@ static bool graphs_run(Compilation *compilation, EffectList (*transform)(Graph *
 static bool expand_verify(Compilation *compilation) { return graphs_verify(compilation, "expand"); }
 static void expand_dump(const Compilation *compilation, FILE *out) { model_print(compilation->model, out); }
 
+static bool sums_run(Compilation *compilation) {
+  for (int rule = 0; rule < SUM_RULE_COUNT; rule++) {
+    bool off = (compilation->options->without >> rule & 1) != 0;
+    if (off) transform_without(compilation->model->graph, (SumRule)rule);
+  }
+  return graphs_run(compilation, transform_sums);
+}
+static bool sums_verify(Compilation *compilation) { return graphs_verify(compilation, "sums"); }
+static void sums_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
+
 static bool normalise_run(Compilation *compilation) { return graphs_run(compilation, transform_normalise); }
 static bool normalise_verify(Compilation *compilation) { return graphs_verify(compilation, "normalise"); }
 static void normalise_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }

@@ -1,10 +1,9 @@
 /* The one node in canonical form. Takes a box, a write and a value as anybody may spell them; returns the node that all equal spellings share. Never changes
-   a number beyond the rounding of a sum.
+   a number, and never asks what pays.
 
    Variables 0 … rank-1 belong to the axes of the output: variable d is the one whose coordinate on axis d is the bare variable. An axis without such a
    variable (extent 1, or several variables, or a constant) leaves box[d] = 1, and variable d occurs nowhere. All other variables follow, from `rank` on. */
 #include "storage.h"
-#include "compiler/transform/transform.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -253,7 +252,6 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
   bool bijection = write_is_bijection(node);
   if (bijection) node->combine = COMBINE_SET;
   else if (combine == COMBINE_SET) node->combine = COMBINE_SUM;
-  if (node->combine == COMBINE_SUM && (other = sum_reduce(graph, node)) != NULL) return other;
   if ((other = node_behind_copy(node)) != NULL) return other;
   return node_intern(graph, node);
 }

@@ -47,7 +47,7 @@ bool coordinate_range(const Coordinate *c, const int64_t *box, int64_t *low, int
 /* May the access leave the shape? */
 bool access_may_leave(const Access *access, const int64_t *box, const int64_t *shape);
 
-/* ---- scalar.c: expressions; constructors simplify exactly (transform/rewrites.def) ------------------------------------ */
+/* ---- scalar.c: expressions; constructors simplify exactly (rewrites.def) ------------------------------------ */
 
 typedef enum Operation {
 #define OPERATION(name, arity, value, cost, low, high) OP_##name,

@@ -1,7 +1,6 @@
 /* Scalar expressions: a hash-consed DAG over constants, box variables and reads of nodes. Takes and returns expressions; the constructors hand every new
-   one to the rewrites (transform/simplify.c), so an expression that exists is already simple. Never builds nodes. */
+   one to the rewrites (rewrite.c), so an expression that exists is already simple. Never builds nodes. */
 #include "storage.h"
-#include "compiler/transform/transform.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -78,6 +77,10 @@ const Scalar *scalar_within(Graph *graph, Node *node, const Access *access) {
   if (access->rank != node->rank) internal_error(HERE, "an access of another number of axes than its node");
   if (node->rank == 0) return scalar_constant(graph, 1);
   return scalar_add_new(graph, (Scalar){.op = OP_WITHIN, .node = node, .access = access, .variables = access_variables(access)});
+}
+
+bool operation_is_commutative(Operation op) {
+  return op == OP_ADD || op == OP_MULTIPLY || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_EQUAL || op == OP_AND || op == OP_OR;
 }
 
 const Scalar *scalar_intern(Graph *graph, Operation op, const Scalar *a, const Scalar *b, const Scalar *c) {

@@ -32,12 +32,15 @@ struct Graph {
   Node **nodes;                                            /* by id */
   int scalar_count, access_count;
   Table accesses, scalars, computations;                   /* computations: hash-consed nodes (neither marks nor grads) */
-  struct Formulas *formulas;                               /* transform/: the rows of its tables, parsed once */
+  struct Rewrites *rewrites;                               /* rewrite.c: its rows, parsed once */
+  struct DerivativeFormulas *derivatives;                  /* transform/: the rows of derivatives.def, parsed once */
+  uint32_t without;                                        /* transform/: a set of rules about sums that are switched off */
   Operation broken;                                        /* the operation whose derivative a test has made wrong, OP_COUNT for none */
 };
 
 /* The expression, as it is: no simplification. Arguments of commutative operations are already in order. */
 const Scalar *scalar_intern(Graph *graph, Operation op, const Scalar *a, const Scalar *b, const Scalar *c);
+bool operation_is_commutative(Operation op);
 /* `nothing` becomes 0: what crosses the boundary of a map is a number. */
 const Scalar *scalar_close(Graph *graph, const Scalar *scalar);
 /* The node equal to the key, made if there is none. */
@@ -46,6 +49,12 @@ Node *node_intern(Graph *graph, const Node *key);
 List scalar_order(int count, const Scalar *const *roots, bool computed);
 /* All nodes that the roots need, operands first. list_free when done. */
 List graph_order(Graph *graph, int count, Node *const *roots);
+
+/* rewrite.c: one operation on simplified arguments, simplified by rewrites.def: what scalar_apply calls. With a box, the stable rows also see through
+   maps. */
+const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, const Scalar *a, const Scalar *b, const Scalar *c);
+/* The whole value of a node over its box: reads move behind copies, guards that always hold are 1, every operation is simplified again. */
+const Scalar *scalar_simplify_in_box(Graph *graph, const int64_t *box, const Scalar *scalar);
 
 /* look.c: what stands behind the read of a map or of a reshape, as an expression over the same variables; NULL if nothing does or the read may leave the
    bounds. Never looks behind marks and constants. */
@@ -57,10 +66,6 @@ const Scalar *scalar_settle(Graph *graph, const int64_t *box, const Scalar *read
 
 /* The map whose value, joined along neighbouring axes to the shape, is a map over the joined axes again: that map; else NULL. */
 Node *map_flatten(Graph *graph, Node *map, int rank, const int64_t *shape);
-
-/* sums.c: an equivalent node for a sum in canonical form, where factors can leave it, where a sum of a sum is one sum, or where it is known to vanish; NULL
-   where it is best as it is. */
-Node *sum_reduce(Graph *graph, const Node *sum);
 
 /* Does the node hold `nothing`? Its reads are `nothing` then. */
 bool node_is_nothing(const Node *node);

@@ -137,7 +137,7 @@ static void sweep_contribute(Sweep *sweep, const Node *to, Node *part) {
 static const Scalar *share_of_maximum(Graph *graph, Node *node, const Scalar *factor) {
   const Scalar *maximum = scalar_read(graph, node, node->write), *attains = scalar_apply(graph, OP_EQUAL, node->value, maximum, NULL);
   const Scalar *is_number = scalar_apply(graph, OP_EQUAL, maximum, maximum, NULL);
-  Node *count = graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
+  Node *count = compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
                               node->span);
   if (access_may_leave(node->write, node->box, node->shape))
     attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
@@ -163,7 +163,7 @@ static void sweep_compute(Sweep *sweep, Node *node, Node *adjoint) {
     }
     const Node *of = read->node;
     if (factor->op == OP_NOTHING) continue;
-    sweep_contribute(sweep, of, graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, read->access, of->rank, of->shape, of->batch,
+    sweep_contribute(sweep, of, compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, read->access, of->rank, of->shape, of->batch,
                                               factor, derivative_name(graph, of), node->span));
   }
   list_free(&by.reads);

@@ -68,6 +68,8 @@ EffectList transform_resolve(Graph *graph, EffectList effects) { return resolve_
 
 static Node *build_again(Rebuilding *rebuilding, Node *node) { return rebuild_node(rebuilding, node, true); }
 
+EffectList transform_sums(Graph *graph, EffectList effects) { return rebuild_effects(graph, effects, build_again, NULL); }
+
 EffectList transform_simplify(Graph *graph, EffectList effects) {
   enum { TURNS = 8 };
   for (int turn = 0; turn < TURNS; turn++) {

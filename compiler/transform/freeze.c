@@ -91,7 +91,7 @@ static const Scalar *share_of_maximum(Graph *graph, Node *node) {
   const Scalar *maximum = scalar_read(graph, node, node->write), *attains = scalar_apply(graph, OP_EQUAL, node->value, maximum, NULL);
   const Scalar *is_number = scalar_apply(graph, OP_EQUAL, maximum, maximum, NULL);
   attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
-  Node *count = graph_compute(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
+  Node *count = compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
                               node->span);
   const Scalar *one = scalar_constant(graph, 1), *share = scalar_apply(graph, OP_DIVIDE, one, scalar_read(graph, count, node->write), NULL);
   return scalar_apply(graph, OP_SELECT, attains, share, scalar_apply(graph, OP_SELECT, is_number, scalar_constant(graph, 0), maximum));
@@ -115,7 +115,7 @@ static Node *freeze_node(Rebuilding *rebuilding, Node *node) {
     value = scalar_apply(graph, OP_SELECT, none, zero, apply2(freezer, OP_MULTIPLY, share, value));
     combine = COMBINE_SUM;
   }
-  return graph_compute(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
+  return compute_reduced(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
 Frozen transform_freeze(Graph *graph, EffectList effects) {

@@ -1,32 +1,9 @@
-/* For the files of transform/ only: the little language in which the tables of rewrites and derivatives are written, and how passes rebuild graphs. */
+/* For the files of transform/ only: how passes rebuild graphs, and what derivatives are made of. */
 #ifndef TRANSFORM_INTERNAL_H
 #define TRANSFORM_INTERNAL_H
 
+#include "compiler/graph/formula.h"
 #include "compiler/graph/storage.h"
-
-/* ---- formula.c ------------------------------------------------------------------------------------------------------------------ */
-
-enum { LETTERS = 26 };
-
-/* op < OP_COUNT: an operation; OP_CONSTANT; OP_NOTHING; OP_INDEX: a letter, its number in `letter`. */
-typedef struct Formula { Operation op; double value; int letter; const struct Formula *argument[3]; } Formula;
-
-typedef struct Bindings { const Scalar *letter[LETTERS]; } Bindings;
-
-/* Text in ordinary notation: + - * / ( ), numbers, one-letter names, `nothing`, and operations by their names in small letters. The texts are tables of the
-   compiler, so a mistake in one stops it. */
-const Formula *formula_parse(Session *session, const char *text);
-/* Does the formula match? Binds its letters. box NULL: as it is; else also through maps and reshapes, where a read stays within bounds. */
-bool formula_match(Graph *graph, const int64_t *box, const Formula *formula, const Scalar *scalar, Bindings *bindings);
-const Scalar *formula_build(Graph *graph, const int64_t *box, const Formula *formula, const Bindings *bindings);
-bool operation_is_commutative(Operation op);
-
-/* ---- simplify.c ----------------------------------------------------------------------------------------------------------------- */
-
-/* All tables of formulas, parsed once for a graph. */
-typedef struct Rewrite { const Formula *pattern, *result; bool through; } Rewrite;
-struct Formulas;
-const Formula *graph_derivative_formula(Graph *graph, Operation op, int argument);
 
 /* ---- rebuild.c ------------------------------------------------------------------------------------------------------------------ */
 
@@ -38,6 +15,13 @@ EffectList rebuild_effects(Graph *graph, EffectList effects, RebuildNode change,
 Node *rebuild_image(const Rebuilding *rebuilding, const Node *node);
 /* The same node over the images of what it reads; itself if these are the same, unless `again` wants it built anew. */
 Node *rebuild_node(Rebuilding *rebuilding, Node *node, bool again);
+
+/* ---- sums.c --------------------------------------------------------------------------------------------------------------------- */
+
+/* graph_compute, and what the rules about sums make of it. Passes use this one. */
+Node *compute_reduced(Graph *graph, Combine combine, int box_rank, const int64_t *box, uint32_t batch_variables,
+                      const Access *write, int rank, const int64_t *shape, bool batch, const Scalar *value,
+                      const char *name, Span span);
 
 /* ---- guards.c ------------------------------------------------------------------------------------------------------------------- */
 

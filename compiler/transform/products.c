@@ -92,7 +92,7 @@ static const Scalar *multiply_apart(Graph *graph, const Node *node, const Factor
   for (int v = 0; v < node->box_rank; v++) box[v] = (all >> v & 1) != 0 ? node->box[v] : 1;
   const Access *place = access_new(graph, rank, write);
   const Scalar *value = scalar_apply(graph, OP_MULTIPLY, a->scalar, b->scalar, NULL);
-  Node *part = graph_compute(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables & all, place, rank, shape, batch != 0, value, NULL, node->span);
+  Node *part = compute_reduced(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables & all, place, rank, shape, batch != 0, value, NULL, node->span);
   return scalar_read(graph, part, place);
 }
 
@@ -159,7 +159,7 @@ static Node *split_product(Rebuilding *rebuilding, Node *old) {
   if (product.count == 2) value = scalar_apply(graph, OP_MULTIPLY, value, product.factors[1].scalar, NULL);
   int64_t box[BOX_LIMIT];                                  /* what the parts have summed already is not summed again */
   for (int v = 0; v < node->box_rank; v++) box[v] = MUTANT(summed_again) || ((value->variables | variables_written(node)) >> v & 1) != 0 ? node->box[v] : 1;
-  return graph_compute(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
+  return compute_reduced(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
 EffectList transform_normalise(Graph *graph, EffectList effects) { return rebuild_effects(graph, effects, split_product, NULL); }

@@ -40,7 +40,7 @@ Node *rebuild_node(Rebuilding *rebuilding, Node *node, bool again) {
   }
   const Access *write = rebuild_access(rebuilding, node->write);
   const Scalar *value = scalar_rebuild(graph, node->value, replace_read, rebuilding);
-  return graph_compute(graph, node->combine, node->box_rank, node->box, node->batch_variables, write, node->rank, node->shape, node->batch, value, node->name, node->span);
+  return compute_reduced(graph, node->combine, node->box_rank, node->box, node->batch_variables, write, node->rank, node->shape, node->batch, value, node->name, node->span);
 }
 
 typedef struct Walk { Rebuilding *rebuilding; RebuildNode change; } Walk;

@@ -6,13 +6,41 @@
 
 #include <stdlib.h>
 
+/* A row of derivatives.def without its operation, or an operation without its row, does not compile. */
+enum {
+#define DERIVATIVE(name, a, b, c) derivative_row_of_##name,
+#include "derivatives.def"
+#undef DERIVATIVE
+};
+static const struct { int row; const char *argument[3]; } derivative_texts[OP_COUNT] = {
+#define DERIVATIVE(name, a, b, c) [OP_##name] = {derivative_row_of_##name, {a, b, c}},
+#include "derivatives.def"
+#undef DERIVATIVE
+};
+#define OPERATION(name, arity, value, cost, low, high) _Static_assert(derivative_row_of_##name >= 0, #name);
+#include "compiler/graph/operations.def"
+#undef OPERATION
+
+
+struct DerivativeFormulas { const Formula *of[OP_COUNT][3]; };
+
+static const Formula *derivative_formula(Graph *graph, Operation op, int argument) {
+  if (graph->derivatives == NULL) {
+    graph->derivatives = session_allocate(graph->session, sizeof *graph->derivatives);
+    for (int row = 0; row < OP_COUNT; row++)
+      for (int k = 0; k < operation_arity((Operation)row); k++)
+        graph->derivatives->of[row][k] = formula_parse(graph->session, derivative_texts[row].argument[k]);
+  }
+  return graph->derivatives->of[op][argument];
+}
+
 void transform_break_derivative(Graph *graph, Operation op) { graph->broken = op; }
 
 const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument) {
   Bindings bindings = {{NULL}};
   for (int k = 0; k < operation_arity(scalar->op); k++) bindings.letter[k] = scalar->argument[k];
   bindings.letter['x' - 'a'] = scalar;
-  const Scalar *derivative = formula_build(graph, NULL, graph_derivative_formula(graph, scalar->op, argument), &bindings);
+  const Scalar *derivative = formula_build(graph, NULL, derivative_formula(graph, scalar->op, argument), &bindings);
   bool broken = graph->broken == scalar->op || (MUTANT(tanh_derivative) && scalar->op == OP_TANH);
   return broken ? scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, 1.25), derivative, NULL) : derivative;
 }

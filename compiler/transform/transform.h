@@ -14,10 +14,18 @@ EffectList transform_resolve(Graph *graph, EffectList effects);
 /* Rewrites to a fixed point; merges what has become equal; closes nothing (0). */
 EffectList transform_simplify(Graph *graph, EffectList effects);
 
-/* One operation on simplified arguments, simplified by rewrites.def: what scalar_apply calls. With a box, the stable rows also see through maps. */
-const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, const Scalar *a, const Scalar *b, const Scalar *c);
-/* The whole value of a node over its box: reads move behind copies, guards that always hold are 1, every operation is simplified again. */
-const Scalar *scalar_simplify_in_box(Graph *graph, const int64_t *box, const Scalar *scalar);
+/* What is known about sums (sum_rules.def): rules that every pass follows, unless they are switched off. */
+typedef enum SumRule {
+#define SUM_RULE(name, title) SUM_RULE_##name,
+#include "sum_rules.def"
+#undef SUM_RULE
+  SUM_RULE_COUNT
+} SumRule;
+typedef struct SumRuleRow { const char *name, *title; } SumRuleRow;
+extern const SumRuleRow sum_rule_rows[SUM_RULE_COUNT];
+void transform_without(Graph *graph, SumRule rule);
+/* Every sum once more, by the rules. The first pass: nobody asked what pays while the model was expanded. */
+EffectList transform_sums(Graph *graph, EffectList effects);
 
 /* The adjoints of `of` ([] or [batch], seeded with 1) at each of `at`; NULL where no path leads from it. Used by differentiate and by tests. */
 void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints);

@@ -215,34 +215,6 @@ START_TEST(each_sample_has_its_own_gradient) {
 }
 END_TEST
 
-/* The sum of (x - m) over the box of m = mean x: nothing, however the mean is written. */
-START_TEST(deviations_sum_to_nothing) {
-  World w = world_new();
-  Graph *g = w.g;
-  Node *x = graph_input(g, "x", SHAPE(4, 3, 5), true, SPAN);
-  Node *inner = graph_compute(g, COMBINE_SUM, 3, x->shape, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), true, divide(g, all(g, x), number(g, 5)), NULL, SPAN);
-  Node *nested = graph_compute(g, COMBINE_SUM, 2, inner->shape, 0, ACCESS(g, at(1)), SHAPE(3), false, divide(g, all(g, inner), number(g, 4)), NULL, SPAN);
-  Node *direct = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){3, 5, 4}, 0, ACCESS(g, at(0)), SHAPE(3), false, divide(g, READ(g, x, at(2), at(0), at(1)), number(g, 20)), NULL, SPAN);
-  Node *means[] = {nested, direct};
-  for (int i = 0; i < 2; i++) {
-    Node *centred = map_like(g, x, subtract(g, all(g, x), READ(g, means[i], at(1))));
-    Node *sum = graph_compute(g, COMBINE_SUM, 3, x->shape, 0, ACCESS(g, at(1)), SHAPE(3), false, multiply(g, number(g, -2), all(g, centred)), NULL, SPAN);
-    ck_assert_int_eq(all(g, sum)->op, OP_NOTHING);
-    Node *part = graph_compute(g, COMBINE_SUM, 3, x->shape, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), true, all(g, centred), NULL, SPAN);
-    ck_assert_int_eq(all(g, part)->op, OP_READ);
-    Node *twice = map_like(g, x, subtract(g, all(g, x), multiply(g, number(g, 2), READ(g, means[i], at(1)))));
-    sum = graph_compute(g, COMBINE_SUM, 3, x->shape, 0, ACCESS(g, at(1)), SHAPE(3), false, all(g, twice), NULL, SPAN);
-    ck_assert_int_eq(all(g, sum)->op, OP_READ);
-  }
-  /* the mean of another row is not the mean */
-  Node *y = input(g, "y", SHAPE(3, 5));
-  Node *shifted = graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, affine_at(0, 1, 1)), SHAPE(4), false, divide(g, all(g, y), number(g, 5)), NULL, SPAN);
-  Node *sum = graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, at(0)), SHAPE(3), false, subtract(g, all(g, y), READ(g, shifted, at(0))), NULL, SPAN);
-  ck_assert_int_eq(all(g, sum)->op, OP_READ);
-  world_free(&w);
-}
-END_TEST
-
 /* Each operation that decides, frozen where it stands, moves like its tangent from there. */
 START_TEST(every_decision_holds_still) {
   static const struct { Operation op; double start, other, end, expected; } rows[] = {
@@ -290,8 +262,7 @@ START_TEST(decisions_hold_still) {
 END_TEST
 
 int main(void) {
-  return run_tests("points of doubt", 13, (const TTest *[]){kinks, norm_at_zero, roots_and_logarithms_behind_a_choice, dropped_writes, ties_of_a_maximum_share,
+  return run_tests("points of doubt", 12, (const TTest *[]){kinks, norm_at_zero, roots_and_logarithms_behind_a_choice, dropped_writes, ties_of_a_maximum_share,
                                                             marks_keep_the_value_that_is_asked_for, grad_inside_grad_inside_grad, constants_noise_and_missing_paths,
-                                                            computed_subscripts_gather_and_scatter, each_sample_has_its_own_gradient, deviations_sum_to_nothing,
-                                                            every_decision_holds_still, decisions_hold_still});
+                                                            computed_subscripts_gather_and_scatter, each_sample_has_its_own_gradient, every_decision_holds_still, decisions_hold_still});
 }

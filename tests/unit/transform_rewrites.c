@@ -8,7 +8,7 @@ typedef struct Row { const char *pattern, *result; } Row;
 static const Row rows[] = {
 #define EXACT(pattern, result) {pattern, result},
 #define STABLE(pattern, result) {pattern, result},
-#include "compiler/transform/rewrites.def"
+#include "compiler/graph/rewrites.def"
 #undef EXACT
 #undef STABLE
 };

@@ -1,16 +1,12 @@
 /* Formulas: reads their text, matches them against expressions, builds expressions from them. Knows no rule: those are rows of rewrites.def and
-   derivatives.def. */
-#include "internal.h"
-#include "transform.h"
+   transform/derivatives.def. */
+#include "formula.h"
+#include "storage.h"
 #include "tests/mutants/mutant.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-bool operation_is_commutative(Operation op) {
-  return op == OP_ADD || op == OP_MULTIPLY || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_EQUAL || op == OP_AND || op == OP_OR;
-}
 
 /* ---- text --------------------------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
-/* What is known about a sum before it is made. Takes a sum in canonical form that is not interned yet; returns an equivalent node, or NULL where the sum is
-   best as it is. Sees factors through maps, because a map between a product and its sum would hide them. Promises values to rounding, as every sum does. */
-#include "storage.h"
+/* What pays in sums, by the rules of sum_rules.def. Takes what graph_compute takes; returns the sum, or an equivalent node where a rule that is on knows
+   better. Sees factors through maps, because a map between a product and its sum would hide them. Promises values to rounding, as every sum does. */
+#include "internal.h"
+#include "transform.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 
@@ -108,18 +110,18 @@ static const Scalar *product_part(Graph *graph, Product *product, uint32_t stayi
 }
 
 /* Factors without summed variables leave the sum. Where the write leaves elements alone only constants do: their 0 must not meet an infinite factor. */
-static Node *sum_split(Graph *graph, const Node *sum, uint32_t summed) {
+static Node *sum_factors(Graph *graph, const Node *sum, uint32_t summed) {
   Product product = {1, 1, {0}, {0}, OPENING_DEPTH};
   uint32_t staying = sum_covers(sum) ? summed : EVERY_FACTOR;
   product_collect(graph, sum, is_matrix_product(graph, sum, summed) ? 0 : summed, sum->value, false, &product);
   const Scalar *inside = product_part(graph, &product, staying, true), *outside = product_part(graph, &product, staying, false);
   product_free(&product);
   if (inside == NULL || (outside == NULL && product.above == 1 && product.below == 1)) return NULL;
-  Node *rest = graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, inside, sum->name, sum->span);
+  Node *rest = compute_reduced(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, inside, sum->name, sum->span);
   const Scalar *value = scalar_read(graph, rest, access_identity(graph, rest->rank));
   if (outside != NULL) value = scalar_apply(graph, OP_MULTIPLY, outside, value, NULL);
   if (product.above != 1) value = scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, product.above), value, NULL);
-  if (product.below != 1) value = scalar_apply(graph, OP_DIVIDE, value, scalar_constant(graph, product.below), NULL);
+  if (product.below != 1 && !MUTANT(divisor_lost)) value = scalar_apply(graph, OP_DIVIDE, value, scalar_constant(graph, product.below), NULL);
   return graph_map(graph, sum->rank, sum->shape, sum->batch, value, sum->span);
 }
 
@@ -147,7 +149,8 @@ static void collect_terms(Graph *graph, const Scalar *scalar, bool negative, Lis
 }
 
 /* Sums distribute over + where a term is a contraction: each contraction is a sum of its own, the other terms share one. */
-static Node *sum_distribute(Graph *graph, const Node *sum) {
+static Node *sum_distribute(Graph *graph, const Node *sum, uint32_t summed) {
+  (void)summed;
   if (sum->value->op != OP_ADD) return NULL;
   List terms = {0}, parts = {0};
   const Scalar *rest = NULL, *value = NULL;
@@ -160,7 +163,7 @@ static Node *sum_distribute(Graph *graph, const Node *sum) {
   bool distributes = parts.count > 0 && terms.count > 1;
   if (rest != NULL) list_add(&parts, rest);
   for (int i = 0; i < parts.count && distributes; i++) {
-    Node *part = graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, parts.items[i], sum->name,
+    Node *part = compute_reduced(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, parts.items[i], sum->name,
                                sum->span);
     const Scalar *read = scalar_read(graph, part, access_identity(graph, part->rank));
     value = value == NULL ? read : scalar_apply(graph, OP_ADD, value, read, NULL);
@@ -171,7 +174,8 @@ static Node *sum_distribute(Graph *graph, const Node *sum) {
 }
 
 /* A sum of bare reads of a sum is one sum, unless the inner one is a contraction. */
-static Node *sum_flatten(Graph *graph, const Node *sum) {
+static Node *sum_flatten(Graph *graph, const Node *sum, uint32_t summed) {
+  (void)summed;
   const Scalar *read = sum->value;
   if (read->op != OP_READ || read->node->kind != NODE_COMPUTE || read->node->combine != COMBINE_SUM) return NULL;
   const Node *inner = read->node;
@@ -192,7 +196,7 @@ static Node *sum_flatten(Graph *graph, const Node *sum) {
     if ((inner->batch_variables >> v & 1) != 0) flat.batch_variables |= 1u << flat.box_rank;
     flat.box[flat.box_rank++] = inner->box[v];
   }
-  return graph_compute(graph, COMBINE_SUM, flat.box_rank, flat.box, flat.batch_variables, sum->write, sum->rank, sum->shape, sum->batch,
+  return compute_reduced(graph, COMBINE_SUM, flat.box_rank, flat.box, flat.batch_variables, sum->write, sum->rank, sum->shape, sum->batch,
                        scalar_substitute(graph, inner->value, by), sum->name, sum->span);
 }
 
@@ -267,7 +271,7 @@ static bool term_vanishes(Graph *graph, const Node *sum, uint32_t summed, const 
 }
 
 /* The sum of (x - m) over the box of m = mean x is nothing, alone or as a term. */
-static Node *sum_drop_deviations(Graph *graph, const Node *sum, uint32_t summed) {
+static Node *sum_deviations(Graph *graph, const Node *sum, uint32_t summed) {
   if (!sum_covers(sum)) return NULL;
   if (term_vanishes(graph, sum, summed, sum->value)) return graph_map(graph, sum->rank, sum->shape, sum->batch, scalar_nothing(graph), sum->span);
   const Scalar *addition = look_for_addition(graph, sum, sum->value), *rest = scalar_nothing(graph);
@@ -281,14 +285,35 @@ static Node *sum_drop_deviations(Graph *graph, const Node *sum, uint32_t summed)
   }
   list_free(&terms);
   if (!drops) return NULL;
-  return graph_compute(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, rest, sum->name, sum->span);
+  return compute_reduced(graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, rest, sum->name, sum->span);
 }
 
-Node *sum_reduce(Graph *graph, const Node *sum) {
-  uint32_t summed = summed_variables(sum);
-  Node *node = sum_split(graph, sum, summed);
-  if (node == NULL) node = sum_flatten(graph, sum);
-  if (node == NULL) node = sum_distribute(graph, sum);
-  if (node == NULL) node = sum_drop_deviations(graph, sum, summed);
+/* ---- the rules --------------------------------------------------------------------------------------------------------------- */
+
+static Node *(*const rules[SUM_RULE_COUNT])(Graph *graph, const Node *sum, uint32_t summed) = {
+#define SUM_RULE(name, title) [SUM_RULE_##name] = sum_##name,
+#include "sum_rules.def"
+#undef SUM_RULE
+};
+
+const SumRuleRow sum_rule_rows[SUM_RULE_COUNT] = {
+#define SUM_RULE(name, title) {#name, title},
+#include "sum_rules.def"
+#undef SUM_RULE
+};
+
+void transform_without(Graph *graph, SumRule rule) { graph->without |= 1u << rule; }
+
+Node *compute_reduced(Graph *graph, Combine combine, int box_rank, const int64_t *box, uint32_t batch_variables,
+                      const Access *write, int rank, const int64_t *shape, bool batch, const Scalar *value,
+                      const char *name, Span span) {
+  Node *node = graph_compute(graph, combine, box_rank, box, batch_variables, write, rank, shape, batch, value, name, span);
+  if (node->kind != NODE_COMPUTE || node->combine != COMBINE_SUM) return node;
+  uint32_t summed = summed_variables(node);
+  for (int rule = 0; rule < SUM_RULE_COUNT; rule++) {
+    if ((graph->without >> rule & 1) != 0) continue;
+    Node *better = rules[rule](graph, node, summed);
+    if (better != NULL) return better;
+  }
   return node;
 }

@@ -1,7 +1,7 @@
 /* Makes expressions cheap and stable as they are built: folds constants, keeps `nothing` apart from 0, applies the rows of rewrites.def to a fixed point.
    Takes an operation and simplified arguments; returns a simplified expression of the same value. Never reorders a sum, never touches a node. */
-#include "internal.h"
-#include "transform.h"
+#include "formula.h"
+#include "storage.h"
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
@@ -16,8 +16,11 @@ enum {
 #undef STABLE
 };
 
+/* A row in either spelling: as text, and read. */
+typedef struct Rewrite { const Formula *pattern, *result; bool through; } Rewrite;
+
 /* The rows by the operation that their pattern begins with: rows of op lie in [start[op], start[op + 1]). */
-struct Formulas { Rewrite rewrites[REWRITE_COUNT]; int start[OP_COUNT + 1]; const Formula *derivatives[OP_COUNT][3]; };
+struct Rewrites { Rewrite rows[REWRITE_COUNT]; int start[OP_COUNT + 1]; };
 
 static const struct { const char *pattern, *result; bool through; } rewrite_texts[REWRITE_COUNT] = {
 #define EXACT(pattern, result) {pattern, result, false},
@@ -27,40 +30,24 @@ static const struct { const char *pattern, *result; bool through; } rewrite_text
 #undef STABLE
 };
 
-/* A row of derivatives.def without its operation, or an operation without its row, does not compile. */
-enum {
-#define DERIVATIVE(name, a, b, c) derivative_row_of_##name,
-#include "derivatives.def"
-#undef DERIVATIVE
-};
-static const struct { int row; const char *argument[3]; } derivative_texts[OP_COUNT] = {
-#define DERIVATIVE(name, a, b, c) [OP_##name] = {derivative_row_of_##name, {a, b, c}},
-#include "derivatives.def"
-#undef DERIVATIVE
-};
-#define OPERATION(name, arity, value, cost, low, high) _Static_assert(derivative_row_of_##name >= 0, #name);
-#include "compiler/graph/operations.def"
-#undef OPERATION
-
-static const struct Formulas *graph_formulas(Graph *graph) {
-  if (graph->formulas != NULL) return graph->formulas;
-  struct Formulas *formulas = session_allocate(graph->session, sizeof *formulas);
+static const struct Rewrites *graph_rewrites(Graph *graph) {
+  if (graph->rewrites != NULL) return graph->rewrites;
+  struct Rewrites *rewrites = session_allocate(graph->session, sizeof *rewrites);
   int count = 0;
   Rewrite rows[REWRITE_COUNT];
-  for (int r = 0; r < REWRITE_COUNT; r++)
-    rows[r] = (Rewrite){formula_parse(graph->session, rewrite_texts[r].pattern), formula_parse(graph->session, rewrite_texts[r].result), rewrite_texts[r].through};
-  for (int op = 0; op < OP_COUNT; op++) {
-    formulas->start[op] = count;
-    for (int r = 0; r < REWRITE_COUNT; r++)
-      if (rows[r].pattern->op == (Operation)op) formulas->rewrites[count++] = rows[r];
+  for (int r = 0; r < REWRITE_COUNT; r++) {
+    rows[r].pattern = formula_parse(graph->session, rewrite_texts[r].pattern);
+    rows[r].result = formula_parse(graph->session, rewrite_texts[r].result);
+    rows[r].through = rewrite_texts[r].through;
   }
-  formulas->start[OP_COUNT] = count;
-  for (int op = 0; op < OP_COUNT; op++)
-    for (int k = 0; k < operation_arity((Operation)op); k++) formulas->derivatives[op][k] = formula_parse(graph->session, derivative_texts[op].argument[k]);
-  return graph->formulas = formulas;
+  for (int op = 0; op < OP_COUNT; op++) {
+    rewrites->start[op] = count;
+    for (int r = 0; r < REWRITE_COUNT; r++)
+      if (rows[r].pattern->op == (Operation)op) rewrites->rows[count++] = rows[r];
+  }
+  rewrites->start[OP_COUNT] = count;
+  return graph->rewrites = rewrites;
 }
-
-const Formula *graph_derivative_formula(Graph *graph, Operation op, int argument) { return graph_formulas(graph)->derivatives[op][argument]; }
 
 /* Constants stand first, then older expressions: equal sums and products are equal pointers. */
 static bool comes_before(const Scalar *a, const Scalar *b) {
@@ -104,9 +91,9 @@ const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, co
     return scalar_simplify(graph, box, OP_MULTIPLY, scalar_constant(graph, 1 / argument[1]->value), argument[0], NULL);
   if (op == OP_SELECT && argument[0]->op == OP_CONSTANT) return argument[argument[0]->value != 0 ? 1 : 2];
   const Scalar *scalar = scalar_intern(graph, op, argument[0], argument[1], argument[2]);
-  const struct Formulas *formulas = graph_formulas(graph);
-  for (int r = formulas->start[op]; r < formulas->start[op + 1]; r++) {
-    const Rewrite *rewrite = &formulas->rewrites[r];
+  const struct Rewrites *rewrites = graph_rewrites(graph);
+  for (int r = rewrites->start[op]; r < rewrites->start[op + 1]; r++) {
+    const Rewrite *rewrite = &rewrites->rows[r];
     Bindings bindings = {{NULL}};
     if (!formula_match(graph, rewrite->through ? box : NULL, rewrite->pattern, scalar, &bindings)) continue;
     bool unsigned_result = MUTANT(stable_sign) && rewrite->through && rewrite->result->op == OP_NEGATE;
