@@ -183,12 +183,22 @@ static void context_end(Context *context) {
 /* Was the node's value changed in a context that has at least so many infinitesimals? */
 static bool is_changed(const Node *node, int bits) { return node->changed.at != NULL && node->changed.bits >= bits; }
 
-/* Evaluates the path with e_b added to elements `from`, from + stride, … of v; returns whether its end changed. */
+/* What each infinitesimal in use is added to: elements `from`, from + stride, … of a node. */
+typedef struct Nudge { const Node *node; size_t from, stride; } Nudge;
+static Nudge nudges[BIT_LIMIT];
+
+static void add_infinitesimal(int bit, Block *block) {
+  for (size_t i = nudges[bit].from; i < block->size; i += nudges[bit].stride) block->at[((size_t)1 << bit) * block->size + i] += 1;
+}
+
+/* Evaluates the path with an infinitesimal added to elements of v. Where the path leads through what another derivative around is by, its own stays added. */
 static void evaluate_path(const Node *grad, Context *context, size_t from, size_t stride) {
   Node *v = grad->operands[1];
+  int bit = context->bits - 1;
   Block before = node_block(v), moved = block_new(context->bits, before.size);
   memcpy(moved.at, before.at, sizeof(double) * (before.size << before.bits));
-  for (size_t i = from; i < moved.size; i += stride) moved.at[((size_t)1 << (context->bits - 1)) * moved.size + i] += 1;
+  nudges[bit] = (Nudge){v, from, stride};
+  add_infinitesimal(bit, &moved);
   change(context, v, moved);
   for (int k = 0; k < grad->path_count; k++) {
     Node *node = grad->path[k];
@@ -197,6 +207,8 @@ static void evaluate_path(const Node *grad, Context *context, size_t from, size_
     if (!reached) continue;
     Block out = block_new(context->bits, (size_t)copies(node) * (size_t)shape_size(node->shape));
     evaluate_node(node, &out);
+    for (int around = 0; around < bit; around++)
+      if (nudges[around].node == node) add_infinitesimal(around, &out);
     change(context, node, out);
   }
 }

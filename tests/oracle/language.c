@@ -361,7 +361,9 @@ Value *evaluate(Frame *frame, const Tree *tree) {
   case T_BINARY: return evaluate_binary(frame, tree);
   case T_IF: {
     Value *condition = evaluate(frame, tree->items[0]);
-    if (condition->kind == V_NUMBER) return evaluate(frame, tree->items[condition->number != 0 ? 1 : 2]);
+    int chosen = condition->kind == V_NUMBER && condition->number == 0 ? 2 : 1;
+    if (condition->kind == V_NUMBER && condition->indexed) evaluate(frame, tree->items[3 - chosen]);      /* it is there for other values */
+    if (condition->kind == V_NUMBER) return evaluate(frame, tree->items[chosen]);
     Value *yes = evaluate(frame, tree->items[1]);
     return choose_value(condition, yes, evaluate(frame, tree->items[2]));
   }

@@ -274,10 +274,11 @@ static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tre
   }
 }
 
-/* Is an objective flat in all weights of a player, or a derivative 0 everywhere, though the text says otherwise? A compiler may see that, and say so. */
+/* Is an objective flat in all weights of a player, or a derivative 0 everywhere, though the text says otherwise? A compiler may see that, and say so. What is
+   too large to be looked at may be. */
 static bool has_flat_objective(const Plan *plan, const Tree *file) {
   Reading reading = read_with(plan, file, 0, true);
-  return !reading.fine && strstr(failure_text, "flat") != NULL;
+  return !reading.fine && (strstr(failure_text, "flat") != NULL || strstr(failure_text, "too large") != NULL);
 }
 
 Trial try_model(const Setup *setup, const Plan *plan, const Tree *file) {

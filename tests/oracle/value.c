@@ -87,7 +87,13 @@ static Shape common_shape(Shape a, Shape b, const char *what) {
 
 Node *node_map1(Scalar1 f, Node *a) { return node_new(N_MAP1, (int)f, a->shape, 1, &a); }
 
-Node *node_map2(Scalar2 g, Node *a, Node *b) { return node_new(N_MAP2, (int)g, common_shape(a->shape, b->shape, scalar2_names[g]), 2, (Node *[]){a, b}); }
+static bool is_one(const Node *node) { return node->op == N_GIVEN && node->shape.rank == 0 && node->variable == NULL && *node->given == 1; }
+
+/* 1 - sigmoid(x) is sigmoid(-x), which keeps the digits that the difference would lose: the compiler keeps them too. */
+Node *node_map2(Scalar2 g, Node *a, Node *b) {
+  if (g == G_SUBTRACT && is_one(a) && b->op == N_MAP1 && b->which == F_SIGMOID) return node_map1(F_SIGMOID, node_map1(F_NEGATE, b->operands[0]));
+  return node_new(N_MAP2, (int)g, common_shape(a->shape, b->shape, scalar2_names[g]), 2, (Node *[]){a, b});
+}
 
 /* Which of two equal values is chosen may be seen or not. */
 Node *node_select(Node *c, Node *a, Node *b) {
