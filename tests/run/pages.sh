@@ -6,7 +6,7 @@ root=$PWD
 case $GANC in /*) ;; *) GANC=$root/$GANC ;; esac
 mkdir "$work/bin" "$work/here"
 ln -s "$GANC" "$work/bin/ganc"
-for name in gan wgan model began model_that_reads_a_table; do
+for name in gan wgan ring model began model_that_reads_a_table; do
   printf '%s\n' 'data x: [2] from "ring"' 'width = 4' 'gamma = 0.5' \
     'network D(x: [2]) -> [] = x |> Linear(width) |> relu |> Linear(1) |> scalar' \
     'D minimizes gamma * E[(D(x) - 1)^2]' 'train { batch = 4; optimize D by sgd(lr = 0.1); update D }' \
