@@ -16,13 +16,15 @@
 
 /* Two FNV-1a sums of 64 bits with different starts: a key of 128. Each piece is followed by its end, so that pieces
    cannot run together. */
-typedef struct Key { uint64_t first, second; } Key;
+typedef struct Key {
+  uint64_t first, second;
+} Key;
 
-static const Key key_start = { 14695981039346656037u, 0x9e3779b97f4a7c15u };
+static const Key key_start = {14695981039346656037u, 0x9e3779b97f4a7c15u};
 enum { KEY_DIGITS = 2 * (int)sizeof(Key), SEAL_SIZE = (int)sizeof(Key) };
 
 static void key_add(Key *key, const char *text, size_t length) {
-  for (size_t at = 0; at <= length; at++) {                /* a 0 at its end, too */
+  for (size_t at = 0; at <= length; at++) { /* a 0 at its end, too */
     unsigned char byte = at < length ? (unsigned char)text[at] : 0;
     key->first = (key->first ^ byte) * 1099511628211u;
     key->second = (key->second ^ byte) * 1099511628211u;
@@ -40,13 +42,13 @@ static const char *file_name(const char *path) {
 /* ---- the folder: ganc's own below the user's cache, in it one for trainers alone --------------------------------- */
 
 /* A message with how to mend it; false. */
-__attribute__((format(printf, 3, 4)))
-static bool cache_refused(Session *session, const char *mend, const char *what, ...) {
+__attribute__((format(printf, 3, 4))) static bool cache_refused(Session *session, const char *mend, const char *what,
+                                                                ...) {
   va_list arguments;
   va_start(arguments, what);
   const char *title = session_format_list(session, what, arguments);
   va_end(arguments);
-  Diagnostic *diagnostic = diagnostic_report(session, E5022, (Span){ 0 }, NULL);
+  Diagnostic *diagnostic = diagnostic_report(session, E5022, (Span){0}, NULL);
   diagnostic_title(diagnostic, "%s", title);
   diagnostic_hint(diagnostic, "%s", mend);
   return false;
@@ -120,7 +122,7 @@ const char *cache_path(Compilation *compilation) {
   Session *session = compilation->session;
   const Machine *machine = target_machine(compilation->target);
   Key key = key_start;
-  key_add_text(&key, build_identity(session));             /* covers what ganc carries: standard library, runtime */
+  key_add_text(&key, build_identity(session)); /* covers what ganc carries: standard library, runtime */
   key_add_text(&key, compilation->source->path);
   key_add(&key, compilation->source->text, compilation->source->length);
   key_add_text(&key, options->real == REGISTER_F64 ? "f64" : "f32");
@@ -168,7 +170,7 @@ bool cache_seal(Session *session, int trainer, const char *path) {
   }
   const char *reason = strerror(errno);
   if (fine) return true;
-  diagnostic_title(diagnostic_report(session, E5006, (Span){ 0 }, NULL), "cannot write %s: %s", path, reason);
+  diagnostic_title(diagnostic_report(session, E5006, (Span){0}, NULL), "cannot write %s: %s", path, reason);
   return false;
 }
 
@@ -195,7 +197,7 @@ static bool trusted(int descriptor) {
 bool cache_find(const char *path) {
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   bool fine = descriptor >= 0 && trusted(descriptor) && sealed(path, descriptor);
-  if (fine) futimens(descriptor, NULL);                    /* used now */
+  if (fine) futimens(descriptor, NULL); /* used now */
   else unlink(path);
   if (descriptor >= 0) close(descriptor);
   return fine;
@@ -203,10 +205,20 @@ bool cache_find(const char *path) {
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
-static const int64_t cache_limit = 512 * 1024 * 1024;      /* bytes: some three hundred trainers */
+static const int64_t cache_limit = 512 * 1024 * 1024; /* bytes: some three hundred trainers */
 
-typedef struct Entry { const char *name; int64_t size; struct timespec used; } Entry;
-typedef struct Listing { const char *folder; bool exists; int count, room; Entry *entries; int64_t size; } Listing;
+typedef struct Entry {
+  const char *name;
+  int64_t size;
+  struct timespec used;
+} Entry;
+typedef struct Listing {
+  const char *folder;
+  bool exists;
+  int count, room;
+  Entry *entries;
+  int64_t size;
+} Listing;
 
 /* What ganc puts there: a model's name and a key, or a file that was never finished. Nothing else is touched. */
 static bool name_ours(const char *name) {
@@ -216,7 +228,7 @@ static bool name_ours(const char *name) {
   return strspn(name + length - KEY_DIGITS, "0123456789abcdef") == KEY_DIGITS;
 }
 
-static int entry_order(const void *first, const void *second) {             /* the newest use first */
+static int entry_order(const void *first, const void *second) { /* the newest use first */
   const Entry *one = first, *other = second;
   if (one->used.tv_sec != other->used.tv_sec) return one->used.tv_sec < other->used.tv_sec ? 1 : -1;
   if (one->used.tv_nsec != other->used.tv_nsec) return one->used.tv_nsec < other->used.tv_nsec ? 1 : -1;
@@ -230,13 +242,13 @@ static void listing_add(Session *session, Listing *listing, const char *name, co
     if (listing->count) memcpy(larger, listing->entries, (size_t)listing->count * sizeof *larger);
     listing->entries = larger;
   }
-  listing->entries[listing->count++] = (Entry){ session_string(session, name), status->st_size, status->st_mtim };
+  listing->entries[listing->count++] = (Entry){session_string(session, name), status->st_size, status->st_mtim};
   listing->size += status->st_size;
 }
 
 /* A folder that does not exist is empty. False with errno. */
 static bool listing_make(Session *session, const char *folder, Listing *listing) {
-  *listing = (Listing){ .folder = folder };
+  *listing = (Listing){.folder = folder};
   DIR *stream = opendir(folder);
   if (!stream) return errno == ENOENT;
   listing->exists = true;

@@ -1,16 +1,19 @@
 /* The command line: words in, options out, help from the same rows.
-   Takes the arguments of main; returns Options; messages point into the command line as into a source. Never opens a file. */
+   Takes the arguments of main; returns Options; messages point into the command line as into a source. Never opens a
+   file. */
 #include "compiler/compiler.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define OFTEN (1u << 31)                                   /* beside commands: may be given several times */
+#define OFTEN (1u << 31) /* beside commands: may be given several times */
 
-typedef struct CommandRow { const char *name, *arguments, *help; } CommandRow;
+typedef struct CommandRow {
+  const char *name, *arguments, *help;
+} CommandRow;
 
 static const CommandRow commands[] = {
-#define COMMAND(name, NAME, arguments, help) { #name, arguments, help },
+#define COMMAND(name, NAME, arguments, help) {#name, arguments, help},
 #define OPTION(name, letter, value, commands, help)
 #include "compiler/options.def"
 #undef COMMAND
@@ -32,14 +35,14 @@ typedef struct Line {
   Options *options;
   int count;
   char *const *words;
-  const Source *source;                                    /* all words, one blank between; NULL if they are no text */
-  uint32_t *from;                                          /* of each word in that text */
-  int at;                                                  /* the word under way */
-  uint32_t given;                                          /* set of options */
-  bool options_over;                                       /* after `--` */
+  const Source *source; /* all words, one blank between; NULL if they are no text */
+  uint32_t *from;       /* of each word in that text */
+  int at;               /* the word under way */
+  uint32_t given;       /* set of options */
+  bool options_over;    /* after `--` */
 } Line;
 
-/* ---- places ------------------------------------------------------------------------------------------------------------ */
+/* ---- places ------------------------------------------------------------------------------------------------------ */
 
 static void line_source(Line *line) {
   const char *text = "ganc";
@@ -51,20 +54,20 @@ static void line_source(Line *line) {
     length += 1 + (uint32_t)strlen(line->words[at]);
   }
   for (const char *byte = text; *byte; byte++) {
-    if ((unsigned char)*byte < ' ') return;                /* a caret needs a single line */
+    if ((unsigned char)*byte < ' ') return; /* a caret needs a single line */
   }
-  Session *scratch = session_new();                        /* not UTF-8: the message about that would be about no file */
+  Session *scratch = session_new(); /* not UTF-8: the message about that would be about no file */
   bool readable = source_from_text(scratch, "command line", text, length) != NULL;
   session_free(scratch);
   if (readable) line->source = source_from_text(line->session, "command line", text, length);
 }
 
 static Span line_span(const Line *line, int word) {
-  if (!line->source || word < 1 || word >= line->count) return (Span){ 0 };
-  return (Span){ line->source, line->from[word], line->from[word] + (uint32_t)strlen(line->words[word]) };
+  if (!line->source || word < 1 || word >= line->count) return (Span){0};
+  return (Span){line->source, line->from[word], line->from[word] + (uint32_t)strlen(line->words[word])};
 }
 
-/* ---- did you mean -------------------------------------------------------------------------------------------------------- */
+/* ---- did you mean ------------------------------------------------------------------------------------------------ */
 
 static void hint_nearest(Diagnostic *diagnostic, const char *word, const char *const *names, int count) {
   const char *nearest = diagnostic_nearest(word, names, count);
@@ -73,18 +76,20 @@ static void hint_nearest(Diagnostic *diagnostic, const char *word, const char *c
 
 static const char *names_list(Session *session, const char *const *names, int count) {
   const char *list = "";
-  for (int at = 0; at < count; at++) list = session_format(session, "%s%s%s", list, at == 0 ? "" : at + 1 == count ? " or " : ", ", names[at]);
+  for (int at = 0; at < count; at++)
+    list = session_format(session, "%s%s%s", list, at == 0 ? "" : at + 1 == count ? " or " : ", ", names[at]);
   return list;
 }
 
 /* The value is none of the names. */
 static bool value_wrong(Line *line, DiagnosticCode code, const char *value, const char *const *names, int count) {
-  Diagnostic *diagnostic = diagnostic_report(line->session, code, line_span(line, line->at), "%s", names_list(line->session, names, count));
+  Diagnostic *diagnostic =
+      diagnostic_report(line->session, code, line_span(line, line->at), "%s", names_list(line->session, names, count));
   hint_nearest(diagnostic, value, names, count);
   return false;
 }
 
-/* ---- options: a function per row that takes its value ----------------------------------------------------------------------- */
+/* ---- options: a function per row that takes its value ------------------------------------------------------------ */
 
 static bool take_output(Line *line, const char *value) { return line->options->output = value, true; }
 static bool take_march(Line *line, const char *value) { return line->options->march = value, true; }
@@ -96,8 +101,8 @@ static bool take_time_passes(Line *line, const char *value) { return (void)value
 static bool take_clear(Line *line, const char *value) { return (void)value, line->options->clear = true; }
 
 static bool take_real(Line *line, const char *value) {
-  static const char *const names[] = { "f32", "f64" };
-  static const RegisterType types[] = { REGISTER_F32, REGISTER_F64 };
+  static const char *const names[] = {"f32", "f64"};
+  static const RegisterType types[] = {REGISTER_F32, REGISTER_F64};
   for (int at = 0; at < 2; at++) {
     if (strcmp(value, names[at]) == 0) return line->options->real = types[at], true;
   }
@@ -136,12 +141,9 @@ static bool take_set(Line *line, const char *value) {
 }
 
 static const EmitForm forms[] = {
-  { "ast", PASS_read, NULL, EMIT_OBJECT },
-  { "graph", PASS_simplify, NULL, EMIT_OBJECT },
-  { "kernels", PASS_schedule, NULL, EMIT_OBJECT },
-  { "llvm", PASS_emit, NULL, EMIT_LLVM },
-  { "asm", PASS_emit, NULL, EMIT_ASSEMBLY },
-  { "obj", PASS_emit, ".o", EMIT_OBJECT },
+    {"ast", PASS_read, NULL, EMIT_OBJECT},         {"graph", PASS_simplify, NULL, EMIT_OBJECT},
+    {"kernels", PASS_schedule, NULL, EMIT_OBJECT}, {"llvm", PASS_emit, NULL, EMIT_LLVM},
+    {"asm", PASS_emit, NULL, EMIT_ASSEMBLY},       {"obj", PASS_emit, ".o", EMIT_OBJECT},
 };
 enum { FORM_COUNT = sizeof forms / sizeof *forms };
 
@@ -173,7 +175,9 @@ static bool take_dump_after(Line *line, const char *value) {
   return true;
 }
 
-static bool take_stop_after(Line *line, const char *value) { return pass_find(line, value, &line->options->stop_after); }
+static bool take_stop_after(Line *line, const char *value) {
+  return pass_find(line, value, &line->options->stop_after);
+}
 
 static bool take_fuse_limit(Line *line, const char *value) {
   char *end;
@@ -193,7 +197,7 @@ static bool take_without(Line *line, const char *value) {
 }
 
 typedef struct OptionRow {
-  const char *name;                                        /* as it is typed, without -- */
+  const char *name; /* as it is typed, without -- */
   char letter;
   const char *value;
   unsigned commands;
@@ -203,7 +207,7 @@ typedef struct OptionRow {
 
 static const OptionRow rows[] = {
 #define COMMAND(name, NAME, arguments, help)
-#define OPTION(name, letter, value, commands, help) { #name, letter, value, commands, help, take_##name },
+#define OPTION(name, letter, value, commands, help) {#name, letter, value, commands, help, take_##name},
 #include "compiler/options.def"
 #undef COMMAND
 #undef OPTION
@@ -222,7 +226,7 @@ enum { SPELLING_SIZE = 32 };
 
 static bool option_knows(const OptionRow *row, CommandNumber command) { return row->commands >> command & 1; }
 
-/* ---- words ------------------------------------------------------------------------------------------------------------------ */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static bool option_unknown(Line *line, const char *word, const OptionRow *elsewhere) {
   Diagnostic *diagnostic = diagnostic_report(line->session, E5002, line_span(line, line->at), NULL);
@@ -233,11 +237,12 @@ static bool option_unknown(Line *line, const char *word, const OptionRow *elsewh
       return false;
     }
   }
-  char (*spellings)[SPELLING_SIZE] = session_allocate(line->session, OPTION_COUNT * sizeof *spellings);
+  char(*spellings)[SPELLING_SIZE] = session_allocate(line->session, OPTION_COUNT * sizeof *spellings);
   const char *names[OPTION_COUNT + 1];
   int count = 0;
   for (int at = 0; at < OPTION_COUNT; at++) {
-    if (option_knows(&rows[at], line->options->command)) names[count++] = option_spelling(&rows[at], spellings[at], SPELLING_SIZE);
+    if (option_knows(&rows[at], line->options->command))
+      names[count++] = option_spelling(&rows[at], spellings[at], SPELLING_SIZE);
   }
   names[count++] = "--help";
   hint_nearest(diagnostic, word, names, count);
@@ -277,7 +282,7 @@ static bool option_take(Line *line) {
   }
   bool joined = equals && strncmp(word, "--", 2) == 0, alone = !joined && line->at + 1 >= line->count;
   const char *value = joined ? equals + 1 : alone ? "" : line->words[line->at + 1];
-  if (!*value) {                                           /* as in -o "$nothing", too */
+  if (!*value) { /* as in -o "$nothing", too */
     diagnostic_report(line->session, E5003, line_span(line, line->at), "expects %s", found->value);
     return false;
   }
@@ -285,7 +290,8 @@ static bool option_take(Line *line) {
   return found->take(line, value);
 }
 
-/* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been met. */
+/* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been met.
+ */
 static bool word_take(Line *line) {
   Options *options = line->options;
   const char *word = line->words[line->at];
@@ -298,7 +304,7 @@ static bool word_take(Line *line) {
   return true;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static bool command_find(Line *line, const char *word) {
   const char *names[COMMAND_COUNT];
@@ -316,17 +322,18 @@ static bool options_agree(Line *line) {
   bool none = !*command->arguments, optional = none || *command->arguments == '[';
   bool many = strstr(command->arguments, "...") != NULL;
   if (options->input_count == 0 && !optional) {
-    Diagnostic *diagnostic = diagnostic_report(line->session, E5005, (Span){ 0 }, NULL);
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5005, (Span){0}, NULL);
     diagnostic_hint(diagnostic, "ganc %s %s", command->name, command->arguments);
     return false;
   }
   if (options->input_count > !none && !many) {
-    Diagnostic *diagnostic = diagnostic_report(line->session, E5018, (Span){ 0 }, NULL);
+    Diagnostic *diagnostic = diagnostic_report(line->session, E5018, (Span){0}, NULL);
     if (none) diagnostic_title(diagnostic, "`ganc %s` takes no file", command->name);
     return false;
   }
   if (options->emit && options->stop_after != PASS_link) {
-    diagnostic_title(diagnostic_report(line->session, E5019, (Span){ 0 }, NULL), "--emit and --stop-after both say where to stop");
+    diagnostic_title(diagnostic_report(line->session, E5019, (Span){0}, NULL),
+                     "--emit and --stop-after both say where to stop");
     return false;
   }
   if (options->real == REGISTER_F64) options->feeds = true;
@@ -335,33 +342,43 @@ static bool options_agree(Line *line) {
 }
 
 bool command_line_parse(Session *session, int count, char *const *words, Options *options) {
-  *options = (Options){ .command = COMMAND_HELP, .topic = COMMAND_COUNT, .real = REGISTER_F32, .march = "native", .fuse_limit = -1, .stop_after = PASS_link };
+  *options = (Options){.command = COMMAND_HELP,
+                       .topic = COMMAND_COUNT,
+                       .real = REGISTER_F32,
+                       .march = "native",
+                       .fuse_limit = -1,
+                       .stop_after = PASS_link};
   options->inputs = session_allocate(session, (size_t)(count + 1) * sizeof *options->inputs);
   options->settings = session_allocate(session, (size_t)(count + 1) * sizeof *options->settings);
   options->open_settings = session_allocate(session, (size_t)(count + 1) * sizeof *options->open_settings);
   options->trainer_arguments = session_allocate(session, (size_t)(count + 1) * sizeof *options->trainer_arguments);
-  Line line = { .session = session, .options = options, .count = count, .words = words };
+  Line line = {.session = session, .options = options, .count = count, .words = words};
   line_source(&line);
-  if (count < 2 || strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0 || strcmp(words[1], "help") == 0) return true;
+  if (count < 2 || strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0 || strcmp(words[1], "help") == 0)
+    return true;
   if (strcmp(words[1], "--version") == 0) return options->command = COMMAND_VERSION, true;
   if (!command_find(&line, words[1])) return false;
   bool fine = true;
   for (line.at = 2; line.at < count; line.at++) {
     bool asks = strcmp(words[line.at], "--help") == 0 || strcmp(words[line.at], "-h") == 0;
-    if (asks && !line.options_over && !line_behind(&line)) return options->topic = options->command, options->command = COMMAND_HELP, true;
+    if (asks && !line.options_over && !line_behind(&line))
+      return options->topic = options->command, options->command = COMMAND_HELP, true;
     fine = word_take(&line) && fine;
   }
   return fine && options_agree(&line);
 }
 
-/* ---- help ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- help -------------------------------------------------------------------------------------------------------- */
 
 void command_line_help(FILE *out, CommandNumber topic) {
   if (topic >= COMMAND_COUNT) {
     fputs("ganc compiles adversarial models into trainers.\n\n", out);
-    for (int at = 0; at < COMMAND_COUNT; at++) fprintf(out, "  ganc %-8s%-24s%s\n", commands[at].name, commands[at].arguments, commands[at].help);
-    fputs("\n  `ganc COMMAND --help` lists its options; `ganc --version` names this build. FILE may be a pipe, or -, standard input.\n"
-          "  Status: 0 fine, 1 the model is wrong, 2 the command line is wrong, 70 ganc is wrong.\n", out);
+    for (int at = 0; at < COMMAND_COUNT; at++)
+      fprintf(out, "  ganc %-8s%-24s%s\n", commands[at].name, commands[at].arguments, commands[at].help);
+    fputs("\n  `ganc COMMAND --help` lists its options; `ganc --version` names this build. FILE may be a pipe, or -, "
+          "standard input.\n"
+          "  Status: 0 fine, 1 the model is wrong, 2 the command line is wrong, 70 ganc is wrong.\n",
+          out);
     return;
   }
   fprintf(out, "ganc %s %s\n%s\n\n", commands[topic].name, commands[topic].arguments, commands[topic].help);
@@ -369,14 +386,18 @@ void command_line_help(FILE *out, CommandNumber topic) {
     if (!option_knows(&rows[at], topic)) continue;
     char letter[8] = "    ", spelling[SPELLING_SIZE], both[2 * SPELLING_SIZE];
     if (rows[at].letter) snprintf(letter, sizeof letter, "-%c, ", rows[at].letter);
-    snprintf(both, sizeof both, "%s %s", option_spelling(&rows[at], spelling, sizeof spelling), rows[at].value ? rows[at].value : "");
+    snprintf(both, sizeof both, "%s %s", option_spelling(&rows[at], spelling, sizeof spelling),
+             rows[at].value ? rows[at].value : "");
     fprintf(out, "  %s%-24s%s\n", letter, both, rows[at].help);
   }
   if (topic == COMMAND_RUN) {
-    fputs("\n  These are ganc's, before FILE and behind it. All else behind FILE is the trainer's: `ganc run FILE train --help`\n"
-          "  lists the options of `train`, which is run where no command is given. --set behind FILE goes to the build where\n"
-          "  the setting decides a shape, a branch or a bound, else to the trainer. What follows `--` is never ganc's.\n",
-          out);
+    fputs(
+        "\n  These are ganc's, before FILE and behind it. All else behind FILE is the trainer's: `ganc run FILE train "
+        "--help`\n"
+        "  lists the options of `train`, which is run where no command is given. --set behind FILE goes to the build "
+        "where\n"
+        "  the setting decides a shape, a branch or a bound, else to the trainer. What follows `--` is never ganc's.\n",
+        out);
   }
   if (!option_knows(&rows[OPTION_dump_after], topic)) return;
   fputs("\n  Passes:\n", out);

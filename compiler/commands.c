@@ -1,5 +1,6 @@
 /* What each command does: build, check, run, fmt, explain, cache.
-   Takes options; returns a status, and for `run` what to execute next. Never parses words and never prints a message itself. */
+   Takes options; returns a status, and for `run` what to execute next. Never parses words and never prints a message
+   itself. */
 #include "compiler/compiler.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@ static const char *model_output(Session *session, const char *input, const char 
   const char *slash = strrchr(input, '/'), *name = slash ? slash + 1 : input;
   size_t length = strlen(name);
   if (length > 4 && strcmp(name + length - 4, ".gan") == 0) length -= 4;
-  else if (!*ending) ending = ".trainer";                  /* never over the model itself */
+  else if (!*ending) ending = ".trainer"; /* never over the model itself */
   return session_format(session, "%.*s%s", (int)length, name, ending);
 }
 
@@ -24,19 +25,19 @@ static bool input_nameless(const char *input) {
 
 static int command_build(Session *session, const Options *options, Launch *launch) {
   (void)launch;
-  Compilation compilation = { .session = session, .options = options, .output = options->output };
+  Compilation compilation = {.session = session, .options = options, .output = options->output};
   const EmitForm *form = options->emit;
   const char *input = options->inputs[0];
   bool writes = form || options->stop_after == PASS_link;
   if (!compilation.output && form && !form->ending) compilation.output = "-";
   if (!compilation.output && writes && input_nameless(input)) {
     const char *what = strcmp(input, "-") == 0 ? "standard input" : "what is no regular file";
-    diagnostic_title(diagnostic_report(session, E5003, (Span){ 0 }, NULL), "a model from %s needs -o FILE", what);
+    diagnostic_title(diagnostic_report(session, E5003, (Span){0}, NULL), "a model from %s needs -o FILE", what);
     return STATUS_USAGE;
   }
   if (!compilation.output) compilation.output = model_output(session, input, form ? form->ending : "");
   if (writes && strcmp(compilation.output, "-") != 0 && file_same(input, compilation.output)) {
-    Diagnostic *diagnostic = diagnostic_report(session, E5023, (Span){ 0 }, NULL);
+    Diagnostic *diagnostic = diagnostic_report(session, E5023, (Span){0}, NULL);
     diagnostic_title(diagnostic, "%s is the model itself", compilation.output);
     diagnostic_hint(diagnostic, "-o says where the result goes");
     return STATUS_USAGE;
@@ -49,7 +50,7 @@ static int command_check(Session *session, const Options *options, Launch *launc
   (void)launch;
   Options checking = *options;
   if (checking.stop_after == PASS_link) checking.stop_after = PASS_differentiate;
-  Compilation compilation = { .session = session, .options = &checking };
+  Compilation compilation = {.session = session, .options = &checking};
   return compilation_run(&compilation);
 }
 
@@ -62,15 +63,15 @@ static bool setting_free(const Model *model, const char *setting) {
   return false;
 }
 
-/* Whose are the settings behind the file? Those that decide a shape, a branch or a bound are the build's, and so is what
-   no trainer would understand: the model is expanded to see it, again after some have moved, since another branch may be
-   taken then. The rest stays open, for the trainer. */
+/* Whose are the settings behind the file? Those that decide a shape, a branch or a bound are the build's, and so is
+   what no trainer would understand: the model is expanded to see it, again after some have moved, since another branch
+   may be taken then. The rest stays open, for the trainer. */
 static void settings_sort(const Source *source, Options *options) {
   for (bool moved = true; moved && options->open_count > 0;) {
     Session *scratch = session_new();
     Options trial = *options;
     trial.stop_after = PASS_expand;
-    Compilation compilation = { .session = scratch, .options = &trial, .source = source };
+    Compilation compilation = {.session = scratch, .options = &trial, .source = source};
     bool fine = compilation_run(&compilation) == STATUS_FINE;
     int left = 0;
     for (int at = 0; at < options->open_count; at++) {
@@ -96,12 +97,12 @@ static char *const *trainer_words(Session *session, const char *path, const Opti
     words[length++] = "--set";
     words[length++] = options->open_settings[at];
   }
-  return (char *const *)(uintptr_t)words;                  /* exec takes but does not change them */
+  return (char *const *)(uintptr_t)words; /* exec takes but does not change them */
 }
 
 static int command_run(Session *session, const Options *given, Launch *launch) {
   Options options = *given;
-  Compilation compilation = { .session = session, .options = &options, .sealed = true };
+  Compilation compilation = {.session = session, .options = &options, .sealed = true};
   if (!compilation_read(&compilation)) return STATUS_MODEL;
   if (!compilation_target(&compilation)) return STATUS_USAGE;
   settings_sort(compilation.source, &options);
@@ -112,7 +113,7 @@ static int command_run(Session *session, const Options *given, Launch *launch) {
     if (status != STATUS_FINE) return status;
     cache_trim(session, compilation.output);
   }
-  *launch = (Launch){ compilation.output, trainer_words(session, compilation.output, &options) };
+  *launch = (Launch){compilation.output, trainer_words(session, compilation.output, &options)};
   return STATUS_FINE;
 }
 
@@ -124,14 +125,14 @@ static bool file_format(Session *session, const char *path, bool check) {
   if (!text) return false;
   bool standard_input = strcmp(path, "-") == 0, canonical = strcmp(text, source->text) == 0;
   if (check && !canonical) {
-    Diagnostic *diagnostic = diagnostic_report(session, E5020, (Span){ 0 }, NULL);
+    Diagnostic *diagnostic = diagnostic_report(session, E5020, (Span){0}, NULL);
     diagnostic_title(diagnostic, "%s is not in the canonical form", standard_input ? "standard input" : path);
     if (!standard_input) diagnostic_hint(diagnostic, "ganc fmt %s", path);
     return false;
   }
   if (check || (canonical && !standard_input)) return true;
   if (standard_input || !input_nameless(path)) return output_write(session, path, text, strlen(text), 0666);
-  Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){ 0 }, NULL);
+  Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){0}, NULL);
   diagnostic_title(diagnostic, "%s is no regular file: it cannot be put into another form", path);
   diagnostic_hint(diagnostic, "`ganc fmt -` reads standard input and prints");
   return false;
@@ -140,14 +141,17 @@ static bool file_format(Session *session, const char *path, bool check) {
 static int command_fmt(Session *session, const Options *options, Launch *launch) {
   (void)launch;
   bool fine = true;
-  for (int at = 0; at < options->input_count; at++) fine = file_format(session, options->inputs[at], options->check) && fine;
+  for (int at = 0; at < options->input_count; at++)
+    fine = file_format(session, options->inputs[at], options->check) && fine;
   return fine ? STATUS_FINE : STATUS_MODEL;
 }
 
 /* ---- explain ----------------------------------------------------------------------------------------------------- */
 
-static const struct { const char *code, *title; } titles[] = {
-#define DIAGNOSTIC(code, severity, title) { #code, title },
+static const struct {
+  const char *code, *title;
+} titles[] = {
+#define DIAGNOSTIC(code, severity, title) {#code, title},
 #include "lang/diagnostics.def"
 #undef DIAGNOSTIC
 };
@@ -167,7 +171,7 @@ static int command_explain(Session *session, const Options *options, Launch *lau
   if (!diagnostic_code_find(name, &code)) {
     const char *names[DIAGNOSTIC_CODE_COUNT];
     for (int at = 0; at < DIAGNOSTIC_CODE_COUNT; at++) names[at] = titles[at].code;
-    Diagnostic *diagnostic = diagnostic_report(session, E5013, (Span){ 0 }, NULL);
+    Diagnostic *diagnostic = diagnostic_report(session, E5013, (Span){0}, NULL);
     diagnostic_title(diagnostic, "the code %s is unknown", name);
     const char *nearest = diagnostic_nearest(name, names, DIAGNOSTIC_CODE_COUNT);
     if (nearest) diagnostic_hint(diagnostic, "did you mean `%s`?", nearest);
@@ -200,4 +204,6 @@ static CommandFunction *const functions[] = {
 #undef OPTION
 };
 
-int command_execute(Session *session, const Options *options, Launch *launch) { return functions[options->command](session, options, launch); }
+int command_execute(Session *session, const Options *options, Launch *launch) {
+  return functions[options->command](session, options, launch);
+}

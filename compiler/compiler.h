@@ -1,5 +1,5 @@
-/* The driver: a command line becomes a trainer. Takes arguments; runs the passes of passes.def over one Compilation; returns an exit status.
-   Never looks inside what a pass makes. One header for the folder. */
+/* The driver: a command line becomes a trainer. Takes arguments; runs the passes of passes.def over one Compilation;
+   returns an exit status. Never looks inside what a pass makes. One header for the folder. */
 #ifndef COMPILER_H
 #define COMPILER_H
 
@@ -15,9 +15,9 @@
 /* What the shell sees. */
 enum {
   STATUS_FINE = 0,
-  STATUS_MODEL = 1,                                        /* the model or a file is wrong */
-  STATUS_USAGE = 2,                                        /* the command line is wrong */
-  STATUS_INTERNAL = 70                                     /* ganc is wrong */
+  STATUS_MODEL = 1,    /* the model or a file is wrong */
+  STATUS_USAGE = 2,    /* the command line is wrong */
+  STATUS_INTERNAL = 70 /* ganc is wrong */
 };
 
 /* ---- command_line.c: arguments become options -------------------------------------------------------------------- */
@@ -40,29 +40,33 @@ typedef enum CommandNumber {
   COMMAND_VERSION
 } CommandNumber;
 
-typedef struct EmitForm {                                  /* --emit */
+typedef struct EmitForm { /* --emit */
   const char *name;
-  PassNumber last;                                         /* the pass that has made it */
-  const char *ending;                                      /* of a file to write; NULL: printed unless -o says where */
-  EmitKind kind;                                           /* where `last` is emit */
+  PassNumber last;    /* the pass that has made it */
+  const char *ending; /* of a file to write; NULL: printed unless -o says where */
+  EmitKind kind;      /* where `last` is emit */
 } EmitForm;
 
 typedef struct Options {
   CommandNumber command;
-  CommandNumber topic;                                     /* HELP: of which command; COMMAND_COUNT: of all */
-  int input_count; const char **inputs;                    /* files, or the code to explain */
-  const char *output;                                      /* or NULL */
+  CommandNumber topic; /* HELP: of which command; COMMAND_COUNT: of all */
+  int input_count;
+  const char **inputs; /* files, or the code to explain */
+  const char *output;  /* or NULL */
   RegisterType real;
   const char *march;
   bool feeds, no_diagnose, trace, check, clear, time_passes;
-  int fuse_limit;                                          /* -1: none */
-  uint32_t without;                                        /* rules about sums that are switched off: 1 << SUM_RULE_… */
-  int setting_count; const char **settings;                /* "name=value" */
-  int open_count; const char **open_settings;              /* RUN: behind the file, for build or trainer */
-  const EmitForm *emit;                                    /* or NULL: a trainer */
-  uint32_t dump_after;                                     /* set of passes */
-  PassNumber stop_after;                                   /* link if nothing says otherwise */
-  int trainer_count; const char **trainer_arguments;       /* RUN: what follows the file and is not ganc's */
+  int fuse_limit;   /* -1: none */
+  uint32_t without; /* rules about sums that are switched off: 1 << SUM_RULE_… */
+  int setting_count;
+  const char **settings; /* "name=value" */
+  int open_count;
+  const char **open_settings; /* RUN: behind the file, for build or trainer */
+  const EmitForm *emit;       /* or NULL: a trainer */
+  uint32_t dump_after;        /* set of passes */
+  PassNumber stop_after;      /* link if nothing says otherwise */
+  int trainer_count;
+  const char **trainer_arguments; /* RUN: what follows the file and is not ganc's */
 } Options;
 
 /* False after diagnostics, which point into the command line. */
@@ -76,15 +80,16 @@ typedef struct Compilation {
   const Options *options;
   const Source *source;
   Syntax *file;
-  int standard_count; Syntax **standard;                   /* trees of the standard library */
+  int standard_count;
+  Syntax **standard; /* trees of the standard library */
   Model *model;
   Target *target;
-  Fusion **fusions;                                        /* one per routine of the model, as are the schedules */
+  Fusion **fusions; /* one per routine of the model, as are the schedules */
   Schedule **schedules;
   Plan *plan;
-  int object;                                              /* what `emit` made: descriptor of a file in memory, or -1 */
-  const char *output;                                      /* where the last pass writes */
-  bool sealed;                                             /* the trainer goes into the cache */
+  int object;         /* what `emit` made: descriptor of a file in memory, or -1 */
+  const char *output; /* where the last pass writes */
+  bool sealed;        /* the trainer goes into the cache */
 } Compilation;
 
 /* Runs the passes up to options->stop_after, with dumps and times. A status; other than FINE only after diagnostics. */
@@ -96,13 +101,17 @@ bool compilation_target(Compilation *compilation);
 /* ---- commands.c: one function per row of commands ---------------------------------------------------------------- */
 
 /* What to execute once all messages are printed: `run` ends in the trainer. */
-typedef struct Launch { const char *path; char *const *arguments; } Launch;
+typedef struct Launch {
+  const char *path;
+  char *const *arguments;
+} Launch;
 
 int command_execute(Session *session, const Options *options, Launch *launch);
 
 /* ---- cache.c: trainers that were built before -------------------------------------------------------------------- */
 
-/* Where the trainer of this model, for these options and by this ganc, lies or would lie; NULL after a diagnostic. Makes the folder. */
+/* Where the trainer of this model, for these options and by this ganc, lies or would lie; NULL after a diagnostic.
+   Makes the folder. */
 const char *cache_path(Compilation *compilation);
 /* Is it there and whole? It counts as used then; what is damaged, or not ours alone, is removed. */
 bool cache_find(const char *path);
@@ -122,29 +131,40 @@ int link_trainer(Session *session, int object);
 
 /* ---- files.c: files that appear whole or not at all -------------------------------------------------------------- */
 
-#define OUTPUT_ASIDE ".ganc-"                              /* what names of files begin with until they are whole */
+#define OUTPUT_ASIDE ".ganc-" /* what names of files begin with until they are whole */
 
 /* Writes a file; "-" is standard output. `mode`: permissions of a new one, less the umask. False after a diagnostic. */
 bool output_write(Session *session, const char *path, const void *bytes, size_t size, mode_t mode);
-bool output_copy(Session *session, int descriptor, const char *path, mode_t mode);      /* all of an open file */
+bool output_copy(Session *session, int descriptor, const char *path, mode_t mode); /* all of an open file */
 
 /* A stream into memory, which is written when it is closed. False after a diagnostic. */
-typedef struct OutputFile { const char *path; FILE *stream; char *bytes; size_t size; } OutputFile;
+typedef struct OutputFile {
+  const char *path;
+  FILE *stream;
+  char *bytes;
+  size_t size;
+} OutputFile;
 
 bool output_open(Session *session, const char *path, OutputFile *file);
 bool output_close(Session *session, OutputFile *file);
 
-bool file_same(const char *first, const char *second);                      /* one regular file; "-": standard input */
-const char *file_descriptor_path(Session *session, int descriptor);         /* a path under which this process and its children find an open file */
-int file_anonymous(Session *session, const char *name);                     /* a file in memory; -1 after a diagnostic */
+bool file_same(const char *first, const char *second); /* one regular file; "-": standard input */
+const char *
+file_descriptor_path(Session *session,
+                     int descriptor); /* a path under which this process and its children find an open file */
+int file_anonymous(Session *session, const char *name); /* a file in memory; -1 after a diagnostic */
 
 /* ---- embedded.c: what ganc carries inside ------------------------------------------------------------------------ */
 
-typedef struct EmbeddedFile { const char *name; const char *bytes; uint64_t size; } EmbeddedFile;
+typedef struct EmbeddedFile {
+  const char *name;
+  const char *bytes;
+  uint64_t size;
+} EmbeddedFile;
 
-extern const EmbeddedFile embedded_files[];                                  /* ended by a row without a name; made by the build */
-const EmbeddedFile *embedded_find(const char *name);                         /* or NULL */
+extern const EmbeddedFile embedded_files[];          /* ended by a row without a name; made by the build */
+const EmbeddedFile *embedded_find(const char *name); /* or NULL */
 const char *build_version(void);
-const char *build_identity(Session *session);                                /* changes with every byte of ganc */
+const char *build_identity(Session *session); /* changes with every byte of ganc */
 
 #endif

@@ -17,17 +17,17 @@
 
 static bool write_failed(Session *session, const char *path) {
   int reason = errno;
-  diagnostic_title(diagnostic_report(session, E5006, (Span){ 0 }, NULL), "cannot write %s: %s", path, strerror(reason));
+  diagnostic_title(diagnostic_report(session, E5006, (Span){0}, NULL), "cannot write %s: %s", path, strerror(reason));
   return false;
 }
 
 /* ---- where a path leads ------------------------------------------------------------------------------------------ */
 
 typedef struct Destination {
-  const char *path;                                        /* behind links at its end; there need be nothing yet */
-  int descriptor;                                          /* of this process, if the path names one (/dev/stdout); or -1 */
+  const char *path; /* behind links at its end; there need be nothing yet */
+  int descriptor;   /* of this process, if the path names one (/dev/stdout); or -1 */
   bool exists;
-  struct stat status;                                      /* where it exists */
+  struct stat status; /* where it exists */
 } Destination;
 
 static const char *folder_of(Session *session, const char *path) {
@@ -49,11 +49,12 @@ static int descriptor_named(Session *session, const char *path) {
   return status_same(&folder, &own) ? atoi(name) : -1;
 }
 
-/* False with errno. Links that the system would not follow for us (of others, in shared folders) stop the first stat. */
+/* False with errno. Links that the system would not follow for us (of others, in shared folders) stop the first stat.
+ */
 static bool destination_find(Session *session, const char *path, Destination *found) {
   enum { LINK_LIMIT = 40 };
   char target[4096];
-  *found = (Destination){ .path = path, .descriptor = -1 };
+  *found = (Destination){.path = path, .descriptor = -1};
   found->exists = stat(path, &found->status) == 0;
   if (!found->exists && errno != ENOENT) return false;
   for (int links = 0; links < LINK_LIMIT; links++) {
@@ -81,7 +82,7 @@ bool file_same(const char *first, const char *second) {
 static bool bytes_write(int descriptor, const char *bytes, size_t size) {
   while (size > 0) {
     ssize_t count = write(descriptor, bytes, size);
-    if (count < 0 && errno == EAGAIN) poll(&(struct pollfd){ .fd = descriptor, .events = POLLOUT }, 1, -1);
+    if (count < 0 && errno == EAGAIN) poll(&(struct pollfd){.fd = descriptor, .events = POLLOUT}, 1, -1);
     else if (count < 0 && errno != EINTR) return false;
     if (count < 0) continue;
     bytes += count;
@@ -104,7 +105,7 @@ static bool write_in_place(const char *path, const char *bytes, size_t size) {
 
 /* While a file lies aside, what ends the process has to wait: the time of a write and of a sync. */
 static void endings_hold(sigset_t *before) {
-  static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   sigset_t held;
   sigemptyset(&held);
   for (size_t at = 0; at < sizeof signals / sizeof *signals; at++) sigaddset(&held, signals[at]);
@@ -139,14 +140,14 @@ static bool replace(Session *session, const Destination *to, const char *bytes, 
               bytes_write(descriptor, bytes, size) && fsync(descriptor) == 0 && rename(aside, to->path) == 0;
   int reason = errno;
   if (!fine && descriptor >= 0) unlink(aside);
-  if (descriptor >= 0) close(descriptor);                  /* synced: nothing can fail any more */
+  if (descriptor >= 0) close(descriptor); /* synced: nothing can fail any more */
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   errno = reason;
   return fine;
 }
 
 static bool read_only(Session *session, const char *path, mode_t mode) {
-  Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){ 0 }, NULL);
+  Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){0}, NULL);
   diagnostic_title(diagnostic, "cannot write %s: it is read-only (its mode is %04o)", path, (unsigned)mode & 07777);
   diagnostic_hint(diagnostic, "chmod u+w %s", path);
   return false;
@@ -180,7 +181,7 @@ bool output_copy(Session *session, int descriptor, const char *path, mode_t mode
 /* ---- streams into memory ----------------------------------------------------------------------------------------- */
 
 bool output_open(Session *session, const char *path, OutputFile *file) {
-  *file = (OutputFile){ .path = path };
+  *file = (OutputFile){.path = path};
   file->stream = open_memstream(&file->bytes, &file->size);
   return file->stream || write_failed(session, path);
 }
@@ -192,14 +193,14 @@ bool output_close(Session *session, OutputFile *file) {
   return fine;
 }
 
-/* ---- files in memory ----------------------------------------------------------------------------------------------- */
+/* ---- files in memory --------------------------------------------------------------------------------------------- */
 
 const char *file_descriptor_path(Session *session, int descriptor) {
   return session_format(session, "/proc/self/fd/%d", descriptor);
 }
 
 int file_anonymous(Session *session, const char *name) {
-  int descriptor = memfd_create(name, 0);                  /* stays open in children: the linker reads and writes it */
+  int descriptor = memfd_create(name, 0); /* stays open in children: the linker reads and writes it */
   if (descriptor < 0) write_failed(session, name);
   return descriptor;
 }

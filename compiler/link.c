@@ -17,22 +17,25 @@ enum { LINKER_WORDS = 16, NOT_FOUND = 127 };
 
 /* How to link, first choice first. "OUTPUT", "RUNTIME" and "MODEL" stand for paths; "-" is standard output, for one
    that does not write to an empty file where it lies, as those of GNU do. */
-typedef struct Linker { const char *words[LINKER_WORDS]; } Linker;
+typedef struct Linker {
+  const char *words[LINKER_WORDS];
+} Linker;
 
 static const Linker linkers[] = {
-#ifdef GANC_SANITIZE                                       /* tests only: sanitizers link dynamically */
-  { { GANC_SANITIZE, "-no-pie", "-fsanitize=address,undefined", "-o", "OUTPUT", "RUNTIME", "MODEL", "-lpng", "-lz", "-lm", "-pthread" } },
+#ifdef GANC_SANITIZE /* tests only: sanitizers link dynamically */
+    {{GANC_SANITIZE, "-no-pie", "-fsanitize=address,undefined", "-o", "OUTPUT", "RUNTIME", "MODEL", "-lpng", "-lz",
+      "-lm", "-pthread"}},
 #else
-  { { "ld.bfd", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
-  { { "ld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
-  { { "ld.lld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "-", "RUNTIME", "MODEL" } },
-  { { "cc", "-static", "-nostdlib", "-Wl,--eh-frame-hdr", "-o", "OUTPUT", "RUNTIME", "MODEL" } },
+    {{"ld.bfd", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL"}},
+    {{"ld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "OUTPUT", "RUNTIME", "MODEL"}},
+    {{"ld.lld", "-static", "--eh-frame-hdr", "-z", "noexecstack", "-o", "-", "RUNTIME", "MODEL"}},
+    {{"cc", "-static", "-nostdlib", "-Wl,--eh-frame-hdr", "-o", "OUTPUT", "RUNTIME", "MODEL"}},
 #endif
 };
 enum { LINKER_COUNT = sizeof linkers / sizeof *linkers };
 
 static int linking_failed(Session *session, const char *linker, const char *why) {
-  diagnostic_title(diagnostic_report(session, E5007, (Span){ 0 }, NULL), "linking failed: %s: %s", linker, why);
+  diagnostic_title(diagnostic_report(session, E5007, (Span){0}, NULL), "linking failed: %s: %s", linker, why);
   return -1;
 }
 
@@ -40,7 +43,8 @@ static int linking_failed(Session *session, const char *linker, const char *why)
 static int runtime_open(Session *session) {
   const EmbeddedFile *runtime = embedded_find("runtime.o");
   if (!runtime) {
-    diagnostic_title(diagnostic_report(session, E5014, (Span){ 0 }, NULL), "this ganc was built without the runtime of trainers");
+    diagnostic_title(diagnostic_report(session, E5014, (Span){0}, NULL),
+                     "this ganc was built without the runtime of trainers");
     return -1;
   }
   int descriptor = file_anonymous(session, "runtime.o");
@@ -51,7 +55,9 @@ static int runtime_open(Session *session) {
   return -1;
 }
 
-typedef struct LinkerFiles { int trainer, runtime, model, messages; } LinkerFiles;         /* open ones, in memory */
+typedef struct LinkerFiles {
+  int trainer, runtime, model, messages;
+} LinkerFiles; /* open ones, in memory */
 
 /* Runs one linker; its exit status, or NOT_FOUND, or -1 after a diagnostic. What it prints goes into `messages`. */
 static int linker_run(Session *session, const Linker *linker, const LinkerFiles *files) {
@@ -63,7 +69,7 @@ static int linker_run(Session *session, const Linker *linker, const LinkerFiles 
     else if (strcmp(word, "RUNTIME") == 0) word = file_descriptor_path(session, files->runtime);
     else if (strcmp(word, "MODEL") == 0) word = file_descriptor_path(session, files->model);
     else if (strcmp(word, "-") == 0) printed = files->trainer;
-    words[count] = (char *)(uintptr_t)word;                /* posix_spawn takes but does not change them */
+    words[count] = (char *)(uintptr_t)word; /* posix_spawn takes but does not change them */
   }
   words[count] = NULL;
   pid_t child;
@@ -84,7 +90,7 @@ static void linker_blame(Session *session, bool found, int messages) {
   char text[2000];
   ssize_t length = pread(messages, text, sizeof text - 1, 0);
   text[length > 0 ? length : 0] = '\0';
-  Diagnostic *diagnostic = diagnostic_report(session, E5007, (Span){ 0 }, NULL);
+  Diagnostic *diagnostic = diagnostic_report(session, E5007, (Span){0}, NULL);
   for (char *line = text, *end; *line; line = end) {
     end = line + strcspn(line, "\n");
     if (*end) *end++ = '\0';
@@ -94,7 +100,7 @@ static void linker_blame(Session *session, bool found, int messages) {
 }
 
 int link_trainer(Session *session, int object) {
-  LinkerFiles files = { -1, runtime_open(session), object, -1 };
+  LinkerFiles files = {-1, runtime_open(session), object, -1};
   if (files.runtime >= 0) files.messages = file_anonymous(session, "messages");
   if (files.messages >= 0) files.trainer = file_anonymous(session, "trainer");
   int status = NOT_FOUND;

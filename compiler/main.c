@@ -20,9 +20,8 @@ static void descriptors_open(void) {
 /* ---- a crash is ganc's mistake, and says so ---------------------------------------------------------------------- */
 
 static void crash_report(int signal) {
-  static const char text[] =
-      "error: the compiler found a mistake of its own: it crashed [E5014]\n"
-      "   hint: please report the model and the command\n";
+  static const char text[] = "error: the compiler found a mistake of its own: it crashed [E5014]\n"
+                             "   hint: please report the model and the command\n";
   (void)signal;
   if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(STATUS_INTERNAL);
   _exit(STATUS_INTERNAL);
@@ -31,10 +30,10 @@ static void crash_report(int signal) {
 /* On a stack of its own: running out of stack is one way to crash. Sanitizers report crashes better themselves. */
 static void crash_watch(void) {
 #ifndef GANC_SANITIZE
-  static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+  static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
   size_t size = (size_t)SIGSTKSZ + 16384;
-  stack_t stack = { .ss_sp = malloc(size), .ss_size = size };
-  struct sigaction action = { .sa_handler = crash_report, .sa_flags = SA_ONSTACK };
+  stack_t stack = {.ss_sp = malloc(size), .ss_size = size};
+  struct sigaction action = {.sa_handler = crash_report, .sa_flags = SA_ONSTACK};
   if (!stack.ss_sp || sigaltstack(&stack, NULL) != 0) return;
   for (size_t at = 0; at < sizeof signals / sizeof *signals; at++) sigaction(signals[at], &action, NULL);
 #else
@@ -67,10 +66,10 @@ static int launch_trainer(const Launch *launch) {
 int main(int count, char **arguments) {
   descriptors_open();
   crash_watch();
-  void (*oversized)(int) = signal(SIGXFSZ, SIG_IGN);       /* a file that may not grow is an error of the write */
+  void (*oversized)(int) = signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
   Session *session = session_new();
   Options options;
-  Launch launch = { 0 };
+  Launch launch = {0};
   int status = STATUS_USAGE;
   if (command_line_parse(session, count, arguments, &options)) {
     if (options.command == COMMAND_HELP) status = help_print(session, &options);

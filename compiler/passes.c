@@ -1,12 +1,13 @@
-/* The passes: for each row of passes.def how it runs, what is verified after it and how it is printed; and the one loop over them.
-   Takes a compilation with options; returns a status and what the passes made. Never knows how a pass works. */
+/* The passes: for each row of passes.def how it runs, what is verified after it and how it is printed; and the one loop
+   over them. Takes a compilation with options; returns a status and what the passes made. Never knows how a pass works.
+ */
 #include "compiler/compiler.h"
 
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* ---- read: the model and the standard library -------------------------------------------------------------------------- */
+/* ---- read: the model and the standard library -------------------------------------------------------------------- */
 
 static bool standard_read(Compilation *compilation) {
   Session *session = compilation->session;
@@ -24,7 +25,7 @@ static bool standard_read(Compilation *compilation) {
     if (!tree) return false;
     compilation->standard[compilation->standard_count++] = tree;
   }
-  if (!compilation->standard_count) diagnostic_report(session, E5017, (Span){ 0 }, NULL);
+  if (!compilation->standard_count) diagnostic_report(session, E5017, (Span){0}, NULL);
   return compilation->standard_count > 0;
 }
 
@@ -42,12 +43,14 @@ static bool read_run(Compilation *compilation) {
 static bool read_verify(Compilation *compilation) { return compilation->file != NULL; }
 static void read_dump(const Compilation *compilation, FILE *out) { syntax_print(out, compilation->file); }
 
-/* ---- expand, and what happens to graphs ----------------------------------------------------------------------------------- */
+/* ---- expand, and what happens to graphs -------------------------------------------------------------------------- */
 
 static bool expand_run(Compilation *compilation) {
   const Options *options = compilation->options;
-  ExpandOptions expand = { options->feeds, options->real == REGISTER_F64 && !options->no_diagnose, options->setting_count, options->settings };
-  compilation->model = expand_model(compilation->session, compilation->file, compilation->standard_count, compilation->standard, &expand);
+  ExpandOptions expand = {options->feeds, options->real == REGISTER_F64 && !options->no_diagnose,
+                          options->setting_count, options->settings};
+  compilation->model = expand_model(compilation->session, compilation->file, compilation->standard_count,
+                                    compilation->standard, &expand);
   return compilation->model != NULL;
 }
 
@@ -70,7 +73,8 @@ static void graphs_dump(const Compilation *compilation, FILE *out) {
 /* What is wrong with a model is said while it is expanded; passes over graphs say nothing. */
 static bool graphs_run(Compilation *compilation, EffectList (*transform)(Graph *graph, EffectList effects)) {
   Model *model = compilation->model;
-  for (int at = 0; at < model->routine_count; at++) model->routines[at].effects = transform(model->graph, model->routines[at].effects);
+  for (int at = 0; at < model->routine_count; at++)
+    model->routines[at].effects = transform(model->graph, model->routines[at].effects);
   return true;
 }
 
@@ -102,7 +106,7 @@ static bool simplify_run(Compilation *compilation) { return graphs_run(compilati
 static bool simplify_verify(Compilation *compilation) { return graphs_verify(compilation, "simplify"); }
 static void simplify_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
 
-/* ---- fuse and schedule: each routine by itself ------------------------------------------------------------------------------- */
+/* ---- fuse and schedule: each routine by itself ------------------------------------------------------------------- */
 
 bool compilation_target(Compilation *compilation) {
   if (!compilation->target) compilation->target = target_new(compilation->session, compilation->options->march);
@@ -111,14 +115,15 @@ bool compilation_target(Compilation *compilation) {
 
 static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
-  ScheduleOptions *options = session_allocate(compilation->session, sizeof *options);        /* fusions keep it */
+  ScheduleOptions *options = session_allocate(compilation->session, sizeof *options); /* fusions keep it */
   *options = (ScheduleOptions){
       .machine = target_machine(compilation->target),
       .real = compilation->options->real,
       .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
       .trace = compilation->options->trace,
   };
-  compilation->fusions = session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
+  compilation->fusions =
+      session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
   for (int at = 0; at < model->routine_count; at++) {
     compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, options);
     if (!compilation->fusions[at]) return false;
@@ -158,14 +163,15 @@ static bool schedule_verify(Compilation *compilation) {
 static void schedule_dump(const Compilation *compilation, FILE *out) {
   for (int at = 0; at < compilation->model->routine_count; at++) {
     const Schedule *schedule = compilation->schedules[at];
-    fprintf(out, "%s%s: %d tiles, %d nests\n", at ? "\n" : "", compilation->model->routines[at].name, schedule->tile_count, schedule->nest_count);
+    fprintf(out, "%s%s: %d tiles, %d nests\n", at ? "\n" : "", compilation->model->routines[at].name,
+            schedule->tile_count, schedule->nest_count);
     for (int step = 0; step < schedule->step_count; step++) program_print(schedule->steps[step].program, out);
   }
 }
 
-/* ---- plan, emit, link: the whole model ------------------------------------------------------------------------------------------ */
+/* ---- plan, emit, link: the whole model --------------------------------------------------------------------------- */
 
-static uint64_t text_hash(const char *text, size_t length) {                /* FNV-1a */
+static uint64_t text_hash(const char *text, size_t length) { /* FNV-1a */
   uint64_t hash = 14695981039346656037u;
   for (size_t at = 0; at < length; at++) hash = (hash ^ (unsigned char)text[at]) * 1099511628211u;
   return hash;
@@ -174,10 +180,14 @@ static uint64_t text_hash(const char *text, size_t length) {                /* F
 static bool plan_run(Compilation *compilation) {
   Session *session = compilation->session;
   PlanOptions options = {
-    .machine = target_machine(compilation->target), .real = compilation->options->real, .feeds = compilation->options->feeds,
-    .trace = compilation->options->trace,
-    .build = build_version(), .file = compilation->source->path,
-    .source_hash = session_format(session, "%016llx", (unsigned long long)text_hash(compilation->source->text, compilation->source->length)),
+      .machine = target_machine(compilation->target),
+      .real = compilation->options->real,
+      .feeds = compilation->options->feeds,
+      .trace = compilation->options->trace,
+      .build = build_version(),
+      .file = compilation->source->path,
+      .source_hash = session_format(
+          session, "%016llx", (unsigned long long)text_hash(compilation->source->text, compilation->source->length)),
   };
   compilation->plan = plan_model(session, compilation->model, compilation->schedules, &options);
   return compilation->plan != NULL;
@@ -204,8 +214,8 @@ static bool emit_run(Compilation *compilation) {
 
 static bool emit_verify(Compilation *compilation) { return (void)compilation, true; }
 static void emit_dump(const Compilation *compilation, FILE *out) {
-  llvm_emit(compilation->session, compilation->target, compilation->plan->program_count, compilation->plan->programs, compilation->plan->descriptor,
-            compilation->plan->descriptor_size, EMIT_LLVM, out, 1);
+  llvm_emit(compilation->session, compilation->target, compilation->plan->program_count, compilation->plan->programs,
+            compilation->plan->descriptor, compilation->plan->descriptor_size, EMIT_LLVM, out, 1);
 }
 
 static bool link_run(Compilation *compilation) {
@@ -221,18 +231,18 @@ static bool link_run(Compilation *compilation) {
 static bool link_verify(Compilation *compilation) { return (void)compilation, true; }
 static void link_dump(const Compilation *compilation, FILE *out) { fprintf(out, "%s\n", compilation->output); }
 
-/* ---- the loop -------------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 typedef struct Pass {
   const char *name;
-  int status;                                              /* when it fails */
+  int status; /* when it fails */
   bool (*run)(Compilation *compilation);
   bool (*verify)(Compilation *compilation);
   void (*dump)(const Compilation *compilation, FILE *out);
 } Pass;
 
 static const Pass passes[] = {
-#define PASS(name, status, title) { #name, status, name##_run, name##_verify, name##_dump },
+#define PASS(name, status, title) {#name, status, name##_run, name##_verify, name##_dump},
 #include "compiler/passes.def"
 #undef PASS
 };
@@ -254,7 +264,8 @@ static int pass_run(Compilation *compilation, const Pass *pass) {
     return pass->status;
   }
   if (diagnostic_error_count(session) == before) {
-    diagnostic_title(diagnostic_report(session, E5014, (Span){ 0 }, NULL), "the compiler found a mistake of its own after `%s`", pass->name);
+    diagnostic_title(diagnostic_report(session, E5014, (Span){0}, NULL),
+                     "the compiler found a mistake of its own after `%s`", pass->name);
   }
   return STATUS_INTERNAL;
 }

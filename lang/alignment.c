@@ -1,7 +1,8 @@
 /* Alignment for `ganc fmt`: what its author has put below each other stays below each other.
    Takes pieces on lines, with the spaces wanted between them; sets their columns; never moves a piece to another line.
-   Two pieces of one kind on neighbouring lines that began in the same column are linked if blanks were spent on it, or if one of them
-   begins a line that carries a statement on. Linked pieces make a chain, and all of a chain go to the first column that has room for each. */
+   Two pieces of one kind on neighbouring lines that began in the same column are linked if blanks were spent on it, or
+   if one of them begins a line that carries a statement on. Linked pieces make a chain, and all of a chain go to the
+   first column that has room for each. */
 #include "lang/pieces.h"
 
 #include "lang/gan_parser.h"
@@ -11,7 +12,7 @@ enum { COMMENT_GAP = 2 };
 static Piece *line_piece(Pieces *file, int line, int at) { return &file->pieces[file->lines[line].first + at]; }
 static bool line_is_comment(Pieces *file, int line) { return line_piece(file, line, 0)->kind == COMMENT; }
 
-/* ---- chains ---------------------------------------------------------------------------------------------------------------- */
+/* ---- chains ------------------------------------------------------------------------------------------------------ */
 
 /* The chain above goes on, or a new one begins with the upper piece. */
 static void pieces_link(Piece *upper, Piece *lower, int *chains) {
@@ -19,7 +20,8 @@ static void pieces_link(Piece *upper, Piece *lower, int *chains) {
   lower->chain = upper->chain;
 }
 
-/* Whether a piece can be moved at all: what clings to the piece before it cannot, nor can the beginning of a statement. */
+/* Whether a piece can be moved at all: what clings to the piece before it cannot, nor can the beginning of a statement.
+ */
 static bool piece_moves(Pieces *file, int line, int at) {
   return at == 0 ? file->lines[line].continues : line_piece(file, line, at)->space > 0;
 }
@@ -37,7 +39,8 @@ static void line_link(Pieces *file, int line, int *chains) {
     size_t column = line_piece(file, line, at)->source_column;
     while (above < file->lines[line - 1].count && line_piece(file, line - 1, above)->source_column < column) above++;
     if (above == file->lines[line - 1].count) return;
-    if (pieces_belong(file, line, above, at)) pieces_link(line_piece(file, line - 1, above), line_piece(file, line, at), chains);
+    if (pieces_belong(file, line, above, at))
+      pieces_link(line_piece(file, line - 1, above), line_piece(file, line, at), chains);
   }
 }
 
@@ -59,7 +62,7 @@ static void comments_link(Pieces *file, int *chains) {
   }
 }
 
-/* ---- columns ---------------------------------------------------------------------------------------------------------------- */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 static size_t line_indentation(Pieces *file, const PieceLine *line) {
   return line->indentation + (line->parent < 0 ? 0 : file->pieces[file->lines[line->parent].first].column);
@@ -87,11 +90,13 @@ static bool columns_settle(Pieces *file, size_t *chain_columns) {
   return moved;
 }
 
-/* A chain's pieces all began in one column, so chains have an order from left to right, and moving them comes to an end. */
+/* A chain's pieces all began in one column, so chains have an order from left to right, and moving them comes to an
+   end. */
 void pieces_align(Pieces *file) {
   int chains = 0;
   for (int line = 1; line < file->line_count; line++) {
-    bool neighbours = !file->lines[line].blank_before && !line_is_comment(file, line) && !line_is_comment(file, line - 1);
+    bool neighbours =
+        !file->lines[line].blank_before && !line_is_comment(file, line) && !line_is_comment(file, line - 1);
     if (neighbours) line_link(file, line, &chains);
   }
   comments_link(file, &chains);

@@ -1,5 +1,6 @@
 /* Messages: collected while the compiler works, printed once, in the order of the text.
-   Takes codes, places and words; returns counts and printed messages; never decides what is wrong and never ends the program. */
+   Takes codes, places and words; returns counts and printed messages; never decides what is wrong and never ends the
+   program. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -9,10 +10,17 @@ enum { CODE_COLUMN = 88, SHOWN_CONTEXTS = 6, SHOWN_MESSAGES = 200 };
 
 typedef enum Severity { ERROR, WARNING } Severity;
 
-typedef struct Note { const char *text; struct Note *next; } Note;
+typedef struct Note {
+  const char *text;
+  struct Note *next;
+} Note;
 
 /* What stands at `span` is to be `text`. */
-typedef struct Mend { Span span; const char *text; struct Mend *next; } Mend;
+typedef struct Mend {
+  Span span;
+  const char *text;
+  struct Mend *next;
+} Mend;
 
 struct Diagnostic {
   Session *session;
@@ -22,12 +30,15 @@ struct Diagnostic {
   Caret *last;
   Note *contexts, *last_context, *hints, *last_hint;
   Mend *mends, *last_mend;
-  int number;                                              /* in the order of the reports */
+  int number; /* in the order of the reports */
   Diagnostic *next;
 };
 
-static const struct { const char *name, *title; Severity severity; } codes[] = {
-#define DIAGNOSTIC(code, severity, title) { #code, title, severity },
+static const struct {
+  const char *name, *title;
+  Severity severity;
+} codes[] = {
+#define DIAGNOSTIC(code, severity, title) {#code, title, severity},
 #include "diagnostics.def"
 #undef DIAGNOSTIC
 };
@@ -41,7 +52,7 @@ bool diagnostic_code_find(const char *name, DiagnosticCode *code) {
   return false;
 }
 
-/* ---- reports ---------------------------------------------------------------------------------------------------------- */
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 static const char *words(Session *session, const char *format, va_list arguments) {
   return format && *format ? session_format_list(session, format, arguments) : NULL;
@@ -54,7 +65,7 @@ Diagnostic *diagnostic_report(Session *session, DiagnosticCode code, Span span, 
   diagnostic->session = session;
   diagnostic->code = code;
   diagnostic->title = codes[code].title;
-  diagnostic->first = (Caret){ span, words(session, label, arguments), NULL };
+  diagnostic->first = (Caret){span, words(session, label, arguments), NULL};
   diagnostic->last = &diagnostic->first;
   diagnostic->number = session->diagnostic_count++;
   va_end(arguments);
@@ -76,7 +87,7 @@ void diagnostic_also(Diagnostic *diagnostic, Span span, const char *label, ...) 
   Caret *caret = session_allocate(diagnostic->session, sizeof *caret);
   va_list arguments;
   va_start(arguments, label);
-  *caret = (Caret){ span, words(diagnostic->session, label, arguments), NULL };
+  *caret = (Caret){span, words(diagnostic->session, label, arguments), NULL};
   va_end(arguments);
   diagnostic->last = diagnostic->last->next = caret;
 }
@@ -106,11 +117,11 @@ void diagnostic_hint(Diagnostic *diagnostic, const char *format, ...) {
 }
 
 void diagnostic_mend(Diagnostic *diagnostic, Span span, const char *format, ...) {
-  if (!span.source || span.source->standard) return;       /* nobody edits the library that ganc carries */
+  if (!span.source || span.source->standard) return; /* nobody edits the library that ganc carries */
   Mend *mend = session_allocate(diagnostic->session, sizeof *mend);
   va_list arguments;
   va_start(arguments, format);
-  *mend = (Mend){ span, session_format_list(diagnostic->session, format, arguments), NULL };
+  *mend = (Mend){span, session_format_list(diagnostic->session, format, arguments), NULL};
   va_end(arguments);
   if (diagnostic->mends) diagnostic->last_mend->next = mend;
   else diagnostic->mends = mend;
@@ -119,14 +130,15 @@ void diagnostic_mend(Diagnostic *diagnostic, Span span, const char *format, ...)
 
 int diagnostic_error_count(const Session *session) { return session->error_count; }
 
-/* ---- printing one ------------------------------------------------------------------------------------------------------- */
+/* ---- printing one ------------------------------------------------------------------------------------------------ */
 
 static void title_print(FILE *out, Session *session, const Diagnostic *diagnostic) {
   const char *kind = codes[diagnostic->code].severity == WARNING ? "warning" : "error";
   const char *line;
   if (diagnostic->first.span.source) {
     Place place = source_place(diagnostic->first.span.source, diagnostic->first.span.from);
-    line = session_format(session, "%s:%zu:%zu: %s: %s", diagnostic->first.span.source->path, place.line, place.column, kind, diagnostic->title);
+    line = session_format(session, "%s:%zu:%zu: %s: %s", diagnostic->first.span.source->path, place.line, place.column,
+                          kind, diagnostic->title);
   } else {
     line = session_format(session, "%s: %s", kind, diagnostic->title);
   }
@@ -169,10 +181,14 @@ static void diagnostic_print(FILE *out, Session *session, const Diagnostic *diag
   mends_print(out, diagnostic->mends, diagnostic->first.span.source);
 }
 
-/* ---- printing all: by file, by place; what is said twice is said once ---------------------------------------------------- */
+/* ---- printing all: by file, by place; what is said twice is said once -------------------------------------------- */
 
-/* One to sort, with the rank of its file: files come in the order in which reports first name them, messages without a place first. */
-typedef struct Entry { const Diagnostic *diagnostic; int file; } Entry;
+/* One to sort, with the rank of its file: files come in the order in which reports first name them, messages without a
+   place first. */
+typedef struct Entry {
+  const Diagnostic *diagnostic;
+  int file;
+} Entry;
 
 static int entry_compare(const void *left, const void *right) {
   const Entry *a = left, *b = right;
@@ -194,7 +210,8 @@ static bool text_equal(const char *a, const char *b) { return a == b || (a && b 
 
 static bool diagnostic_repeats(const Diagnostic *a, const Diagnostic *b) {
   return a->code == b->code && a->first.span.from == b->first.span.from && a->first.span.to == b->first.span.to &&
-         a->first.span.source == b->first.span.source && text_equal(a->title, b->title) && text_equal(a->first.label, b->first.label);
+         a->first.span.source == b->first.span.source && text_equal(a->title, b->title) &&
+         text_equal(a->first.label, b->first.label);
 }
 
 /* Equal messages stand at one place, so it is enough to look back while the place is the same. */
@@ -214,7 +231,7 @@ void diagnostic_print_all(Session *session, FILE *out) {
   int rank = -1;
   for (const Diagnostic *diagnostic = session->first_diagnostic; diagnostic; diagnostic = diagnostic->next) {
     if (diagnostic->first.span.source != source) rank = file_rank(session, source = diagnostic->first.span.source);
-    entries[count++] = (Entry){ diagnostic, rank };
+    entries[count++] = (Entry){diagnostic, rank};
   }
   qsort(entries, (size_t)count, sizeof *entries, entry_compare);
   int shown = 0;
@@ -225,7 +242,7 @@ void diagnostic_print_all(Session *session, FILE *out) {
   if (shown > SHOWN_MESSAGES) fprintf(out, "… and %d more messages\n", shown - SHOWN_MESSAGES);
 }
 
-/* ---- did you mean --------------------------------------------------------------------------------------------------------- */
+/* ---- did you mean ------------------------------------------------------------------------------------------------ */
 
 enum { LONGEST_NAME = 64 };
 
@@ -242,7 +259,8 @@ static int edit_distance(const char *a, size_t length_a, const char *b, size_t l
       char x = a[i - 1], y = b[j - 1];
       bool same = x == y || ((x | 0x20) == (y | 0x20) && (x | 0x20) >= 'a' && (x | 0x20) <= 'z');
       row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + !same);
-      if (i > 1 && j > 1 && x == b[j - 2] && a[i - 2] == y && above_that[j - 2] + 1 < row[j]) row[j] = above_that[j - 2] + 1;
+      if (i > 1 && j > 1 && x == b[j - 2] && a[i - 2] == y && above_that[j - 2] + 1 < row[j])
+        row[j] = above_that[j - 2] + 1;
     }
   }
   return rows[length_a % 3][length_b];
@@ -250,7 +268,7 @@ static int edit_distance(const char *a, size_t length_a, const char *b, size_t l
 
 const char *diagnostic_nearest(const char *name, const char *const *names, int count) {
   size_t length = strlen(name);
-  int best = (int)length / 3 + 1;                          /* to be near, it must stay below */
+  int best = (int)length / 3 + 1; /* to be near, it must stay below */
   const char *nearest = NULL;
   for (int at = 0; at < count; at++) {
     size_t other = strlen(names[at]);

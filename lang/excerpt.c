@@ -1,33 +1,42 @@
-/* Source lines with carets below them, as a terminal shows them: tabs widened, wide and combining characters counted as they are seen.
-   Takes carets; prints; never prints a byte that could steer the terminal. */
+/* Source lines with carets below them, as a terminal shows them: tabs widened, wide and combining characters counted as
+   they are seen. Takes carets; prints; never prints a byte that could steer the terminal. */
 #include "internal.h"
 
 #include <string.h>
 
-enum { LINE_LIMIT = 160, WINDOW_BEFORE = 60 };    /* columns; of a longer line, a window around its first caret is shown */
+enum { LINE_LIMIT = 160, WINDOW_BEFORE = 60 }; /* columns; of a longer line, a window around its first caret is shown */
 
-typedef struct Line { const Source *source; size_t number; const char *text; size_t length; } Line;
+typedef struct Line {
+  const Source *source;
+  size_t number;
+  const char *text;
+  size_t length;
+} Line;
 
 /* The columns of a line that are shown: [from, to). */
-typedef struct Window { size_t from, to; } Window;
+typedef struct Window {
+  size_t from, to;
+} Window;
 
 static Line line_of(Span span) {
   size_t number = source_place(span.source, span.from).line;
   uint32_t from = span.source->lines[number - 1];
   size_t to = number < span.source->line_count ? span.source->lines[number] - 1 : span.source->length;
   if (to > from && span.source->text[to - 1] == '\r') to--;
-  return (Line){ span.source, number, span.source->text + from, to - from };
+  return (Line){span.source, number, span.source->text + from, to - from};
 }
 
 /* How many columns the first `bytes` bytes of the line take. */
-static size_t column_of(Line line, size_t bytes) { return text_columns(line.text, bytes < line.length ? bytes : line.length); }
+static size_t column_of(Line line, size_t bytes) {
+  return text_columns(line.text, bytes < line.length ? bytes : line.length);
+}
 
 static Window window_of(Line line, const Caret *caret) {
   size_t width = column_of(line, line.length);
   size_t column = column_of(line, caret->span.from - (size_t)(line.text - line.source->text));
-  if (width <= LINE_LIMIT) return (Window){ 0, width };
+  if (width <= LINE_LIMIT) return (Window){0, width};
   size_t from = column > LINE_LIMIT - WINDOW_BEFORE ? column - WINDOW_BEFORE : 0;
-  return (Window){ from, from + LINE_LIMIT };
+  return (Window){from, from + LINE_LIMIT};
 }
 
 static void line_print(FILE *out, Line line, Window window) {
@@ -39,8 +48,10 @@ static void line_print(FILE *out, Line line, Window window) {
     column += columns;
     if (column <= window.from) continue;
     if (character == '\t') fprintf(out, "%*s", (int)columns, "");
-    else if (character < 0x20 || (character >= 0x7F && character < 0xA0) || character == CHARACTER_INVALID) fputs("\uFFFD", out);
-    else if (columns || character < 0x2000 || character > 0x206F) fwrite(line.text + at, 1, length, out);   /* no bidirectional marks */
+    else if (character < 0x20 || (character >= 0x7F && character < 0xA0) || character == CHARACTER_INVALID)
+      fputs("\uFFFD", out);
+    else if (columns || character < 0x2000 || character > 0x206F)
+      fwrite(line.text + at, 1, length, out); /* no bidirectional marks */
   }
   fputs(column_of(line, line.length) > window.to ? "…\n" : "\n", out);
 }

@@ -1,6 +1,7 @@
 /* `ganc fmt`: the canonical text of a file.
-   Takes a source; returns its text with the spaces, indentation and empty lines that the language's files have, or NULL after messages.
-   It works on tokens and comments, not on the tree, and keeps the author's lines: so no comment is lost and no meaning can change. */
+   Takes a source; returns its text with the spaces, indentation and empty lines that the language's files have, or NULL
+   after messages. It works on tokens and comments, not on the tree, and keeps the author's lines: so no comment is lost
+   and no meaning can change. */
 #include "lang/pieces.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@
 
 enum { INDENTATION = 2, RESULT_INDENTATION = 4 };
 
-/* ---- pieces ------------------------------------------------------------------------------------------------------------------ */
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
 /* `#word` becomes `# word`; rows of marks stay. */
 static const char *comment_text(Session *session, const char *text, size_t length) {
@@ -38,14 +39,16 @@ static PieceLine *line_append(Pieces *file, bool blank_before) {
     if (count) memcpy(larger, file->lines, count * sizeof *larger);
     file->lines = larger;
   }
-  file->lines[count] = (PieceLine){ .first = file->count, .blank_before = blank_before && count > 0, .parent = -1 };
+  file->lines[count] = (PieceLine){.first = file->count, .blank_before = blank_before && count > 0, .parent = -1};
   return &file->lines[file->line_count++];
 }
 
 static bool is_blank(char character) { return character == ' ' || character == '\t' || character == '\r'; }
 
 /* Products and ranges are written close or wide, as their author likes; a blank on one side is one on both. */
-static bool is_free(int kind) { return kind == '*' || kind == '/' || kind == FLOOR_DIVIDE || kind == '%' || kind == RANGE; }
+static bool is_free(int kind) {
+  return kind == '*' || kind == '/' || kind == FLOOR_DIVIDE || kind == '%' || kind == RANGE;
+}
 
 static void piece_fill(Pieces *file, Piece *piece, const Reader *reader, int kind, Span span) {
   const char *text = reader->source->text, *begin = text + span.from;
@@ -53,7 +56,7 @@ static void piece_fill(Pieces *file, Piece *piece, const Reader *reader, int kin
   while (before < span.from && is_blank(begin[-1 - (ptrdiff_t)before])) before++;
   bool begins_line = before == span.from || begin[-1 - (ptrdiff_t)before] == '\n';
   bool blank_after = is_blank(text[span.to]) || text[span.to] == '\n' || text[span.to] == '#';
-  *piece = (Piece){ .kind = kind, .text = begin, .length = span.to - span.from, .blanks_before = before, .chain = -1 };
+  *piece = (Piece){.kind = kind, .text = begin, .length = span.to - span.from, .blanks_before = before, .chain = -1};
   if (kind == COMMENT) {
     piece->text = comment_text(file->session, begin, piece->length);
     piece->length = strlen(piece->text);
@@ -108,11 +111,11 @@ static void pieces_scan(Pieces *file, const Source *source) {
   scan_lex_destroy(scanner);
 }
 
-/* ---- spaces between two pieces of a line ----------------------------------------------------------------------------------------- */
+/* ---- spaces between two pieces of a line ------------------------------------------------------------------------- */
 
 static bool ends_operand(const Piece *piece) {
-  return !piece->ends_reduction && (piece->kind == NAME || piece->kind == NUMBER || piece->kind == STRING || piece->kind == ')' ||
-                                    piece->kind == ']' || piece->kind == '}');
+  return !piece->ends_reduction && (piece->kind == NAME || piece->kind == NUMBER || piece->kind == STRING ||
+                                    piece->kind == ')' || piece->kind == ']' || piece->kind == '}');
 }
 
 static bool clings_to_next(const Piece *piece) {
@@ -123,7 +126,7 @@ static bool clings_to_next(const Piece *piece) {
 
 /* `sum [i]` is an element of something that is called sum, `sum[i]` a sum over i. */
 static bool is_name_of_reduction(const Piece *piece) {
-  static const char *const names[] = { "sum", "mean", "max", "min" };
+  static const char *const names[] = {"sum", "mean", "max", "min"};
   for (size_t at = 0; piece->kind == NAME && at < sizeof names / sizeof *names; at++) {
     if (strlen(names[at]) == piece->length && memcmp(names[at], piece->text, piece->length) == 0) return true;
   }
@@ -134,8 +137,9 @@ static bool clings_to_previous(const Piece *before, const Piece *piece) {
   int kind = piece->kind;
   if (kind == '[' && is_name_of_reduction(before)) return false;
   if (kind == '(' || kind == '[') return ends_operand(before) && before->kind != '}';
-  if (kind == '.') return before->kind != NUMBER;          /* `2.` would read as a number */
-  return kind == ')' || kind == ']' || kind == ',' || kind == ';' || kind == ':' || kind == '@' || kind == '^' || piece->close;
+  if (kind == '.') return before->kind != NUMBER; /* `2.` would read as a number */
+  return kind == ')' || kind == ']' || kind == ',' || kind == ';' || kind == ':' || kind == '@' || kind == '^' ||
+         piece->close;
 }
 
 static int space_between(const Piece *before, const Piece *piece) {
@@ -143,17 +147,20 @@ static int space_between(const Piece *before, const Piece *piece) {
   return clings_to_next(before) || clings_to_previous(before, piece) ? 0 : 1;
 }
 
-/* ---- lines: which continue a statement, and how deep they go ------------------------------------------------------------------------ */
+/* ---- lines: which continue a statement, and how deep they go ----------------------------------------------------- */
 
-typedef struct Open { int kind, line; bool reduction; } Open; /* what it holds is indented from this line */
+typedef struct Open {
+  int kind, line;
+  bool reduction;
+} Open; /* what it holds is indented from this line */
 
 typedef struct Walk {
   Pieces *file;
-  Open *open;                                              /* a stack, as deep as the reader lets brackets nest */
+  Open *open; /* a stack, as deep as the reader lets brackets nest */
   int depth;
-  int statement;                                           /* the line on which the statement under way began */
-  const Piece *last;                                       /* the last piece that was no comment */
-  bool by_first;                                           /* the line carries on only because of how it begins */
+  int statement;     /* the line on which the statement under way began */
+  const Piece *last; /* the last piece that was no comment */
+  bool by_first;     /* the line carries on only because of how it begins */
 } Walk;
 
 static bool in_brackets(const Walk *walk) { return walk->depth && walk->open[walk->depth - 1].kind != '{'; }
@@ -175,7 +182,7 @@ static void line_place(Walk *walk, int number) {
   if (closes(first->kind) && innermost) {
     line->parent = innermost->line;
   } else if (continues && !in_brackets(walk)) {
-    bool beside_block = first->kind == ELSE && walk->last->kind == '}';    /* a comment stands between them */
+    bool beside_block = first->kind == ELSE && walk->last->kind == '}'; /* a comment stands between them */
     line->parent = walk->statement;
     line->indentation = beside_block ? 0 : first->kind == ARROW ? RESULT_INDENTATION : INDENTATION;
   } else if (innermost) {
@@ -195,12 +202,13 @@ static void piece_walk(Walk *walk, Piece *piece, int line) {
   }
   if (kind == '(' || kind == '[' || kind == '{') {
     bool reduction = kind == '[' && walk->last && walk->last->kind == REDUCE;
-    walk->open[walk->depth++] = (Open){ kind, kind == '{' ? walk->statement : line, reduction };
+    walk->open[walk->depth++] = (Open){kind, kind == '{' ? walk->statement : line, reduction};
   }
   walk->last = piece;
 }
 
-/* A minus that begins a line has an operand on its left only if the line carries on; if that is due to its blank, it keeps it. */
+/* A minus that begins a line has an operand on its left only if the line carries on; if that is due to its blank, it
+   keeps it. */
 static void line_walk(Walk *walk, int number) {
   PieceLine *line = &walk->file->lines[number];
   Piece *pieces = &walk->file->pieces[line->first];
@@ -226,10 +234,12 @@ static void comments_place(Walk *walk, int number, int next) {
   }
 }
 
-static bool is_comment_line(const Pieces *file, int line) { return file->pieces[file->lines[line].first].kind == COMMENT; }
+static bool is_comment_line(const Pieces *file, int line) {
+  return file->pieces[file->lines[line].first].kind == COMMENT;
+}
 
 static void lines_place(Pieces *file) {
-  Walk walk = { .file = file, .statement = -1, .open = session_allocate(file->session, BRACKET_LIMIT * sizeof(Open)) };
+  Walk walk = {.file = file, .statement = -1, .open = session_allocate(file->session, BRACKET_LIMIT * sizeof(Open))};
   for (int line = 0, comments = 0; line <= file->line_count; line++) {
     if (line < file->line_count && is_comment_line(file, line)) {
       comments++;
@@ -240,7 +250,7 @@ static void lines_place(Pieces *file) {
   }
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* No empty line after an opening brace or before a closing one. */
 static bool blank_wanted(const Pieces *file, int line) {
@@ -279,7 +289,7 @@ static const char *text_write(const Pieces *file) {
 
 const char *syntax_format(Session *session, const Source *source) {
   if (!syntax_parse(session, source)) return NULL;
-  Pieces file = { .session = session };
+  Pieces file = {.session = session};
   pieces_scan(&file, source);
   lines_place(&file);
   pieces_align(&file);

@@ -1,5 +1,5 @@
-/* The grammar of the language, as language.md has it. Tokens to a tree: every action makes a node or a list and does nothing else.
-   After an error it goes on at the end of the statement. */
+/* The grammar of the language, as language.md has it. Tokens to a tree: every action makes a node or a list and does
+   nothing else. After an error it goes on at the end of the statement. */
 %require "3.8"
 %define api.pure full
 %define api.prefix {gan_}
@@ -34,18 +34,21 @@ static void gan_error(const Span *span, Reader *reader, void *scanner, const cha
 
 %token <text> NAME "a name" NUMBER "a number" STRING "a text in quotes"
 %token <op> REDUCE "a sum"
-%token USE "use" DATA "data" NOISE "noise" WEIGHT "weight" STATE "state" FN "fn" LAYER "layer" NETWORK "network" PHASE "phase"
+%token USE "use" DATA "data" NOISE "noise" WEIGHT "weight" STATE "state" FN "fn" LAYER "layer" NETWORK "network"
+%token PHASE "phase"
 %token OUTPUT "output" TRAIN "train" FROM "from" IN "in" MINIMIZES "minimizes" MAXIMIZES "maximizes" OPTIMIZE "optimize"
 %token UPDATE "update" BY "by" DRAW "draw" REPEAT "repeat" EVERY "every" IF "if" THEN "then" ELSE "else" FOR "for"
 %token AND "and" OR "or" NOT "not" FRESH "fresh" AFTER "after"
 %token PIPE "|>" ARROW "->" MOVES "<-" ADDS "+=" SPREAD "..." RANGE ".." FLOOR_DIVIDE "//"
 %token EQUAL "==" NOT_EQUAL "!=" LESS_EQUAL "<=" GREATER_EQUAL ">="
 %token GAN_EOF 0 "the end of the file"
-%token END "the end of the statement" NEWLINE SEMICOLON COMMENT        /* the last three never leave layout.c and format.c */
+%token END "the end of the statement" NEWLINE SEMICOLON COMMENT  /* the last three never leave layout.c and format.c */
 
 %nterm <list> statements statement_list names field_list parameters parameter_list items arguments argument_list turns
-%nterm <node> block statement choice field parameter result body type expression pipe disjunction conjunction negation relation
-%nterm <node> range sum term product reduction unary power exponent postfix primary atom list turn item argument source by
+%nterm <node> block statement choice field parameter result body type expression pipe disjunction conjunction
+%nterm <node> negation relation
+%nterm <node> range sum term product reduction unary power exponent postfix primary atom list turn item argument
+%nterm <node> source by
 %nterm <op> comparison over
 %nterm <flag> verb
 
@@ -87,7 +90,8 @@ statement
       { $$ = MAKE(LAYER, @$, .name_span = @2, .definition = { $2, true, $3, $4, $5, $6 }); }
   | NETWORK NAME parameters result body source
       { $$ = MAKE(NETWORK, @$, .name_span = @2, .network = { $2,
-               MAKE(LAYER, span_join(@2, @5), .name_span = @2, .definition = { $2, false, { 0 }, $3, $4, $5 }), NULL, $6 }); }
+               MAKE(LAYER, span_join(@2, @5), .name_span = @2, .definition = { $2, false, { 0 }, $3, $4, $5 }),
+               NULL, $6 }); }
   | NETWORK NAME '=' expression source
       { $$ = MAKE(NETWORK, @$, .name_span = @2, .network = { $2, NULL, $4, $5 }); }
   | PHASE NAME IN expression            { $$ = MAKE(PHASE, @$, .name_span = @2, .named = { $2, $4 }); }
@@ -102,7 +106,8 @@ statement
   | UPDATE names by                     { $$ = MAKE(UPDATE, @$, .players = { $2, $3 }); }
   | REPEAT expression block             { $$ = MAKE(REPEAT, @$, .loop = { $2, $3 }); }
   | EVERY expression block              { $$ = MAKE(EVERY, @$, .loop = { $2, $3 }); }
-  | FOR relation block                  { $$ = syntax_make_turn(reader, (Syntax){ .kind = SYNTAX_FOR, .span = @$, .turns = { $2, $3 } }, $2); }
+  | FOR relation block
+      { $$ = syntax_make_turn(reader, (Syntax){ .kind = SYNTAX_FOR, .span = @$, .turns = { $2, $3 } }, $2); }
   | choice
   | error                               { $$ = NULL; }
   ;
@@ -150,8 +155,10 @@ parameter_list
   | parameter_list ',' parameter        { $$ = APPEND($1, $3); }
   ;
 parameter
-  : field                               { $$ = MAKE(PARAMETER, @$, .name_span = $1->name_span, .parameter = { $1, NULL }); }
-  | field '=' expression                { $$ = MAKE(PARAMETER, @$, .name_span = $1->name_span, .parameter = { $1, $3 }); }
+  : field
+      { $$ = MAKE(PARAMETER, @$, .name_span = $1->name_span, .parameter = { $1, NULL }); }
+  | field '=' expression
+      { $$ = MAKE(PARAMETER, @$, .name_span = $1->name_span, .parameter = { $1, $3 }); }
   ;
 result
   : %empty                              { $$ = NULL; }
@@ -269,8 +276,10 @@ turns
   | turns turn                          { $$ = APPEND($1, $2); }
   ;
 turn
-  : FOR relation                        { $$ = syntax_make_turn(reader, (Syntax){ .kind = SYNTAX_TURN, .span = @$, .turn = { $2, NULL } }, $2); }
-  | FOR relation IF expression          { $$ = syntax_make_turn(reader, (Syntax){ .kind = SYNTAX_TURN, .span = @$, .turn = { $2, $4 } }, $2); }
+  : FOR relation
+      { $$ = syntax_make_turn(reader, (Syntax){ .kind = SYNTAX_TURN, .span = @$, .turn = { $2, NULL } }, $2); }
+  | FOR relation IF expression
+      { $$ = syntax_make_turn(reader, (Syntax){ .kind = SYNTAX_TURN, .span = @$, .turn = { $2, $4 } }, $2); }
   ;
 items
   : item                                { $$ = FIRST($1); }

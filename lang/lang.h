@@ -21,15 +21,15 @@
 _Noreturn void internal_error(const char *where, const char *what);
 _Noreturn void out_of_memory(void);
 
-/* ---- session.c: what one compilation owns. Nothing is freed one by one. ------------------------------------------- */
+/* ---- session.c: what one compilation owns. Nothing is freed one by one. ------------------------------------------ */
 
 typedef struct Session Session;
 
 Session *session_new(void);
 void session_free(Session *session);
-void *session_allocate(Session *session, size_t size);                    /* zeroed, aligned for anything; never NULL */
-const char *session_intern(Session *session, const char *text, size_t length);   /* equal texts are equal pointers */
-const char *session_string(Session *session, const char *text);                  /* intern a terminated text */
+void *session_allocate(Session *session, size_t size); /* zeroed, aligned for anything; never NULL */
+const char *session_intern(Session *session, const char *text, size_t length); /* equal texts are equal pointers */
+const char *session_string(Session *session, const char *text);                /* intern a terminated text */
 const char *session_format(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *session_format_list(Session *session, const char *format, va_list arguments);
 
@@ -50,28 +50,33 @@ bool map_add(Session *session, Map *map, const void *key);              /* as a 
 int map_number(const Map *map, const void *key);                        /* of a map to numbers above 0; 0 if absent */
 void map_put_number(Session *session, Map *map, const void *key, int number);
 
-/* ---- source.c: files and places in them ---------------------------------------------------------------------------- */
+/* ---- source.c: files and places in them -------------------------------------------------------------------------- */
 
 typedef struct Source {
-  const char *path;                                        /* as it is shown to people; "-" is standard input */
-  const char *text;                                        /* UTF-8, terminated */
+  const char *path; /* as it is shown to people; "-" is standard input */
+  const char *text; /* UTF-8, terminated */
   size_t length;
   size_t line_count;
-  const uint32_t *lines;                                   /* offset of the first byte of each line */
-  bool standard;                                           /* part of the standard library */
+  const uint32_t *lines; /* offset of the first byte of each line */
+  bool standard;         /* part of the standard library */
 } Source;
 
-typedef struct Span { const Source *source; uint32_t from, to; } Span;    /* bytes [from, to) ; source NULL: no place */
+typedef struct Span {
+  const Source *source;
+  uint32_t from, to;
+} Span; /* bytes [from, to) ; source NULL: no place */
 
-typedef struct Place { size_t line, column; } Place;                     /* counted from 1; columns are characters */
+typedef struct Place {
+  size_t line, column;
+} Place; /* counted from 1; columns are characters */
 
-const Source *source_read(Session *session, const char *path);           /* NULL after a diagnostic */
+const Source *source_read(Session *session, const char *path); /* NULL after a diagnostic */
 const Source *source_from_text(Session *session, const char *path, const char *text, size_t length);
 Place source_place(const Source *source, uint32_t offset);
 Span span_join(Span first, Span last);
-const char *span_text(Session *session, Span span);                       /* what stands there */
+const char *span_text(Session *session, Span span); /* what stands there */
 
-/* ---- diagnostic.c: messages with a code, a caret, a second place, a context and a hint ------------------------------ */
+/* ---- diagnostic.c: messages with a code, a caret, a second place, a context and a hint --------------------------- */
 
 typedef enum DiagnosticCode {
 #define DIAGNOSTIC(code, severity, title) code,
@@ -82,7 +87,8 @@ typedef enum DiagnosticCode {
 
 typedef struct Diagnostic Diagnostic;
 
-/* The first line is the code's title, or `title` if that is not NULL. The returned message may be given carets, contexts, a hint. */
+/* The first line is the code's title, or `title` if that is not NULL. The returned message may be given carets,
+   contexts, a hint. */
 Diagnostic *diagnostic_report(Session *session, DiagnosticCode code, Span span, const char *label, ...)
     __attribute__((format(printf, 4, 5)));
 void diagnostic_title(Diagnostic *diagnostic, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -93,9 +99,9 @@ void diagnostic_hint(Diagnostic *diagnostic, const char *format, ...) __attribut
    the library is none. */
 void diagnostic_mend(Diagnostic *diagnostic, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-int diagnostic_error_count(const Session *session);                      /* warnings (lints) are not counted */
-void diagnostic_print_all(Session *session, FILE *out);                  /* in the order of the text, without repetitions */
-const char *diagnostic_code_name(DiagnosticCode code);                   /* "E2004" */
+int diagnostic_error_count(const Session *session);     /* warnings (lints) are not counted */
+void diagnostic_print_all(Session *session, FILE *out); /* in the order of the text, without repetitions */
+const char *diagnostic_code_name(DiagnosticCode code);  /* "E2004" */
 bool diagnostic_code_find(const char *name, DiagnosticCode *code);
 /* Two spellings of one name: letters with marks, composed in one and not in the other. */
 bool names_look_alike(const char *a, const char *b);
@@ -104,7 +110,7 @@ const char *diagnostic_nearest(const char *name, const char *const *names, int c
 /* The hint "did you mean"; false if none is near. */
 bool diagnostic_suggest(Diagnostic *diagnostic, const char *name, const char *const *names, int count);
 
-/* ---- syntax.c: the tree --------------------------------------------------------------------------------------------- */
+/* ---- syntax.c: the tree ------------------------------------------------------------------------------------------ */
 
 typedef enum SyntaxKind {
 #define SYNTAX(kind, name) SYNTAX_##kind,
@@ -119,62 +125,153 @@ typedef enum SyntaxOperator {
 } SyntaxOperator;
 
 typedef struct Syntax Syntax;
-typedef struct SyntaxList { int count; Syntax **items; } SyntaxList;
+typedef struct SyntaxList {
+  int count;
+  Syntax **items;
+} SyntaxList;
 
 struct Syntax {
   SyntaxKind kind;
-  Span span;                                               /* all of its text */
-  Span name_span;                                          /* of the name it defines or mentions, else empty */
-  const char *documentation;                               /* of ## comments before a definition, or NULL */
-  int id;                                                  /* unique in the session, in the order of the text of its file */
+  Span span;                 /* all of its text */
+  Span name_span;            /* of the name it defines or mentions, else empty */
+  const char *documentation; /* of ## comments before a definition, or NULL */
+  int id;                    /* unique in the session, in the order of the text of its file */
   union {
-    struct { double value; const char *text; } number;                                   /* NUMBER */
-    const char *text;                                                                    /* STRING (unescaped) */
-    const char *name;                                                                    /* NAME */
-    SyntaxList items;                                                                    /* LIST, TUPLE, BLOCK */
-    struct { Syntax *element; SyntaxList turns; } comprehension;                         /* COMPREHENSION: [element turn...] */
-    struct { Syntax *binding, *condition; } turn;                                        /* TURN: for binding if condition */
-    Syntax *operand;                                                                     /* SPREAD, DRAW (its block) */
-    struct { SyntaxOperator op; Syntax *operand; } unary;                                /* UNARY: NEGATE NOT FRESH */
-    struct { SyntaxOperator op; Syntax *left, *right; } binary;                          /* BINARY, also RANGE and IN */
-    struct { Syntax *condition, *then, *otherwise; } choice;           /* CONDITIONAL (expr); IF (statement, otherwise NULL, BLOCK or IF) */
-    struct { Syntax *left, *right; } pipe;                                               /* PIPE */
-    struct { SyntaxOperator op; SyntaxList items; Syntax *operand; } reduction;          /* REDUCTION: SUM MEAN MAX MIN */
-    struct { Syntax *function; SyntaxList arguments; } call;                             /* CALL; arguments: expressions, ARGUMENT */
-    struct { const char *name; Syntax *value; } argument;                                /* ARGUMENT: name = value */
-    struct { Syntax *operand; SyntaxList items; } subscript;                             /* SUBSCRIPT: operand[items]; E[...] too */
-    struct { Syntax *operand; const char *name; } member;                                /* MEMBER: operand.name */
-    struct { Syntax *operand, *sample; } at;                                             /* AT: operand@sample */
-    struct { Syntax *operand, *block; } after;                                           /* AFTER */
-    struct { SyntaxOperator op; Syntax *target, *value; } assign;                        /* ASSIGN: DEFINE = , ADD += , MOVE <- */
-    struct { const char *name; Syntax *type; } field;                                    /* FIELD; type NULL: [] */
-    struct { Syntax *shape, *domain, *classes; } type;   /* TYPE: LIST or NULL; `in` RANGE or expr, or NULL; class[classes] or NULL */
-    struct { Syntax *field, *standard; } parameter;                                      /* PARAMETER: field = default */
-    struct { const char *name; Syntax *type; SyntaxList fields; } result;                /* RESULT: type | name: type | (fields) */
-    struct { SyntaxList fields; bool together; Syntax *from; } data;                     /* DATA; together: written in ( ) */
-    struct { Syntax *field, *distribution; } noise;                                      /* NOISE */
-    struct { Syntax *field, *start; bool drawn; } variable;                              /* WEIGHT, STATE; drawn: ~ */
-    struct { const char *name; bool has_settings; SyntaxList settings, parameters; Syntax *result, *body; } definition;
-                                     /* FN, LAYER, NETWORK with parameters; body is a BLOCK or an expression; result may be NULL */
-    struct { const char *name; Syntax *definition, *value, *from; } network;    /* NETWORK: definition (kind LAYER) or value; from may be NULL */
-    struct { const char *name; Syntax *value; } named;                                   /* OUTPUT name = value; PHASE name in value */
-    struct { const char *label; SyntaxList players; bool maximize; Syntax *value; } objective;    /* OBJECTIVE; players: NAME; label may be NULL */
-    struct { Syntax *length; const char *unit; Syntax *block; } train;                   /* TRAIN; length, unit may be NULL */
-    struct { SyntaxList names; Syntax *by; } players;                                    /* OPTIMIZE, UPDATE (by may be NULL) */
-    struct { Syntax *count, *block; } loop;                                              /* REPEAT, EVERY */
-    struct { Syntax *binding, *block; } turns;                                           /* FOR; binding: BINARY LESS or IN */
+    struct {
+      double value;
+      const char *text;
+    } number;         /* NUMBER */
+    const char *text; /* STRING (unescaped) */
+    const char *name; /* NAME */
+    SyntaxList items; /* LIST, TUPLE, BLOCK */
+    struct {
+      Syntax *element;
+      SyntaxList turns;
+    } comprehension; /* COMPREHENSION: [element turn...] */
+    struct {
+      Syntax *binding, *condition;
+    } turn;          /* TURN: for binding if condition */
+    Syntax *operand; /* SPREAD, DRAW (its block) */
+    struct {
+      SyntaxOperator op;
+      Syntax *operand;
+    } unary; /* UNARY: NEGATE NOT FRESH */
+    struct {
+      SyntaxOperator op;
+      Syntax *left, *right;
+    } binary; /* BINARY, also RANGE and IN */
+    struct {
+      Syntax *condition, *then, *otherwise;
+    } choice; /* CONDITIONAL (expr); IF (statement, otherwise NULL, BLOCK or IF) */
+    struct {
+      Syntax *left, *right;
+    } pipe; /* PIPE */
+    struct {
+      SyntaxOperator op;
+      SyntaxList items;
+      Syntax *operand;
+    } reduction; /* REDUCTION: SUM MEAN MAX MIN */
+    struct {
+      Syntax *function;
+      SyntaxList arguments;
+    } call; /* CALL; arguments: expressions, ARGUMENT */
+    struct {
+      const char *name;
+      Syntax *value;
+    } argument; /* ARGUMENT: name = value */
+    struct {
+      Syntax *operand;
+      SyntaxList items;
+    } subscript; /* SUBSCRIPT: operand[items]; E[...] too */
+    struct {
+      Syntax *operand;
+      const char *name;
+    } member; /* MEMBER: operand.name */
+    struct {
+      Syntax *operand, *sample;
+    } at; /* AT: operand@sample */
+    struct {
+      Syntax *operand, *block;
+    } after; /* AFTER */
+    struct {
+      SyntaxOperator op;
+      Syntax *target, *value;
+    } assign; /* ASSIGN: DEFINE = , ADD += , MOVE <- */
+    struct {
+      const char *name;
+      Syntax *type;
+    } field; /* FIELD; type NULL: [] */
+    struct {
+      Syntax *shape, *domain, *classes;
+    } type; /* TYPE: LIST or NULL; `in` RANGE or expr, or NULL; class[classes] or NULL */
+    struct {
+      Syntax *field, *standard;
+    } parameter; /* PARAMETER: field = default */
+    struct {
+      const char *name;
+      Syntax *type;
+      SyntaxList fields;
+    } result; /* RESULT: type | name: type | (fields) */
+    struct {
+      SyntaxList fields;
+      bool together;
+      Syntax *from;
+    } data; /* DATA; together: written in ( ) */
+    struct {
+      Syntax *field, *distribution;
+    } noise; /* NOISE */
+    struct {
+      Syntax *field, *start;
+      bool drawn;
+    } variable; /* WEIGHT, STATE; drawn: ~ */
+    struct {
+      const char *name;
+      bool has_settings;
+      SyntaxList settings, parameters;
+      Syntax *result, *body;
+    } definition;
+    /* FN, LAYER, NETWORK with parameters; body is a BLOCK or an expression; result may be NULL */
+    struct {
+      const char *name;
+      Syntax *definition, *value, *from;
+    } network; /* NETWORK: definition (kind LAYER) or value; from may be NULL */
+    struct {
+      const char *name;
+      Syntax *value;
+    } named; /* OUTPUT name = value; PHASE name in value */
+    struct {
+      const char *label;
+      SyntaxList players;
+      bool maximize;
+      Syntax *value;
+    } objective; /* OBJECTIVE; players: NAME; label may be NULL */
+    struct {
+      Syntax *length;
+      const char *unit;
+      Syntax *block;
+    } train; /* TRAIN; length, unit may be NULL */
+    struct {
+      SyntaxList names;
+      Syntax *by;
+    } players; /* OPTIMIZE, UPDATE (by may be NULL) */
+    struct {
+      Syntax *count, *block;
+    } loop; /* REPEAT, EVERY */
+    struct {
+      Syntax *binding, *block;
+    } turns; /* FOR; binding: BINARY LESS or IN */
   };
-};                                                         /* USE has its path in `text` */
+}; /* USE has its path in `text` */
 
 /* The statements of a file as a BLOCK, or NULL after diagnostics. */
 Syntax *syntax_parse(Session *session, const Source *source);
-void syntax_print(FILE *out, const Syntax *tree);                        /* --emit ast: an indented tree */
+void syntax_print(FILE *out, const Syntax *tree); /* --emit ast: an indented tree */
 const char *syntax_kind_name(SyntaxKind kind);
 const char *operator_spelling(SyntaxOperator op);
 /* Calls visit on every direct child, in the order of the text. */
 void syntax_children(const Syntax *tree, void (*visit)(void *context, Syntax *child), void *context);
 
-/* ---- format.c: `ganc fmt` ------------------------------------------------------------------------------------------ */
+/* ---- format.c: `ganc fmt` ---------------------------------------------------------------------------------------- */
 
 /* The canonical text of a file (comments kept), interned; NULL if it does not parse. */
 const char *syntax_format(Session *session, const Source *source);

@@ -1,44 +1,92 @@
 /* The tokens that the parser sees: which line ends end a statement, and brackets that match.
-   Takes the scanner's tokens; returns them without line ends, with END between statements; a bracket without its other half is
-   reported here and comes out as the error token, so that the grammar says nothing more about it. Never looks at the grammar. */
+   Takes the scanner's tokens; returns them without line ends, with END between statements; a bracket without its other
+   half is reported here and comes out as the error token, so that the grammar says nothing more about it. Never looks
+   at the grammar. */
 #include "lang/parser.h"
 
 #include "lang/gan_parser.h"
 #include "lang/gan_scanner.h"
 
-/* ---- what each token means for the line ------------------------------------------------------------------------------------ */
+/* ---- what each token means for the line -------------------------------------------------------------------------- */
 
 enum {
-  AFTER_IT = 1,                                            /* the line goes on after it */
-  BEFORE_IT = 2,                                           /* and before it */
+  AFTER_IT = 1,  /* the line goes on after it */
+  BEFORE_IT = 2, /* and before it */
   KEYWORD = 4,
-  BEGINS = 8,                                              /* a statement, never an expression */
-  OUTSIDE = 16,                                            /* it cannot stand inside ( ) and [ ] */
-  TOP = 32,                                                /* a statement of the file, never one of a block */
+  BEGINS = 8,   /* a statement, never an expression */
+  OUTSIDE = 16, /* it cannot stand inside ( ) and [ ] */
+  TOP = 32,     /* a statement of the file, never one of a block */
   OPERATOR = AFTER_IT | BEFORE_IT,
   STATEMENT = KEYWORD | BEGINS | OUTSIDE,
   FILE_STATEMENT = STATEMENT | TOP,
 };
 
 static const unsigned char layout[] = {
-  ['('] = AFTER_IT, ['['] = AFTER_IT, ['{'] = OPERATOR, [')'] = BEFORE_IT, [']'] = BEFORE_IT, ['}'] = BEFORE_IT,
-  [','] = OPERATOR, [':'] = OPERATOR, ['='] = OPERATOR, ['+'] = OPERATOR, ['-'] = OPERATOR, ['*'] = OPERATOR, ['/'] = OPERATOR,
-  ['%'] = OPERATOR, ['^'] = OPERATOR, ['@'] = OPERATOR, ['.'] = OPERATOR, ['<'] = OPERATOR, ['>'] = OPERATOR, [PIPE] = OPERATOR,
-  [RANGE] = OPERATOR, [FLOOR_DIVIDE] = OPERATOR, [EQUAL] = OPERATOR, [NOT_EQUAL] = OPERATOR, [LESS_EQUAL] = OPERATOR,
-  [GREATER_EQUAL] = OPERATOR, [SPREAD] = AFTER_IT,
-  ['~'] = OPERATOR | OUTSIDE, [ARROW] = OPERATOR | OUTSIDE, [MOVES] = OPERATOR | OUTSIDE, [ADDS] = OPERATOR | OUTSIDE,
+    ['('] = AFTER_IT,
+    ['['] = AFTER_IT,
+    ['{'] = OPERATOR,
+    [')'] = BEFORE_IT,
+    [']'] = BEFORE_IT,
+    ['}'] = BEFORE_IT,
+    [','] = OPERATOR,
+    [':'] = OPERATOR,
+    ['='] = OPERATOR,
+    ['+'] = OPERATOR,
+    ['-'] = OPERATOR,
+    ['*'] = OPERATOR,
+    ['/'] = OPERATOR,
+    ['%'] = OPERATOR,
+    ['^'] = OPERATOR,
+    ['@'] = OPERATOR,
+    ['.'] = OPERATOR,
+    ['<'] = OPERATOR,
+    ['>'] = OPERATOR,
+    [PIPE] = OPERATOR,
+    [RANGE] = OPERATOR,
+    [FLOOR_DIVIDE] = OPERATOR,
+    [EQUAL] = OPERATOR,
+    [NOT_EQUAL] = OPERATOR,
+    [LESS_EQUAL] = OPERATOR,
+    [GREATER_EQUAL] = OPERATOR,
+    [SPREAD] = AFTER_IT,
+    ['~'] = OPERATOR | OUTSIDE,
+    [ARROW] = OPERATOR | OUTSIDE,
+    [MOVES] = OPERATOR | OUTSIDE,
+    [ADDS] = OPERATOR | OUTSIDE,
 
-  [AND] = KEYWORD | OPERATOR, [OR] = KEYWORD | OPERATOR, [IN] = KEYWORD | OPERATOR, [THEN] = KEYWORD | OPERATOR,
-  [ELSE] = KEYWORD | OPERATOR, [AFTER] = KEYWORD | OPERATOR, [BY] = KEYWORD | OPERATOR | OUTSIDE, [FROM] = KEYWORD | OPERATOR | OUTSIDE,
-  [MINIMIZES] = KEYWORD | OPERATOR | OUTSIDE, [MAXIMIZES] = KEYWORD | OPERATOR | OUTSIDE,
-  [NOT] = KEYWORD | AFTER_IT, [FRESH] = KEYWORD | AFTER_IT, [IF] = KEYWORD | AFTER_IT, [FOR] = KEYWORD,
+    [AND] = KEYWORD | OPERATOR,
+    [OR] = KEYWORD | OPERATOR,
+    [IN] = KEYWORD | OPERATOR,
+    [THEN] = KEYWORD | OPERATOR,
+    [ELSE] = KEYWORD | OPERATOR,
+    [AFTER] = KEYWORD | OPERATOR,
+    [BY] = KEYWORD | OPERATOR | OUTSIDE,
+    [FROM] = KEYWORD | OPERATOR | OUTSIDE,
+    [MINIMIZES] = KEYWORD | OPERATOR | OUTSIDE,
+    [MAXIMIZES] = KEYWORD | OPERATOR | OUTSIDE,
+    [NOT] = KEYWORD | AFTER_IT,
+    [FRESH] = KEYWORD | AFTER_IT,
+    [IF] = KEYWORD | AFTER_IT,
+    [FOR] = KEYWORD,
 
-  [USE] = FILE_STATEMENT, [DATA] = FILE_STATEMENT, [FN] = FILE_STATEMENT, [LAYER] = FILE_STATEMENT,
-  [NETWORK] = FILE_STATEMENT, [PHASE] = FILE_STATEMENT, [OUTPUT] = FILE_STATEMENT, [TRAIN] = FILE_STATEMENT,
-  [NOISE] = STATEMENT, [WEIGHT] = STATEMENT, [STATE] = STATEMENT, [OPTIMIZE] = STATEMENT, [UPDATE] = STATEMENT,
-  [DRAW] = STATEMENT, [REPEAT] = STATEMENT, [EVERY] = STATEMENT,
+    [USE] = FILE_STATEMENT,
+    [DATA] = FILE_STATEMENT,
+    [FN] = FILE_STATEMENT,
+    [LAYER] = FILE_STATEMENT,
+    [NETWORK] = FILE_STATEMENT,
+    [PHASE] = FILE_STATEMENT,
+    [OUTPUT] = FILE_STATEMENT,
+    [TRAIN] = FILE_STATEMENT,
+    [NOISE] = STATEMENT,
+    [WEIGHT] = STATEMENT,
+    [STATE] = STATEMENT,
+    [OPTIMIZE] = STATEMENT,
+    [UPDATE] = STATEMENT,
+    [DRAW] = STATEMENT,
+    [REPEAT] = STATEMENT,
+    [EVERY] = STATEMENT,
 
-  [COMMENT] = 0,                                           /* the last of all tokens */
+    [COMMENT] = 0, /* the last of all tokens */
 };
 
 bool layout_wants_more(int token) { return layout[token] & AFTER_IT; }
@@ -46,9 +94,11 @@ bool layout_carries_on(int token, bool spaced_minus) { return token == '-' ? spa
 bool layout_begins_statement(int token) { return layout[token] & BEGINS; }
 bool layout_is_keyword(int token) { return layout[token] & KEYWORD; }
 
-/* ---- brackets --------------------------------------------------------------------------------------------------------------- */
+/* ---- brackets ---------------------------------------------------------------------------------------------------- */
 
-static char innermost(const Reader *reader) { return reader->bracket_count ? reader->brackets[reader->bracket_count - 1].open : 0; }
+static char innermost(const Reader *reader) {
+  return reader->bracket_count ? reader->brackets[reader->bracket_count - 1].open : 0;
+}
 static bool lines_end(const Reader *reader) { return innermost(reader) == 0 || innermost(reader) == '{'; }
 
 static size_t indentation_of(const Source *source, uint32_t at) {
@@ -58,9 +108,8 @@ static size_t indentation_of(const Source *source, uint32_t at) {
 }
 
 static void bracket_open(Reader *reader, Token token) {
-  reader->brackets[reader->bracket_count++] =
-      (Bracket){ .span = token.span, .open = (char)token.kind,
-                 .indentation = indentation_of(reader->source, token.span.from) };
+  reader->brackets[reader->bracket_count++] = (Bracket){
+      .span = token.span, .open = (char)token.kind, .indentation = indentation_of(reader->source, token.span.from)};
 }
 
 /* Where a block that is never closed was to be closed, more likely than not: before the first line that stands no
@@ -118,7 +167,8 @@ static int bracket_check(Reader *reader, Token token) {
     while (innermost(reader) != opening) reader->bracket_count--;
     return hold(reader, token, false);
   } else if (opening) {
-    slip_unopened(reader, token.span, reader->bracket_count ? reader->brackets[reader->bracket_count - 1] : (Bracket){ 0 });
+    slip_unopened(reader, token.span,
+                  reader->bracket_count ? reader->brackets[reader->bracket_count - 1] : (Bracket){0});
     if (token.kind != '}' && !lines_end(reader)) reader->bracket_count--;
     return GAN_error;
   } else if ((layout[token.kind] & OUTSIDE) && !lines_end(reader)) {
@@ -127,8 +177,8 @@ static int bracket_check(Reader *reader, Token token) {
     return hold(reader, token, layout[token.kind] & BEGINS);
   } else if (token.kind == 0 && reader->bracket_count) {
     Bracket open = reader->brackets[reader->bracket_count - 1];
-    if (open.open == '{') block_unclosed(reader, open, (Span){ 0 }, reader->token.span);
-    else slip_unclosed(reader, open, (Span){ 0 });
+    if (open.open == '{') block_unclosed(reader, open, (Span){0}, reader->token.span);
+    else slip_unclosed(reader, open, (Span){0});
     reader->bracket_count = 0;
     return hold(reader, token, false);
   }
@@ -142,11 +192,11 @@ static int bracket_check(Reader *reader, Token token) {
   return token.kind;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 /* The next token that is no line end; *broken says whether a line ended before it, *ended whether a `;` stood there. */
 static Token token_scan(Reader *reader, void *scanner, bool *broken, bool *ended) {
-  Token token = { 0 };
+  Token token = {0};
   *broken = *ended = false;
   if (reader->stopped) return token;
   for (;;) {
@@ -159,7 +209,8 @@ static Token token_scan(Reader *reader, void *scanner, bool *broken, bool *ended
     else if (token.kind == SEMICOLON) *ended = true;
     else break;
   }
-  if (token.kind == 0) token.span = (Span){ reader->source, (uint32_t)reader->source->length, (uint32_t)reader->source->length };
+  if (token.kind == 0)
+    token.span = (Span){reader->source, (uint32_t)reader->source->length, (uint32_t)reader->source->length};
   token.starts_line = *broken || reader->token.span.source == NULL;
   if (token.starts_line && token.kind != 0) line_begin(reader, token);
   reader_document(reader, token.span.from);
@@ -170,10 +221,12 @@ static bool statement_ends(const Reader *reader, Token next, bool broken, bool e
   int last = reader->token.kind;
   if (!reader->token.span.source || last == END || last == '{') return false;
   if (ended) return next.kind != '}' && next.kind != 0;
-  return broken && lines_end(reader) && !layout_wants_more(last) && !layout_carries_on(next.kind, reader->spaced_minus) && next.kind != 0;
+  return broken && lines_end(reader) && !layout_wants_more(last) &&
+         !layout_carries_on(next.kind, reader->spaced_minus) && next.kind != 0;
 }
 
-/* What the parser drops after an error goes as a whole if it is a block: its statements are not those of the block around it. */
+/* What the parser drops after an error goes as a whole if it is a block: its statements are not those of the block
+   around it. */
 static void block_skip(Reader *reader, void *scanner) {
   int depth = reader->bracket_count;
   while (reader->bracket_count >= depth && !reader->stopped) {
@@ -213,19 +266,19 @@ int layout_next(ParserValue *value, Span *span, Reader *reader, void *scanner, b
   Token token = reader->waiting;
   bool broken = false, ended = false;
   if (token.kind < 0) token = token_scan(reader, scanner, &broken, &ended);
-  else broken = token.starts_line && reader->token.kind == '}';            /* it waited for a } that was missing */
+  else broken = token.starts_line && reader->token.kind == '}'; /* it waited for a } that was missing */
   reader->waiting.kind = -1;
   if (block_ends(reader, token)) {
     Span last = reader->token.span;
     block_unclosed(reader, reader->brackets[--reader->bracket_count], token.span, last);
     reader->waiting = token;
-    return hand_out(reader, value, span, (Token){ .kind = '}', .span = { reader->source, last.to, last.to } });
+    return hand_out(reader, value, span, (Token){.kind = '}', .span = {reader->source, last.to, last.to}});
   }
   if (reader->end_first || statement_ends(reader, token, broken, ended)) {
     reader->waiting = token;
     reader->end_first = false;
     uint32_t end = reader->token.span.to;
-    return hand_out(reader, value, span, (Token){ .kind = END, .span = { reader->source, end, end } });
+    return hand_out(reader, value, span, (Token){.kind = END, .span = {reader->source, end, end}});
   }
   token.kind = bracket_check(reader, token);
   return hand_out(reader, value, span, token);

@@ -5,24 +5,24 @@
 #include "lang/parser.h"
 
 typedef struct Piece {
-  int kind;                                                /* of the token, or COMMENT */
-  const char *text;                                        /* as it will be printed */
-  size_t length, width;                                    /* in bytes and in columns */
-  size_t source_column, blanks_before;                     /* where it stood, and how many blanks stood before it on its line */
-  bool close;                                              /* a product or range sign that was written without blanks */
+  int kind;                            /* of the token, or COMMENT */
+  const char *text;                    /* as it will be printed */
+  size_t length, width;                /* in bytes and in columns */
+  size_t source_column, blanks_before; /* where it stood, and how many blanks stood before it on its line */
+  bool close;                          /* a product or range sign that was written without blanks */
   bool spaced_minus;
-  bool unary;                                              /* a minus with nothing on its left */
-  bool ends_reduction;                                     /* the ] of sum[ ] */
-  int space;                                               /* blanks wanted before it, unless it is aligned */
-  int chain;                                               /* of pieces that stand below each other, or -1 */
-  size_t column;                                           /* where it goes */
+  bool unary;          /* a minus with nothing on its left */
+  bool ends_reduction; /* the ] of sum[ ] */
+  int space;           /* blanks wanted before it, unless it is aligned */
+  int chain;           /* of pieces that stand below each other, or -1 */
+  size_t column;       /* where it goes */
 } Piece;
 
 typedef struct PieceLine {
-  int first, count;                                        /* its pieces */
-  bool blank_before;                                       /* an empty line comes first */
-  bool continues;                                          /* the statement of the line before */
-  int parent;                                              /* it is indented `indentation` deeper than this line; -1: the margin */
+  int first, count;  /* its pieces */
+  bool blank_before; /* an empty line comes first */
+  bool continues;    /* the statement of the line before */
+  int parent;        /* it is indented `indentation` deeper than this line; -1: the margin */
   size_t indentation;
 } PieceLine;
 

@@ -29,11 +29,12 @@ Syntax *syntax_parse(Session *session, const Source *source) {
 static void bytes_check(Reader *reader, uint32_t from, uint32_t to) {
   const char *text = reader->source->text;
   for (size_t at = from, length; at < to; at += length) {
-    if (!character_decode(text + at, to - at, &length) || !character_is_valid(text + at, to - at)) slip_byte(reader, (uint32_t)at);
+    if (!character_decode(text + at, to - at, &length) || !character_is_valid(text + at, to - at))
+      slip_byte(reader, (uint32_t)at);
   }
 }
 
-/* ---- documentation ------------------------------------------------------------------------------------------------------- */
+/* ---- documentation ----------------------------------------------------------------------------------------------- */
 
 static bool begins_line(const Source *source, uint32_t at) {
   while (at > 0 && (source->text[at - 1] == ' ' || source->text[at - 1] == '\t')) at--;
@@ -89,30 +90,36 @@ static const char *documentation_text(const Reader *reader, Documentation docume
   return session_intern(reader->session, clean, length);
 }
 
-/* ---- ids and documentation of the finished tree ------------------------------------------------------------------------------ */
+/* ---- ids and documentation of the finished tree ------------------------------------------------------------------ */
 
 static const bool documented[] = {
-  [SYNTAX_ASSIGN] = true, [SYNTAX_DATA] = true, [SYNTAX_NOISE] = true, [SYNTAX_WEIGHT] = true, [SYNTAX_STATE] = true, [SYNTAX_FN] = true,
-  [SYNTAX_LAYER] = true, [SYNTAX_NETWORK] = true, [SYNTAX_OUTPUT] = true, [SYNTAX_PHASE] = true, [SYNTAX_OBJECTIVE] = true,
-  [SYNTAX_TRAIN] = true, [SYNTAX_IF] = false,              /* the last of all kinds */
+    [SYNTAX_ASSIGN] = true, [SYNTAX_DATA] = true,  [SYNTAX_NOISE] = true,     [SYNTAX_WEIGHT] = true,
+    [SYNTAX_STATE] = true,  [SYNTAX_FN] = true,    [SYNTAX_LAYER] = true,     [SYNTAX_NETWORK] = true,
+    [SYNTAX_OUTPUT] = true, [SYNTAX_PHASE] = true, [SYNTAX_OBJECTIVE] = true, [SYNTAX_TRAIN] = true,
+    [SYNTAX_IF] = false, /* the last of all kinds */
 };
 
-typedef struct Numbering { Reader *reader; size_t next; } Numbering;
+typedef struct Numbering {
+  Reader *reader;
+  size_t next;
+} Numbering;
 
 static void node_number(void *context, Syntax *tree) {
   Numbering *numbering = context;
   Reader *reader = numbering->reader;
   tree->id = reader->session->next_syntax_id++;
-  while (numbering->next < reader->documentation_count && reader->documentation[numbering->next].at < tree->span.from) numbering->next++;
-  if (documented[tree->kind] && numbering->next < reader->documentation_count && reader->documentation[numbering->next].at == tree->span.from) {
+  while (numbering->next < reader->documentation_count && reader->documentation[numbering->next].at < tree->span.from)
+    numbering->next++;
+  if (documented[tree->kind] && numbering->next < reader->documentation_count &&
+      reader->documentation[numbering->next].at == tree->span.from) {
     tree->documentation = documentation_text(reader, reader->documentation[numbering->next++]);
   }
   syntax_children(tree, node_number, numbering);
 }
 
-void reader_number_nodes(Reader *reader, Syntax *tree) { node_number(&(Numbering){ reader, 0 }, tree); }
+void reader_number_nodes(Reader *reader, Syntax *tree) { node_number(&(Numbering){reader, 0}, tree); }
 
-/* ---- names, numbers, strings -------------------------------------------------------------------------------------------------- */
+/* ---- names, numbers, strings ------------------------------------------------------------------------------------- */
 
 size_t reader_name_length(const char *text, size_t length) {
   size_t at = 0;
@@ -121,7 +128,8 @@ size_t reader_name_length(const char *text, size_t length) {
     if (!character_is_valid(text + at, length - at)) break;
     if (!(at ? character_continues_name(character) : character_starts_name(character))) break;
   }
-  if (at) while (at < length && text[at] == '\'') at++;
+  if (at)
+    while (at < length && text[at] == '\'') at++;
   return at;
 }
 
@@ -152,7 +160,7 @@ const char *reader_string(Reader *reader, Span span) {
     if (*at == 'n') clean[length++] = '\n';
     else if (*at == 't') clean[length++] = '\t';
     else if (*at == '"' || *at == '\\') clean[length++] = *at;
-    else slip_escape(reader, (Span){ reader->source, from, from + 2 });
+    else slip_escape(reader, (Span){reader->source, from, from + 2});
   }
   bytes_check(reader, span.from + 1, span.to - 1);
   return session_intern(reader->session, clean, length);

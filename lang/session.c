@@ -1,5 +1,6 @@
 /* What one compilation owns: an arena, the table of interned texts, formatted texts.
-   Takes sizes and texts; returns memory that lives until session_free; never returns NULL and never frees a single piece. */
+   Takes sizes and texts; returns memory that lives until session_free; never returns NULL and never frees a single
+   piece. */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@ struct ArenaBlock {
   max_align_t bytes[];
 };
 
-/* ---- the arena ------------------------------------------------------------------------------------------------------ */
+/* ---- the arena --------------------------------------------------------------------------------------------------- */
 
 static size_t size_aligned(size_t size) {
   const size_t unit = sizeof(max_align_t);
@@ -68,9 +69,9 @@ void session_free(Session *session) {
   free(session);
 }
 
-/* ---- interned texts ------------------------------------------------------------------------------------------------- */
+/* ---- interned texts ---------------------------------------------------------------------------------------------- */
 
-static uint64_t text_hash(const char *text, size_t length) {                /* FNV-1a */
+static uint64_t text_hash(const char *text, size_t length) { /* FNV-1a */
   uint64_t hash = 14695981039346656037u;
   for (size_t at = 0; at < length; at++) hash = (hash ^ (unsigned char)text[at]) * 1099511628211u;
   return hash;
@@ -102,14 +103,14 @@ const char *session_intern(Session *session, const char *text, size_t length) {
   if (slot->text) return slot->text;
   char *copy = session_allocate(session, length + 1);
   if (length) memcpy(copy, text, length);
-  *slot = (InternedText){ copy, length, hash };
+  *slot = (InternedText){copy, length, hash};
   if (++session->text_count * 2 > session->text_slots) texts_grow(session);
   return copy;
 }
 
 const char *session_string(Session *session, const char *text) { return session_intern(session, text, strlen(text)); }
 
-/* ---- formatted texts ------------------------------------------------------------------------------------------------- */
+/* ---- formatted texts --------------------------------------------------------------------------------------------- */
 
 const char *session_format_list(Session *session, const char *format, va_list arguments) {
   va_list again;

@@ -28,7 +28,8 @@ const Source *source_from_text(Session *session, const char *path, const char *t
   return source;
 }
 
-/* The whole stream in memory from malloc, or NULL with errno set; one byte more than the limit says that it is too large. */
+/* The whole stream in memory from malloc, or NULL with errno set; one byte more than the limit says that it is too
+   large. */
 static char *stream_read(FILE *in, size_t *length) {
   size_t room = 64 * 1024;
   char *text = malloc(room);
@@ -51,7 +52,7 @@ static char *stream_read(FILE *in, size_t *length) {
 
 static const Source *source_unreadable(Session *session, const char *path) {
   int reason = errno;
-  Diagnostic *diagnostic = diagnostic_report(session, E1001, (Span){ 0 }, NULL);
+  Diagnostic *diagnostic = diagnostic_report(session, E1001, (Span){0}, NULL);
   diagnostic_title(diagnostic, "cannot read %s: %s", path, strerror(reason));
   return NULL;
 }
@@ -66,7 +67,7 @@ const Source *source_read(Session *session, const char *path) {
   if (!text) {
     source_unreadable(session, path);
   } else if (length > SOURCE_LIMIT) {
-    Diagnostic *diagnostic = diagnostic_report(session, E1016, (Span){ 0 }, NULL);
+    Diagnostic *diagnostic = diagnostic_report(session, E1016, (Span){0}, NULL);
     diagnostic_title(diagnostic, "%s is larger than %d MiB", path, SOURCE_LIMIT / (1024 * 1024));
   } else {
     source = source_from_text(session, path, text, length);
@@ -78,13 +79,13 @@ const Source *source_read(Session *session, const char *path) {
 
 Place source_place(const Source *source, uint32_t offset) {
   if (offset > source->length) offset = (uint32_t)source->length;
-  size_t low = 0, high = source->line_count;               /* the line is in [low, high) */
+  size_t low = 0, high = source->line_count; /* the line is in [low, high) */
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
     if (source->lines[middle] <= offset) low = middle;
     else high = middle;
   }
-  Place place = { low + 1, 1 };
+  Place place = {low + 1, 1};
   for (size_t at = source->lines[low], length; at < offset; at += length) {
     place.column += character_width(character_decode(source->text + at, source->length - at, &length)) != 0;
   }

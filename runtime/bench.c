@@ -1,20 +1,24 @@
-/* The command `bench`. Takes a model and its data; measures the processor's peak first, then whole rounds, then every step of a round; says
-   milliseconds, GFLOP/s and share of the peak per step and per line of the model, and how far a round is from its floor. Trains in memory only;
-   writes no file. */
+/* The command `bench`. Takes a model and its data; measures the processor's peak first, then whole rounds, then every
+   step of a round; says milliseconds, GFLOP/s and share of the peak per step and per line of the model, and how far a
+   round is from its floor. Trains in memory only; writes no file. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
 
 enum { WARM_UP = 3, FEWEST = 10, MOST = 1000 };
-static const double worth_a_line = 0.002;                  /* share of a step, for people */
+static const double worth_a_line = 0.002; /* share of a step, for people */
 static const double seconds_wanted = 1.5;
 
-typedef struct Row { const StepRecord *step; double milliseconds, flops; int64_t line; } Row;    /* of one round */
+typedef struct Row {
+  const StepRecord *step;
+  double milliseconds, flops;
+  int64_t line;
+} Row; /* of one round */
 
 typedef struct Measured {
   double peak, round_milliseconds, needed_flops, executed_flops;
   int64_t rounds, row_count, line_count;
-  Row *rows, *lines;                                       /* the slowest first */
+  Row *rows, *lines; /* the slowest first */
 } Measured;
 
 static int compare_doubles(const void *a, const void *b) {
@@ -53,7 +57,8 @@ static bool measure_need(const Execution *execution, Measured *measured, Problem
   double *runs = allocate_zeroed((size_t)model->routine_count + 1, sizeof *runs);
   if (!runs) return problem_out_of_memory(problem, "measurements", (size_t)model->routine_count * sizeof *runs);
   for (int64_t r = 0; r < model->routine_count; r++)
-    if (model->routines[r].step_count > 0) runs[r] = (double)execution->runs[model->routines[r].first_step] / (double)measured->rounds;
+    if (model->routines[r].step_count > 0)
+      runs[r] = (double)execution->runs[model->routines[r].first_step] / (double)measured->rounds;
   double needed = round_flops_needed(model, runs);
   measured->needed_flops = needed > 0 ? needed : measured->executed_flops;
   free(runs);
@@ -68,11 +73,13 @@ static bool measure_steps(Session *session, Measured *measured, Problem *problem
     if (!round_run(execution, &session->clock, problem)) return false;
   measured->rows = allocate_zeroed((size_t)model->step_count + 1, sizeof(Row));
   measured->lines = allocate_zeroed((size_t)model->step_count + 1, sizeof(Row));
-  if (!measured->rows || !measured->lines) return problem_out_of_memory(problem, "measurements", (size_t)model->step_count * sizeof(Row));
+  if (!measured->rows || !measured->lines)
+    return problem_out_of_memory(problem, "measurements", (size_t)model->step_count * sizeof(Row));
   double rounds = (double)measured->rounds;
   for (int64_t s = 0; s < model->step_count; s++) {
     if (execution->runs[s] == 0) continue;
-    Row row = {&model->steps[s], execution->seconds[s] * 1e3 / rounds, model->steps[s].flops * (double)execution->runs[s] / rounds, model->steps[s].line};
+    Row row = {&model->steps[s], execution->seconds[s] * 1e3 / rounds,
+               model->steps[s].flops * (double)execution->runs[s] / rounds, model->steps[s].line};
     measured->rows[measured->row_count++] = row;
     measured->executed_flops += row.flops;
   }
@@ -89,11 +96,14 @@ static bool measure_steps(Session *session, Measured *measured, Problem *problem
   return measure_need(execution, measured, problem);
 }
 
-static double rate(const Row *row) { return row->milliseconds > 0 ? row->flops / row->milliseconds * 1e-6 : 0; }    /* GFLOP/s */
+static double rate(const Row *row) {
+  return row->milliseconds > 0 ? row->flops / row->milliseconds * 1e-6 : 0;
+} /* GFLOP/s */
 
 static void print_row(const Row *row, const Measured *measured, const char *kind, const char *title) {
-  printf("  %9.4f %7.1f%% %10.1f %7.1f%%  %-5s line %-4lld %s\n", row->milliseconds, 100 * row->milliseconds / measured->round_milliseconds, rate(row),
-         100e9 * rate(row) / measured->peak, kind, (long long)row->line, title);
+  printf("  %9.4f %7.1f%% %10.1f %7.1f%%  %-5s line %-4lld %s\n", row->milliseconds,
+         100 * row->milliseconds / measured->round_milliseconds, rate(row), 100e9 * rate(row) / measured->peak, kind,
+         (long long)row->line, title);
 }
 
 static void print_rows(const Row *rows, int64_t count, const Model *model, const Measured *measured) {
@@ -101,24 +111,30 @@ static void print_rows(const Row *rows, int64_t count, const Model *model, const
   Row rest = {0};
   for (; shown < count && rows[shown].milliseconds >= worth_a_line * measured->round_milliseconds; shown++) {
     const StepRecord *step = rows[shown].step;
-    print_row(&rows[shown], measured, !model ? "" : model->programs[step->program].tile ? "tile" : "nest", model ? step->title : "");
+    print_row(&rows[shown], measured,
+              !model                                ? ""
+              : model->programs[step->program].tile ? "tile"
+                                                    : "nest",
+              model ? step->title : "");
   }
   for (int64_t k = shown; k < count; k++) rest.milliseconds += rows[k].milliseconds;
   if (shown < count)
-    printf("  %9.4f %7.1f%%  %lld more\n", rest.milliseconds, 100 * rest.milliseconds / measured->round_milliseconds, (long long)(count - shown));
+    printf("  %9.4f %7.1f%%  %lld more\n", rest.milliseconds, 100 * rest.milliseconds / measured->round_milliseconds,
+           (long long)(count - shown));
 }
 
 static void print_text(const Session *session, const Measured *measured) {
   const Model *model = session->execution.model;
   double floor_milliseconds = measured->needed_flops / measured->peak * 1e3;
-  printf("peak: %.1f GFLOP/s (%s, fused multiply-adds, %d threads, measured now)\n\n", measured->peak * 1e-9, model->header->real,
-         pool_threads(session->execution.pool));
+  printf("peak: %.1f GFLOP/s (%s, fused multiply-adds, %d threads, measured now)\n\n", measured->peak * 1e-9,
+         model->header->real, pool_threads(session->execution.pool));
   printf("%11s %8s %10s %8s\n", "ms a step", "of step", "GFLOP/s", "of peak");
   print_rows(measured->rows, measured->row_count, model, measured);
   printf("\nby line of %s\n", model->header->file);
   print_rows(measured->lines, measured->line_count, NULL, measured);
-  printf("\na step: %.3f ms (median of %lld), %.0f images/s; %s needed, %s executed\n", measured->round_milliseconds, (long long)measured->rounds,
-         (double)model->header->batch / measured->round_milliseconds * 1e3, text_flops(measured->needed_flops).text, text_flops(measured->executed_flops).text);
+  printf("\na step: %.3f ms (median of %lld), %.0f images/s; %s needed, %s executed\n", measured->round_milliseconds,
+         (long long)measured->rounds, (double)model->header->batch / measured->round_milliseconds * 1e3,
+         text_flops(measured->needed_flops).text, text_flops(measured->executed_flops).text);
   printf("floor: %.3f ms; time over floor: %s\n", floor_milliseconds,
          text_known(measured->round_milliseconds / floor_milliseconds, 2, "").text);
 }
@@ -146,7 +162,8 @@ static bool print_json(const Session *session, const Measured *measured, Problem
   json_put_number(json, "needed_flops", measured->needed_flops);
   json_put_number(json, "executed_flops", measured->executed_flops);
   json_put_number(json, "floor_ms", measured->needed_flops / measured->peak * 1e3);
-  json_put_number(json, "time_over_floor", measured->round_milliseconds / (measured->needed_flops / measured->peak * 1e3));
+  json_put_number(json, "time_over_floor",
+                  measured->round_milliseconds / (measured->needed_flops / measured->peak * 1e3));
   json_open_array(json, "steps");
   for (int64_t k = 0; k < measured->row_count; k++) {
     const ProgramRecord *program = &model->programs[measured->rows[k].step->program];

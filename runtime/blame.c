@@ -93,9 +93,9 @@ bool binding_view(const Execution *execution, int64_t binding, TensorView *view)
 
 /* What one run of a step has left in one buffer. */
 typedef struct Spoilt {
-  int64_t run, step, binding;                              /* run: its number since the first round of the search */
-  int64_t first, size;                                     /* number of its first one in the whole list; elements */
-  uint8_t *classes;                                        /* by element; enum NumberClass */
+  int64_t run, step, binding; /* run: its number since the first round of the search */
+  int64_t first, size;        /* number of its first one in the whole list; elements */
+  uint8_t *classes;           /* by element; enum NumberClass */
 } Spoilt;
 
 typedef enum Look { LOOK_LIST, LOOK_TEST, LOOK_FIND } Look;
@@ -103,18 +103,18 @@ typedef enum Look { LOOK_LIST, LOOK_TEST, LOOK_FIND } Look;
 typedef struct Search {
   const Blame *blame;
   const Interrupt *interrupt;
-  int64_t tensor;                                          /* the result, or BLAME_WEIGHTS */
+  int64_t tensor; /* the result, or BLAME_WEIGHTS */
   int64_t last_round;
-  KeptState start;                                         /* before the first round that is looked at */
+  KeptState start; /* before the first round that is looked at */
   Spoilt *list;
   size_t list_count, list_capacity, list_bytes;
-  int64_t numbers;                                         /* in the list */
+  int64_t numbers; /* in the list */
   Look look;
-  int64_t left;                                            /* so many are left as they are */
+  int64_t left; /* so many are left as they are */
   int64_t run;
-  size_t at;                                               /* of the list: the next one */
+  size_t at; /* of the list: the next one */
   Finding *finding;
-  bool stopped, failed;                                    /* by a person; for want of memory */
+  bool stopped, failed; /* by a person; for want of memory */
 } Search;
 
 static bool result_is_spoilt(const Search *search) {
@@ -153,7 +153,7 @@ static void list_view(Search *search, int64_t step, int64_t binding, const Tenso
     if (class == NUMBER_FINITE) continue;
     if (listed) search->list[search->list_count - 1].classes[element] = (uint8_t)class;
     search->numbers += listed;
-    view_set(view, element, 1);                            /* not 0: quotients and logarithms end there */
+    view_set(view, element, 1); /* not 0: quotients and logarithms end there */
   }
 }
 
@@ -245,7 +245,7 @@ static bool replay(Search *search) {
   Watch watch = {.before = look_before, .context = search};
   kept_state_restore(&blame->base, session);
   session->execution.watch = &watch;
-  search->look = LOOK_TEST;                                /* of an empty list */
+  search->look = LOOK_TEST; /* of an empty list */
   bool going = true;
   while (going && !search->failed && session->clock.step <= search->last_round) {
     if (tensors_are_finite(blame->kept, blame->kept_count, NULL))
@@ -258,7 +258,7 @@ static bool replay(Search *search) {
 
 /* The number in the list whose leaving spoils the result; -1: none does, or the search was stopped. */
 static int64_t find_first(Search *search) {
-  int64_t harmless = 0, spoils = search->numbers;          /* so many left: a fine result, a spoilt one */
+  int64_t harmless = 0, spoils = search->numbers; /* so many left: a fine result, a spoilt one */
   for (int64_t left = 1; spoils - harmless > 1; left = harmless + (spoils - harmless) / 2) {
     if (!look_again(search, LOOK_TEST, left)) return -1;
     if (result_is_spoilt(search)) spoils = left;
@@ -270,7 +270,7 @@ static int64_t find_first(Search *search) {
 static SearchEnd search_all(Search *search) {
   if (!replay(search)) return search->stopped ? SEARCH_STOPPED : SEARCH_NO_MEMORY;
   if (!result_is_spoilt(search)) return SEARCH_NOT_AGAIN;
-  if (search->tensor < 0) search->last_round = search->start.step;      /* from there on they were not finite */
+  if (search->tensor < 0) search->last_round = search->start.step; /* from there on they were not finite */
   if (!look_again(search, LOOK_LIST, 0)) return SEARCH_STOPPED;
   if (search->failed) return SEARCH_NO_MEMORY;
   if (search->numbers == 0 || result_is_spoilt(search)) return SEARCH_NOTHING;

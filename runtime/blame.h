@@ -7,20 +7,23 @@
 /* blame.c */
 typedef enum SearchEnd {
   SEARCH_FOUND,
-  SEARCH_NOT_AGAIN,                                        /* the same rounds have given other numbers */
-  SEARCH_NOTHING,                                          /* no program has left a number that is not finite */
-  SEARCH_STOPPED,                                          /* by Ctrl-C */
+  SEARCH_NOT_AGAIN, /* the same rounds have given other numbers */
+  SEARCH_NOTHING,   /* no program has left a number that is not finite */
+  SEARCH_STOPPED,   /* by Ctrl-C */
   SEARCH_NO_MEMORY
 } SearchEnd;
 
 /* What lay in a buffer before the step; its data on the heap. */
-typedef struct Overwritten { TensorView view; bool batch; } Overwritten;
+typedef struct Overwritten {
+  TensorView view;
+  bool batch;
+} Overwritten;
 
 typedef struct Finding {
   bool found;
-  int64_t round, routine, step, binding;                   /* where the number was left */
-  int64_t element;                                         /* row-major */
-  int64_t bad_count;                                       /* so many of its value are not finite */
+  int64_t round, routine, step, binding; /* where the number was left */
+  int64_t element;                       /* row-major */
+  int64_t bad_count;                     /* so many of its value are not finite */
   int64_t overwritten_count;
   Overwritten *overwritten;
 } Finding;

@@ -45,7 +45,7 @@ bool finding_keep_overwritten(Finding *finding, const Execution *execution) {
   int64_t first = model->steps[finding->step].first_binding, count = buffer_count(model, finding->step);
   finding->overwritten = allocate_zeroed((size_t)count + 1, sizeof *finding->overwritten);
   if (!finding->overwritten) return false;
-  for (int64_t b = first; b < first + count; b++) {        /* what is not persistent held nothing before */
+  for (int64_t b = first; b < first + count; b++) { /* what is not persistent held nothing before */
     Overwritten *kept = &finding->overwritten[finding->overwritten_count];
     const BindingRecord *record = &model->bindings[b];
     if (!record->written || record->tensor < 0 || model->tensors[record->tensor].role == ROLE_RESULT ||
@@ -101,7 +101,10 @@ static bool same_shape(const TensorView *a, const TensorView *b) {
 }
 
 /* Of the number; sample: -1 where there are none. */
-typedef struct Place { const TensorView *view; int64_t element, sample; } Place;
+typedef struct Place {
+  const TensorView *view;
+  int64_t element, sample;
+} Place;
 
 /* The number at the same place; or those of the same sample; or all. */
 static void tell_input(const TensorView *view, bool batch, const Place *at, bool before) {

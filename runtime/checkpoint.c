@@ -1,6 +1,7 @@
-/* Checkpoints: one safetensors file with every weight, state and optimizer state under its name, and in its metadata where the run stands.
-   Takes views of tensors; returns them filled, with a report of what did not match by name or shape. A file that says it is a checkpoint must carry a checksum, over all its
-   bytes, that holds. Never loads part of a damaged file, and neither writes nor loads what is no finite number. */
+/* Checkpoints: one safetensors file with every weight, state and optimizer state under its name, and in its metadata
+   where the run stands. Takes views of tensors; returns them filled, with a report of what did not match by name or
+   shape. A file that says it is a checkpoint must carry a checksum, over all its bytes, that holds. Never loads part of
+   a damaged file, and neither writes nor loads what is no finite number. */
 #include "runtime/io.h"
 
 #include <errno.h>
@@ -15,11 +16,11 @@ static const char format_key[] = "ganc checkpoint", format_version[] = "1", coun
 struct Checkpoint {
   SafeTensors *file;
   bool has_state;
-  CheckpointState state;                                   /* texts lie in the file's header */
+  CheckpointState state; /* texts lie in the file's header */
   NamedCount *counts;
 };
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 bool tensors_are_finite(const TensorView *views, size_t count, Problem *problem) {
   for (size_t i = 0; i < count; i++) {
@@ -34,7 +35,8 @@ bool tensors_are_finite(const TensorView *views, size_t count, Problem *problem)
   return true;
 }
 
-bool checkpoint_write(const char *path, const CheckpointState *state, const TensorView *views, size_t count, Problem *problem) {
+bool checkpoint_write(const char *path, const CheckpointState *state, const TensorView *views, size_t count,
+                      Problem *problem) {
   enum { FIXED = 6 };
   if (!tensors_are_finite(views, count, problem)) return false;
   size_t pairs = FIXED + state->count_count, made = 0;
@@ -46,13 +48,14 @@ bool checkpoint_write(const char *path, const CheckpointState *state, const Tens
     texts[made++] = text_format("%" PRId64, state->image);
     texts[made++] = text_format("%" PRIu64, state->seed);
     TextPair fixed[FIXED] = {
-      { format_key, format_version }, { "model", state->model }, { "source", state->source_hash }, { "step", texts[0] }, { "image", texts[1] }, { "seed", texts[2] },
+        {format_key, format_version}, {"model", state->model}, {"source", state->source_hash},
+        {"step", texts[0]},           {"image", texts[1]},     {"seed", texts[2]},
     };
     memcpy(metadata, fixed, sizeof fixed);
     for (size_t i = 0; i < state->count_count; i++) {
       texts[made++] = text_format("%s%s", count_prefix, state->counts[i].name);
       texts[made++] = text_format("%" PRId64, state->counts[i].value);
-      metadata[FIXED + i] = (TextPair){ texts[made - 2], texts[made - 1] };
+      metadata[FIXED + i] = (TextPair){texts[made - 2], texts[made - 1]};
     }
     for (size_t i = 0; i < made; i++) fine = fine && texts[i];
   }
@@ -64,7 +67,7 @@ bool checkpoint_write(const char *path, const CheckpointState *state, const Tens
   return fine;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* A whole decimal number from 0 to `most`, in the file's metadata as text. */
 static bool read_number(const Checkpoint *checkpoint, const char *key, const char *text, uint64_t most, uint64_t *value,
@@ -80,11 +83,15 @@ static bool read_number(const Checkpoint *checkpoint, const char *key, const cha
 static bool read_state(Checkpoint *checkpoint, Problem *problem) {
   const SafeTensors *file = checkpoint->file;
   const char *version = safetensors_metadata(file, format_key);
-  if (!version) return true;                               /* weights from elsewhere */
+  if (!version) return true; /* weights from elsewhere */
   if (strcmp(version, format_version) != 0)
-    return problem_set(problem, "%s is a checkpoint of format \"%.40s\", this trainer reads format %s; build it with the version of ganc that wrote the file", checkpoint_path(checkpoint), version, format_version);
-  if (!safetensors_metadata(file, "checksum")) return problem_set(problem, "%s is damaged: a checkpoint without a checksum", checkpoint_path(checkpoint));
-  static const char *const keys[3] = { "step", "image", "seed" };
+    return problem_set(problem,
+                       "%s is a checkpoint of format \"%.40s\", this trainer reads format %s; build it with the "
+                       "version of ganc that wrote the file",
+                       checkpoint_path(checkpoint), version, format_version);
+  if (!safetensors_metadata(file, "checksum"))
+    return problem_set(problem, "%s is damaged: a checkpoint without a checksum", checkpoint_path(checkpoint));
+  static const char *const keys[3] = {"step", "image", "seed"};
   uint64_t numbers[3];
   for (int i = 0; i < 3; i++) {
     uint64_t most = i < 2 ? (uint64_t)LENGTH_LIMIT : UINT64_MAX;
@@ -92,15 +99,21 @@ static bool read_state(Checkpoint *checkpoint, Problem *problem) {
     if (!read_number(checkpoint, keys[i], text, most, &numbers[i], problem)) return false;
   }
   const char *model = safetensors_metadata(file, "model"), *source = safetensors_metadata(file, "source");
-  checkpoint->state = (CheckpointState){ .step = (int64_t)numbers[0], .image = (int64_t)numbers[1], .seed = numbers[2], .model = model ? model : "", .source_hash = source ? source : "" };
+  checkpoint->state = (CheckpointState){.step = (int64_t)numbers[0],
+                                        .image = (int64_t)numbers[1],
+                                        .seed = numbers[2],
+                                        .model = model ? model : "",
+                                        .source_hash = source ? source : ""};
   const Json *all = safetensors_metadata_all(file);
   checkpoint->counts = system_allocate(all->count * sizeof *checkpoint->counts);
-  if (!checkpoint->counts) return problem_out_of_memory(problem, checkpoint_path(checkpoint), all->count * sizeof *checkpoint->counts);
+  if (!checkpoint->counts)
+    return problem_out_of_memory(problem, checkpoint_path(checkpoint), all->count * sizeof *checkpoint->counts);
   for (const Json *pair = all->first; pair; pair = pair->next) {
     uint64_t value;
     if (strncmp(pair->key, count_prefix, sizeof count_prefix - 1) != 0) continue;
     if (!read_number(checkpoint, pair->key, pair->text, (uint64_t)LENGTH_LIMIT, &value, problem)) return false;
-    checkpoint->counts[checkpoint->state.count_count++] = (NamedCount){ pair->key + sizeof count_prefix - 1, (int64_t)value };
+    checkpoint->counts[checkpoint->state.count_count++] =
+        (NamedCount){pair->key + sizeof count_prefix - 1, (int64_t)value};
   }
   checkpoint->state.counts = checkpoint->counts;
   checkpoint->has_state = true;
@@ -113,8 +126,9 @@ Checkpoint *checkpoint_open(const char *path, Problem *problem) {
     problem_out_of_memory(problem, path, sizeof *checkpoint);
     return NULL;
   }
-  *checkpoint = (Checkpoint){ .file = safetensors_open(path, problem) };
-  if (checkpoint->file && safetensors_verify(checkpoint->file, problem) && read_state(checkpoint, problem)) return checkpoint;
+  *checkpoint = (Checkpoint){.file = safetensors_open(path, problem)};
+  if (checkpoint->file && safetensors_verify(checkpoint->file, problem) && read_state(checkpoint, problem))
+    return checkpoint;
   checkpoint_close(checkpoint);
   return NULL;
 }
@@ -138,11 +152,12 @@ bool checkpoint_rename(Checkpoint *checkpoint, const char *rules, Problem *probl
 
 const CheckpointState *checkpoint_state(const Checkpoint *checkpoint, Problem *problem) {
   if (checkpoint->has_state) return &checkpoint->state;
-  problem_set(problem, "%s holds weights, but no position of a run to go on from; start with --init instead", checkpoint_path(checkpoint));
+  problem_set(problem, "%s holds weights, but no position of a run to go on from; start with --init instead",
+              checkpoint_path(checkpoint));
   return NULL;
 }
 
-/* ---- loading by name --------------------------------------------------------------------------------------------------------------- */
+/* ---- loading by name --------------------------------------------------------------------------------------------- */
 
 /* Of floating-point numbers of any width that is read; integers are no weights. */
 static bool stored_is_weight(const StoredTensor *stored) {
@@ -150,8 +165,8 @@ static bool stored_is_weight(const StoredTensor *stored) {
 }
 
 bool stored_fits(const StoredTensor *stored, const TensorView *view) {
-  return stored && stored_is_weight(stored) && stored->rank == view->rank
-      && memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0;
+  return stored && stored_is_weight(stored) && stored->rank == view->rank &&
+         memcmp(stored->shape, view->shape, (size_t)view->rank * sizeof *view->shape) == 0;
 }
 
 /* Why it does not fit, as a line; `stored` is NULL where the file has nothing of that name. */
@@ -165,9 +180,12 @@ static char *describe_difference(const TensorView *view, const StoredTensor *sto
                      stored->type == ELEMENT_UNREAD ? stored->dtype : element_name(stored->type), there, path);
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, size_t count, LoadReport *report, Problem *problem) {
+static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, size_t count, LoadReport *report,
+                        Problem *problem) {
   const SafeTensors *file = checkpoint->file;
   const char *path = checkpoint_path(checkpoint), **names = system_allocate((count + 1) * sizeof *names);
   Lines lines = {0};
@@ -209,7 +227,8 @@ char *checkpoint_list(const Checkpoint *checkpoint, const char *const *names, si
   return name_list_end(&list);
 }
 
-bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, size_t count, const bool *needed, const char *what, Problem *problem) {
+bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, size_t count, const bool *needed,
+                        const char *what, Problem *problem) {
   const SafeTensors *file = checkpoint->file;
   const char *path = checkpoint_path(checkpoint), **names = system_allocate((count + 1) * sizeof *names);
   if (!names) return problem_out_of_memory(problem, path, count * sizeof *names);
@@ -236,24 +255,29 @@ bool checkpoint_require(const Checkpoint *checkpoint, const TensorView *views, s
 }
 
 /* What was read is finite; else what the file holds tells whether it is at fault or the view's type is too narrow. */
-static bool check_loaded(const Checkpoint *checkpoint, const StoredTensor *stored, const TensorView *view, Problem *problem) {
+static bool check_loaded(const Checkpoint *checkpoint, const StoredTensor *stored, const TensorView *view,
+                         Problem *problem) {
   double value;
   int64_t element = tensor_view_not_finite(view, &value);
   if (element < 0) return true;
   StoredTensor one = *stored;
-  TensorView scalar = { .name = view->name, .type = STORAGE_F64, .data = &value };
+  TensorView scalar = {.name = view->name, .type = STORAGE_F64, .data = &value};
   one.bytes = element_bytes(stored->type);
   one.offset += (uint64_t)element * one.bytes;
   if (!safetensors_read(checkpoint->file, &one, &scalar, problem)) return false;
   char *place = tensor_view_place(view, element);
   if (isfinite(value))
-    problem_set(problem, "%s: %s is %g, which float32 cannot hold; a trainer built with --real f64 can", checkpoint_path(checkpoint), place ? place : view->name, value);
-  else problem_set(problem, "%s: %s is %s; these weights are of no use, take an earlier file", checkpoint_path(checkpoint), place ? place : view->name, number_word(value));
+    problem_set(problem, "%s: %s is %g, which float32 cannot hold; a trainer built with --real f64 can",
+                checkpoint_path(checkpoint), place ? place : view->name, value);
+  else
+    problem_set(problem, "%s: %s is %s; these weights are of no use, take an earlier file", checkpoint_path(checkpoint),
+                place ? place : view->name, number_word(value));
   free(place);
   return false;
 }
 
-bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report, Problem *problem) {
+bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t count, bool whole, LoadReport *report,
+                     Problem *problem) {
   LoadReport own;
   if (!report) report = &own;
   *report = (LoadReport){0};
@@ -261,13 +285,18 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
   if (fine && whole && report->missing + report->left_over + report->different > 0) {
     int first_line = (int)strcspn(report->text, "\n");
     size_t more = report->missing + report->left_over + report->different - 1;
-    if (more) fine = problem_set(problem, "%s does not fit this model: %.*s, and %zu more", checkpoint_path(checkpoint), first_line, report->text, more);
-    else fine = problem_set(problem, "%s does not fit this model: %.*s", checkpoint_path(checkpoint), first_line, report->text);
+    if (more)
+      fine = problem_set(problem, "%s does not fit this model: %.*s, and %zu more", checkpoint_path(checkpoint),
+                         first_line, report->text, more);
+    else
+      fine = problem_set(problem, "%s does not fit this model: %.*s", checkpoint_path(checkpoint), first_line,
+                         report->text);
   }
   for (size_t i = 0; fine && i < count; i++) {
     const StoredTensor *stored = safetensors_find(checkpoint->file, views[i].name);
     if (!stored_fits(stored, &views[i])) continue;
-    fine = safetensors_read(checkpoint->file, stored, &views[i], problem) && check_loaded(checkpoint, stored, &views[i], problem);
+    fine = safetensors_read(checkpoint->file, stored, &views[i], problem) &&
+           check_loaded(checkpoint, stored, &views[i], problem);
     report->loaded += fine;
   }
   if (report == &own) load_report_release(&own);

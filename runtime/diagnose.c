@@ -1,7 +1,8 @@
-/* The command `diagnose`. Takes a model built in float64; compares, for every objective and weight, the derivative with a central difference along
-   random directions: the gradient, and the derivative of the gradient's product with a direction. Comparisons inside the model are frozen to the base
-   point's decisions, so both are smooth, and what is constant in derivatives stays at its value there. Data and noise stay the same throughout. Says
-   where they part; never changes a weight for good. */
+/* The command `diagnose`. Takes a model built in float64; compares, for every objective and weight, the derivative with
+   a central difference along random directions: the gradient, and the derivative of the gradient's product with a
+   direction. Comparisons inside the model are frozen to the base point's decisions, so both are smooth, and what is
+   constant in derivatives stays at its value there. Data and noise stay the same throughout. Says where they part;
+   never changes a weight for good. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -9,26 +10,31 @@
 #include <string.h>
 
 enum { DIRECTIONS = 4, POINTS = 4 };
-static const double distance = 1e-3, allowed[2] = {1e-6, 1e-5};      /* of the points of a difference; relative errors at orders 1 and 2 */
-static const double rounding = 1e-14;                      /* relative, of a value in float64: what a difference cannot see */
+static const double distance = 1e-3,
+                    allowed[2] = {1e-6, 1e-5}; /* of the points of a difference; relative errors at orders 1 and 2 */
+static const double rounding = 1e-14;          /* relative, of a value in float64: what a difference cannot see */
 
 /* f'(0) = sum of factor * f(place * h) / h, up to h^4. */
-static const struct { double place, factor; } points[POINTS] = {{-2, 1.0 / 12}, {-1, -8.0 / 12}, {1, 8.0 / 12}, {2, -1.0 / 12}};
+static const struct {
+  double place, factor;
+} points[POINTS] = {{-2, 1.0 / 12}, {-1, -8.0 / 12}, {1, 8.0 / 12}, {2, -1.0 / 12}};
 
 typedef struct Check {
   Session *session;
   const DiagnosisRecord *diagnosis;
   const PairRecord *pairs;
-  double *base, *along, *gradient, *second;                /* of one weight: its value, a direction, derivatives */
-  uint64_t draws;                                          /* directions drawn so far */
+  double *base, *along, *gradient, *second; /* of one weight: its value, a direction, derivatives */
+  uint64_t draws;                           /* directions drawn so far */
   Problem *problem;
 } Check;
 
-/* ---- the same data every time ---------------------------------------------------------------------------------------------------- */
+/* ---- the same data every time ------------------------------------------------------------------------------------ */
 
 static bool run_again(Check *check, int64_t routine) {
   Supply *supply = check->session->supply;
-  if (!execution_run(&check->session->execution, routine, (Evaluation){.round = check->session->clock.step, .rows = {.fed = INT64_MAX}}, check->problem)) return false;
+  if (!execution_run(&check->session->execution, routine,
+                     (Evaluation){.round = check->session->clock.step, .rows = {.fed = INT64_MAX}}, check->problem))
+    return false;
   size_t count;
   const NamedCount *positions = supply_positions(supply, &count);
   for (size_t k = 0; k < count; k++)
@@ -36,9 +42,11 @@ static bool run_again(Check *check, int64_t routine) {
   return true;
 }
 
-/* ---- vectors ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- vectors ----------------------------------------------------------------------------------------------------- */
 
-static TensorView view_of(const Check *check, int64_t tensor) { return execution_view(&check->session->execution, tensor); }
+static TensorView view_of(const Check *check, int64_t tensor) {
+  return execution_view(&check->session->execution, tensor);
+}
 
 static int64_t read_tensor(const Check *check, int64_t tensor, double *out) {
   TensorView view = view_of(check, tensor);
@@ -73,35 +81,42 @@ static double dot(const double *a, const double *b, int64_t size) {
 static double gradient_along_directions(const Check *check) {
   double sum = 0;
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
-    TensorView gradient = view_of(check, check->pairs[p].gradient), direction = view_of(check, check->pairs[p].direction);
-    for (int64_t k = 0, size = tensor_view_size(&gradient); k < size; k++) sum += view_get(&gradient, k) * view_get(&direction, k);
+    TensorView gradient = view_of(check, check->pairs[p].gradient),
+               direction = view_of(check, check->pairs[p].direction);
+    for (int64_t k = 0, size = tensor_view_size(&gradient); k < size; k++)
+      sum += view_get(&gradient, k) * view_get(&direction, k);
   }
   return sum;
 }
 
-/* ---- differences ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- differences ------------------------------------------------------------------------------------------------- */
 
 static void place_weight(const Check *check, const PairRecord *pair, double step) {
   TensorView view = view_of(check, pair->weight);
-  for (int64_t k = 0, size = tensor_view_size(&view); k < size; k++) view_set(&view, k, check->base[k] + step * check->along[k]);
+  for (int64_t k = 0, size = tensor_view_size(&view); k < size; k++)
+    view_set(&view, k, check->base[k] + step * check->along[k]);
 }
 
-/* order 1: of the objective; order 2: of the gradient's product with the directions. The weight is back at its base afterwards. */
+/* order 1: of the objective; order 2: of the gradient's product with the directions. The weight is back at its base
+   afterwards. */
 static bool difference(Check *check, const PairRecord *pair, int order, double *result) {
   bool fine = true;
   *result = 0;
   for (int k = 0; fine && k < POINTS; k++) {
     place_weight(check, pair, points[k].place * distance);
     fine = run_again(check, order == 1 ? check->diagnosis->value_routine : check->diagnosis->gradient_routine);
-    double value = order == 1 ? execution_scalar(&check->session->execution, check->diagnosis->value) : gradient_along_directions(check);
+    double value = order == 1 ? execution_scalar(&check->session->execution, check->diagnosis->value)
+                              : gradient_along_directions(check);
     *result += points[k].factor * value / distance;
   }
   place_weight(check, pair, 0);
   return fine;
 }
 
-/* Relative to the derivative, or to what a typical direction would give; below the rounding of the value nothing can be told. */
-static double relative_error(double derivative, double expected, double norm, int64_t size, double value, double tolerance) {
+/* Relative to the derivative, or to what a typical direction would give; below the rounding of the value nothing can be
+   told. */
+static double relative_error(double derivative, double expected, double norm, int64_t size, double value,
+                             double tolerance) {
   double scale = fmax(fmax(fabs(derivative), fabs(expected)), 0.1 * norm / sqrt((double)size));
   return fabs(derivative - expected) / fmax(scale, rounding * fmax(1, fabs(value)) / (distance * tolerance));
 }
@@ -126,15 +141,17 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
     for (int order = 1; order <= (has_second ? 2 : 1); order++) {
       double expected, *derivative = order == 1 ? check->gradient : check->second;
       if (!difference(check, pair, order, &expected)) return false;
-      double error = relative_error(dot(derivative, check->along, size), expected, sqrt(dot(derivative, derivative, size)), size,
-                                    order == 1 ? value : product, allowed[order - 1]);
-      if (isnan(error) || error > errors[order - 1]) errors[order - 1] = error;    /* what is not a number stays: nothing is greater */
+      double error =
+          relative_error(dot(derivative, check->along, size), expected, sqrt(dot(derivative, derivative, size)), size,
+                         order == 1 ? value : product, allowed[order - 1]);
+      if (isnan(error) || error > errors[order - 1])
+        errors[order - 1] = error; /* what is not a number stays: nothing is greater */
     }
   }
   return true;
 }
 
-/* ---- an objective ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- an objective ------------------------------------------------------------------------------------------------ */
 
 static bool check_objective(Check *check, int directions, int *wrong) {
   const Model *model = &check->session->trainer->model;
@@ -152,7 +169,8 @@ static bool check_objective(Check *check, int directions, int *wrong) {
     bool right = errors[0] <= allowed[0] && errors[1] <= allowed[1];
     char second[32] = "-";
     if (errors[1] != -1) snprintf(second, sizeof second, "%.1e", errors[1]);
-    printf("  %-32s %12.1e %12s%s\n", model->tensors[check->pairs[p].weight].name, errors[0], second, right ? "" : "   WRONG");
+    printf("  %-32s %12.1e %12s%s\n", model->tensors[check->pairs[p].weight].name, errors[0], second,
+           right ? "" : "   WRONG");
     *wrong += !right;
   }
   return true;
@@ -167,12 +185,18 @@ static bool check_all(Session *session, int *wrong, Problem *problem) {
   }
   double *room = system_allocate((size_t)largest * 4 * sizeof *room);
   if (!room) return problem_out_of_memory(problem, "derivatives", (size_t)largest * 4 * sizeof *room);
-  Check check = {.session = session, .base = room, .along = room + largest, .gradient = room + 2 * largest, .second = room + 3 * largest, .problem = problem};
+  Check check = {.session = session,
+                 .base = room,
+                 .along = room + largest,
+                 .gradient = room + 2 * largest,
+                 .second = room + 3 * largest,
+                 .problem = problem};
   bool fine = true;
   for (int64_t k = 0; fine && k < model->diagnosis_count; k++) {
     check.diagnosis = &model->diagnoses[k];
     check.pairs = model->pairs + check.diagnosis->first_pair;
-    fine = check_objective(&check, session->trainer->options.directions ? (int)session->trainer->options.directions : DIRECTIONS, wrong);
+    fine = check_objective(
+        &check, session->trainer->options.directions ? (int)session->trainer->options.directions : DIRECTIONS, wrong);
   }
   free(room);
   return fine;
@@ -183,15 +207,21 @@ int command_diagnose(Trainer *trainer) {
   Session session = {0};
   const Model *model = &trainer->model;
   int wrong = 0;
-  bool fine = model_is_f64(model) || problem_set(&problem, "diagnose needs a trainer in double precision: ganc build %s --real f64", model->header->file);
+  bool fine = model_is_f64(model) ||
+              problem_set(&problem, "diagnose needs a trainer in double precision: ganc build %s --real f64",
+                          model->header->file);
   if (fine && model->diagnosis_count == 0)
-    fine = problem_set(&problem, model->objective_count == 0 ? "the model has no objective to diagnose" : "this trainer was built with --no-diagnose: build it without");
+    fine = problem_set(&problem, model->objective_count == 0
+                                     ? "the model has no objective to diagnose"
+                                     : "this trainer was built with --no-diagnose: build it without");
   if (fine && trainer->options.run) fine = session_open_trained(&session, trainer, DATA_OF_ALL, &problem);
   else fine = fine && session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
   fine = fine && session_init(&session, &problem);
   fine = fine && check_all(&session, &wrong, &problem);
   if (!fine) report_error(trainer->program, &problem);
-  else if (wrong) printf("%d of these derivatives differ from differences (allowed: %.0e at order 1, %.0e at order 2)\n", wrong, allowed[0], allowed[1]);
+  else if (wrong)
+    printf("%d of these derivatives differ from differences (allowed: %.0e at order 1, %.0e at order 2)\n", wrong,
+           allowed[0], allowed[1]);
   else printf("all derivatives agree with differences\n");
   session_close(&session);
   return fine && wrong == 0 ? EXIT_FINE : EXIT_FAILED;

@@ -1,6 +1,7 @@
-/* The command `eval`. Takes trained weights; measures samples of an output against held-out samples of data of the same shape, and as a yardstick the
-   training data against the same. For mixtures also which modes are reached. What was compared with what is part of the result, which is printed and
-   left in the run's folder. Says nothing where there is nothing to say: a number that is not known is null. Never changes what a run has. */
+/* The command `eval`. Takes trained weights; measures samples of an output against held-out samples of data of the same
+   shape, and as a yardstick the training data against the same. For mixtures also which modes are reached. What was
+   compared with what is part of the result, which is printed and left in the run's folder. Says nothing where there is
+   nothing to say: a number that is not known is null. Never changes what a run has. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -11,22 +12,26 @@
 enum { EVAL_COUNT = 10000, EVAL_DIRECTIONS = 512 };
 
 /* One side of the comparison: where its samples come from. */
-typedef struct Side { const char *spec, *said_by; bool changed; Dataset *dataset; } Side;    /* changed: not what the run has read */
+typedef struct Side {
+  const char *spec, *said_by;
+  bool changed;
+  Dataset *dataset;
+} Side; /* changed: not what the run has read */
 
 typedef struct Evaluated {
   const Session *session;
   int64_t output;
-  const TensorRecord *data;                                /* what the output is measured against */
+  const TensorRecord *data; /* what the output is measured against */
   Side held_out, training;
-  Problem no_training;                                     /* why there is no training side, where there is none */
-  int64_t count;                                           /* samples of each side */
+  Problem no_training; /* why there is no training side, where there is none */
+  int64_t count;       /* samples of each side */
   int directions;
-  double sample_distance, training_distance, distance_ratio;   /* sliced Wasserstein-1 to held-out data; NaN: not known */
-  double sample_pairs, data_pairs, pair_ratio;             /* mean distance of pairs: of samples, of held-out data */
-  ModeReport modes;                                        /* of mixtures */
+  double sample_distance, training_distance, distance_ratio; /* sliced Wasserstein-1 to held-out data; NaN: not known */
+  double sample_pairs, data_pairs, pair_ratio;               /* mean distance of pairs: of samples, of held-out data */
+  ModeReport modes;                                          /* of mixtures */
 } Evaluated;
 
-/* ---- what is compared with what ---------------------------------------------------------------------------------------------------------- */
+/* ---- what is compared with what ---------------------------------------------------------------------------------- */
 
 /* The data named by --against, or the only ones that samples of the output could be. */
 static const TensorRecord *choose_data(const Trainer *trainer, int64_t output, Problem *problem) {
@@ -43,15 +48,19 @@ static const TensorRecord *choose_data(const Trainer *trainer, int64_t output, P
     snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", candidates++ ? ", " : "", data->data);
   }
   if (candidates == 1 && !wanted) return only;
-  if (candidates == 0) problem_set(problem, "no data of the model have the shape of %s, %s, so there is nothing to measure it against", name, text_shape(result, false).text);
+  if (candidates == 0)
+    problem_set(problem, "no data of the model have the shape of %s, %s, so there is nothing to measure it against",
+                name, text_shape(result, false).text);
   else if (wanted)
-    problem_set(problem, "--against %s: the model has no data of that name with the shape of %s, %s, but: %s", wanted, name, text_shape(result, false).text, names);
+    problem_set(problem, "--against %s: the model has no data of that name with the shape of %s, %s, but: %s", wanted,
+                name, text_shape(result, false).text, names);
   else problem_set(problem, "%s could be measured against %s: say which with --against NAME", name, names);
   return NULL;
 }
 
-/* What --data says of the data that the output is measured against: held-out samples. Taken out of the options, as the output itself, where it reads these
-   data too, reads the run's own. (Where nothing says what those are, it reads these.) */
+/* What --data says of the data that the output is measured against: held-out samples. Taken out of the options, as the
+   output itself, where it reads these data too, reads the run's own. (Where nothing says what those are, it reads
+   these.) */
 static const char *take_held_out(Trainer *trainer, const TensorRecord *data) {
   const Options *options = &trainer->options;
   Assignments *list = &trainer->options.data;
@@ -79,33 +88,41 @@ static Dataset *open_side(const char *spec, DataPart part, const TensorRecord *d
   return NULL;
 }
 
-/* given: what --data says, or NULL. Training data that cannot be had leave the yardstick unknown; held-out ones must be there. */
+/* given: what --data says, or NULL. Training data that cannot be had leave the yardstick unknown; held-out ones must be
+   there. */
 static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
   const char *own = data_spec(e->session->trainer, e->session->config, e->data), *name = e->data->data;
   const char *said_by = json_find(json_find(e->session->config, "data"), name) ? "config.json" : "model";
   if (own == given) own = "";
-  if (!given && !own[0]) return problem_set(problem, "nothing says where %s come from: name held-out samples with --data %s=SPEC", name, name);
+  if (!given && !own[0])
+    return problem_set(problem, "nothing says where %s come from: name held-out samples with --data %s=SPEC", name,
+                       name);
   Problem inner = {""};
   e->held_out = (Side){.spec = given ? given : own, .said_by = given ? "--data" : said_by};
   e->held_out.dataset = open_side(e->held_out.spec, given ? DATA_CHOSEN : DATA_HELD_OUT, e->data, &inner);
   if (!e->held_out.dataset)
-    return problem_set(problem, "data %s: %s%s%s%s", name, inner.text, given ? "" : "; samples that training has not seen are named by --data ", given ? "" : name,
+    return problem_set(problem, "data %s: %s%s%s%s", name, inner.text,
+                       given ? "" : "; samples that training has not seen are named by --data ", given ? "" : name,
                        given ? "" : "=SPEC");
   if (!own[0]) return problem_set(&e->no_training, "nothing says what was trained on"), true;
   bool divided = e->held_out.dataset->divided;
-  if (!divided && same_file(own, e->held_out.spec)) return problem_set(&e->no_training, "%s is what was trained on: nothing is held out", own), true;
-  e->training = (Side){.spec = own, .said_by = said_by, .dataset = open_side(own, DATA_TRAIN, e->data, &e->no_training)};
+  if (!divided && same_file(own, e->held_out.spec))
+    return problem_set(&e->no_training, "%s is what was trained on: nothing is held out", own), true;
+  e->training =
+      (Side){.spec = own, .said_by = said_by, .dataset = open_side(own, DATA_TRAIN, e->data, &e->no_training)};
   e->training.changed = e->training.dataset && data_have_changed(e->session->config, e->training.dataset, e->data);
   return true;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 /* There are no distances to what is not finite. */
-static bool check_finite(const float *rows, int64_t count, int64_t size, const int64_t *indices, const char *what, Problem *problem) {
+static bool check_finite(const float *rows, int64_t count, int64_t size, const int64_t *indices, const char *what,
+                         Problem *problem) {
   for (int64_t k = 0; k < count * size; k++)
     if (!isfinite(rows[k]))
-      return problem_set(problem, "%s: element %lld of sample %lld is %s", what, (long long)(k % size), (long long)indices[k / size], number_word(rows[k]));
+      return problem_set(problem, "%s: element %lld of sample %lld is %s", what, (long long)(k % size),
+                         (long long)indices[k / size], number_word(rows[k]));
   return true;
 }
 
@@ -113,7 +130,8 @@ static float *side_rows(const Side *side, const TensorRecord *data, int64_t coun
   const Dataset *dataset = side->dataset;
   float *rows = system_allocate((size_t)count * (size_t)dataset->size * sizeof *rows);
   int64_t *indices = system_allocate((size_t)count * sizeof *indices);
-  bool fine = (rows && indices) || problem_out_of_memory(problem, "data", (size_t)count * (size_t)dataset->size * sizeof *rows);
+  bool fine =
+      (rows && indices) || problem_out_of_memory(problem, "data", (size_t)count * (size_t)dataset->size * sizeof *rows);
   if (fine) {
     permutation_indices(seed, hash_text(data->data), dataset->count, 0, count, indices);
     dataset_rows(dataset, indices, count, data->low, data->high, rows);
@@ -142,10 +160,11 @@ static bool measure(Evaluated *e, Session *session, Problem *problem) {
   bool fine = samples && samples_are_finite(session, e->output, samples, count, problem);
   if (fine) held_out_rows = side_rows(&e->held_out, e->data, count, options->seed, problem);
   if (held_out_rows && training) training_rows = side_rows(&e->training, e->data, count, options->seed, problem);
-  fine = held_out_rows && (training_rows || !training)
-      && metric_sliced_wasserstein(samples, held_out_rows, count, size, e->directions, options->seed, threads, &e->sample_distance, problem)
-      && (!training
-          || metric_sliced_wasserstein(training_rows, held_out_rows, count, size, e->directions, options->seed, threads, &e->training_distance, problem));
+  fine = held_out_rows && (training_rows || !training) &&
+         metric_sliced_wasserstein(samples, held_out_rows, count, size, e->directions, options->seed, threads,
+                                   &e->sample_distance, problem) &&
+         (!training || metric_sliced_wasserstein(training_rows, held_out_rows, count, size, e->directions,
+                                                 options->seed, threads, &e->training_distance, problem));
   if (fine) {
     e->distance_ratio = ratio(e->sample_distance, e->training_distance);
     e->sample_pairs = count > 1 ? metric_mean_pair_distance(samples, count, size, options->seed) : NAN;
@@ -159,7 +178,7 @@ static bool measure(Evaluated *e, Session *session, Problem *problem) {
   return fine;
 }
 
-/* ---- the result ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------------------------------------- */
 
 /* Is this tensor data of the file that the output itself reads? */
 static bool output_reads(const Session *session, int64_t tensor) {
@@ -169,14 +188,19 @@ static bool output_reads(const Session *session, int64_t tensor) {
 static void print_side(const Evaluated *e, const char *which, const Side *side) {
   if (!side->dataset) printf("%s %s: unknown (%s)\n", which, e->data->data, e->no_training.text);
   else
-    printf("%s %s: %s of the %s in %s%s%s%s\n", which, e->data->data, text_count(e->count).text, text_count(side->dataset->count).text, side->spec,
-           !side->dataset->divided ? "" : side == &e->training ? " (its training part)" : " (its held-out part)",
-           strcmp(side->said_by, "model") == 0 ? ", as the model says" : "", side->changed ? ", which is not what the run has read: it has changed, or is another file" : "");
+    printf("%s %s: %s of the %s in %s%s%s%s\n", which, e->data->data, text_count(e->count).text,
+           text_count(side->dataset->count).text, side->spec,
+           !side->dataset->divided ? ""
+           : side == &e->training  ? " (its training part)"
+                                   : " (its held-out part)",
+           strcmp(side->said_by, "model") == 0 ? ", as the model says" : "",
+           side->changed ? ", which is not what the run has read: it has changed, or is another file" : "");
 }
 
 static void print_text(const Evaluated *e) {
   const Session *session = e->session;
-  printf("%s: %s samples of %s", session->trainer->model.outputs[e->output].name, text_count(e->count).text, session->weights);
+  printf("%s: %s samples of %s", session->trainer->model.outputs[e->output].name, text_count(e->count).text,
+         session->weights);
   if (session->has_step) printf(", step %s", text_count(session->clock.step).text);
   printf(", seed %llu\n", (unsigned long long)session->execution.seed);
   print_side(e, "held-out", &e->held_out);
@@ -186,13 +210,14 @@ static void print_text(const Evaluated *e) {
       const TensorRecord *data = &session->trainer->model.tensors[k];
       printf("reads %s: %s\n", data->data, data_spec(session->trainer, session->config, data));
     }
-  printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %s; ratio %s\n", e->directions, e->sample_distance,
-         text_known(e->training_distance, 5, "").text, text_known(e->distance_ratio, 2, "").text);
-  printf("mean distance of pairs: samples %s, held-out data %s; ratio %s\n", text_known(e->sample_pairs, 4, "").text, text_known(e->data_pairs, 4, "").text,
-         text_known(100 * e->pair_ratio, 1, "%").text);
+  printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %s; ratio %s\n",
+         e->directions, e->sample_distance, text_known(e->training_distance, 5, "").text,
+         text_known(e->distance_ratio, 2, "").text);
+  printf("mean distance of pairs: samples %s, held-out data %s; ratio %s\n", text_known(e->sample_pairs, 4, "").text,
+         text_known(e->data_pairs, 4, "").text, text_known(100 * e->pair_ratio, 1, "%").text);
   if (e->held_out.dataset->mixture)
-    printf("modes: %d of %d; high-quality samples: %.1f%%; reverse KL: %s nats\n", e->modes.covered, e->modes.modes, 100 * e->modes.high_quality,
-           text_known(e->modes.reverse_divergence, 4, "").text);
+    printf("modes: %d of %d; high-quality samples: %.1f%%; reverse KL: %s nats\n", e->modes.covered, e->modes.modes,
+           100 * e->modes.high_quality, text_known(e->modes.reverse_divergence, 4, "").text);
 }
 
 static void put_side(JsonWriter *json, const char *key, const Evaluated *e, const Side *side) {
@@ -220,7 +245,8 @@ static void put_inputs(JsonWriter *json, const Session *session) {
   json_close(json);
   json_open_object(json, "feeds");
   for (int k = 0; k < trainer->options.feeds.count; k++) {
-    char *name = text_format("%.*s", (int)trainer->options.feeds.items[k].name_length, trainer->options.feeds.items[k].name);
+    char *name =
+        text_format("%.*s", (int)trainer->options.feeds.items[k].name_length, trainer->options.feeds.items[k].name);
     if (name) json_put_text(json, name, trainer->options.feeds.items[k].value);
     free(name);
   }
@@ -272,7 +298,8 @@ static bool tell(const Evaluated *e, Problem *problem) {
   fflush(stdout);
   if (fine && session->run) {
     int64_t step = session->has_step ? session->clock.step : -1;
-    char *path = run_folder_evaluation_path(session->run, session->trainer->model.outputs[e->output].name, e->data->data, step, problem);
+    char *path = run_folder_evaluation_path(session->run, session->trainer->model.outputs[e->output].name,
+                                            e->data->data, step, problem);
     fine = path && file_replace(path, text, strlen(text), problem);
     if (fine && !session->trainer->options.json) printf("written to %s\n", path);
     free(path);
@@ -288,8 +315,10 @@ int command_eval(Trainer *trainer) {
   bool fine = evaluated.output >= 0;
   evaluated.data = fine ? choose_data(trainer, evaluated.output, &problem) : NULL;
   const char *given = evaluated.data ? take_held_out(trainer, evaluated.data) : NULL;
-  fine = evaluated.data && session_open_trained(&session, trainer, trainer->model.outputs[evaluated.output].routine, &problem)
-      && open_sides(&evaluated, given, &problem) && measure(&evaluated, &session, &problem) && tell(&evaluated, &problem);
+  fine = evaluated.data &&
+         session_open_trained(&session, trainer, trainer->model.outputs[evaluated.output].routine, &problem) &&
+         open_sides(&evaluated, given, &problem) && measure(&evaluated, &session, &problem) &&
+         tell(&evaluated, &problem);
   if (!fine) report_error(trainer->program, &problem);
   dataset_close(evaluated.held_out.dataset);
   dataset_close(evaluated.training.dataset);

@@ -1,6 +1,6 @@
-/* One routine: a single evaluation of what a model computes. Takes a model's tables, kernels and a supply of data; resolves every pointer once; then
-   runs routines: fills the data and noise that they mention and walks their steps. Never decides which routine runs when (schedule.c), nor what a
-   kernel does. */
+/* One routine: a single evaluation of what a model computes. Takes a model's tables, kernels and a supply of data;
+   resolves every pointer once; then runs routines: fills the data and noise that they mention and walks their steps.
+   Never decides which routine runs when (schedule.c), nor what a kernel does. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static bool resolve_bindings(Execution *execution, Problem *problem) {
   size_t bytes = (size_t)(model->binding_count + 1) * sizeof(void *);
   execution->buffers = system_allocate(bytes);
   if (!execution->buffers) return problem_out_of_memory(problem, "the table of buffers", bytes);
-  for (int64_t k = 0; k < model->binding_count; k++) execution->buffers[k] = memory_at(&execution->memory, model->bindings[k].place, model->bindings[k].offset);
+  for (int64_t k = 0; k < model->binding_count; k++)
+    execution->buffers[k] = memory_at(&execution->memory, model->bindings[k].place, model->bindings[k].offset);
   return true;
 }
 
@@ -27,7 +28,8 @@ static bool resolve_fills(Execution *execution, Problem *problem) {
   execution->fill_buffers = system_allocate(fills * sizeof(void *));
   execution->filled = system_allocate(fills * sizeof(bool));
   execution->ran = allocate_zeroed((size_t)model->routine_count + 1, sizeof *execution->ran);
-  if (!execution->fill_tensors || !execution->fill_buffers || !execution->filled || !execution->ran) return problem_out_of_memory(problem, "the table of fills", fills * 16);
+  if (!execution->fill_tensors || !execution->fill_buffers || !execution->filled || !execution->ran)
+    return problem_out_of_memory(problem, "the table of fills", fills * 16);
   for (int64_t k = 0; k < model->fill_count; k++) {
     execution->fill_tensors[k] = model->fills[k].tensor;
     execution->fill_buffers[k] = tensor_data(execution, model->fills[k].tensor);
@@ -35,11 +37,12 @@ static bool resolve_fills(Execution *execution, Problem *problem) {
   return true;
 }
 
-bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads, uint64_t seed, Problem *problem) {
+bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads,
+                      uint64_t seed, Problem *problem) {
   *execution = (Execution){.model = model, .kernels = kernels, .supply = supply, .seed = seed};
   execution->pool = pool_create(threads, !model_is_f64(model), problem);
-  if (execution->pool && memory_create(&execution->memory, model, threads, problem) && resolve_bindings(execution, problem)
-      && resolve_fills(execution, problem))
+  if (execution->pool && memory_create(&execution->memory, model, threads, problem) &&
+      resolve_bindings(execution, problem) && resolve_fills(execution, problem))
     return true;
   execution_release(execution);
   return false;
@@ -58,21 +61,22 @@ void execution_release(Execution *execution) {
   *execution = (Execution){0};
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
   const Model *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
   int64_t first = routine->first_fill;
-  if (!supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first, routine->fill_count, evaluation.rows, execution->filled,
-                   problem))
+  if (!supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first,
+                   routine->fill_count, evaluation.rows, execution->filled, problem))
     return false;
   for (int64_t k = first; k < first + routine->fill_count; k++) {
     const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
     if (tensor->fed >= 0) execution_set_scalar(execution, tensor->fed, execution->filled[k - first]);
     if (execution->filled[k - first]) continue;
     if (tensor->role == ROLE_DATA)
-      return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC", routine->name, tensor->data, tensor->data);
+      return problem_set(problem, "%s needs the data %s, which has no source; give it one with --data %s=SPEC",
+                         routine->name, tensor->data, tensor->data);
     if (tensor->initial == INITIAL_NONE) continue;
     Draw draw = draw_of(tensor, execution->seed);
     draw.round = evaluation.round, draw.ordinal = evaluation.ordinal, draw.first_sample = evaluation.first_sample;
@@ -81,7 +85,11 @@ static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, 
   return true;
 }
 
-typedef struct StepRun { Kernel kernel; const Call *call; const Memory *memory; } StepRun;
+typedef struct StepRun {
+  Kernel kernel;
+  const Call *call;
+  const Memory *memory;
+} StepRun;
 
 static void run_chunk(void *context, int64_t chunk, int worker) {
   const StepRun *run = context;
@@ -93,7 +101,10 @@ bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Probl
   const RoutineRecord *routine = &model->routines[r];
   const Watch *watch = execution->watch;
   if (!fill_inputs(execution, r, evaluation, problem)) return false;
-  Call call = {.seed = execution->seed, .round = evaluation.round, .ordinal = evaluation.ordinal, .first_sample = evaluation.first_sample};
+  Call call = {.seed = execution->seed,
+               .round = evaluation.round,
+               .ordinal = evaluation.ordinal,
+               .first_sample = evaluation.first_sample};
   for (int64_t s = routine->first_step; s < routine->first_step + routine->step_count; s++) {
     const StepRecord *step = &model->steps[s];
     const ProgramRecord *program = &model->programs[step->program];
@@ -134,7 +145,7 @@ bool execution_measure(Execution *execution, Problem *problem) {
   return (execution->seconds && execution->runs) || problem_out_of_memory(problem, "measurements", count * 16);
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 TensorView execution_view(const Execution *execution, int64_t tensor) {
   const TensorRecord *record = &execution->model->tensors[tensor];

@@ -1,5 +1,6 @@
 /* Files as wholes: read, mapped, written aside.
-   Takes paths; returns bytes or a Problem. Never leaves a half-written file under its final name, and never retries what the disk refused. */
+   Takes paths; returns bytes or a Problem. Never leaves a half-written file under its final name, and never retries
+   what the disk refused. */
 #include "runtime/io.h"
 
 #include <errno.h>
@@ -14,12 +15,14 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static const char *kind_of(mode_t mode) {
-  static const struct { mode_t mode; const char *name; } kinds[] = {
-    { S_IFDIR, "a folder" }, { S_IFIFO, "a pipe" },   { S_IFSOCK, "a socket" },
-    { S_IFCHR, "a device" }, { S_IFBLK, "a device" },
+  static const struct {
+    mode_t mode;
+    const char *name;
+  } kinds[] = {
+      {S_IFDIR, "a folder"}, {S_IFIFO, "a pipe"}, {S_IFSOCK, "a socket"}, {S_IFCHR, "a device"}, {S_IFBLK, "a device"},
   };
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     if ((mode & S_IFMT) == kinds[k].mode) return kinds[k].name;
@@ -54,7 +57,7 @@ bool file_stamp(const char *path, FileStamp *stamp) {
   struct stat facts;
   *stamp = (FileStamp){0};
   if (stat(path, &facts) < 0) return false;
-  *stamp = (FileStamp){ (uint64_t)facts.st_ino, facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec };
+  *stamp = (FileStamp){(uint64_t)facts.st_ino, facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec};
   return true;
 }
 
@@ -89,8 +92,8 @@ bool file_read(const char *path, size_t limit, FileBytes *bytes, Problem *proble
     done += (size_t)got;
   }
   close(descriptor);
-  memory[size] = 0;                                        /* so that texts are terminated */
-  *bytes = (FileBytes){ memory, size, false };
+  memory[size] = 0; /* so that texts are terminated */
+  *bytes = (FileBytes){memory, size, false};
   return true;
 }
 
@@ -99,7 +102,7 @@ bool file_map(const char *path, FileBytes *bytes, Problem *problem) {
   size_t size = 0;
   int descriptor = file_open(path, &size, problem);
   if (descriptor < 0) return false;
-  if (size == 0) {                                         /* mmap refuses empty files */
+  if (size == 0) { /* mmap refuses empty files */
     close(descriptor);
     return file_read(path, 0, bytes, problem);
   }
@@ -107,7 +110,7 @@ bool file_map(const char *path, FileBytes *bytes, Problem *problem) {
   int error = errno;
   close(descriptor);
   if (memory == MAP_FAILED) return problem_set_errno(problem, error, "cannot map %s (%zu bytes)", path, size);
-  *bytes = (FileBytes){ memory, size, true };
+  *bytes = (FileBytes){memory, size, true};
   return true;
 }
 
@@ -132,11 +135,12 @@ bool directory_create(const char *path, Problem *problem) {
   char *copy = text_format("%s", path);
   if (!copy) return problem_out_of_memory(problem, path, strlen(path));
   bool fine = true;
-  for (char *end = copy + 1; fine && *copy; end++) {       /* at each slash and at the end: this much of the path */
+  for (char *end = copy + 1; fine && *copy; end++) { /* at each slash and at the end: this much of the path */
     if (*end != '/' && *end != 0) continue;
     char kept = *end;
     *end = 0;
-    if (mkdir(copy, 0777) < 0 && !directory_exists(copy)) fine = problem_set_errno(problem, errno, "cannot create the folder %s", copy);
+    if (mkdir(copy, 0777) < 0 && !directory_exists(copy))
+      fine = problem_set_errno(problem, errno, "cannot create the folder %s", copy);
     *end = kept;
     if (!kept) break;
   }
@@ -157,12 +161,12 @@ char *text_format(const char *format, ...) {
   return text;
 }
 
-/* ---- writing aside ----------------------------------------------------------------------------------------------------- */
+/* ---- writing aside ----------------------------------------------------------------------------------------------- */
 
 enum { WRITER_BUFFER = 1 << 16 };
 
 struct FileWriter {
-  char *path, *aside;                                      /* aside: FOLDER/.NAME.RANDOM.partial; NULL: in place */
+  char *path, *aside; /* aside: FOLDER/.NAME.RANDOM.partial; NULL: in place */
   int descriptor;
   size_t filled;
   uint8_t buffer[WRITER_BUFFER];
@@ -201,7 +205,7 @@ static char *follow_links(const char *path) {
 
 /* A new file, under a name that nobody could guess: shared folders hold links planted by others. */
 static bool open_aside(FileWriter *writer, mode_t mode, Problem *problem) {
-  enum { TRIES = 8, NAME_PART = 200 };                     /* of a name, so that the longer one is none too long */
+  enum { TRIES = 8, NAME_PART = 200 }; /* of a name, so that the longer one is none too long */
   const char *slash = strrchr(writer->path, '/');
   int folder = slash ? (int)(slash - writer->path) + 1 : 0;
   for (int k = 0; k < TRIES; k++) {
@@ -209,14 +213,14 @@ static bool open_aside(FileWriter *writer, mode_t mode, Problem *problem) {
     if (getentropy(&random, sizeof random) < 0)
       return problem_set_errno(problem, errno, "cannot write %s: no random name", writer->path);
     free(writer->aside);
-    writer->aside = text_format("%.*s.%.*s.%016" PRIx64 ".partial", folder, writer->path, NAME_PART,
-                                writer->path + folder, random);
+    writer->aside =
+        text_format("%.*s.%.*s.%016" PRIx64 ".partial", folder, writer->path, NAME_PART, writer->path + folder, random);
     if (!writer->aside) return problem_out_of_memory(problem, writer->path, strlen(writer->path));
     writer->descriptor = system_open(writer->aside, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (writer->descriptor >= 0 || errno != EEXIST) break;
   }
   if (writer->descriptor < 0) return problem_set_errno(problem, errno, "cannot write %s", writer->path);
-  if (mode && fchmod(writer->descriptor, mode) < 0) {      /* a file that was there keeps its permissions */
+  if (mode && fchmod(writer->descriptor, mode) < 0) { /* a file that was there keeps its permissions */
     problem_set_errno(problem, errno, "cannot give the new %s the permissions of the old one", writer->path);
     unlink(writer->aside);
     return false;
@@ -238,7 +242,7 @@ FileWriter *file_writer_open(const char *path, Problem *problem) {
   bool fine = writer->path || problem_out_of_memory(problem, path, strlen(path));
   bool there = fine && stat(writer->path, &facts) == 0;
   if (there && S_ISDIR(facts.st_mode)) fine = problem_set(problem, "cannot write %s: it is a folder", path);
-  else if (there && !S_ISREG(facts.st_mode)) {             /* a terminal or a pipe is written to, never replaced */
+  else if (there && !S_ISREG(facts.st_mode)) { /* a terminal or a pipe is written to, never replaced */
     writer->descriptor = system_open(writer->path, O_WRONLY | O_NOCTTY, 0);
     if (writer->descriptor < 0) fine = problem_set_errno(problem, errno, "cannot write %s", path);
   } else if (there && faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) < 0)
@@ -281,7 +285,7 @@ static bool folder_sync(const char *path, Problem *problem) {
   int error = errno;
   free(folder);
   if (descriptor < 0) return problem_set_errno(problem, error, "cannot open the folder of %s", path);
-  bool fine = system_sync(descriptor) == 0 || errno == EINVAL;            /* some file systems have nothing to sync in a folder */
+  bool fine = system_sync(descriptor) == 0 || errno == EINVAL; /* some file systems have nothing to sync in a folder */
   error = errno;
   close(descriptor);
   return fine || problem_set_errno(problem, error, "cannot sync the folder of %s", path);
@@ -321,7 +325,7 @@ bool file_replace(const char *path, const void *bytes, size_t size, Problem *pro
   return file_writer_commit(writer, problem);
 }
 
-/* ---- hashes ------------------------------------------------------------------------------------------------------------------ */
+/* ---- hashes ------------------------------------------------------------------------------------------------------ */
 
 uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size) {
   const uint8_t *byte = bytes;
@@ -331,4 +335,6 @@ uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size) {
 
 uint64_t hash_text(const char *text) { return hash_fnv(UINT64_C(0xcbf29ce484222325), text, strlen(text)); }
 
-uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size) { return (uint32_t)crc32_z(start, bytes, size); }
+uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size) {
+  return (uint32_t)crc32_z(start, bytes, size);
+}

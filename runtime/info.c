@@ -1,5 +1,5 @@
-/* The command `info`. Takes a model; says what is in it: players, weights, work, memory, programs, and every name that can be set or fed, for people
-   or as JSON. Opens the data only to tell how much memory they take; runs nothing. */
+/* The command `info`. Takes a model; says what is in it: players, weights, work, memory, programs, and every name that
+   can be set or fed, for people or as JSON. Opens the data only to tell how much memory they take; runs nothing. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -11,10 +11,10 @@ enum { LARGEST = 10 };
 typedef struct Summary {
   const Model *model;
   int threads;
-  int64_t weights, tiles, nests;                           /* numbers in weights; programs */
-  double needed_flops, executed_flops;                     /* of one round */
+  int64_t weights, tiles, nests;       /* numbers in weights; programs */
+  double needed_flops, executed_flops; /* of one round */
   double data_bytes;
-  char data_problem[200];                                  /* why data_bytes lacks something, or "" */
+  char data_problem[200]; /* why data_bytes lacks something, or "" */
   int largest_count;
   const TensorRecord *largest[LARGEST];
 } Summary;
@@ -31,9 +31,13 @@ static void measure_data(const Trainer *trainer, Summary *summary) {
     const TensorRecord *tensor = &trainer->model.tensors[k];
     Problem problem;
     if (!model_declares_data(&trainer->model, k) || !tensor->source[0]) continue;
-    Dataset *dataset = dataset_open(tensor->source, DATA_TRAIN, tensor->classes > 0 ? COLUMN_LABELS : COLUMN_SAMPLES, &problem);
-    if (dataset) summary->data_bytes += (double)dataset->count * (double)dataset->size * (double)element_bytes(dataset->type);
-    else snprintf(summary->data_problem, sizeof summary->data_problem, "%s is not here: %.150s", tensor->source, problem.text);
+    Dataset *dataset =
+        dataset_open(tensor->source, DATA_TRAIN, tensor->classes > 0 ? COLUMN_LABELS : COLUMN_SAMPLES, &problem);
+    if (dataset)
+      summary->data_bytes += (double)dataset->count * (double)dataset->size * (double)element_bytes(dataset->type);
+    else
+      snprintf(summary->data_problem, sizeof summary->data_problem, "%s is not here: %.150s", tensor->source,
+               problem.text);
     dataset_close(dataset);
   }
 }
@@ -51,7 +55,8 @@ static void find_largest(Summary *summary) {
 
 static bool summarise(const Trainer *trainer, Summary *summary, Problem *problem) {
   const Model *model = &trainer->model;
-  *summary = (Summary){.model = model, .threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count()};
+  *summary = (Summary){.model = model,
+                       .threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count()};
   double *runs = allocate_zeroed((size_t)model->routine_count + 1, sizeof *runs);
   if (!runs) return problem_out_of_memory(problem, "counts", (size_t)model->routine_count);
   round_expect(model, runs);
@@ -77,7 +82,8 @@ static Text draw_text(const TensorRecord *tensor) {
   char label[32] = "";
   if (tensor->classes > 0) snprintf(label, sizeof label, "class[%lld], ", (long long)tensor->classes);
   if (tensor->role == ROLE_NOISE && tensor->initial != INITIAL_NONE)
-    snprintf(text.text, sizeof text.text, "%s%s(%g, %g)", label, tensor->initial == INITIAL_NORMAL ? "normal" : "uniform", tensor->initial_a, tensor->initial_b);
+    snprintf(text.text, sizeof text.text, "%s%s(%g, %g)", label,
+             tensor->initial == INITIAL_NORMAL ? "normal" : "uniform", tensor->initial_a, tensor->initial_b);
   else snprintf(text.text, sizeof text.text, "%s%s", label, tensor->role == ROLE_DATA ? "data" : "noise");
   return text;
 }
@@ -85,11 +91,12 @@ static Text draw_text(const TensorRecord *tensor) {
 static int64_t player_weights(const Model *model, const char *player) {
   int64_t count = 0;
   for (int64_t k = 0; k < model->tensor_count; k++)
-    if (model->tensors[k].role == ROLE_WEIGHT && strcmp(model->tensors[k].player, player) == 0) count += tensor_size(&model->tensors[k]);
+    if (model->tensors[k].role == ROLE_WEIGHT && strcmp(model->tensors[k].player, player) == 0)
+      count += tensor_size(&model->tensors[k]);
   return count;
 }
 
-/* ---- for people ------------------------------------------------------------------------------------------------------------------ */
+/* ---- for people -------------------------------------------------------------------------------------------------- */
 
 static void print_names(const Model *model) {
   printf("\nweights\n");
@@ -102,8 +109,8 @@ static void print_names(const Model *model) {
     const TensorRecord *tensor = &model->tensors[k];
     if (!model_declares_variable(model, k)) continue;
     bool fresh = strcmp(tensor->data, tensor->name) != 0 && tensor->role == ROLE_DATA;
-    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_text(tensor).text, tensor->source[0] && !fresh ? " from " : "",
-           fresh ? "" : tensor->source);
+    printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_text(tensor).text,
+           tensor->source[0] && !fresh ? " from " : "", fresh ? "" : tensor->source);
     if (fresh) printf(", a fresh draw of %s", tensor->data);
     printf("%s\n", tensor->batch ? "" : ", one row per evaluation");
   }
@@ -114,29 +121,35 @@ static void print_names(const Model *model) {
            model->settings[k].tensor >= 0 ? "--set" : "fixed when built (ganc build --set)");
   printf("\noutputs\n");
   for (int64_t k = 0; k < model->output_count; k++)
-    printf("  %-28s %-16s %s\n", model->outputs[k].name, text_shape(&model->tensors[model->outputs[k].tensor], false).text,
+    printf("  %-28s %-16s %s\n", model->outputs[k].name,
+           text_shape(&model->tensors[model->outputs[k].tensor], false).text,
            model->outputs[k].random ? "samples" : "logged");
 }
 
 static void print_text(const Summary *summary) {
   const Model *model = summary->model;
   const ModelRecord *header = model->header;
-  printf("%s: %s, %s, for %s, batch %s", header->name, header->file, header->real, header->target, text_count(header->batch).text);
-  if (header->length_unit[0]) printf(", trained for %s %s", text_count((int64_t)header->length).text, header->length_unit);
+  printf("%s: %s, %s, for %s, batch %s", header->name, header->file, header->real, header->target,
+         text_count(header->batch).text);
+  if (header->length_unit[0])
+    printf(", trained for %s %s", text_count((int64_t)header->length).text, header->length_unit);
   printf("\n\nplayers\n");
   for (int64_t k = 0; k < model->player_count; k++)
-    printf("  %-12s %14s weights   %12s an update   %s\n", model->players[k].name, text_count(player_weights(model, model->players[k].name)).text,
-           text_flops(model->players[k].flops).text, model->players[k].optimizer);
+    printf("  %-12s %14s weights   %12s an update   %s\n", model->players[k].name,
+           text_count(player_weights(model, model->players[k].name)).text, text_flops(model->players[k].flops).text,
+           model->players[k].optimizer);
   printf("objectives\n");
   for (int64_t k = 0; k < model->objective_count; k++) {
     printf("  %-12s %s at line %lld\n", model->objective_names[k],
            model->objectives[k].maximize ? "maximized" : "minimized", (long long)model->objectives[k].line);
   }
-  printf("\nwork a step: %s needed, %s executed, in %lld programs (%lld tiles, %lld nests)\n", text_flops(summary->needed_flops).text,
-         text_flops(summary->executed_flops).text, (long long)model->program_count, (long long)summary->tiles, (long long)summary->nests);
+  printf("\nwork a step: %s needed, %s executed, in %lld programs (%lld tiles, %lld nests)\n",
+         text_flops(summary->needed_flops).text, text_flops(summary->executed_flops).text,
+         (long long)model->program_count, (long long)summary->tiles, (long long)summary->nests);
   for (int64_t k = 0; k < model->schedule_count; k++)
     if (model->schedules[k].value >= 0 && model->schedules[k].kind != SCHEDULE_RUN) {
-      printf("  (counts and choices that only training knows are taken as one turn, one period, half a branch; `bench` measures them)\n");
+      printf("  (counts and choices that only training knows are taken as one turn, one period, half a branch; `bench` "
+             "measures them)\n");
       break;
     }
   printf("memory: %s = 2 x %s weights and states + %s values + %d x %s workspace + %s data\n",
@@ -145,16 +158,18 @@ static void print_text(const Summary *summary) {
          text_bytes((double)header->workspace_bytes).text, text_bytes(summary->data_bytes).text);
   if (summary->data_problem[0]) printf("  (%s)\n", summary->data_problem);
   for (int k = 0; k < summary->largest_count; k++)
-    printf("  %-28s %-16s %10s  line %lld\n", tensor_title(summary->largest[k]), text_shape(summary->largest[k], true).text,
-           text_bytes((double)tensor_bytes(summary->largest[k])).text, (long long)summary->largest[k]->line);
+    printf("  %-28s %-16s %10s  line %lld\n", tensor_title(summary->largest[k]),
+           text_shape(summary->largest[k], true).text, text_bytes((double)tensor_bytes(summary->largest[k])).text,
+           (long long)summary->largest[k]->line);
   print_names(model);
 }
 
-/* ---- for programs ------------------------------------------------------------------------------------------------------------------- */
+/* ---- for programs ------------------------------------------------------------------------------------------------ */
 
 static void put_shape(JsonWriter *json, const TensorRecord *tensor, bool with_batch) {
   json_open_array(json, "shape");
-  for (int axis = tensor->batch && !with_batch; axis < tensor->rank; axis++) json_put_integer(json, NULL, tensor->shape[axis]);
+  for (int axis = tensor->batch && !with_batch; axis < tensor->rank; axis++)
+    json_put_integer(json, NULL, tensor->shape[axis]);
   json_close(json);
 }
 
@@ -191,7 +206,8 @@ static void put_header(JsonWriter *json, const Summary *summary) {
                {"threads", summary->threads},
                {"data_bytes", summary->data_bytes},
                {"predicted_bytes", predicted_bytes(summary)}};
-  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) json_put_integer(json, parts[k].key, (int64_t)parts[k].bytes);
+  for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+    json_put_integer(json, parts[k].key, (int64_t)parts[k].bytes);
   json_open_array(json, "largest");
   for (int k = 0; k < summary->largest_count; k++) {
     json_open_object(json, NULL);
@@ -206,12 +222,16 @@ static void put_header(JsonWriter *json, const Summary *summary) {
 }
 
 static void put_tensors(JsonWriter *json, const Model *model) {
-  static const char *const roles[]
-      = {[ROLE_WEIGHT] = "weight", [ROLE_STATE] = "state", [ROLE_OPTIMIZER_STATE] = "optimizer state", [ROLE_DATA] = "data", [ROLE_NOISE] = "noise"};
+  static const char *const roles[] = {[ROLE_WEIGHT] = "weight",
+                                      [ROLE_STATE] = "state",
+                                      [ROLE_OPTIMIZER_STATE] = "optimizer state",
+                                      [ROLE_DATA] = "data",
+                                      [ROLE_NOISE] = "noise"};
   json_open_array(json, "tensors");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (tensor->role > ROLE_NOISE || (tensor->role > ROLE_OPTIMIZER_STATE && !model_declares_variable(model, k))) continue;
+    if (tensor->role > ROLE_NOISE || (tensor->role > ROLE_OPTIMIZER_STATE && !model_declares_variable(model, k)))
+      continue;
     json_open_object(json, NULL);
     json_put_text(json, "name", tensor->name);
     json_put_text(json, "role", roles[tensor->role]);
@@ -221,7 +241,8 @@ static void put_tensors(JsonWriter *json, const Model *model) {
     if (tensor->role == ROLE_WEIGHT) json_put_text(json, "player", tensor->player);
     if (tensor->role == ROLE_DATA) json_put_text(json, "source", tensor->source);
     if (tensor->role == ROLE_NOISE) json_put_text(json, "distribution", draw_text(tensor).text);
-    if (tensor->role == ROLE_DATA && strcmp(tensor->data, tensor->name) != 0) json_put_text(json, "fresh_draw_of", tensor->data);
+    if (tensor->role == ROLE_DATA && strcmp(tensor->data, tensor->name) != 0)
+      json_put_text(json, "fresh_draw_of", tensor->data);
     json_put_integer(json, "line", tensor->line);
     json_close(json);
   }

@@ -1,5 +1,6 @@
-/* Where a run begins. Takes an execution whose memory is zero; writes constants and draws, and runs the routines that leave an
-   initial value. An initial value depends on the seed and the tensor's name alone: round 0, ordinal 0, sample 0. Never reads a file. */
+/* Where a run begins. Takes an execution whose memory is zero; writes constants and draws, and runs the routines that
+   leave an initial value. An initial value depends on the seed and the tensor's name alone: round 0, ordinal 0, sample
+   0. Never reads a file. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -32,16 +33,17 @@ static bool run_initial_routines(Execution *execution, Problem *problem) {
 bool initial_values(Execution *execution, Problem *problem) {
   const Model *model = execution->model;
   for (int64_t k = 0; k < model->tensor_count; k++) {
-    if (model->tensors[k].role == ROLE_SETTING) continue;  /* set when the session opens: people may have chosen another value */
-    if (model->tensors[k].role == ROLE_NOISE) continue;    /* drawn by every evaluation */
+    if (model->tensors[k].role == ROLE_SETTING)
+      continue; /* set when the session opens: people may have chosen another value */
+    if (model->tensors[k].role == ROLE_NOISE) continue; /* drawn by every evaluation */
     switch ((InitialKind)model->tensors[k].initial) {
-      case INITIAL_CONSTANT:                               /* fresh memory is 0 already, and untouched pages cost nothing */
-        if (model->tensors[k].initial_a != 0) fill_constant(execution, k, model->tensors[k].initial_a);
-        break;
-      case INITIAL_UNIFORM:
-      case INITIAL_NORMAL: fill_drawn(execution, k); break;
-      case INITIAL_NONE:
-      case INITIAL_ROUTINE: break;
+    case INITIAL_CONSTANT: /* fresh memory is 0 already, and untouched pages cost nothing */
+      if (model->tensors[k].initial_a != 0) fill_constant(execution, k, model->tensors[k].initial_a);
+      break;
+    case INITIAL_UNIFORM:
+    case INITIAL_NORMAL: fill_drawn(execution, k); break;
+    case INITIAL_NONE:
+    case INITIAL_ROUTINE: break;
     }
   }
   return run_initial_routines(execution, problem);

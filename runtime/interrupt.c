@@ -11,21 +11,25 @@
 #include <string.h>
 #include <unistd.h>
 
-struct Interrupt { sigset_t signals, before; pthread_t thread; atomic_bool asked, ended; };
+struct Interrupt {
+  sigset_t signals, before;
+  pthread_t thread;
+  atomic_bool asked, ended;
+};
 
 /* Sent to the watching thread alone. Not pthread_cancel: unwinding needs what a static trainer is not linked with. */
 static const int farewell = SIGUSR2;
 static const int watched[] = {SIGINT, SIGTERM, SIGHUP};
-static const double one_wish = 1;                          /* seconds */
+static const double one_wish = 1; /* seconds */
 
 static void *watch(void *argument) {
-  static const char message[]
-      = "\nstopping after this step, and saving; another signal, a second from now or later, ends it at once\n";
+  static const char message[] =
+      "\nstopping after this step, and saving; another signal, a second from now or later, ends it at once\n";
   Interrupt *interrupt = argument;
   double first = 0;
   int number;
   while (sigwait(&interrupt->signals, &number) == 0 && !(number == farewell && atomic_load(&interrupt->ended))) {
-    if (number == farewell) continue;                      /* somebody else's */
+    if (number == farewell) continue; /* somebody else's */
     if (!atomic_load(&interrupt->asked)) {
       first = seconds_now();
       atomic_store(&interrupt->asked, true);
@@ -45,7 +49,7 @@ Interrupt *interrupt_watch(Problem *problem) {
   sigemptyset(&interrupt->signals);
   sigaddset(&interrupt->signals, farewell);
   for (size_t k = 0; k < sizeof watched / sizeof *watched; k++) {
-    struct sigaction action;                             /* ignored from the start (nohup, jobs of scripts): stays so */
+    struct sigaction action; /* ignored from the start (nohup, jobs of scripts): stays so */
     bool heard = sigaction(watched[k], NULL, &action) == 0 && action.sa_handler != SIG_IGN;
     if (heard) sigaddset(&interrupt->signals, watched[k]);
   }

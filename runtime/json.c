@@ -9,11 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory: one chain of blocks per tree, freed at once ------------------------------------------------------------------ */
+/* ---- memory: one chain of blocks per tree, freed at once --------------------------------------------------------- */
 
 typedef struct Block Block;
-struct Block { Block *next; size_t used, size; _Alignas(16) uint8_t bytes[]; };
-typedef struct Tree { Json root; Block *blocks; } Tree;    /* root first, so that json_free finds the blocks */
+struct Block {
+  Block *next;
+  size_t used, size;
+  _Alignas(16) uint8_t bytes[];
+};
+typedef struct Tree {
+  Json root;
+  Block *blocks;
+} Tree; /* root first, so that json_free finds the blocks */
 
 typedef struct Parser {
   const char *name, *start, *at, *end;
@@ -32,7 +39,7 @@ static void *parser_allocate(Parser *parser, size_t bytes) {
       problem_out_of_memory(parser->problem, parser->name, size);
       return NULL;
     }
-    *block = (Block){ .next = *parser->blocks, .size = size };
+    *block = (Block){.next = *parser->blocks, .size = size};
     *parser->blocks = block;
   }
   void *memory = block->bytes + block->used;
@@ -55,7 +62,7 @@ void json_free(Json *root) {
   free(tree);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static bool parser_fail(Parser *parser, const char *at, const char *expected) {
   size_t line = 1, column = 1;
@@ -66,11 +73,14 @@ static bool parser_fail(Parser *parser, const char *at, const char *expected) {
   char found[24] = "the end of the text";
   if (at < parser->end && *at > ' ' && *at < 127) snprintf(found, sizeof found, "'%c'", *at);
   else if (at < parser->end) snprintf(found, sizeof found, "byte 0x%02x", (unsigned)(uint8_t)*at);
-  return problem_set(parser->problem, "%s, line %zu, column %zu: not valid JSON: expected %s, found %s", parser->name, line, column, expected, found);
+  return problem_set(parser->problem, "%s, line %zu, column %zu: not valid JSON: expected %s, found %s", parser->name,
+                     line, column, expected, found);
 }
 
 static void parser_skip_blanks(Parser *parser) {
-  while (parser->at < parser->end && (*parser->at == ' ' || *parser->at == '\t' || *parser->at == '\n' || *parser->at == '\r')) parser->at++;
+  while (parser->at < parser->end &&
+         (*parser->at == ' ' || *parser->at == '\t' || *parser->at == '\n' || *parser->at == '\r'))
+    parser->at++;
 }
 
 static bool parser_take(Parser *parser, char wanted) {
@@ -81,14 +91,18 @@ static bool parser_take(Parser *parser, char wanted) {
 
 /* Length of the UTF-8 sequence at `at`, 0 if it is none: no overlong forms, no surrogates, nothing past U+10FFFF. */
 static size_t utf8_length(const uint8_t *at, const uint8_t *end) {
-  static const struct { uint8_t first, last, second_low, second_high, length; } rows[] = {
-    { 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
-    { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+  static const struct {
+    uint8_t first, last, second_low, second_high, length;
+  } rows[] = {
+      {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+      {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+      {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     if (*at < rows[i].first || *at > rows[i].last) continue;
     size_t length = rows[i].length;
-    if ((size_t)(end - at) < length || (length > 1 && (at[1] < rows[i].second_low || at[1] > rows[i].second_high))) return 0;
+    if ((size_t)(end - at) < length || (length > 1 && (at[1] < rows[i].second_low || at[1] > rows[i].second_high)))
+      return 0;
     for (size_t k = 2; k < length; k++)
       if ((at[k] & 0xc0) != 0x80) return 0;
     return length;
@@ -100,7 +114,10 @@ static bool parse_hex(Parser *parser, uint32_t *value) {
   *value = 0;
   for (int i = 0; i < 4; i++, parser->at++) {
     char c = parser->at < parser->end ? *parser->at : 0;
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    int digit = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
     if (digit < 0) return parser_fail(parser, parser->at, "four hexadecimal digits");
     *value = *value * 16 + (uint32_t)digit;
   }
@@ -113,7 +130,8 @@ static bool parse_escape_unicode(Parser *parser, char **out) {
   uint32_t code, low;
   if (!parse_hex(parser, &code)) return false;
   if (code >= 0xd800 && code < 0xdc00) {
-    if (!parser_take(parser, '\\') || !parser_take(parser, 'u')) return parser_fail(parser, place, "the second half of a surrogate pair");
+    if (!parser_take(parser, '\\') || !parser_take(parser, 'u'))
+      return parser_fail(parser, place, "the second half of a surrogate pair");
     if (!parse_hex(parser, &low)) return false;
     if (low < 0xdc00 || low > 0xdfff) return parser_fail(parser, place, "the second half of a surrogate pair");
     code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
@@ -121,7 +139,7 @@ static bool parse_escape_unicode(Parser *parser, char **out) {
     return parser_fail(parser, place, "the first half of a surrogate pair");
   }
   int tail = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  static const uint8_t lead[] = { 0, 0xc0, 0xe0, 0xf0 };
+  static const uint8_t lead[] = {0, 0xc0, 0xe0, 0xf0};
   *(*out)++ = (char)(lead[tail] | (code >> (6 * tail)));
   while (tail-- > 0) *(*out)++ = (char)(0x80 | ((code >> (6 * tail)) & 0x3f));
   return true;
@@ -187,7 +205,7 @@ static bool parse_number(Parser *parser, Json *value) {
     if (!parse_digits(parser)) return false;
   }
   size_t length = (size_t)(parser->at - start);
-  char *copy = parser_allocate(parser, length + 1);        /* terminated, for strtod */
+  char *copy = parser_allocate(parser, length + 1); /* terminated, for strtod */
   if (!copy) return false;
   memcpy(copy, start, length);
   copy[length] = 0;
@@ -196,11 +214,13 @@ static bool parse_number(Parser *parser, Json *value) {
   if (isinf(value->number)) return parser_fail(parser, start, "a number that float64 can hold");
   errno = 0;
   value->integer = whole ? strtoll(copy, NULL, 10) : 0;
-  value->whole = whole && errno == 0 && !(value->number == 0 && signbit(value->number));  /* no integer is -0 */
+  value->whole = whole && errno == 0 && !(value->number == 0 && signbit(value->number)); /* no integer is -0 */
   return true;
 }
 
-static int compare_keys(const void *a, const void *b) { return strcmp((*(const Json *const *)a)->key, (*(const Json *const *)b)->key); }
+static int compare_keys(const void *a, const void *b) {
+  return strcmp((*(const Json *const *)a)->key, (*(const Json *const *)b)->key);
+}
 
 /* Sorted neighbours, so that a header of a hundred thousand keys is as cheap as it should be. */
 static bool check_keys(Parser *parser, const Json *object) {
@@ -212,7 +232,9 @@ static bool check_keys(Parser *parser, const Json *object) {
   qsort(sorted, count, sizeof *sorted, compare_keys);
   bool fine = true;
   for (size_t i = 1; fine && i < count; i++)
-    if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0) fine = problem_set(parser->problem, "%s: the key \"%.200s\" stands twice in one object", parser->name, sorted[i]->key);
+    if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
+      fine = problem_set(parser->problem, "%s: the key \"%.200s\" stands twice in one object", parser->name,
+                         sorted[i]->key);
   free(sorted);
   return fine;
 }
@@ -251,7 +273,11 @@ static bool parse_children(Parser *parser, Json *parent, char close) {
 }
 
 static bool parse_value(Parser *parser, Json *value) {
-  static const struct { const char *word; JsonKind kind; bool truth; } words[] = { { "null", JSON_NULL, false }, { "true", JSON_BOOL, true }, { "false", JSON_BOOL, false } };
+  static const struct {
+    const char *word;
+    JsonKind kind;
+    bool truth;
+  } words[] = {{"null", JSON_NULL, false}, {"true", JSON_BOOL, true}, {"false", JSON_BOOL, false}};
   parser_skip_blanks(parser);
   char c = parser->at < parser->end ? *parser->at : 0;
   if (c == '{' || c == '[') {
@@ -282,7 +308,8 @@ Json *json_parse(const char *name, const char *text, size_t length, Problem *pro
     return NULL;
   }
   *tree = (Tree){0};
-  Parser parser = { .name = name, .start = text, .at = text, .end = text + length, .blocks = &tree->blocks, .problem = problem };
+  Parser parser = {
+      .name = name, .start = text, .at = text, .end = text + length, .blocks = &tree->blocks, .problem = problem};
   bool fine = parse_value(&parser, &tree->root);
   parser_skip_blanks(&parser);
   if (fine && parser.at < parser.end) fine = parser_fail(&parser, parser.at, "nothing after the value");
@@ -298,7 +325,7 @@ const Json *json_find(const Json *object, const char *key) {
   return NULL;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct JsonWriter {
   char *text;
@@ -311,7 +338,7 @@ struct JsonWriter {
 
 JsonWriter *json_writer_new(bool indented) {
   JsonWriter *writer = system_allocate(sizeof *writer);
-  if (writer) *writer = (JsonWriter){ .indented = indented };
+  if (writer) *writer = (JsonWriter){.indented = indented};
   return writer;
 }
 
@@ -357,7 +384,8 @@ static void writer_put_quoted(JsonWriter *writer, const char *text) {
     size_t bytes = utf8_length(at, end);
     char escape[8];
     if (bytes == 0) writer_put(writer, "\xef\xbf\xbd", 3);
-    else if (*at == '"' || *at == '\\') writer_put(writer, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", *at));
+    else if (*at == '"' || *at == '\\')
+      writer_put(writer, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", *at));
     else if (*at == '\n') writer_put(writer, "\\n", 2);
     else if (*at < 0x20) writer_put(writer, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)*at));
     else writer_put(writer, (const char *)at, bytes);

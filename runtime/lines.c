@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_BYTES = 240 };                                 /* a list longer than that only counts what else there is */
+enum { LIST_BYTES = 240 }; /* a list longer than that only counts what else there is */
 
 void lines_add(Lines *lines, char *line) {
   size_t length = line ? strlen(line) : 0;

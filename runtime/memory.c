@@ -1,6 +1,7 @@
-/* Memory of a running model: one persistent block, one arena, a workspace per worker. Takes the sizes the compiler planned; returns zeroed blocks
-   aligned to 64 bytes, in huge pages where the system gives them, each between two inaccessible pages: a kernel that leaves its block stops at once
-   instead of spoiling another. Never moves, grows or shares a block. */
+/* Memory of a running model: one persistent block, one arena, a workspace per worker. Takes the sizes the compiler
+   planned; returns zeroed blocks aligned to 64 bytes, in huge pages where the system gives them, each between two
+   inaccessible pages: a kernel that leaves its block stops at once instead of spoiling another. Never moves, grows or
+   shares a block. */
 #include "runtime/runtime.h"
 
 #include <string.h>
@@ -9,14 +10,20 @@
 
 static size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-/* The block ends where the page behind it begins, so that reading past its end is seen; in front up to a page of slack is left. */
+/* The block ends where the page behind it begins, so that reading past its end is seen; in front up to a page of slack
+   is left. */
 static bool block_create(Block *block, int64_t bytes, const char *what, Problem *problem) {
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), used = round_up((size_t)(bytes > 0 ? bytes : 1), ALIGNMENT), inner = round_up(used, page);
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), used = round_up((size_t)(bytes > 0 ? bytes : 1), ALIGNMENT),
+         inner = round_up(used, page);
   void *mapping = mmap(NULL, inner + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return problem_out_of_memory(problem, what, used);
-  *block = (Block){.mapping = mapping, .mapped = inner + 2 * page, .data = (uint8_t *)mapping + page + (inner - used), .bytes = used};
-  if (mprotect((uint8_t *)mapping + page, inner, PROT_READ | PROT_WRITE) != 0) return problem_out_of_memory(problem, what, used);
-  (void)madvise((uint8_t *)mapping + page, inner, MADV_HUGEPAGE);      /* a wish: the system may not know it */
+  *block = (Block){.mapping = mapping,
+                   .mapped = inner + 2 * page,
+                   .data = (uint8_t *)mapping + page + (inner - used),
+                   .bytes = used};
+  if (mprotect((uint8_t *)mapping + page, inner, PROT_READ | PROT_WRITE) != 0)
+    return problem_out_of_memory(problem, what, used);
+  (void)madvise((uint8_t *)mapping + page, inner, MADV_HUGEPAGE); /* a wish: the system may not know it */
   return true;
 }
 
@@ -27,10 +34,11 @@ static void block_release(Block *block) {
 
 bool memory_create(Memory *memory, const Model *model, int workers, Problem *problem) {
   *memory = (Memory){0};
-  bool made = block_create(&memory->persistent, model->header->persistent_bytes, "weights and states", problem)
-           && block_create(&memory->arena, model->header->arena_bytes, "values", problem);
+  bool made = block_create(&memory->persistent, model->header->persistent_bytes, "weights and states", problem) &&
+              block_create(&memory->arena, model->header->arena_bytes, "values", problem);
   for (; made && memory->workspace_count < workers; memory->workspace_count++)
-    made = block_create(&memory->workspaces[memory->workspace_count], model->header->workspace_bytes, "a thread's workspace", problem);
+    made = block_create(&memory->workspaces[memory->workspace_count], model->header->workspace_bytes,
+                        "a thread's workspace", problem);
   if (!made) memory_release(memory);
   return made;
 }

@@ -1,5 +1,6 @@
-/* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic ones. Outputs change nothing:
-   what they draw and which rows they take depends on nothing that was evaluated before. */
+/* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic
+   ones. Outputs change nothing: what they draw and which rows they take depends on nothing that was evaluated before.
+ */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -13,8 +14,12 @@ int64_t trainer_output(const Trainer *trainer, Problem *problem) {
     if (model->outputs[k].random && (!wanted || strcmp(model->outputs[k].name, wanted) == 0)) return k;
   char names[400] = "";
   for (int64_t k = 0; k < model->output_count; k++)
-    if (model->outputs[k].random) snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? ", " : "", model->outputs[k].name);
-  if (!names[0]) problem_set(problem, "the model has no random output; write one in %s, as in `output fakes = G(z)`", model->header->file);
+    if (model->outputs[k].random)
+      snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", names[0] ? ", " : "",
+               model->outputs[k].name);
+  if (!names[0])
+    problem_set(problem, "the model has no random output; write one in %s, as in `output fakes = G(z)`",
+                model->header->file);
   else problem_set(problem, "the model has no random output %s, but: %s", wanted, names);
   return -1;
 }
@@ -26,10 +31,12 @@ static bool run_output(Session *session, int64_t output, Evaluation evaluation, 
   return execution_run(&session->execution, record->routine, evaluation, problem);
 }
 
-/* The same draws whatever the step, so that pictures of a run can be compared. What is fed serves training where there is some. */
+/* The same draws whatever the step, so that pictures of a run can be compared. What is fed serves training where there
+   is some. */
 float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem) {
   const Model *model = &session->trainer->model;
-  int64_t tensor = model->outputs[output].tensor, batch = model->tensors[tensor].shape[0], size = tensor_sample_size(&model->tensors[tensor]);
+  int64_t tensor = model->outputs[output].tensor, batch = model->tensors[tensor].shape[0],
+          size = tensor_sample_size(&model->tensors[tensor]);
   float *samples = system_allocate((size_t)count * (size_t)size * sizeof *samples);
   if (!samples) {
     problem_out_of_memory(problem, "samples", (size_t)count * (size_t)size * sizeof *samples);
@@ -69,8 +76,8 @@ bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem)
 
 bool output_resembles(const Model *model, int64_t output, int64_t tensor) {
   const TensorRecord *sample = &model->tensors[model->outputs[output].tensor], *data = &model->tensors[tensor];
-  return model_declares_data(model, tensor) && data->classes == 0 && data->rank == sample->rank
-      && memcmp(data->shape + 1, sample->shape + 1, (size_t)(sample->rank - 1) * sizeof *data->shape) == 0;
+  return model_declares_data(model, tensor) && data->classes == 0 && data->rank == sample->rank &&
+         memcmp(data->shape + 1, sample->shape + 1, (size_t)(sample->rank - 1) * sizeof *data->shape) == 0;
 }
 
 bool samples_are_finite(const Session *session, int64_t output, const float *samples, int64_t count, Problem *problem) {
@@ -80,15 +87,17 @@ bool samples_are_finite(const Session *session, int64_t output, const float *sam
     if (isfinite(samples[k])) continue;
     if (first < 0) first = k;
     bad++;
-    k += size - 1 - k % size;                              /* the next sample */
+    k += size - 1 - k % size; /* the next sample */
   }
-  return first < 0
-      || problem_set(problem, "%lld of %lld samples of %s are not finite: element %lld of sample %lld is %s", (long long)bad, (long long)count,
-                     model->outputs[output].name, (long long)(first % size), (long long)(first / size), number_word(samples[first]));
+  return first < 0 ||
+         problem_set(problem, "%lld of %lld samples of %s are not finite: element %lld of sample %lld is %s",
+                     (long long)bad, (long long)count, model->outputs[output].name, (long long)(first % size),
+                     (long long)(first / size), number_word(samples[first]));
 }
 
 /* Pictures span the range of the data that look like them; else that of the samples. */
-static void find_range(const Model *model, int64_t output, const float *samples, int64_t numbers, double *low, double *high) {
+static void find_range(const Model *model, int64_t output, const float *samples, int64_t numbers, double *low,
+                       double *high) {
   int64_t data = 0;
   while (data < model->tensor_count && !output_resembles(model, output, data)) data++;
   if (data < model->tensor_count && model->tensors[data].low < model->tensors[data].high) {
@@ -102,11 +111,12 @@ static void find_range(const Model *model, int64_t output, const float *samples,
     *low = fmin(*low, samples[k]);
     *high = fmax(*high, samples[k]);
   }
-  if (isinf(*low)) *low = 0;                               /* no finite one */
+  if (isinf(*low)) *low = 0; /* no finite one */
   if (!(*low < *high)) *high = *low + 1;
 }
 
-bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path, Problem *problem) {
+bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path,
+                  Problem *problem) {
   const TensorRecord *tensor = &model->tensors[model->outputs[output].tensor];
   size_t length = strlen(path);
   if (length >= 4 && strcmp(path + length - 4, ".npy") == 0) {
@@ -114,7 +124,8 @@ bool output_write(const Model *model, int64_t output, const float *samples, int6
     memcpy(shape + 1, tensor->shape + 1, (size_t)(tensor->rank - 1) * sizeof *shape);
     return npy_write(path, ELEMENT_F32, tensor->rank, shape, samples, problem);
   }
-  if (length < 4 || strcmp(path + length - 4, ".png") != 0) return problem_set(problem, "-o expects a file that ends in .png or .npy, found \"%s\"", path);
+  if (length < 4 || strcmp(path + length - 4, ".png") != 0)
+    return problem_set(problem, "-o expects a file that ends in .png or .npy, found \"%s\"", path);
   double low, high;
   find_range(model, output, samples, count * tensor_sample_size(tensor), &low, &high);
   return picture_write(path, samples, count, tensor->rank - 1, tensor->shape + 1, low, high, problem);

@@ -1,15 +1,16 @@
-/* How fast the processor can multiply and add: the yardstick of `bench`. Takes the pool; returns fused multiply-adds a second, times 2, of all its
-   workers together, measured now. Registers only, so no memory is in the way; as many independent sums as hide the latency. Never used while
-   training. */
+/* How fast the processor can multiply and add: the yardstick of `bench`. Takes the pool; returns fused multiply-adds a
+   second, times 2, of all its workers together, measured now. Registers only, so no memory is in the way; as many
+   independent sums as hide the latency. Never used while training. */
 #include "runtime/runtime.h"
 
 #include <immintrin.h>
 
 enum { TURNS = 200000, TRIALS = 7, SUMS = 12 };
 
-typedef double (*Loop)(void);                              /* runs TURNS * SUMS fused multiply-adds of its width, returns something of the results */
+typedef double (*Loop)(void); /* runs TURNS * SUMS fused multiply-adds of its width, returns something of the results */
 
-/* One loop per width and type: SUMS accumulators that all multiply by a number just below 1, so that they stay finite and normal. */
+/* One loop per width and type: SUMS accumulators that all multiply by a number just below 1, so that they stay finite
+   and normal. */
 #define PEAK_LOOP(name, features, Vector, set, fma, store, Element, lanes) \
   __attribute__((target(features))) static double name(void) { \
     Vector sum[SUMS], factor = set((Element)0.999), term = set((Element)0.001); \
@@ -26,9 +27,11 @@ typedef double (*Loop)(void);                              /* runs TURNS * SUMS 
     return (double)total; \
   }
 #define PEAK_ONE(fma, k) sum[k] = fma(sum[k], factor, term);
+/* clang-format off */
 #define PEAK_EACH(fma) \
   PEAK_ONE(fma, 0) PEAK_ONE(fma, 1) PEAK_ONE(fma, 2) PEAK_ONE(fma, 3) PEAK_ONE(fma, 4) PEAK_ONE(fma, 5) \
   PEAK_ONE(fma, 6) PEAK_ONE(fma, 7) PEAK_ONE(fma, 8) PEAK_ONE(fma, 9) PEAK_ONE(fma, 10) PEAK_ONE(fma, 11)
+/* clang-format on */
 
 /* Without FMA: a product and a sum count the same two operations. */
 #define PLAIN_F32(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
@@ -43,9 +46,13 @@ PEAK_LOOP(loop_512_f64, "avx512f,fma", __m512d, _mm512_set1_pd, _mm512_fmadd_pd,
 static const struct {
   int vector_bytes;
   Loop loops[2];
-} widths[] = {{16, {loop_128_f32, loop_128_f64}}, {32, {loop_256_f32, loop_256_f64}}, {64, {loop_512_f32, loop_512_f64}}};
+} widths[] = {
+    {16, {loop_128_f32, loop_128_f64}}, {32, {loop_256_f32, loop_256_f64}}, {64, {loop_512_f32, loop_512_f64}}};
 
-typedef struct Measurement { Loop loop; double results[THREAD_LIMIT]; } Measurement;
+typedef struct Measurement {
+  Loop loop;
+  double results[THREAD_LIMIT];
+} Measurement;
 
 static void run_loop(void *context, int64_t chunk, int worker) {
   (void)worker;
@@ -53,7 +60,8 @@ static void run_loop(void *context, int64_t chunk, int worker) {
   measurement->results[chunk] = measurement->loop();
 }
 
-/* The best of every width that the processor has (the widest is not always the fastest), each the best of several trials: whatever disturbs makes it slower. */
+/* The best of every width that the processor has (the widest is not always the fastest), each the best of several
+   trials: whatever disturbs makes it slower. */
 double peak_flops(Pool *pool, bool f64) {
   double best = 0;
   int64_t chunks = pool_threads(pool);

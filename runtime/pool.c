@@ -1,6 +1,7 @@
-/* A pool of threads that live as long as it does. Takes a task and a number of chunks; runs every chunk once, on whichever worker claims it first
-   from one counter, and returns when all are done. A fork and join takes about a microsecond while workers still spin; then they park. Never decides
-   how work is cut, so a result depends on the chunks alone, never on how many threads there are. */
+/* A pool of threads that live as long as it does. Takes a task and a number of chunks; runs every chunk once, on
+   whichever worker claims it first from one counter, and returns when all are done. A fork and join takes about a
+   microsecond while workers still spin; then they park. Never decides how work is cut, so a result depends on the
+   chunks alone, never on how many threads there are. */
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -14,25 +15,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPIN_TURNS = 4000, FLUSH_BITS = 0x8040 };           /* FLUSH_BITS: flush-to-zero and denormals-are-zero of MXCSR */
+enum { SPIN_TURNS = 4000, FLUSH_BITS = 0x8040 }; /* FLUSH_BITS: flush-to-zero and denormals-are-zero of MXCSR */
 
-/* `state`: the number of the job in the upper half, odd while it is open to workers; in the lower half, how many are inside. A worker that wakes late finds the
-   job closed and nobody waits for it. */
+/* `state`: the number of the job in the upper half, odd while it is open to workers; in the lower half, how many are
+   inside. A worker that wakes late finds the job closed and nobody waits for it. */
 struct Pool {
   _Alignas(64) _Atomic uint64_t state;
   _Alignas(64) _Atomic int64_t next_chunk;
   _Alignas(64) Task task;
   void *context;
   int64_t chunks;
-  _Alignas(64) _Atomic uint32_t bell;                      /* changes with every job; what parked workers wait on */
+  _Alignas(64) _Atomic uint32_t bell; /* changes with every job; what parked workers wait on */
   _Atomic uint32_t parked;
   _Atomic bool ending;
   int spin_turns, vector_bytes;
-  unsigned control;                                        /* the caller's MXCSR before */
-  cpu_set_t processors;                                    /* that the process may use */
-  int first_processor;                                     /* where the caller was when it made the pool */
-  int started;                                             /* workers besides the caller */
-  struct Worker { Pool *pool; int number; pthread_t thread; } workers[THREAD_LIMIT];
+  unsigned control;     /* the caller's MXCSR before */
+  cpu_set_t processors; /* that the process may use */
+  int first_processor;  /* where the caller was when it made the pool */
+  int started;          /* workers besides the caller */
+  struct Worker {
+    Pool *pool;
+    int number;
+    pthread_t thread;
+  } workers[THREAD_LIMIT];
 };
 
 static void claim_chunks(Pool *pool, int worker) {
@@ -61,8 +66,9 @@ static void ring_bell(Pool *pool) {
   if (atomic_load(&pool->parked) > 0) syscall(SYS_futex, &pool->bell, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* Moves the calling thread to a processor of its own, then lets it go where it likes: some systems start all threads of a process on one processor and are slow, or
-   never come, to spread them. `distance`: how many processors after the one that made the pool. */
+/* Moves the calling thread to a processor of its own, then lets it go where it likes: some systems start all threads of
+   a process on one processor and are slow, or never come, to spread them. `distance`: how many processors after the one
+   that made the pool. */
 static void start_apart(const Pool *pool, int distance) {
   cpu_set_t one;
   int cpu = pool->first_processor < 0 ? 0 : pool->first_processor;
@@ -81,7 +87,7 @@ static void *worker_main(void *argument) {
   Pool *pool = worker->pool;
   start_apart(pool, worker->number);
   for (;;) {
-    uint32_t heard = atomic_load(&pool->bell);             /* before all else: what is asked for after this rings again */
+    uint32_t heard = atomic_load(&pool->bell); /* before all else: what is asked for after this rings again */
     if (atomic_load(&pool->ending)) return NULL;
     uint64_t state = atomic_load(&pool->state);
     while (job_is_open(state))
@@ -103,10 +109,10 @@ void pool_run(Pool *pool, Task task, void *context, int64_t chunks) {
   pool->context = context;
   pool->chunks = chunks;
   atomic_store_explicit(&pool->next_chunk, 0, memory_order_relaxed);
-  atomic_fetch_add(&pool->state, (uint64_t)1 << 32);       /* opens */
+  atomic_fetch_add(&pool->state, (uint64_t)1 << 32); /* opens */
   ring_bell(pool);
   claim_chunks(pool, 0);
-  atomic_fetch_add(&pool->state, (uint64_t)1 << 32);       /* closes: nobody enters any more */
+  atomic_fetch_add(&pool->state, (uint64_t)1 << 32); /* closes: nobody enters any more */
   for (int turn = 0; (uint32_t)atomic_load_explicit(&pool->state, memory_order_acquire) != 0; turn++) {
     if (turn < SPIN_TURNS) _mm_pause();
     else sched_yield();
@@ -126,12 +132,14 @@ Pool *pool_create(int threads, bool flush, Problem *problem) {
     return NULL;
   }
   memset(pool, 0, sizeof *pool);
-  pool->spin_turns = threads <= processor_count() ? SPIN_TURNS : 0;    /* with more threads than processors, spinning keeps the others from working */
+  pool->spin_turns = threads <= processor_count()
+                         ? SPIN_TURNS
+                         : 0; /* with more threads than processors, spinning keeps the others from working */
   if (sched_getaffinity(0, sizeof pool->processors, &pool->processors) != 0) CPU_ZERO(&pool->processors);
   pool->first_processor = sched_getcpu();
   pool->vector_bytes = processor_vector_bytes();
   pool->control = _mm_getcsr();
-  if (flush) _mm_setcsr(pool->control | FLUSH_BITS);       /* new threads inherit it */
+  if (flush) _mm_setcsr(pool->control | FLUSH_BITS); /* new threads inherit it */
   for (int k = 1; k < threads; k++) {
     struct Worker *worker = &pool->workers[k];
     *worker = (struct Worker){.pool = pool, .number = k};

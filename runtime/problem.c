@@ -1,4 +1,5 @@
-/* Why something did not work, as one text. Takes a format; returns false, always, so that a caller can pass it on. Never prints. */
+/* Why something did not work, as one text. Takes a format; returns false, always, so that a caller can pass it on.
+   Never prints. */
 #include "runtime/io.h"
 
 #include <stdarg.h>
@@ -21,7 +22,7 @@ bool problem_set_errno(Problem *problem, int error, const char *format, ...) {
   vsnprintf(problem->text, sizeof problem->text, format, arguments);
   va_end(arguments);
   char reason[128];
-  const char *text = strerror_r(error, reason, sizeof reason);            /* the GNU form, which returns the text */
+  const char *text = strerror_r(error, reason, sizeof reason); /* the GNU form, which returns the text */
   size_t length = strlen(problem->text);
   snprintf(problem->text + length, sizeof problem->text - length, ": %s", text);
   return false;

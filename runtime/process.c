@@ -54,7 +54,7 @@ static void handle_missing_page(int number, siginfo_t *facts, void *context) {
   (void)context;
   const char *path = mapped_file((uintptr_t)facts->si_addr, line, sizeof line);
   if (!path) {
-    signal(number, SIG_DFL);                               /* a fault of our own: it comes again, and is the end */
+    signal(number, SIG_DFL); /* a fault of our own: it comes again, and is the end */
     return;
   }
   say("\n");
@@ -70,7 +70,7 @@ static void handle_missing_page(int number, siginfo_t *facts, void *context) {
 
 void process_begin(void) {
   struct sigaction missing = {.sa_sigaction = handle_missing_page, .sa_flags = SA_SIGINFO};
-  signal(SIGPIPE, SIG_IGN);                          /* write(2) then fails with EPIPE, and with EFBIG beyond a limit */
+  signal(SIGPIPE, SIG_IGN); /* write(2) then fails with EPIPE, and with EFBIG beyond a limit */
   signal(SIGXFSZ, SIG_IGN);
   sigaction(SIGBUS, &missing, NULL);
 }
@@ -79,10 +79,10 @@ int process_end(const char *program, int status) {
   Problem problem;
   errno = 0;
   bool fine = fflush(stdout) == 0 && !ferror(stdout);
-  int copy = fine ? dup(STDOUT_FILENO) : -1;               /* some file systems tell of a full disk only at close */
+  int copy = fine ? dup(STDOUT_FILENO) : -1; /* some file systems tell of a full disk only at close */
   if (copy >= 0 && close(copy) < 0) fine = false;
   if (fine || status != EXIT_FINE) return status;
-  if (!errno && write(STDOUT_FILENO, "\n", 1) > 0) errno = EIO;    /* it failed some time ago: what happens today? */
+  if (!errno && write(STDOUT_FILENO, "\n", 1) > 0) errno = EIO; /* it failed some time ago: what happens today? */
   problem_set_errno(&problem, errno, "what was to be said could not be written to the standard output");
   report_error(program, &problem);
   return EXIT_FAILED;

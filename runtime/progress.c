@@ -1,4 +1,5 @@
-/* The progress line. Takes what a step took and what its objectives are; returns a line of text. Never prints, and never decides when to. */
+/* The progress line. Takes what a step took and what its objectives are; returns a line of text. Never prints, and
+   never decides when to. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -19,13 +20,13 @@ int terminal_width(int descriptor) {
 }
 
 Progress progress_start(int width, int64_t first, int64_t total, double images_per_step) {
-  return (Progress){ .first = first, .total = total, .images_per_step = images_per_step, .width = width, .step = first };
+  return (Progress){.first = first, .total = total, .images_per_step = images_per_step, .width = width, .step = first};
 }
 
 void progress_note(Progress *progress, int64_t step, double milliseconds) {
   progress->step = step;
   progress->milliseconds[progress->time_count++ % RECENT] = milliseconds;
-  if (progress->time_count == 2 * RECENT) progress->time_count = RECENT;  /* stays a full ring, and never overflows */
+  if (progress->time_count == 2 * RECENT) progress->time_count = RECENT; /* stays a full ring, and never overflows */
 }
 
 static int compare_times(const void *a, const void *b) {
@@ -42,16 +43,20 @@ double progress_median(const Progress *progress) {
   return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
-/* ---- the line ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the line ---------------------------------------------------------------------------------------------------- */
 
-typedef struct Line { char *text; size_t size, length; } Line;
+typedef struct Line {
+  char *text;
+  size_t size, length;
+} Line;
 
 __attribute__((format(printf, 2, 3))) static void line_add(Line *line, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   int length = vsnprintf(line->text + line->length, line->size - line->length, format, arguments);
   va_end(arguments);
-  if (length > 0) line->length += (size_t)length < line->size - line->length ? (size_t)length : line->size - line->length - 1;
+  if (length > 0)
+    line->length += (size_t)length < line->size - line->length ? (size_t)length : line->size - line->length - 1;
 }
 
 /* 13061 → 13,061 */
@@ -76,9 +81,9 @@ static size_t prefix_bytes(const char *text, int columns) {
 }
 
 size_t progress_format(const Progress *progress, const ProgressValue *values, size_t count, char *text, size_t size) {
-  static const char clear[] = "\x1b[K";                    /* erases to the end of the line */
+  static const char clear[] = "\x1b[K"; /* erases to the end of the line */
   double median = progress_median(progress);
-  Line line = { text, size, 0 };
+  Line line = {text, size, 0};
   if (size == 0) return 0;
   *text = 0;
   line_add(&line, "%sstep %" PRId64, progress->width ? "\r" : "", progress->step);
@@ -103,7 +108,8 @@ size_t progress_format(const Progress *progress, const ProgressValue *values, si
     return line.length;
   }
   size_t room = size > sizeof clear ? size - sizeof clear : 0;
-  line.length = *text ? 1 + prefix_bytes(text + 1, progress->width - 1) : 0;             /* the last column stays free: some terminals wrap there */
+  line.length = *text ? 1 + prefix_bytes(text + 1, progress->width - 1)
+                      : 0; /* the last column stays free: some terminals wrap there */
   if (line.length > room) line.length = room;
   line_add(&line, "%s", clear);
   return line.length;

@@ -1,6 +1,6 @@
-/* Random numbers as functions of what they are for: Philox 4x32-10 with the key and counters that compiler/graph/graph.h defines. Takes a tensor's
-   record and a draw; writes every element, in the tensor's own strides and type, sixteen lanes at a time. Keeps no state, so any number of threads
-   leaves the same bits. */
+/* Random numbers as functions of what they are for: Philox 4x32-10 with the key and counters that
+   compiler/graph/graph.h defines. Takes a tensor's record and a draw; writes every element, in the tensor's own strides
+   and type, sixteen lanes at a time. Keeps no state, so any number of threads leaves the same bits. */
 #include "runtime/runtime.h"
 
 #include <math.h>
@@ -9,7 +9,9 @@
 enum { LANES = 16, ROUNDS = 10, BLOCKS_A_CHUNK = 256 };
 
 /* One output word of each of the four, for each lane. */
-typedef struct Words { uint32_t word[4][LANES]; } Words;
+typedef struct Words {
+  uint32_t word[4][LANES];
+} Words;
 
 static uint64_t philox_key(const Draw *draw) { return draw->stream ^ draw->seed * 0x9E3779B97F4A7C15u; }
 
@@ -31,40 +33,53 @@ static inline __attribute__((always_inline)) void philox_body(Words *restrict w,
 
 Draw draw_of(const TensorRecord *tensor, uint64_t seed) {
   bool uniform = tensor->initial == INITIAL_UNIFORM;
-  return (Draw){.seed = seed, .stream = (uint64_t)tensor->stream, .distribution = uniform ? DISTRIBUTION_KIND_UNIFORM : DISTRIBUTION_KIND_NORMAL,
-                .center = tensor->initial_a, .spread = uniform ? tensor->initial_b - tensor->initial_a : tensor->initial_b, .classes = tensor->classes};
+  return (Draw){.seed = seed,
+                .stream = (uint64_t)tensor->stream,
+                .distribution = uniform ? DISTRIBUTION_KIND_UNIFORM : DISTRIBUTION_KIND_NORMAL,
+                .center = tensor->initial_a,
+                .spread = uniform ? tensor->initial_b - tensor->initial_a : tensor->initial_b,
+                .classes = tensor->classes};
 }
 
-/* ---- from words to numbers: pairs of elements share the words 2k and 2k + 1 ------------------------------------------------ */
+/* ---- from words to numbers: pairs of elements share the words 2k and 2k + 1 -------------------------------------- */
 
 static double uniform_of(uint32_t word) { return (word >> 8) * 0x1p-24; }
 
 /* Float32: lane by lane the same few operations, which compilers turn into vectors; a few units in the last place. */
 static inline __attribute__((always_inline)) float log_of_uniform(uint32_t word) {
-  float x = 1 - (float)(int32_t)(word >> 8) * 0x1p-24f;    /* in (0, 1], exact */
-  union { float number; int32_t bits; } parts = {x};
-  int32_t exponent = (parts.bits - 0x3f3504f3) >> 23;      /* x = 2^exponent * m with m in [sqrt(1/2), sqrt(2)) */
+  float x = 1 - (float)(int32_t)(word >> 8) * 0x1p-24f; /* in (0, 1], exact */
+  union {
+    float number;
+    int32_t bits;
+  } parts = {x};
+  int32_t exponent = (parts.bits - 0x3f3504f3) >> 23; /* x = 2^exponent * m with m in [sqrt(1/2), sqrt(2)) */
   parts.bits -= exponent * (1 << 23);
   float z = parts.number - 1, e = (float)exponent;
   float y = 7.0376836292e-2f;
-  y = y * z - 1.1514610310e-1f, y = y * z + 1.1676998740e-1f, y = y * z - 1.2420140846e-1f, y = y * z + 1.4249322787e-1f;
-  y = y * z - 1.6668057665e-1f, y = y * z + 2.0000714765e-1f, y = y * z - 2.4999993993e-1f, y = y * z + 3.3333331174e-1f;
+  y = y * z - 1.1514610310e-1f, y = y * z + 1.1676998740e-1f, y = y * z - 1.2420140846e-1f,
+  y = y * z + 1.4249322787e-1f;
+  y = y * z - 1.6668057665e-1f, y = y * z + 2.0000714765e-1f, y = y * z - 2.4999993993e-1f,
+  y = y * z + 3.3333331174e-1f;
   y = y * z * z * z - 2.12194440e-4f * e - 0.5f * z * z;
   return z + y + 0.693359375f * e;
 }
 
 static inline __attribute__((always_inline)) void normals_of(uint32_t first, uint32_t second, float *even, float *odd) {
-  int32_t turns = (int32_t)(second >> 8), quarter = (turns + (1 << 21)) >> 22;    /* the angle in 2^-24 turns; its nearest quarter */
+  int32_t turns = (int32_t)(second >> 8),
+          quarter = (turns + (1 << 21)) >> 22; /* the angle in 2^-24 turns; its nearest quarter */
   float angle = (float)(turns - quarter * (1 << 22)) * (0x1p-24f * 6.28318530717958648f), z = angle * angle;
   float sine = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * angle + angle;
-  float cosine = ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1;
+  float cosine =
+      ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1;
   float radius = sqrtf(-2 * log_of_uniform(first));
   float c = quarter & 1 ? sine : cosine, s = quarter & 1 ? cosine : sine;
   *even = radius * ((quarter + 1) & 2 ? -c : c);
   *odd = radius * (quarter & 2 ? -s : s);
 }
 
-typedef struct Numbers { float number[4][LANES]; } Numbers;
+typedef struct Numbers {
+  float number[4][LANES];
+} Numbers;
 
 /* floor(classes * number), for numbers that are no labels too. */
 static inline __attribute__((always_inline)) void label_lanes(Numbers *numbers, float classes) {
@@ -75,13 +90,15 @@ static inline __attribute__((always_inline)) void label_lanes(Numbers *numbers, 
     }
 }
 
-static inline __attribute__((always_inline)) void numbers_body(Words *restrict words, const Draw *draw, uint64_t key, Numbers *restrict out) {
+static inline __attribute__((always_inline)) void numbers_body(Words *restrict words, const Draw *draw, uint64_t key,
+                                                               Numbers *restrict out) {
   float center = (float)draw->center, spread = (float)draw->spread;
   philox_body(words, key);
   if (!out) return;
   if (draw->distribution == DISTRIBUTION_KIND_UNIFORM) {
     for (int k = 0; k < 4; k++)
-      for (int lane = 0; lane < LANES; lane++) out->number[k][lane] = center + spread * ((float)(int32_t)(words->word[k][lane] >> 8) * 0x1p-24f);
+      for (int lane = 0; lane < LANES; lane++)
+        out->number[k][lane] = center + spread * ((float)(int32_t)(words->word[k][lane] >> 8) * 0x1p-24f);
   } else {
     for (int half = 0; half < 4; half += 2)
       for (int lane = 0; lane < LANES; lane++) {
@@ -95,13 +112,19 @@ static inline __attribute__((always_inline)) void numbers_body(Words *restrict w
 }
 
 /* The same text for three widths. Nothing is contracted, so the width changes no bit. */
-typedef void (*Generator)(Words *, const Draw *, uint64_t key, Numbers *);    /* numbers NULL: only the words are wanted */
+typedef void (*Generator)(Words *, const Draw *, uint64_t key, Numbers *); /* numbers NULL: only the words are wanted */
 static void generate_plain(Words *w, const Draw *d, uint64_t key, Numbers *n) { numbers_body(w, d, key, n); }
-__attribute__((target("avx2"))) static void generate_256(Words *w, const Draw *d, uint64_t key, Numbers *n) { numbers_body(w, d, key, n); }
-__attribute__((target("avx512f"))) static void generate_512(Words *w, const Draw *d, uint64_t key, Numbers *n) { numbers_body(w, d, key, n); }
+__attribute__((target("avx2"))) static void generate_256(Words *w, const Draw *d, uint64_t key, Numbers *n) {
+  numbers_body(w, d, key, n);
+}
+__attribute__((target("avx512f"))) static void generate_512(Words *w, const Draw *d, uint64_t key, Numbers *n) {
+  numbers_body(w, d, key, n);
+}
 
 /* Float64: the C library's functions. */
-typedef struct Pair { double even, odd; } Pair;
+typedef struct Pair {
+  double even, odd;
+} Pair;
 
 static Pair standard_pair(const Draw *draw, uint32_t first, uint32_t second) {
   double u = uniform_of(first), v = uniform_of(second);
@@ -115,21 +138,22 @@ static Pair standard_pair(const Draw *draw, uint32_t first, uint32_t second) {
 static Pair pair_of(const Draw *draw, uint32_t first, uint32_t second) {
   Pair pair = standard_pair(draw, first, second);
   pair = (Pair){draw->center + draw->spread * pair.even, draw->center + draw->spread * pair.odd};
-  return draw->classes > 0 ? (Pair){floor((double)draw->classes * pair.even), floor((double)draw->classes * pair.odd)} : pair;
+  return draw->classes > 0 ? (Pair){floor((double)draw->classes * pair.even), floor((double)draw->classes * pair.odd)}
+                           : pair;
 }
 
-/* ---- where the numbers go -------------------------------------------------------------------------------------------------------- */
+/* ---- where the numbers go ---------------------------------------------------------------------------------------- */
 
 typedef struct Fill {
   const TensorRecord *tensor;
   void *data;
   const Draw *draw;
   Generator generator;
-  int64_t samples, elements, blocks;                       /* elements of one sample; blocks of four of them */
-  int64_t sample_stride;                                   /* 0 without a batch axis */
-  int first_axis;                                          /* 1 behind a batch axis */
-  int64_t unit;                                            /* distance of neighbouring elements, or 0: to be found axis by axis */
-  bool across_samples;                                     /* lanes run over samples; else over blocks of one sample */
+  int64_t samples, elements, blocks; /* elements of one sample; blocks of four of them */
+  int64_t sample_stride;             /* 0 without a batch axis */
+  int first_axis;                    /* 1 behind a batch axis */
+  int64_t unit;                      /* distance of neighbouring elements, or 0: to be found axis by axis */
+  bool across_samples;               /* lanes run over samples; else over blocks of one sample */
 } Fill;
 
 static int64_t element_offset(const Fill *fill, int64_t element) {
@@ -160,7 +184,8 @@ static void store_f64(const Fill *fill, int64_t sample, int64_t element, const W
 
 static void store_f32(const Fill *fill, int64_t sample, int64_t element, const Numbers *numbers, int lane) {
   float *data = (float *)fill->data + sample * fill->sample_stride;
-  for (int k = 0; k < 4 && element + k < fill->elements; k++) data[element_offset(fill, element + k)] = numbers->number[k][lane];
+  for (int k = 0; k < 4 && element + k < fill->elements; k++)
+    data[element_offset(fill, element + k)] = numbers->number[k][lane];
 }
 
 /* Sixteen blocks: lane l is block `block` (+ l) of sample `sample` (+ l). */
@@ -170,14 +195,19 @@ static void fill_lanes(const Fill *fill, int64_t sample, int64_t block) {
   bool single = fill->tensor->type == STORAGE_F32;
   for (int lane = 0; lane < LANES; lane++) {
     words.word[0][lane] = (uint32_t)(fill->across_samples ? block : block + lane);
-    words.word[1][lane] = (uint32_t)(fill->tensor->batch ? fill->draw->first_sample + (fill->across_samples ? sample + lane : sample) : 0);
+    words.word[1][lane] =
+        (uint32_t)(fill->tensor->batch ? fill->draw->first_sample + (fill->across_samples ? sample + lane : sample)
+                                       : 0);
     words.word[2][lane] = (uint32_t)fill->draw->ordinal;
     words.word[3][lane] = (uint32_t)fill->draw->round;
   }
   fill->generator(&words, fill->draw, philox_key(fill->draw), single ? &numbers : NULL);
   int64_t element = 4 * block;
-  if (single && fill->across_samples && fill->sample_stride == 1 && sample + LANES <= fill->samples && element + 4 <= fill->elements) {
-    for (int k = 0; k < 4; k++) memcpy((float *)fill->data + element_offset(fill, element + k) + sample, numbers.number[k], sizeof numbers.number[k]);
+  if (single && fill->across_samples && fill->sample_stride == 1 && sample + LANES <= fill->samples &&
+      element + 4 <= fill->elements) {
+    for (int k = 0; k < 4; k++)
+      memcpy((float *)fill->data + element_offset(fill, element + k) + sample, numbers.number[k],
+             sizeof numbers.number[k]);
     return;
   }
   if (single && !fill->across_samples && fill->unit == 1 && element + 4 * LANES <= fill->elements) {
@@ -206,20 +236,28 @@ static void fill_chunk(void *context, int64_t chunk, int worker) {
   const Fill *fill = context;
   if (fill->across_samples) {
     int64_t groups = ceiling(fill->samples, LANES), first = chunk / groups * (BLOCKS_A_CHUNK / LANES);
-    for (int64_t block = first; block < first + BLOCKS_A_CHUNK / LANES && block < fill->blocks; block++) fill_lanes(fill, chunk % groups * LANES, block);
+    for (int64_t block = first; block < first + BLOCKS_A_CHUNK / LANES && block < fill->blocks; block++)
+      fill_lanes(fill, chunk % groups * LANES, block);
   } else {
     int64_t parts = ceiling(fill->blocks, BLOCKS_A_CHUNK), first = chunk % parts * BLOCKS_A_CHUNK;
-    for (int64_t block = first; block < first + BLOCKS_A_CHUNK && block < fill->blocks; block += LANES) fill_lanes(fill, chunk / parts, block);
+    for (int64_t block = first; block < first + BLOCKS_A_CHUNK && block < fill->blocks; block += LANES)
+      fill_lanes(fill, chunk / parts, block);
   }
 }
 
 void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *pool) {
-  Fill fill = {.tensor = tensor, .data = data, .draw = draw, .first_axis = tensor->batch ? 1 : 0, .samples = tensor->batch ? tensor->shape[0] : 1};
+  Fill fill = {.tensor = tensor,
+               .data = data,
+               .draw = draw,
+               .first_axis = tensor->batch ? 1 : 0,
+               .samples = tensor->batch ? tensor->shape[0] : 1};
   fill.elements = tensor_sample_size(tensor);
   fill.blocks = ceiling(fill.elements, 4);
   fill.unit = even_unit(tensor, fill.first_axis);
   fill.across_samples = tensor->batch && fill.samples >= LANES;
   fill.sample_stride = tensor->batch ? tensor->stride[0] : 0;
-  fill.generator = pool_vector_bytes(pool) == 64 ? generate_512 : pool_vector_bytes(pool) == 32 ? generate_256 : generate_plain;
+  fill.generator = pool_vector_bytes(pool) == 64   ? generate_512
+                   : pool_vector_bytes(pool) == 32 ? generate_256
+                                                   : generate_plain;
   pool_run(pool, fill_chunk, &fill, fill_chunks(&fill));
 }

@@ -14,7 +14,7 @@ static void trim_dots(const char **text, int *length) {
 
 bool rename_rule_read(const char **at, RenameRule *rule, Problem *problem) {
   int length = (int)strcspn(*at, ","), equals = (int)strcspn(*at, "=");
-  *rule = (RenameRule){ .old = *at, .old_length = equals, .put = *at + equals + 1, .put_length = length - equals - 1 };
+  *rule = (RenameRule){.old = *at, .old_length = equals, .put = *at + equals + 1, .put_length = length - equals - 1};
   bool fine = equals < length && length > 1 && !memchr(rule->put, '=', (size_t)rule->put_length);
   if (!fine)
     return problem_set(problem, "--rename expects OLD=NEW,… as in 'module.=,conv1=Conv_1', found \"%.*s\"", length,
@@ -22,8 +22,8 @@ bool rename_rule_read(const char **at, RenameRule *rule, Problem *problem) {
   trim_dots(&rule->old, &rule->old_length);
   trim_dots(&rule->put, &rule->put_length);
   *at += length + ((*at)[length] == ',');
-  return rule->old_length + rule->put_length > 0
-         || problem_set(problem, "--rename: \"%.*s\" renames nothing to nothing", length, *at - length);
+  return rule->old_length + rule->put_length > 0 ||
+         problem_set(problem, "--rename: \"%.*s\" renames nothing to nothing", length, *at - length);
 }
 
 static bool at_border(const char *name, const char *at) { return at == name || at[-1] == '.' || at[-1] == '/'; }
@@ -32,8 +32,8 @@ static bool part_ends(char next) { return next == 0 || next == '.' || next == '/
 /* Where the rule's parts stand in a name, or NULL. */
 static const char *rule_find(const RenameRule *rule, const char *name, const char *from) {
   for (; *from; from++)
-    if (at_border(name, from) && strncmp(from, rule->old, (size_t)rule->old_length) == 0
-        && part_ends(from[rule->old_length]))
+    if (at_border(name, from) && strncmp(from, rule->old, (size_t)rule->old_length) == 0 &&
+        part_ends(from[rule->old_length]))
       return from;
   return NULL;
 }

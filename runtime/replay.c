@@ -9,7 +9,7 @@ bool kept_state_save(KeptState *state, const Session *session) {
   const Block *block = &session->execution.memory.persistent;
   size_t count;
   const NamedCount *positions = supply_positions(session->supply, &count);
-  if (!state->block) {                                     /* sizes never change in a session */
+  if (!state->block) { /* sizes never change in a session */
     state->block = system_allocate(block->bytes);
     state->positions = system_allocate((count + 1) * sizeof *state->positions);
     if (!state->block || !state->positions) return kept_state_release(state), false;

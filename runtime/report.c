@@ -18,9 +18,13 @@ static Text text_scaled(double value, double base, const char *const *units, int
   return text;
 }
 
-Text text_bytes(double bytes) { return text_scaled(bytes, 1000, (const char *const[]){"bytes", "kB", "MB", "GB", "TB"}, 5); }
+Text text_bytes(double bytes) {
+  return text_scaled(bytes, 1000, (const char *const[]){"bytes", "kB", "MB", "GB", "TB"}, 5);
+}
 
-Text text_flops(double flops) { return text_scaled(flops, 1000, (const char *const[]){"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"}, 5); }
+Text text_flops(double flops) {
+  return text_scaled(flops, 1000, (const char *const[]){"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"}, 5);
+}
 
 Text text_count(int64_t count) {
   char digits[32];
@@ -57,7 +61,9 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-void report_error(const char *program, const Problem *problem) { fprintf(stderr, "%s: error: %s\n", base_name(program), problem->text); }
+void report_error(const char *program, const Problem *problem) {
+  fprintf(stderr, "%s: error: %s\n", base_name(program), problem->text);
+}
 
 void report_note(const char *program, const char *format, ...) {
   va_list arguments;

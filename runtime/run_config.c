@@ -126,7 +126,11 @@ bool run_config_write(const Session *session, const Json *before, RunFolder *fol
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
-typedef struct Differences { const Session *session; const Json *before; char *text; } Differences;     /* or NULL */
+typedef struct Differences {
+  const Session *session;
+  const Json *before;
+  char *text;
+} Differences; /* or NULL */
 
 __attribute__((format(printf, 2, 3))) static void differ(Differences *differences, const char *format, ...) {
   char line[600];
@@ -174,7 +178,7 @@ static void compare_data(Differences *differences) {
     const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(session->supply, k) : NULL;
     const char *then = dataset ? text_of(json_find(differences->before, "data"), name) : NULL;
     const Json *file = json_find(json_find(differences->before, "files"), name);
-    if (!then) continue;                                   /* they were fed */
+    if (!then) continue; /* they were fed */
     const char *now = data_spec(session->trainer, differences->before, &model->tensors[k]);
     bool same = strcmp(then, now) == 0 || is_path_of(now, text_of(file, "path"));
     if (same) compare_sizes(differences, "data", name, file, dataset);

@@ -1,7 +1,7 @@
-/* The folder of a run: config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png, and a lock while somebody trains in it.
-   Takes a folder's name or a model's; returns the folder, paths in it, its newest checkpoint that is sound. Never
-   overwrites a run that it did not resume: a run is what there is a checkpoint of, and what ended before its first one
-   starts over. */
+/* The folder of a run: config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png, and a
+   lock while somebody trains in it. Takes a folder's name or a model's; returns the folder, paths in it, its newest
+   checkpoint that is sound. Never overwrites a run that it did not resume: a run is what there is a checkpoint of, and
+   what ended before its first one starts over. */
 #include "runtime/io.h"
 
 #include <dirent.h>
@@ -15,12 +15,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct SoundFile { int64_t step; FileStamp stamp; } SoundFile;
+typedef struct SoundFile {
+  int64_t step;
+  FileStamp stamp;
+} SoundFile;
 
 struct RunFolder {
   char *path;
-  int lock, stats;                                         /* descriptors; -1: none */
-  SoundFile *sound;                                      /* checkpoints that were written or read here, and are whole */
+  int lock, stats;  /* descriptors; -1: none */
+  SoundFile *sound; /* checkpoints that were written or read here, and are whole */
   size_t sound_count;
 };
 
@@ -31,9 +34,11 @@ static bool set_in_use(const char *directory, int lock, Problem *problem) {
   char holder[32] = "";
   ssize_t length = pread(lock, holder, sizeof holder - 1, 0);
   holder[length > 0 ? strcspn(holder, "\n") : 0] = 0;
-  return problem_set(problem, "another trainer%s%s%s is at work in %s; wait for it, stop it%s%s, or choose another "
-                     "folder with --run", *holder ? ", process " : "", holder, *holder ? "," : "", directory,
-                     *holder ? " with kill " : "", holder);
+  return problem_set(problem,
+                     "another trainer%s%s%s is at work in %s; wait for it, stop it%s%s, or choose another "
+                     "folder with --run",
+                     *holder ? ", process " : "", holder, *holder ? "," : "", directory, *holder ? " with kill " : "",
+                     holder);
 }
 
 static bool folder_lock(RunFolder *folder, Problem *problem) {
@@ -58,8 +63,8 @@ static bool check_idle(const char *directory, Problem *problem) {
   char *path = text_format("%s/.lock", directory);
   if (!path) return problem_out_of_memory(problem, directory, 8);
   int lock = system_open(path, O_RDONLY, 0);
-  bool idle = lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK
-           || set_in_use(directory, lock, problem);
+  bool idle =
+      lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK || set_in_use(directory, lock, problem);
   if (lock >= 0) close(lock);
   free(path);
   return idle;
@@ -78,7 +83,10 @@ static bool stats_open(RunFolder *folder, Problem *problem) {
 }
 
 /* The steps of files that are numbered by them, newest first. */
-typedef struct Steps { int64_t *steps; size_t count; } Steps;
+typedef struct Steps {
+  int64_t *steps;
+  size_t count;
+} Steps;
 
 static bool list_steps(const char *folder, const char *name, const char *ending, Steps *list, Problem *problem);
 static bool list_checkpoints(const char *directory, Steps *list, Problem *problem);
@@ -103,7 +111,8 @@ static bool set_nothing_to_resume(const char *directory, Problem *problem) {
   if (begun)
     return problem_set(problem,
                        "there is nothing to resume in %s: that run ended before its first checkpoint; leave out "
-                       "--resume to start it over", directory);
+                       "--resume to start it over",
+                       directory);
   return problem_set(problem, "there is no run to resume in %s; leave out --resume to start one", directory);
 }
 
@@ -114,8 +123,8 @@ static bool check_own(const char *directory, Problem *problem) {
   FileStamp stamp;
   if (fine && file_stamp(path, &stamp)) {
     Json *config = run_config_read(directory, NULL);
-    fine = (json_find(config, "model") && json_find(config, "source_hash"))
-        || problem_set(problem, "%s is not that of a run: choose another folder with --run", path);
+    fine = (json_find(config, "model") && json_find(config, "source_hash")) ||
+           problem_set(problem, "%s is not that of a run: choose another folder with --run", path);
     json_free(config);
   } else if (fine && file_stamp(stats, &stamp) && stamp.size > 0)
     fine = problem_set(problem, "%s is not that of a run, which has a config.json: choose another folder with --run",
@@ -154,9 +163,9 @@ bool run_folder_ready(const char *directory, bool resume, Problem *problem) {
   return (holds || check_own(directory, problem)) && check_writable(directory, problem);
 }
 
-static RunFolder *folder_new(char *path, Problem *problem) {              /* owns the path */
+static RunFolder *folder_new(char *path, Problem *problem) { /* owns the path */
   RunFolder *folder = path ? system_allocate(sizeof *folder) : NULL;
-  if (folder) *folder = (RunFolder){ .path = path, .lock = -1, .stats = -1 };
+  if (folder) *folder = (RunFolder){.path = path, .lock = -1, .stats = -1};
   else {
     free(path);
     problem_out_of_memory(problem, "the run's folder", sizeof *folder);
@@ -165,7 +174,7 @@ static RunFolder *folder_new(char *path, Problem *problem) {              /* own
 }
 
 static bool create_parts(RunFolder *folder, Problem *problem) {
-  static const char *const parts[] = { "checkpoints", "samples" };
+  static const char *const parts[] = {"checkpoints", "samples"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     char *path = text_format("%s/%s", folder->path, parts[i]);
     bool fine = path ? directory_create(path, problem) : problem_out_of_memory(problem, folder->path, 16);
@@ -220,7 +229,7 @@ static void remove_from(const char *folder, const char *part, bool (*chosen)(con
 }
 
 static void remove_partial(const char *folder) {
-  static const char *const parts[] = { ".", "checkpoints", "samples", "eval" };
+  static const char *const parts[] = {".", "checkpoints", "samples", "eval"};
   for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) remove_from(folder, parts[k], is_partial);
 }
 
@@ -246,8 +255,9 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
   if (!path && !directory) return NULL;
   RunFolder *folder = folder_new(path, problem);
   if (!folder) return NULL;
-  bool fine = folder_lock(folder, problem) && (!folder_holds_run(folder->path) || set_holds_run(folder->path, problem))
-           && check_own(folder->path, problem);
+  bool fine = folder_lock(folder, problem) &&
+              (!folder_holds_run(folder->path) || set_holds_run(folder->path, problem)) &&
+              check_own(folder->path, problem);
   fine = fine && create_parts(folder, problem) && start_over(folder, problem) && stats_open(folder, problem);
   if (fine) return folder;
   run_folder_close(folder);
@@ -255,7 +265,7 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
 }
 
 RunFolder *run_folder_resume(const char *directory, Problem *problem) {
-  if (!check_idle(directory, problem)) return NULL;        /* before its first checkpoint, too */
+  if (!check_idle(directory, problem)) return NULL; /* before its first checkpoint, too */
   if (!folder_holds_run(directory)) {
     set_nothing_to_resume(directory, problem);
     return NULL;
@@ -281,7 +291,7 @@ void run_folder_close(RunFolder *folder) {
 
 const char *run_folder_path(const RunFolder *folder) { return folder->path; }
 
-/* ---- config, statistics, samples ------------------------------------------------------------------------------------------------------- */
+/* ---- config, statistics, samples --------------------------------------------------------------------------------- */
 
 Json *run_config_read(const char *directory, Problem *problem) {
   char *path = text_format("%s/config.json", directory);
@@ -304,14 +314,16 @@ bool run_folder_write_config(RunFolder *folder, const char *json, Problem *probl
 
 bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *problem) {
   struct stat facts;
-  if (fstat(folder->stats, &facts) < 0) return problem_set_errno(problem, errno, "cannot ask for the size of %s/stats.jsonl", folder->path);
+  if (fstat(folder->stats, &facts) < 0)
+    return problem_set_errno(problem, errno, "cannot ask for the size of %s/stats.jsonl", folder->path);
   for (size_t length = strlen(line), done = 0; done < length;) {
     int64_t put = system_write(folder->stats, line + done, length - done);
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) {
       int error = put < 0 ? errno : ENOSPC;
       bool restored = ftruncate(folder->stats, facts.st_size) == 0;
-      return problem_set_errno(problem, error, "cannot write %s/stats.jsonl%s", folder->path, restored ? "" : " (its last line is torn; --resume repairs it)");
+      return problem_set_errno(problem, error, "cannot write %s/stats.jsonl%s", folder->path,
+                               restored ? "" : " (its last line is torn; --resume repairs it)");
     }
     done += (size_t)put;
   }
@@ -376,7 +388,7 @@ bool run_folder_thin_samples(const RunFolder *folder, const char *name, const ch
   Steps list;
   bool fine = list_steps(samples, name, ending, &list, problem);
   for (size_t k = 0; fine && k < list.count; k++) {
-    if (list.steps[k] >= newest || list.steps[k] % distance == 0) continue;      /* later ones are not this run's yet */
+    if (list.steps[k] >= newest || list.steps[k] % distance == 0) continue; /* later ones are not this run's yet */
     char *path = text_format("%s/%s-%06" PRId64 ".%s", samples, name, list.steps[k], ending);
     if (!path) fine = problem_out_of_memory(problem, samples, 64);
     else if (unlink(path) < 0 && errno != ENOENT)
@@ -388,7 +400,8 @@ bool run_folder_thin_samples(const RunFolder *folder, const char *name, const ch
   return fine;
 }
 
-char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step, Problem *problem) {
+char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step,
+                                 Problem *problem) {
   char *folder = text_format("%s/eval", directory), *path = NULL;
   if (folder && !directory_create(folder, problem)) {
     free(folder);
@@ -401,22 +414,24 @@ char *run_folder_evaluation_path(const char *directory, const char *output, cons
   return path;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
 static int compare_steps(const void *a, const void *b) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x < y) - (x > y);                                /* the newest first */
+  return (x < y) - (x > y); /* the newest first */
 }
 
-char *run_folder_checkpoint_path(const char *directory, int64_t step) { return text_format("%s/checkpoints/step-%06" PRId64 ".safetensors", directory, step); }
+char *run_folder_checkpoint_path(const char *directory, int64_t step) {
+  return text_format("%s/checkpoints/step-%06" PRId64 ".safetensors", directory, step);
+}
 
 /* FOLDER/NAME-STEP.ENDING. A folder that is not there has none. The list is to be freed in any case. */
 static bool list_steps(const char *folder, const char *name, const char *ending, Steps *list, Problem *problem) {
   *list = (Steps){0};
   size_t length = strlen(name);
   DIR *entries = opendir(folder);
-  bool fine = entries || errno == ENOENT || errno == ENOTDIR
-           || problem_set_errno(problem, errno, "cannot read the folder %s", folder);
+  bool fine = entries || errno == ENOENT || errno == ENOTDIR ||
+              problem_set_errno(problem, errno, "cannot read the folder %s", folder);
   for (struct dirent *entry; fine && entries && (entry = readdir(entries));) {
     int64_t step;
     char canonical[64];
@@ -424,7 +439,7 @@ static bool list_steps(const char *folder, const char *name, const char *ending,
     if (sscanf(entry->d_name + length, "-%" SCNd64 ".", &step) != 1) continue;
     snprintf(canonical, sizeof canonical, "-%06" PRId64 ".%s", step, ending);
     if (step < 0 || strcmp(canonical, entry->d_name + length) != 0) continue;
-    if ((list->count & (list->count - 1)) == 0) {          /* room doubles at each power of two */
+    if ((list->count & (list->count - 1)) == 0) { /* room doubles at each power of two */
       size_t bytes = (list->count ? 2 * list->count : 1) * sizeof *list->steps;
       int64_t *steps = system_resize(list->steps, bytes);
       fine = steps || problem_out_of_memory(problem, "the list of checkpoints", bytes);
@@ -441,8 +456,8 @@ static bool list_steps(const char *folder, const char *name, const char *ending,
 static bool list_checkpoints(const char *directory, Steps *list, Problem *problem) {
   *list = (Steps){0};
   char *path = text_format("%s/checkpoints", directory);
-  bool fine = path ? list_steps(path, "step", "safetensors", list, problem)
-                   : problem_out_of_memory(problem, directory, 16);
+  bool fine =
+      path ? list_steps(path, "step", "safetensors", list, problem) : problem_out_of_memory(problem, directory, 16);
   free(path);
   return fine;
 }
@@ -459,7 +474,7 @@ static Checkpoint *checkpoint_open_sound(const char *path, int64_t step, Problem
 
 /* Without memory to remember it, it is read again. */
 static void note_sound(RunFolder *folder, const char *path, int64_t step) {
-  SoundFile file = { .step = step };
+  SoundFile file = {.step = step};
   if (!file_stamp(path, &file.stamp)) return;
   size_t at = 0;
   while (at < folder->sound_count && folder->sound[at].step != step) at++;
@@ -503,9 +518,11 @@ static bool remove_old(RunFolder *folder, int64_t newest, int keep, Problem *pro
   return fine;
 }
 
-bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count, int keep, Problem *problem) {
+bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count,
+                                int keep, Problem *problem) {
   char *path = run_folder_checkpoint_path(folder->path, state->step);
-  bool fine = path ? checkpoint_write(path, state, views, count, problem) : problem_out_of_memory(problem, folder->path, 64);
+  bool fine =
+      path ? checkpoint_write(path, state, views, count, problem) : problem_out_of_memory(problem, folder->path, 64);
   if (fine) note_sound(folder, path, state->step);
   free(path);
   return fine && (keep <= 0 || remove_old(folder, state->step, keep, problem));
@@ -515,7 +532,7 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
   Steps list;
   Checkpoint *checkpoint = NULL;
   char *text = text_format("%s", "");
-  Problem damage = { "" };
+  Problem damage = {""};
   bool fine = list_checkpoints(directory, &list, problem);
   if (notes) *notes = NULL;
   for (size_t i = 0; fine && !checkpoint && i < list.count; i++) {
@@ -529,7 +546,9 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
     free(path);
   }
   if (fine && !checkpoint && list.count == 0) problem_set(problem, "there is no checkpoint in %s yet", directory);
-  else if (fine && !checkpoint) problem_set(problem, "none of the %zu checkpoints in %s can be read; the last error: %s", list.count, directory, damage.text);
+  else if (fine && !checkpoint)
+    problem_set(problem, "none of the %zu checkpoints in %s can be read; the last error: %s", list.count, directory,
+                damage.text);
   free(list.steps);
   if (notes && checkpoint) *notes = text;
   else free(text);
@@ -538,8 +557,11 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
 
 char *run_folder_of_checkpoint(const char *path) {
   static const char part[] = "checkpoints/";
-  const char *slash = strrchr(path, '/'), *end = slash ? slash + 1 - (sizeof part - 1) : NULL;    /* where the part begins */
-  if (!slash || slash + 1 - path < (ptrdiff_t)sizeof part - 1 || memcmp(end, part, sizeof part - 1) != 0 || (end > path && end[-1] != '/')) return NULL;
+  const char *slash = strrchr(path, '/'),
+             *end = slash ? slash + 1 - (sizeof part - 1) : NULL; /* where the part begins */
+  if (!slash || slash + 1 - path < (ptrdiff_t)sizeof part - 1 || memcmp(end, part, sizeof part - 1) != 0 ||
+      (end > path && end[-1] != '/'))
+    return NULL;
   int length = (int)(end - path);
   char *directory = length > 1 ? text_format("%.*s", length - 1, path) : text_format("%s", length ? "/" : ".");
   char *config = directory ? text_format("%s/config.json", directory) : NULL;
@@ -599,7 +621,9 @@ char *run_folder_find_latest(const char *model, Problem *problem) {
   }
   if (entries) closedir(entries);
   if (!latest)
-    problem_set(problem, "there is no run of %s with a checkpoint under runs/; name one with --run DIR, or weights "
-                "with --weights FILE", model);
+    problem_set(problem,
+                "there is no run of %s with a checkpoint under runs/; name one with --run DIR, or weights "
+                "with --weights FILE",
+                model);
   return latest;
 }

@@ -15,27 +15,31 @@
 
 enum { PIECE = 1 << 16 };
 
-static const struct { const char *text; ElementType type; } type_rows[] = {
-  { "F32", ELEMENT_F32 }, { "F64", ELEMENT_F64 }, { "F16", ELEMENT_F16 }, { "BF16", ELEMENT_BF16 }, { "U8", ELEMENT_U8 },
-  { "I8", ELEMENT_I8 },   { "I16", ELEMENT_I16 }, { "I32", ELEMENT_I32 }, { "I64", ELEMENT_I64 },
+static const struct {
+  const char *text;
+  ElementType type;
+} type_rows[] = {
+    {"F32", ELEMENT_F32}, {"F64", ELEMENT_F64}, {"F16", ELEMENT_F16}, {"BF16", ELEMENT_BF16}, {"U8", ELEMENT_U8},
+    {"I8", ELEMENT_I8},   {"I16", ELEMENT_I16}, {"I32", ELEMENT_I32}, {"I64", ELEMENT_I64},
 };
 
 struct SafeTensors {
   char *path;
-  int descriptor;                                          /* or -1: from memory */
+  int descriptor; /* or -1: from memory */
   const uint8_t *memory;
-  uint64_t size, data;                                     /* of the file; where its numbers start */
-  char *header;                                            /* data - 8 bytes and a terminating 0 */
-  Json *json;                                              /* owns every text below */
-  StoredTensor *tensors;                                   /* in the order of names */
+  uint64_t size, data;   /* of the file; where its numbers start */
+  char *header;          /* data - 8 bytes and a terminating 0 */
+  Json *json;            /* owns every text below */
+  StoredTensor *tensors; /* in the order of names */
   size_t count;
 };
 
-/* ---- reading the header ------------------------------------------------------------------------------------------------------- */
+/* ---- reading the header ------------------------------------------------------------------------------------------ */
 
 static bool file_fetch(const SafeTensors *file, uint64_t offset, void *buffer, size_t bytes, Problem *problem) {
   if (offset > file->size || bytes > file->size - offset)
-    return problem_set(problem, "%s: needs bytes up to %" PRIu64 ", the file has %" PRIu64 "; it was cut short", file->path, offset + bytes, file->size);
+    return problem_set(problem, "%s: needs bytes up to %" PRIu64 ", the file has %" PRIu64 "; it was cut short",
+                       file->path, offset + bytes, file->size);
   if (file->descriptor < 0) {
     if (bytes) memcpy(buffer, file->memory + offset, bytes);
     return true;
@@ -56,9 +60,11 @@ static bool tensor_fail(const SafeTensors *file, const char *name, Problem *prob
 
 /* One member of the header: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]} */
 static bool read_entry(const SafeTensors *file, const Json *entry, StoredTensor *tensor, Problem *problem) {
-  const Json *type = json_find(entry, "dtype"), *shape = json_find(entry, "shape"), *offsets = json_find(entry, "data_offsets");
-  *tensor = (StoredTensor){ .name = entry->key };
-  if (!type || type->kind != JSON_TEXT || !shape || shape->kind != JSON_ARRAY || !offsets || offsets->kind != JSON_ARRAY || entry->count != 3)
+  const Json *type = json_find(entry, "dtype"), *shape = json_find(entry, "shape"),
+             *offsets = json_find(entry, "data_offsets");
+  *tensor = (StoredTensor){.name = entry->key};
+  if (!type || type->kind != JSON_TEXT || !shape || shape->kind != JSON_ARRAY || !offsets ||
+      offsets->kind != JSON_ARRAY || entry->count != 3)
     return tensor_fail(file, entry->key, problem, "expected exactly dtype, shape and data_offsets");
   size_t row = 0, row_count = sizeof type_rows / sizeof *type_rows;
   while (row < row_count && strcmp(type_rows[row].text, type->text) != 0) row++;
@@ -67,8 +73,10 @@ static bool read_entry(const SafeTensors *file, const Json *entry, StoredTensor 
   tensor->type = known ? type_rows[row].type : ELEMENT_UNREAD;
   uint64_t bytes = known ? element_bytes(tensor->type) : 1;
   for (const Json *axis = shape->first; axis; axis = axis->next) {
-    if (!axis->whole || axis->integer < 0) return tensor_fail(file, entry->key, problem, "an extent of its shape is no whole number ≥ 0");
-    if (__builtin_mul_overflow(bytes, (uint64_t)axis->integer, &bytes) || bytes > INT64_MAX) return tensor_fail(file, entry->key, problem, "its shape overflows 63 bits");
+    if (!axis->whole || axis->integer < 0)
+      return tensor_fail(file, entry->key, problem, "an extent of its shape is no whole number ≥ 0");
+    if (__builtin_mul_overflow(bytes, (uint64_t)axis->integer, &bytes) || bytes > INT64_MAX)
+      return tensor_fail(file, entry->key, problem, "its shape overflows 63 bits");
     if (tensor->rank < IO_RANK_LIMIT) tensor->shape[tensor->rank] = axis->integer;
     tensor->rank++;
   }
@@ -78,35 +86,42 @@ static bool read_entry(const SafeTensors *file, const Json *entry, StoredTensor 
   tensor->offset = (uint64_t)from->integer;
   tensor->bytes = (uint64_t)(to->integer - from->integer);
   if (known && tensor->bytes != bytes)
-    return problem_set(problem, "%s: tensor \"%.200s\": data_offsets span %" PRIu64 " bytes, dtype and shape need %" PRIu64, file->path, entry->key, tensor->bytes, bytes);
+    return problem_set(problem,
+                       "%s: tensor \"%.200s\": data_offsets span %" PRIu64 " bytes, dtype and shape need %" PRIu64,
+                       file->path, entry->key, tensor->bytes, bytes);
   return true;
 }
 
 static int compare_offsets(const void *a, const void *b) {
   const StoredTensor *x = a, *y = b;
   if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
-  return (x->bytes > y->bytes) - (x->bytes < y->bytes);    /* empty ones before the one that starts there */
+  return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* empty ones before the one that starts there */
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(((const StoredTensor *)a)->name, ((const StoredTensor *)b)->name); }
+static int compare_names(const void *a, const void *b) {
+  return strcmp(((const StoredTensor *)a)->name, ((const StoredTensor *)b)->name);
+}
 
 static bool check_tiling(SafeTensors *file, Problem *problem) {
   uint64_t end = 0, data_bytes = file->size - file->data;
   qsort(file->tensors, file->count, sizeof *file->tensors, compare_offsets);
   for (size_t i = 0; i < file->count; i++) {
     const StoredTensor *tensor = &file->tensors[i];
-    if (tensor->offset != end) return tensor_fail(file, tensor->name, problem, tensor->offset > end ? "a hole in the data before it" : "its data overlap another tensor's");
+    if (tensor->offset != end)
+      return tensor_fail(file, tensor->name, problem,
+                         tensor->offset > end ? "a hole in the data before it" : "its data overlap another tensor's");
     end += tensor->bytes;
   }
   if (end != data_bytes)
-    return problem_set(problem, "%s: its tensors need %" PRIu64 " bytes of data, the file has %" PRIu64 "%s", file->path, end, data_bytes, end > data_bytes ? "; it was cut short" : "");
+    return problem_set(problem, "%s: its tensors need %" PRIu64 " bytes of data, the file has %" PRIu64 "%s",
+                       file->path, end, data_bytes, end > data_bytes ? "; it was cut short" : "");
   qsort(file->tensors, file->count, sizeof *file->tensors, compare_names);
   return true;
 }
 
 /* Always false: what else the file is, where that is known, is said instead. */
 static bool tell_foreign(const SafeTensors *file, Problem *problem) {
-  FileBytes bytes = { .data = file->memory, .size = file->size };
+  FileBytes bytes = {.data = file->memory, .size = file->size};
   if (file->descriptor >= 0 && !file_map(file->path, &bytes, NULL)) return false;
   if (bytes.size <= 8 || bytes.data[8] != '{') foreign_weights(file->path, bytes.data, bytes.size, problem);
   if (file->descriptor >= 0) file_release(&bytes);
@@ -117,33 +132,34 @@ static bool read_header(SafeTensors *file, Problem *problem) {
   uint8_t prefix[8];
   uint64_t length = 0;
   if (file->size < 8)
-    return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size)
-           || tell_foreign(file, problem);
+    return problem_set(problem, "%s has %" PRIu64 " bytes, too few for a safetensors file", file->path, file->size) ||
+           tell_foreign(file, problem);
   if (!file_fetch(file, 0, prefix, sizeof prefix, problem)) return false;
   for (int i = 8; i-- > 0;) length = length << 8 | prefix[i];
   if (length > HEADER_LIMIT)
     return problem_set(problem,
                        "%s is not a safetensors file: its first 8 bytes give a header of %" PRIu64
                        " bytes (limit: 16 MiB)",
-                       file->path, length)
-           || tell_foreign(file, problem);
+                       file->path, length) ||
+           tell_foreign(file, problem);
   if (length > file->size - 8)
     return problem_set(problem,
                        "%s: a header of %" PRIu64 " bytes is announced, %" PRIu64 " follow; the file was cut short",
-                       file->path, length, file->size - 8)
-           || tell_foreign(file, problem);
+                       file->path, length, file->size - 8) ||
+           tell_foreign(file, problem);
   file->data = 8 + length;
   file->header = system_allocate(length + 1);
   if (!file->header) return problem_out_of_memory(problem, file->path, length + 1);
   if (!file_fetch(file, 8, file->header, length, problem)) return false;
   file->header[length] = 0;
   if (file->header[0] != '{')
-    return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path)
-           || tell_foreign(file, problem);
+    return problem_set(problem, "%s is not a safetensors file: its header does not start with '{'", file->path) ||
+           tell_foreign(file, problem);
   file->json = json_parse(file->path, file->header, length, problem);
   if (!file->json) return false;
   file->tensors = system_allocate((file->json->count + 1) * sizeof *file->tensors);
-  if (!file->tensors) return problem_out_of_memory(problem, file->path, (file->json->count + 1) * sizeof *file->tensors);
+  if (!file->tensors)
+    return problem_out_of_memory(problem, file->path, (file->json->count + 1) * sizeof *file->tensors);
   for (const Json *entry = file->json->first; entry; entry = entry->next) {
     if (strcmp(entry->key, "__metadata__") != 0) {
       if (!read_entry(file, entry, &file->tensors[file->count++], problem)) return false;
@@ -158,7 +174,7 @@ static bool read_header(SafeTensors *file, Problem *problem) {
 
 static SafeTensors *safetensors_new(const char *path, Problem *problem) {
   SafeTensors *file = system_allocate(sizeof *file);
-  if (file) *file = (SafeTensors){ .path = text_format("%s", path), .descriptor = -1 };
+  if (file) *file = (SafeTensors){.path = text_format("%s", path), .descriptor = -1};
   if (file && file->path) return file;
   free(file);
   problem_out_of_memory(problem, path, sizeof *file);
@@ -247,7 +263,7 @@ char *stored_shape_text(const StoredTensor *tensor, char text[160]) {
 }
 
 const StoredTensor *safetensors_find(const SafeTensors *file, const char *name) {
-  StoredTensor key = { .name = name };
+  StoredTensor key = {.name = name};
   return bsearch(&key, file->tensors, file->count, sizeof key, compare_names);
 }
 
@@ -261,10 +277,12 @@ const char *safetensors_metadata(const SafeTensors *file, const char *key) {
   return value ? value->text : NULL;
 }
 
-/* ---- tensors, piece by piece -------------------------------------------------------------------------------------------------------- */
+/* ---- tensors, piece by piece ------------------------------------------------------------------------------------- */
 
 /* Walks a view's elements in row-major order, from anywhere. */
-typedef struct Walk { int64_t index[8], at; } Walk;        /* `at`: offset in elements */
+typedef struct Walk {
+  int64_t index[8], at;
+} Walk; /* `at`: offset in elements */
 
 static void walk_next(Walk *walk, const TensorView *view) {
   for (int64_t axis = view->rank; axis-- > 0;) {
@@ -286,8 +304,8 @@ static bool view_is_dense(const TensorView *view) {
 
 static ElementType storage_element(StorageType type) { return type == STORAGE_F64 ? ELEMENT_F64 : ELEMENT_F32; }
 
-/* Of so many numbers at once: a constant, and no branches, so that the compiler makes vector instructions of it. All bits of the exponent are set where a
-   number is not finite. */
+/* Of so many numbers at once: a constant, and no branches, so that the compiler makes vector instructions of it. All
+   bits of the exponent are set where a number is not finite. */
 enum { SCAN_BLOCK = 1024 };
 
 static bool block_is_finite(const void *numbers, StorageType type) {
@@ -306,8 +324,10 @@ int64_t tensor_view_not_finite(const TensorView *view, double *value) {
   ElementType type = storage_element(view->type);
   bool dense = view_is_dense(view);
   int64_t size = tensor_view_size(view), element = 0;
-  while (dense && size - element >= SCAN_BLOCK && block_is_finite((const uint8_t *)view->data + (size_t)element * element_bytes(type), view->type)) element += SCAN_BLOCK;
-  Walk walk = { .at = element };
+  while (dense && size - element >= SCAN_BLOCK &&
+         block_is_finite((const uint8_t *)view->data + (size_t)element * element_bytes(type), view->type))
+    element += SCAN_BLOCK;
+  Walk walk = {.at = element};
   for (; element < size; element++) {
     *value = element_read(type, view->data, dense ? element : walk.at);
     if (!isfinite(*value)) return element;
@@ -323,13 +343,18 @@ bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const Tenso
                        file->path, tensor->name, tensor->dtype);
   size_t stored = element_bytes(tensor->type);
   int64_t total = (int64_t)(tensor->bytes / stored), held = tensor_view_size(view);
-  if (total != held) return problem_set(problem, "%s: tensor \"%.200s\" has %" PRId64 " elements, wanted are %" PRId64, file->path, tensor->name, total, held);
-  if (wanted == tensor->type && view_is_dense(view)) return file_fetch(file, file->data + tensor->offset, view->data, tensor->bytes, problem);
+  if (total != held)
+    return problem_set(problem, "%s: tensor \"%.200s\" has %" PRId64 " elements, wanted are %" PRId64, file->path,
+                       tensor->name, total, held);
+  if (wanted == tensor->type && view_is_dense(view))
+    return file_fetch(file, file->data + tensor->offset, view->data, tensor->bytes, problem);
   uint8_t piece[PIECE];
   Walk walk = {0};
   for (int64_t done = 0; done < total;) {
     int64_t count = (int64_t)(PIECE / stored) < total - done ? (int64_t)(PIECE / stored) : total - done;
-    if (!file_fetch(file, file->data + tensor->offset + (uint64_t)done * stored, piece, (size_t)count * stored, problem)) return false;
+    if (!file_fetch(file, file->data + tensor->offset + (uint64_t)done * stored, piece, (size_t)count * stored,
+                    problem))
+      return false;
     for (int64_t i = 0; i < count; i++, walk_next(&walk, view)) {
       double value = element_read(tensor->type, piece, i);
       if (wanted == ELEMENT_F64) ((double *)view->data)[walk.at] = value;
@@ -341,7 +366,10 @@ bool safetensors_read(SafeTensors *file, const StoredTensor *tensor, const Tenso
 }
 
 /* Where bytes go: into the file, or (writer NULL) into the checksum alone. */
-typedef struct Sink { FileWriter *writer; uint32_t checksum; } Sink;
+typedef struct Sink {
+  FileWriter *writer;
+  uint32_t checksum;
+} Sink;
 
 static bool sink_put(Sink *sink, const void *bytes, size_t size, Problem *problem) {
   if (sink->writer) return file_writer_write(sink->writer, bytes, size, problem);
@@ -357,26 +385,29 @@ static bool sink_put_view(Sink *sink, const TensorView *view, Problem *problem) 
   Walk walk = {0};
   for (int64_t done = 0; done < total;) {
     int64_t count = (int64_t)(PIECE / bytes) < total - done ? (int64_t)(PIECE / bytes) : total - done;
-    for (int64_t i = 0; i < count; i++, walk_next(&walk, view)) memcpy(piece + (size_t)i * bytes, (const uint8_t *)view->data + (size_t)walk.at * bytes, bytes);
+    for (int64_t i = 0; i < count; i++, walk_next(&walk, view))
+      memcpy(piece + (size_t)i * bytes, (const uint8_t *)view->data + (size_t)walk.at * bytes, bytes);
     if (!sink_put(sink, piece, (size_t)count * bytes, problem)) return false;
     done += count;
   }
   return true;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-static const char checksum_mark[] = "\"checksum\": \"crc32:";      /* as the writer spells it; quotes inside texts are escaped, so it stands once */
+static const char checksum_mark[] =
+    "\"checksum\": \"crc32:"; /* as the writer spells it; quotes inside texts are escaped, so it stands once */
 enum { CHECKSUM_DIGITS = 8 };
 
-static void put_header(JsonWriter *json, const TensorView *views, size_t count, const TextPair *metadata, size_t metadata_count) {
+static void put_header(JsonWriter *json, const TensorView *views, size_t count, const TextPair *metadata,
+                       size_t metadata_count) {
   int64_t offset = 0;
   json_open_object(json, NULL);
   json_open_object(json, "__metadata__");
   json_put_text(json, "checksum", "crc32:00000000");
   for (size_t i = 0; i < metadata_count; i++) json_put_text(json, metadata[i].key, metadata[i].value);
   json_close(json);
-  for (int wide = 1; wide >= 0; wide--) {                  /* float64 first: then all are aligned in the file */
+  for (int wide = 1; wide >= 0; wide--) { /* float64 first: then all are aligned in the file */
     for (size_t i = 0; i < count; i++) {
       if ((views[i].type == STORAGE_F64) != wide) continue;
       int64_t bytes = tensor_view_size(&views[i]) * (wide ? 8 : 4);
@@ -395,19 +426,23 @@ static void put_header(JsonWriter *json, const TensorView *views, size_t count, 
   json_close(json);
 }
 
-static bool put_all(Sink *sink, const char *header, size_t length, const TensorView *views, size_t count, Problem *problem) {
+static bool put_all(Sink *sink, const char *header, size_t length, const TensorView *views, size_t count,
+                    Problem *problem) {
   static const char blanks[64] = "                                                               ";
-  uint64_t padded = (length + 8 + 63) / 64 * 64 - 8;       /* so that the data start at a multiple of 64 */
+  uint64_t padded = (length + 8 + 63) / 64 * 64 - 8; /* so that the data start at a multiple of 64 */
   uint8_t prefix[8];
   for (int i = 0; i < 8; i++) prefix[i] = (uint8_t)(padded >> (8 * i));
-  if (!sink_put(sink, prefix, 8, problem) || !sink_put(sink, header, length, problem) || !sink_put(sink, blanks, padded - length, problem)) return false;
+  if (!sink_put(sink, prefix, 8, problem) || !sink_put(sink, header, length, problem) ||
+      !sink_put(sink, blanks, padded - length, problem))
+    return false;
   for (int wide = 1; wide >= 0; wide--)
     for (size_t i = 0; i < count; i++)
       if ((views[i].type == STORAGE_F64) == wide && !sink_put_view(sink, &views[i], problem)) return false;
   return true;
 }
 
-bool safetensors_write(const char *path, const TensorView *views, size_t count, const TextPair *metadata, size_t metadata_count, Problem *problem) {
+bool safetensors_write(const char *path, const TensorView *views, size_t count, const TextPair *metadata,
+                       size_t metadata_count, Problem *problem) {
   JsonWriter *json = json_writer_new(false);
   const char *text = NULL;
   if (json) {
@@ -418,7 +453,8 @@ bool safetensors_write(const char *path, const TensorView *views, size_t count, 
   json_writer_free(json);
   if (!header) return problem_out_of_memory(problem, path, count * 128);
   size_t length = strlen(header);
-  bool fine = length <= HEADER_LIMIT - 64 || problem_set(problem, "%s: its header would have %zu bytes, the format's limit is 16 MiB", path, length);
+  bool fine = length <= HEADER_LIMIT - 64 ||
+              problem_set(problem, "%s: its header would have %zu bytes, the format's limit is 16 MiB", path, length);
   Sink sums = {0};
   fine = fine && put_all(&sums, header, length, views, count, problem);
   if (fine) {
@@ -426,7 +462,7 @@ bool safetensors_write(const char *path, const TensorView *views, size_t count, 
     snprintf(digits, sizeof digits, "%08" PRIx32, sums.checksum);
     memcpy(strstr(header, checksum_mark) + sizeof checksum_mark - 1, digits, CHECKSUM_DIGITS);
   }
-  Sink sink = { .writer = fine ? file_writer_open(path, problem) : NULL };
+  Sink sink = {.writer = fine ? file_writer_open(path, problem) : NULL};
   fine = fine && sink.writer;
   if (fine && !put_all(&sink, header, length, views, count, problem)) {
     file_writer_abandon(sink.writer);
@@ -441,14 +477,18 @@ bool safetensors_verify(SafeTensors *file, Problem *problem) {
   if (!stored) return true;
   char *mark = strstr(file->header, checksum_mark), *digits = mark ? mark + sizeof checksum_mark - 1 : NULL;
   if (!mark || strlen(stored) != 6 + CHECKSUM_DIGITS || strncmp(digits, stored + 6, CHECKSUM_DIGITS) != 0)
-    return problem_set(problem, "%s: its checksum \"%.40s\" is damaged, or another program has rewritten the file (then leave \"checksum\" out of its metadata)", file->path, stored);
+    return problem_set(problem,
+                       "%s: its checksum \"%.40s\" is damaged, or another program has rewritten the file (then leave "
+                       "\"checksum\" out of its metadata)",
+                       file->path, stored);
   uint8_t piece[PIECE];
   uint32_t sum = 0;
   if (!file_fetch(file, 0, piece, 8, problem)) return false;
   sum = checksum_crc32(sum, piece, 8);
   sum = checksum_crc32(sum, file->header, (size_t)(digits - file->header));
   sum = checksum_crc32(sum, "00000000", CHECKSUM_DIGITS);
-  sum = checksum_crc32(sum, digits + CHECKSUM_DIGITS, (size_t)(file->data - 8) - (size_t)(digits + CHECKSUM_DIGITS - file->header));
+  sum = checksum_crc32(sum, digits + CHECKSUM_DIGITS,
+                       (size_t)(file->data - 8) - (size_t)(digits + CHECKSUM_DIGITS - file->header));
   for (uint64_t at = file->data; at < file->size;) {
     size_t bytes = file->size - at < PIECE ? (size_t)(file->size - at) : PIECE;
     if (!file_fetch(file, at, piece, bytes, problem)) return false;
@@ -457,5 +497,6 @@ bool safetensors_verify(SafeTensors *file, Problem *problem) {
   }
   char computed[CHECKSUM_DIGITS + 1];
   snprintf(computed, sizeof computed, "%08" PRIx32, sum);
-  return strcmp(computed, stored + 6) == 0 || problem_set(problem, "%s is damaged: its checksum is crc32:%s, it says %s", file->path, computed, stored);
+  return strcmp(computed, stored + 6) == 0 ||
+         problem_set(problem, "%s is damaged: its checksum is crc32:%s, it says %s", file->path, computed, stored);
 }

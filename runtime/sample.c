@@ -1,4 +1,5 @@
-/* The command `sample`. Takes trained weights and the name of a random output; leaves a picture or an array. Never changes a run. */
+/* The command `sample`. Takes trained weights and the name of a random output; leaves a picture or an array. Never
+   changes a run. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
@@ -18,9 +19,12 @@ int command_sample(Trainer *trainer) {
   int64_t output = trainer_output(trainer, &problem), count = options->count ? options->count : SAMPLE_COUNT;
   bool fine = output >= 0 && session_open_trained(&session, trainer, trainer->model.outputs[output].routine, &problem);
   if (fine) samples = session_samples(&session, output, count, &problem);
-  if (samples && !samples_are_finite(&session, output, samples, count, &problem)) report_note(trainer->program, "%s", problem.text);
+  if (samples && !samples_are_finite(&session, output, samples, count, &problem))
+    report_note(trainer->program, "%s", problem.text);
   fine = samples && output_write(&trainer->model, output, samples, count, options->file, &problem);
-  if (fine) printf("%s: %s samples of %s, by %s\n", options->file, text_count(count).text, trainer->model.outputs[output].name, session.weights);
+  if (fine)
+    printf("%s: %s samples of %s, by %s\n", options->file, text_count(count).text, trainer->model.outputs[output].name,
+           session.weights);
   else report_error(trainer->program, &problem);
   free(samples);
   session_close(&session);

@@ -1,16 +1,24 @@
-/* One round of `train`: the schedule's tree, walked once. Takes an execution and a clock; sets the counters that expressions read, runs routines in
-   order and moves the clock on. The ordinal of an evaluation is its number within the round among those that draw, so a routine inside `repeat` draws
-   anew each time. Never writes a file, never looks at a result beyond the counts, periods and conditions of the tree. */
+/* One round of `train`: the schedule's tree, walked once. Takes an execution and a clock; sets the counters that
+   expressions read, runs routines in order and moves the clock on. The ordinal of an evaluation is its number within
+   the round among those that draw, so a routine inside `repeat` draws anew each time. Never writes a file, never looks
+   at a result beyond the counts, periods and conditions of the tree. */
 #include "runtime/runtime.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef struct Round { Execution *execution; const Clock *clock; int64_t ordinal; Problem *problem; } Round;
+typedef struct Round {
+  Execution *execution;
+  const Clock *clock;
+  int64_t ordinal;
+  Problem *problem;
+} Round;
 
 Clock clock_create(const Model *model, const Supply *supply) {
-  static const char *const units[] = {[UNIT_NONE] = "", [UNIT_STEPS] = "steps", [UNIT_IMAGES] = "images", [UNIT_EPOCHS] = "epochs"};
-  static const char *const counters[COUNTERS] = {[COUNTER_STEP] = "step", [COUNTER_IMAGE] = "image", [COUNTER_EPOCH] = "epoch", [COUNTER_PROGRESS] = "progress"};
+  static const char *const units[] = {
+      [UNIT_NONE] = "", [UNIT_STEPS] = "steps", [UNIT_IMAGES] = "images", [UNIT_EPOCHS] = "epochs"};
+  static const char *const counters[COUNTERS] = {
+      [COUNTER_STEP] = "step", [COUNTER_IMAGE] = "image", [COUNTER_EPOCH] = "epoch", [COUNTER_PROGRESS] = "progress"};
   Clock clock = {.length = model->header->length};
   for (int k = 0; k < 4; k++)
     if (strcmp(model->header->length_unit, units[k]) == 0) clock.unit = k;
@@ -18,27 +26,38 @@ Clock clock_create(const Model *model, const Supply *supply) {
     int64_t tensor = model_find_tensor(model, counters[k]);
     clock.counters[k] = tensor >= 0 && model->tensors[tensor].role == ROLE_COUNTER ? tensor : -1;
   }
-  if (model->header->first_data >= 0) clock.first_data_samples = (double)supply_sample_count(supply, model->header->first_data);
+  if (model->header->first_data >= 0)
+    clock.first_data_samples = (double)supply_sample_count(supply, model->header->first_data);
   double batch = (double)model->header->batch;
-  double steps = clock.unit == UNIT_STEPS ? clock.length : clock.unit == UNIT_IMAGES ? clock.length / batch : clock.length * clock.first_data_samples / batch;
+  double steps = clock.unit == UNIT_STEPS    ? clock.length
+                 : clock.unit == UNIT_IMAGES ? clock.length / batch
+                                             : clock.length * clock.first_data_samples / batch;
   clock.steps = clock.unit == UNIT_NONE ? 0 : (int64_t)fmin(ceil(steps), LENGTH_LIMIT);
   return clock;
 }
 
-double clock_epoch(const Clock *clock) { return clock->first_data_samples > 0 ? (double)clock->image / clock->first_data_samples : 0; }
+double clock_epoch(const Clock *clock) {
+  return clock->first_data_samples > 0 ? (double)clock->image / clock->first_data_samples : 0;
+}
 
 void clock_show(const Clock *clock, Execution *execution) {
-  double epoch = clock_epoch(clock),
-         done[] = {[UNIT_NONE] = 0, [UNIT_STEPS] = (double)clock->step, [UNIT_IMAGES] = (double)clock->image, [UNIT_EPOCHS] = epoch};
+  double epoch = clock_epoch(clock), done[] = {[UNIT_NONE] = 0,
+                                               [UNIT_STEPS] = (double)clock->step,
+                                               [UNIT_IMAGES] = (double)clock->image,
+                                               [UNIT_EPOCHS] = epoch};
   double progress = clock->unit != UNIT_NONE && clock->length > 0 ? fmin(done[clock->unit] / clock->length, 1) : 0;
-  double values[COUNTERS] = {[COUNTER_STEP] = (double)clock->step, [COUNTER_IMAGE] = (double)clock->image, [COUNTER_EPOCH] = epoch, [COUNTER_PROGRESS] = progress};
+  double values[COUNTERS] = {[COUNTER_STEP] = (double)clock->step,
+                             [COUNTER_IMAGE] = (double)clock->image,
+                             [COUNTER_EPOCH] = epoch,
+                             [COUNTER_PROGRESS] = progress};
   for (int k = 0; k < COUNTERS; k++)
     if (clock->counters[k] >= 0) execution_set_scalar(execution, clock->counters[k], values[k]);
 }
 
 static bool run_routine(Round *round, int64_t routine) {
   bool draws = round->execution->model->routines[routine].ordinal >= 0;
-  Evaluation evaluation = {.round = round->clock->step, .ordinal = draws ? round->ordinal++ : 0, .rows = {.fed = INT64_MAX}};
+  Evaluation evaluation = {
+      .round = round->clock->step, .ordinal = draws ? round->ordinal++ : 0, .rows = {.fed = INT64_MAX}};
   return execution_run(round->execution, routine, evaluation, round->problem);
 }
 
@@ -48,8 +67,10 @@ static bool node_value(Round *round, const ScheduleRecord *node, double *value) 
   *value = node->value >= 0 ? execution_scalar(round->execution, node->value) : node->constant;
   if (isfinite(*value)) return true;
   return problem_set(round->problem, "line %lld: the %s came out as %g at step %lld", (long long)node->line,
-                     node->kind == SCHEDULE_REPEAT ? "count of `repeat`" : node->kind == SCHEDULE_EVERY ? "period of `every`" : "condition of `if`", *value,
-                     (long long)round->clock->step);
+                     node->kind == SCHEDULE_REPEAT  ? "count of `repeat`"
+                     : node->kind == SCHEDULE_EVERY ? "period of `every`"
+                                                    : "condition of `if`",
+                     *value, (long long)round->clock->step);
 }
 
 static bool run_node(Round *round, int64_t index);
@@ -64,8 +85,10 @@ static bool run_repeat(Round *round, const ScheduleRecord *node) {
   double count;
   if (!node_value(round, node, &count)) return false;
   if (count < 0 || count > REPEAT_LIMIT)
-    return problem_set(round->problem, "line %lld: the count of `repeat` came out as %g at step %lld; it must be at least 0 and at most %.0f",
-                       (long long)node->line, count, (long long)round->clock->step, REPEAT_LIMIT);
+    return problem_set(
+        round->problem,
+        "line %lld: the count of `repeat` came out as %g at step %lld; it must be at least 0 and at most %.0f",
+        (long long)node->line, count, (long long)round->clock->step, REPEAT_LIMIT);
   for (int64_t turn = 0; turn < (int64_t)floor(count); turn++)
     if (!run_children(round, node->first_child)) return false;
   return true;
@@ -75,7 +98,8 @@ static bool run_every(Round *round, const ScheduleRecord *node) {
   double period;
   if (!node_value(round, node, &period)) return false;
   if (period < 1 || period > LENGTH_LIMIT)
-    return problem_set(round->problem, "line %lld: the period of `every` must be at least 1 and at most %.0f, not %g", (long long)node->line, LENGTH_LIMIT, period);
+    return problem_set(round->problem, "line %lld: the period of `every` must be at least 1 and at most %.0f, not %g",
+                       (long long)node->line, LENGTH_LIMIT, period);
   return round->clock->step % (int64_t)period != 0 || run_children(round, node->first_child);
 }
 
@@ -91,11 +115,11 @@ static bool run_choice(Round *round, const ScheduleRecord *node) {
 static bool run_node(Round *round, int64_t index) {
   const ScheduleRecord *node = &round->execution->model->schedules[index];
   switch ((ScheduleKind)node->kind) {
-    case SCHEDULE_SEQUENCE: return run_children(round, node->first_child);
-    case SCHEDULE_REPEAT: return run_repeat(round, node);
-    case SCHEDULE_EVERY: return run_every(round, node);
-    case SCHEDULE_CHOICE: return run_choice(round, node);
-    case SCHEDULE_RUN: return run_routine(round, node->routine);
+  case SCHEDULE_SEQUENCE: return run_children(round, node->first_child);
+  case SCHEDULE_REPEAT: return run_repeat(round, node);
+  case SCHEDULE_EVERY: return run_every(round, node);
+  case SCHEDULE_CHOICE: return run_choice(round, node);
+  case SCHEDULE_RUN: return run_routine(round, node->routine);
   }
   return false;
 }
@@ -109,7 +133,7 @@ bool round_run(Execution *execution, Clock *clock, Problem *problem) {
   return true;
 }
 
-/* ---- what a round will do ------------------------------------------------------------------------------------------------------ */
+/* ---- what a round will do ---------------------------------------------------------------------------------------- */
 
 static void expect_node(const Model *model, int64_t index, double times, double *runs) {
   const ScheduleRecord *node = &model->schedules[index];
@@ -117,7 +141,8 @@ static void expect_node(const Model *model, int64_t index, double times, double 
   if (node->kind == SCHEDULE_REPEAT && node->value < 0) times *= floor(node->constant);
   if (node->kind == SCHEDULE_EVERY && node->value < 0 && node->constant >= 1) times /= floor(node->constant);
   if (node->kind == SCHEDULE_CHOICE) times /= 2;
-  for (int64_t child = node->first_child; child >= 0; child = model->schedules[child].next_sibling) expect_node(model, child, times, runs);
+  for (int64_t child = node->first_child; child >= 0; child = model->schedules[child].next_sibling)
+    expect_node(model, child, times, runs);
 }
 
 void round_expect(const Model *model, double *runs) {
@@ -127,7 +152,8 @@ void round_expect(const Model *model, double *runs) {
 
 double routine_flops(const Model *model, int64_t routine) {
   double flops = 0;
-  for (int64_t s = 0; s < model->routines[routine].step_count; s++) flops += model->steps[model->routines[routine].first_step + s].flops;
+  for (int64_t s = 0; s < model->routines[routine].step_count; s++)
+    flops += model->steps[model->routines[routine].first_step + s].flops;
   return flops;
 }
 

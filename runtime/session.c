@@ -1,22 +1,25 @@
-/* What the commands share: a model in memory, with its data, settings and weights in place. Takes options and, for a run that exists, its
-   config.json; returns a session that is ready to run routines. Never trains and never prints more than notes. */
+/* What the commands share: a model in memory, with its data, settings and weights in place. Takes options and, for a
+   run that exists, its config.json; returns a session that is ready to run routines. Never trains and never prints more
+   than notes. */
 #include "runtime/runtime.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- data and feeds ----------------------------------------------------------------------------------------------------------------- */
+/* ---- data and feeds ---------------------------------------------------------------------------------------------- */
 
 bool model_declares_data(const Model *model, int64_t tensor) {
   bool first = model->tensors[tensor].role == ROLE_DATA;
-  for (int64_t k = 0; k < tensor; k++) first = first && strcmp(model->tensors[k].data, model->tensors[tensor].data) != 0;
+  for (int64_t k = 0; k < tensor; k++)
+    first = first && strcmp(model->tensors[k].data, model->tensors[tensor].data) != 0;
   return first;
 }
 
 bool model_declares_variable(const Model *model, int64_t tensor) {
   bool first = model->tensors[tensor].role == ROLE_DATA || model->tensors[tensor].role == ROLE_NOISE;
-  for (int64_t k = 0; k < tensor; k++) first = first && strcmp(model->tensors[k].name, model->tensors[tensor].name) != 0;
+  for (int64_t k = 0; k < tensor; k++)
+    first = first && strcmp(model->tensors[k].name, model->tensors[tensor].name) != 0;
   return first;
 }
 
@@ -35,9 +38,10 @@ static int64_t find_named(const Model *model, const Assignment *assignment, bool
   const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, count) : NULL;
   free(names);
   if (found < 0)
-    problem_set(problem, "%s %.*s: the model has no %s of that name%s%s; `info` lists them%s", option, (int)assignment->name_length, assignment->name,
-                what, near ? ", did you mean " : "", near ? near : "",
-                !model->header->feeds && feed ? ", and noise inside layers can be fed in a trainer built with --feeds" : "");
+    problem_set(problem, "%s %.*s: the model has no %s of that name%s%s; `info` lists them%s", option,
+                (int)assignment->name_length, assignment->name, what, near ? ", did you mean " : "", near ? near : "",
+                !model->header->feeds && feed ? ", and noise inside layers can be fed in a trainer built with --feeds"
+                                              : "");
   return found;
 }
 
@@ -53,7 +57,9 @@ static bool routine_needs(const Session *session, int64_t routine, const char *d
   const RoutineRecord *record = &model->routines[routine];
   bool fed = record->kind != ROUTINE_OUTPUT || session->trainer->options.command != COMMAND_TRAIN;
   for (int64_t k = record->first_fill; k < record->first_fill + record->fill_count; k++)
-    if (strcmp(model->tensors[model->fills[k].tensor].data, data) == 0 && !(fed && supply_is_fed(session->supply, model->fills[k].tensor))) return true;
+    if (strcmp(model->tensors[model->fills[k].tensor].data, data) == 0 &&
+        !(fed && supply_is_fed(session->supply, model->fills[k].tensor)))
+      return true;
   return false;
 }
 
@@ -73,7 +79,7 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
   if (spec) return spec;
   if (!stored || stored->kind != JSON_TEXT) return tensor->source;
   if (!path || path->kind != JSON_TEXT || !file_exists(path->text)) return stored->text;
-  char *here = realpath(stored->text, NULL);               /* a relative path means another file in another folder */
+  char *here = realpath(stored->text, NULL); /* a relative path means another file in another folder */
   bool same = here && strcmp(here, path->text) == 0;
   free(here);
   return same ? stored->text : path->text;
@@ -91,11 +97,15 @@ bool data_have_changed(const Json *config, const Dataset *dataset, const TensorR
 static bool check_numbers(Session *session, const Json *config, int64_t tensor, Problem *problem) {
   const TensorRecord *record = &session->trainer->model.tensors[tensor];
   const Dataset *dataset = supply_dataset(session->supply, tensor);
-  bool seen = json_find(json_find(config, "checked"), record->data), changed = data_have_changed(config, dataset, record);
+  bool seen = json_find(json_find(config, "checked"), record->data),
+       changed = data_have_changed(config, dataset, record);
   Problem inner = {""};
   if (changed && !given(&session->trainer->options.data, record->data))
-    report_note(session->trainer->program, "data %s: %s is not what this run has read before: it has changed, or is another file", record->data, dataset->name);
-  return (seen && !changed) || dataset_check(dataset, record, false, &inner) || problem_set(problem, "data %s: %s", record->data, inner.text);
+    report_note(session->trainer->program,
+                "data %s: %s is not what this run has read before: it has changed, or is another file", record->data,
+                dataset->name);
+  return (seen && !changed) || dataset_check(dataset, record, false, &inner) ||
+         problem_set(problem, "data %s: %s", record->data, inner.text);
 }
 
 static bool add_sources(Session *session, const Json *config, int64_t data_of, Problem *problem) {
@@ -107,39 +117,45 @@ static bool add_sources(Session *session, const Json *config, int64_t data_of, P
   }
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (!model_declares_data(model, k) || data_of == DATA_OF_NONE || !needs_data(session, data_of, tensor->data)) continue;
+    if (!model_declares_data(model, k) || data_of == DATA_OF_NONE || !needs_data(session, data_of, tensor->data))
+      continue;
     const char *spec = data_spec(session->trainer, config, tensor);
     if (!spec[0])
-      return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC%s", tensor->data,
-                         text_shape(tensor, false).text, tensor->data, supply_is_fed(session->supply, k) ? " (--feed serves the train block alone)" : "");
-    if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem) || !check_numbers(session, config, k, problem)) return false;
+      return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC%s",
+                         tensor->data, text_shape(tensor, false).text, tensor->data,
+                         supply_is_fed(session->supply, k) ? " (--feed serves the train block alone)" : "");
+    if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem) || !check_numbers(session, config, k, problem))
+      return false;
   }
   return data_of != DATA_OF_ALL || supply_check(session->supply, problem);
 }
 
-/* ---- settings --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 /* The setting that an assignment names, if it can still be changed and the value is a number. */
-static const SettingRecord *find_setting(const Model *model, const Assignment *assignment, double *value, Problem *problem) {
+static const SettingRecord *find_setting(const Model *model, const Assignment *assignment, double *value,
+                                         Problem *problem) {
   const char **names = allocate_zeroed((size_t)model->setting_count + 1, sizeof *names);
   const SettingRecord *found = NULL;
   for (int64_t k = 0; names && k < model->setting_count; k++) {
     names[k] = model->settings[k].name;
     if (assignment_names(assignment, names[k])) found = &model->settings[k];
   }
-  const char *near = names ? nearest_name(assignment->name, assignment->name_length, names, (size_t)model->setting_count) : NULL;
+  const char *near =
+      names ? nearest_name(assignment->name, assignment->name_length, names, (size_t)model->setting_count) : NULL;
   free(names);
   char *end;
   int length = (int)assignment->name_length;
   *value = strtod(assignment->value, &end);
   if (!found)
-    problem_set(problem, "--set %.*s: the model has no setting of that name%s%s; `info` lists them", length, assignment->name,
-                near ? ", did you mean " : "", near ? near : "");
+    problem_set(problem, "--set %.*s: the model has no setting of that name%s%s; `info` lists them", length,
+                assignment->name, near ? ", did you mean " : "", near ? near : "");
   else if (*end || end == assignment->value || !isfinite(*value))
     problem_set(problem, "--set %.*s expects a number, found \"%s\"", length, assignment->name, assignment->value);
   else if (found->tensor < 0)
     problem_set(problem,
-                "--set %.*s: this setting decided a shape, a branch or a bound when the model was compiled; build anew: ganc build %s --set %.*s=%s",
+                "--set %.*s: this setting decided a shape, a branch or a bound when the model was compiled; build "
+                "anew: ganc build %s --set %.*s=%s",
                 length, assignment->name, model->header->file, length, assignment->name, assignment->value);
   else return found;
   return NULL;
@@ -158,13 +174,15 @@ bool options_fit_model(const Options *options, const Model *model, Problem *prob
 
 static bool apply_settings(Session *session, const Json *config, Problem *problem) {
   const Model *model = &session->trainer->model;
-  for (int64_t k = 0; k < model->tensor_count; k++)        /* those that the build fixed are read too */
-    if (model->tensors[k].role == ROLE_SETTING) execution_set_scalar(&session->execution, k, model->tensors[k].initial_a);
+  for (int64_t k = 0; k < model->tensor_count; k++) /* those that the build fixed are read too */
+    if (model->tensors[k].role == ROLE_SETTING)
+      execution_set_scalar(&session->execution, k, model->tensors[k].initial_a);
   for (int64_t k = 0; k < model->setting_count; k++) {
     const SettingRecord *setting = &model->settings[k];
     const Json *stored = json_find(json_find(config, "settings"), setting->name);
     if (setting->tensor >= 0)
-      execution_set_scalar(&session->execution, setting->tensor, stored && stored->kind == JSON_NUMBER ? stored->number : setting->value);
+      execution_set_scalar(&session->execution, setting->tensor,
+                           stored && stored->kind == JSON_NUMBER ? stored->number : setting->value);
   }
   for (int k = 0; k < session->trainer->options.settings.count; k++) {
     double value;
@@ -175,16 +193,17 @@ static bool apply_settings(Session *session, const Json *config, Problem *proble
   return true;
 }
 
-/* ---- a session ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- a session --------------------------------------------------------------------------------------------------- */
 
-bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed, Problem *problem) {
+bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed,
+                  Problem *problem) {
   *session = (Session){.trainer = trainer};
   const Model *model = &trainer->model;
   int threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count();
   session->supply = supply_new(model->tensors, model->tensor_count, seed, problem);
-  bool fine = session->supply && add_sources(session, config, data_of, problem)
-           && execution_create(&session->execution, model, trainer->kernels, session->supply, threads, seed, problem)
-           && apply_settings(session, config, problem);
+  bool fine = session->supply && add_sources(session, config, data_of, problem) &&
+              execution_create(&session->execution, model, trainer->kernels, session->supply, threads, seed, problem) &&
+              apply_settings(session, config, problem);
   if (fine) {
     session->clock = clock_create(model, session->supply);
     clock_show(&session->clock, &session->execution);
@@ -206,7 +225,7 @@ void session_close(Session *session) {
 void session_put_seed(const Session *session, JsonWriter *writer) {
   char seed[32];
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)session->execution.seed);
-  json_put_text(writer, "seed", seed);                     /* 64 bits do not fit a JSON number */
+  json_put_text(writer, "seed", seed); /* 64 bits do not fit a JSON number */
 }
 
 double session_setting(const Session *session, const SettingRecord *setting) {
@@ -232,7 +251,7 @@ TensorView *session_kept_views(const Session *session, bool optimizer_states, si
   return views;
 }
 
-/* ---- runs --------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 char *run_directory(const Trainer *trainer, Problem *problem) {
   if (!trainer->options.run) return run_folder_find_latest(trainer->model.header->name, problem);
@@ -244,16 +263,18 @@ char *run_directory(const Trainer *trainer, Problem *problem) {
 bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem) {
   const Options *options = &trainer->options;
   *session = (Session){0};
-  bool elsewhere = options->weights && !options->run;      /* the run, if there is one, says what data and settings there were */
-  char *directory = elsewhere ? run_folder_of_checkpoint(options->weights) : run_directory(trainer, problem), *notes = NULL;
+  bool elsewhere =
+      options->weights && !options->run; /* the run, if there is one, says what data and settings there were */
+  char *directory = elsewhere ? run_folder_of_checkpoint(options->weights) : run_directory(trainer, problem),
+       *notes = NULL;
   if (!elsewhere && !directory) return false;
   Json *config = directory ? run_config_read(directory, problem) : NULL;
   Checkpoint *checkpoint = directory && !config ? NULL
-      : options->weights                        ? weights_open(trainer, options->weights, problem)
+                           : options->weights   ? weights_open(trainer, options->weights, problem)
                                                 : run_folder_newest_checkpoint(directory, &notes, problem);
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
-  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem)
-              && session_load(session, checkpoint, data_of, problem);
+  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) &&
+              session_load(session, checkpoint, data_of, problem);
   const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;
   if (state && strcmp(state->source_hash, trainer->model.header->source_hash) != 0)
     report_note(trainer->program, "the model's text has changed since %s was written", checkpoint_path(checkpoint));

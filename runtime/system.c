@@ -1,6 +1,7 @@
 /* The only door from the readers and writers to the kernel and the heap: the calls that can fail at any moment.
-   Each function is the call it is named after and nothing else. It is a file of its own so that a test program can define these six itself, which keeps
-   this object out of its link, and then make the n-th call of any kind fail; a trainer pays nothing for that. */
+   Each function is the call it is named after and nothing else. It is a file of its own so that a test program can
+   define these six itself, which keeps this object out of its link, and then make the n-th call of any kind fail; a
+   trainer pays nothing for that. */
 #include "runtime/io.h"
 
 #include <fcntl.h>

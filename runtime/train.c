@@ -1,6 +1,6 @@
-/* The command `train`. Takes a trainer; runs round after round, and leaves a run folder: config.json, stats.jsonl, sample grids, checkpoints.
-   Everything that is written is written after so many steps, never after so much time, so a run that is stopped and resumed leaves the bits of one
-   that was not. Never keeps a state outside of checkpoints. */
+/* The command `train`. Takes a trainer; runs round after round, and leaves a run folder: config.json, stats.jsonl,
+   sample grids, checkpoints. Everything that is written is written after so many steps, never after so much time, so a
+   run that is stopped and resumed leaves the bits of one that was not. Never keeps a state outside of checkpoints. */
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -19,12 +19,12 @@ typedef struct Training {
   TensorView *views;
   size_t view_count;
   Progress progress;
-  Blame *blame;                                            /* NULL: there was no memory for it */
-  bool spoilt;                                             /* the run ends in a number that is not finite: */
-  int64_t spoilt_tensor, spoilt_round;                     /* as blame_search wants it */
-  int64_t first_step, saved_step;                          /* saved_step: of the last checkpoint, -1: none */
-  double started, shown;                                   /* seconds: begin of training, last progress line */
-  double spent;                                            /* seconds of training before this process */
+  Blame *blame;                        /* NULL: there was no memory for it */
+  bool spoilt;                         /* the run ends in a number that is not finite: */
+  int64_t spoilt_tensor, spoilt_round; /* as blame_search wants it */
+  int64_t first_step, saved_step;      /* saved_step: of the last checkpoint, -1: none */
+  double started, shown;               /* seconds: begin of training, last progress line */
+  double spent;                        /* seconds of training before this process */
 } Training;
 
 /* Its last value; NaN where no update that it belongs to has run since this training started. */
@@ -42,18 +42,22 @@ static double player_rate(const Training *training, int64_t k) {
   return execution_has(execution, player->rate_tensor) ? execution_scalar(execution, player->rate_tensor) : NAN;
 }
 
-/* ---- what is no number ----------------------------------------------------------------------------------------------------------- */
+/* ---- what is no number ------------------------------------------------------------------------------------------- */
 
 /* Always false. What is wrong, when, what there is to go on from, and how. */
 static bool set_diverged(Training *training, int64_t tensor, const char *what, Problem *problem) {
   training->spoilt = true;
   training->spoilt_tensor = tensor;
   training->spoilt_round = training->session.clock.step - 1;
-  char *saved = training->saved_step >= 0 && training->folder ? run_folder_checkpoint_path(run_folder_path(training->folder), training->saved_step) : NULL;
+  char *saved = training->saved_step >= 0 && training->folder
+                    ? run_folder_checkpoint_path(run_folder_path(training->folder), training->saved_step)
+                    : NULL;
   problem_set(problem,
-              "%s at step %lld; %s%s%s. Such numbers come from steps that are too large (a smaller lr), or from a formula that is infinite somewhere, or whose "
+              "%s at step %lld; %s%s%s. Such numbers come from steps that are too large (a smaller lr), or from a "
+              "formula that is infinite somewhere, or whose "
               "derivative is; unchanged, the run would come here again",
-              what, (long long)training->session.clock.step, saved ? "the last good checkpoint is " : "no checkpoint was written", saved ? saved : "",
+              what, (long long)training->session.clock.step,
+              saved ? "the last good checkpoint is " : "no checkpoint was written", saved ? saved : "",
               saved ? " (to start from it: --init)" : "");
   free(saved);
   return false;
@@ -94,7 +98,7 @@ static bool check_objectives(Training *training, Problem *problem) {
   return true;
 }
 
-/* ---- what is written ------------------------------------------------------------------------------------------------------------ */
+/* ---- what is written --------------------------------------------------------------------------------------------- */
 
 static bool write_stats(Training *training, Problem *problem) {
   const Model *model = &training->trainer->model;
@@ -120,7 +124,9 @@ static bool write_stats(Training *training, Problem *problem) {
   json_close(writer);
   json_close(writer);
   const char *text = json_writer_text(writer);
-  if (fine) fine = text ? run_folder_append_stats(training->folder, text, problem) : problem_out_of_memory(problem, "stats.jsonl", 0);
+  if (fine)
+    fine = text ? run_folder_append_stats(training->folder, text, problem)
+                : problem_out_of_memory(problem, "stats.jsonl", 0);
   json_writer_free(writer);
   return fine;
 }
@@ -133,11 +139,13 @@ static bool write_samples(Training *training, Problem *problem) {
     if (!model->outputs[k].random) continue;
     const TensorRecord *tensor = &model->tensors[model->outputs[k].tensor];
     bool picture = picture_possible(tensor->rank - 1, tensor->shape + 1);
-    int64_t count = picture && tensor->rank - 1 == 1 ? 16 * GRID_SAMPLES : GRID_SAMPLES;    /* points of the plane: a cloud shows more than a grid */
+    int64_t count = picture && tensor->rank - 1 == 1
+                        ? 16 * GRID_SAMPLES
+                        : GRID_SAMPLES; /* points of the plane: a cloud shows more than a grid */
     float *samples = session_samples(&training->session, k, count, problem);
     Problem found;
     bool broken = samples && !samples_are_finite(&training->session, k, samples, count, &found);
-    if (broken && !check_weights(training, problem)) {     /* that is why, and the end of this run */
+    if (broken && !check_weights(training, problem)) { /* that is why, and the end of this run */
       free(samples);
       return false;
     }
@@ -165,13 +173,15 @@ static bool write_checkpoint(Training *training, Problem *problem) {
                            .source_hash = model->header->source_hash};
   state.counts = supply_positions(session->supply, &state.count_count);
   if (!check_weights(training, problem) || !supply_check_files(session->supply, problem)) return false;
-  if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count, (int)training->trainer->options.keep, problem)) return false;
+  if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count,
+                                  (int)training->trainer->options.keep, problem))
+    return false;
   training->saved_step = state.step;
   blame_keep(training->blame, true);
   return true;
 }
 
-/* ---- what is said -------------------------------------------------------------------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------------------------------------------------ */
 
 /* Only that nobody reads it any more is a problem: a log that a full disk does not take is no reason to stop. */
 static bool show_progress(Training *training, bool must, Problem *problem) {
@@ -184,7 +194,7 @@ static bool show_progress(Training *training, bool must, Problem *problem) {
   training->progress.left_out = 0;
   for (int64_t k = 0; k < model->objective_count; k++) {
     double value = objective_value(training, k);
-    if (!isfinite(value)) continue;                        /* it has none yet */
+    if (!isfinite(value)) continue; /* it has none yet */
     if (count == SHOWN_OBJECTIVES) training->progress.left_out++;
     else values[count++] = (ProgressValue){model->objective_names[k], value};
   }
@@ -198,23 +208,24 @@ static bool show_progress(Training *training, bool must, Problem *problem) {
 static void show_end(const Training *training, const char *why) {
   const Session *session = &training->session;
   int64_t done = session->clock.step - training->first_step;
-  printf("%s: %s at step %s; %s steps in %.1f s\n", run_folder_path(training->folder), why, text_count(session->clock.step).text, text_count(done).text,
-         seconds_now() - training->started);
+  printf("%s: %s at step %s; %s steps in %.1f s\n", run_folder_path(training->folder), why,
+         text_count(session->clock.step).text, text_count(done).text, seconds_now() - training->started);
   if (session->clock.step < session->clock.steps)
     printf("go on with: %s train --run %s --resume\n", training->trainer->program, run_folder_path(training->folder));
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static bool due(int64_t step, int64_t period) { return period > 0 && step % period == 0; }
 
-/* The last step of a run that is done is written too, behind the checkpoint: one that goes on from there must not see that this run has ended in between. */
+/* The last step of a run that is done is written too, behind the checkpoint: one that goes on from there must not see
+   that this run has ended in between. */
 static bool write_last(Training *training, Problem *problem) {
   const Options *options = &training->trainer->options;
   int64_t step = training->session.clock.step;
   if (step == training->first_step) return true;
-  return (due(step, options->log_every) || write_stats(training, problem))
-      && (options->sample_every == 0 || due(step, options->sample_every) || write_samples(training, problem));
+  return (due(step, options->log_every) || write_stats(training, problem)) &&
+         (options->sample_every == 0 || due(step, options->sample_every) || write_samples(training, problem));
 }
 
 /* Always false. Something could not be written, or said: what was trained is kept all the same. */
@@ -250,8 +261,8 @@ static bool train_loop(Training *training, Problem *problem) {
     }
     if (!check_objectives(training, problem)) return false;
     progress_note(&training->progress, clock->step, (seconds_now() - start) * 1e3);
-    bool told = (!due(clock->step, options->log_every) || write_stats(training, problem))
-             && (!due(clock->step, options->sample_every) || write_samples(training, problem));
+    bool told = (!due(clock->step, options->log_every) || write_stats(training, problem)) &&
+                (!due(clock->step, options->sample_every) || write_samples(training, problem));
     if (!told) return save_and_fail(training, problem);
     if (due(clock->step, options->checkpoint_every) && !write_checkpoint(training, problem)) return false;
     blame_keep(training->blame, false);
@@ -263,7 +274,7 @@ static bool train_loop(Training *training, Problem *problem) {
   return clock->step < clock->steps || write_last(training, problem);
 }
 
-/* ---- before the loop ------------------------------------------------------------------------------------------------------------------- */
+/* ---- before the loop --------------------------------------------------------------------------------------------- */
 
 /* As of data that were fed, or that the model did not have, when the checkpoint was written. */
 static void note_missing_positions(const Training *training, const CheckpointState *state) {
@@ -272,7 +283,9 @@ static void note_missing_positions(const Training *training, const CheckpointSta
   for (size_t k = 0; k < count; k++) {
     bool found = false;
     for (size_t s = 0; s < state->count_count; s++) found |= strcmp(positions[k].name, state->counts[s].name) == 0;
-    if (!found) report_note(training->trainer->program, "%s starts from its first row: the checkpoint does not say how far it was read", positions[k].name);
+    if (!found)
+      report_note(training->trainer->program,
+                  "%s starts from its first row: the checkpoint does not say how far it was read", positions[k].name);
   }
 }
 
@@ -286,10 +299,14 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
   if (!checkpoint_load(checkpoint, training->views, training->view_count, true, NULL, problem)) return false;
   for (size_t k = 0; k < state->count_count; k++) {
     const NamedCount *count = &state->counts[k];
-    int64_t fed = strncmp(count->name, "feed ", 5) == 0 ? model_find_tensor(&training->trainer->model, count->name + 5) : -1;
-    if (fed >= 0 && model_declares_variable(&training->trainer->model, fed) && count->value > 0 && !supply_is_fed(session->supply, fed))
-      report_note(training->trainer->program, "%s was fed when this run began, and is drawn from here on; go on as it began with --feed %s=FILE.npy", count->name + 5,
-                  count->name + 5);
+    int64_t fed =
+        strncmp(count->name, "feed ", 5) == 0 ? model_find_tensor(&training->trainer->model, count->name + 5) : -1;
+    if (fed >= 0 && model_declares_variable(&training->trainer->model, fed) && count->value > 0 &&
+        !supply_is_fed(session->supply, fed))
+      report_note(
+          training->trainer->program,
+          "%s was fed when this run began, and is drawn from here on; go on as it began with --feed %s=FILE.npy",
+          count->name + 5, count->name + 5);
     if (!supply_seek(session->supply, count->name, count->value, problem)) return false;
   }
   note_missing_positions(training, state);
@@ -305,8 +322,10 @@ static void note_length(const Training *training, int64_t own) {
   const char *program = training->trainer->program, *unit = training->trainer->model.header->length_unit;
   Text steps = text_count(clock->steps), done = text_count(clock->step);
   if (options->resume && clock->steps < clock->step)
-    report_note(program, "%s steps are done, which is more than the %s of %s: nothing is trained (they are counted "
-                "from the run's beginning)", done.text, steps.text, options->has_steps ? "--steps" : "the run");
+    report_note(program,
+                "%s steps are done, which is more than the %s of %s: nothing is trained (they are counted "
+                "from the run's beginning)",
+                done.text, steps.text, options->has_steps ? "--steps" : "the run");
   else if (options->resume && clock->steps == clock->step)
     report_note(program, "all %s steps of this run are done: nothing is trained; with --steps N it goes on to step N",
                 done.text);
@@ -334,9 +353,12 @@ static bool find_length(Training *training, const Json *config, Problem *problem
     clock->steps = stored->integer;
   } else if (clock->unit == UNIT_NONE) {
     clock->steps = DEFAULT_STEPS;
-    report_note(training->trainer->program, "the model does not say how long to train: %s steps (--steps N)", text_count(DEFAULT_STEPS).text);
+    report_note(training->trainer->program, "the model does not say how long to train: %s steps (--steps N)",
+                text_count(DEFAULT_STEPS).text);
   } else if (clock->unit == UNIT_EPOCHS && clock->first_data_samples <= 0)
-    return problem_set(problem, "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N", clock->length);
+    return problem_set(problem,
+                       "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N",
+                       clock->length);
   note_length(training, own);
   return true;
 }
@@ -348,12 +370,11 @@ static bool check_changes(const Training *training, const Json *config, Problem 
   char *kept = run_config_kept(&training->session, config);
   bool fine = (differences && kept) || problem_out_of_memory(problem, "what differs from the run", 0);
   if (fine && *kept)
-    report_note(training->trainer->program,
-                "goes on as it was begun; to change that, say it, with --accept-changes:%s", kept);
+    report_note(training->trainer->program, "goes on as it was begun; to change that, say it, with --accept-changes:%s",
+                kept);
   if (fine && *differences && !options->accept_changes)
-    fine = problem_set(problem,
-                       "this run was another one:%s\nleave out what changes it, or go on with --accept-changes",
-                       differences);
+    fine = problem_set(
+        problem, "this run was another one:%s\nleave out what changes it, or go on with --accept-changes", differences);
   else if (fine && *differences) report_note(training->trainer->program, "goes on with changes:%s", differences);
   free(differences);
   free(kept);
@@ -380,16 +401,16 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
   bool fine = state;
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
   if (fine && options->has_seed && options->seed != state->seed)
-    fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu", (unsigned long long)state->seed,
-                       (unsigned long long)options->seed);
-  fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state->seed, problem)
-      && check_changes(training, config, problem);
+    fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu",
+                       (unsigned long long)state->seed, (unsigned long long)options->seed);
+  fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state->seed, problem) &&
+         check_changes(training, config, problem);
   if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
-  fine = fine && training->views && restore(training, checkpoint, problem) && check_weights(training, problem)
-      && find_length(training, config, problem);
+  fine = fine && training->views && restore(training, checkpoint, problem) && check_weights(training, problem) &&
+         find_length(training, config, problem);
   if (fine && training->folder)
-    fine = run_config_write(&training->session, config, training->folder, problem)
-        && run_folder_trim_stats(training->folder, training->session.clock.step, &training->spent, problem);
+    fine = run_config_write(&training->session, config, training->folder, problem) &&
+           run_folder_trim_stats(training->folder, training->session.clock.step, &training->spent, problem);
   checkpoint_close(checkpoint);
   json_free(config);
   free(notes);
@@ -400,11 +421,11 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
 static bool begin_new(Training *training, Problem *problem) {
   Trainer *trainer = training->trainer;
   const Options *options = &trainer->options;
-  bool fine = run_folder_ready(options->run, false, problem)
-           && session_open(&training->session, trainer, NULL, DATA_OF_ALL, options->seed, problem);
+  bool fine = run_folder_ready(options->run, false, problem) &&
+              session_open(&training->session, trainer, NULL, DATA_OF_ALL, options->seed, problem);
   if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
-  fine = fine && training->views && session_init(&training->session, problem) && check_weights(training, problem)
-      && find_length(training, NULL, problem);
+  fine = fine && training->views && session_init(&training->session, problem) && check_weights(training, problem) &&
+         find_length(training, NULL, problem);
   if (!fine || options->dry_run) return fine;
   training->folder = run_folder_create(options->run, trainer->model.header->name, problem);
   return training->folder && run_config_write(&training->session, NULL, training->folder, problem);
@@ -430,13 +451,13 @@ static void show_dry_run(const Training *training) {
   int threads = pool_threads(session->execution.pool);
   double bytes = 2 * (double)model->header->persistent_bytes + (double)model->header->arena_bytes +
                  (double)model->header->workspace_bytes * threads;
-  printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text, text_count(session->clock.steps).text,
-         text_count(model->header->batch).text, threads, text_bytes(bytes).text);
+  printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text,
+         text_count(session->clock.steps).text, text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(session->supply, k) : NULL;
     if (dataset)
-      printf("%s %s: %s, %s samples\n", model->tensors[k].data, text_shape(&model->tensors[k], false).text, dataset->name,
-             text_count(dataset->count).text);
+      printf("%s %s: %s, %s samples\n", model->tensors[k].data, text_shape(&model->tensors[k], false).text,
+             dataset->name, text_count(dataset->count).text);
   }
   printf("everything fits; nothing was trained (--dry-run)\n");
 }
@@ -460,11 +481,12 @@ int command_train(Trainer *trainer) {
     training.first_step = clock->step;
     training.started = training.shown = seconds_now();
     training.blame = blame_new(&training.session, training.views, training.view_count);
-    training.progress = progress_start(terminal_width(STDERR_FILENO), clock->step, clock->steps, (double)trainer->model.header->batch);
+    training.progress =
+        progress_start(terminal_width(STDERR_FILENO), clock->step, clock->steps, (double)trainer->model.header->batch);
     fine = train_loop(&training, &problem);
     if (fine) show_end(&training, clock->step < clock->steps ? "stopped and saved" : "done");
   }
-  if (!fine && training.progress.width > 0) fputc('\n', stderr);    /* behind the progress line */
+  if (!fine && training.progress.width > 0) fputc('\n', stderr); /* behind the progress line */
   if (!fine) report_error(trainer->program, &problem);
   if (training.spoilt && training.blame)
     blame_search(training.blame, training.spoilt_tensor, training.spoilt_round, training.interrupt);

@@ -1,26 +1,29 @@
-/* A trainer's front door. Takes arguments, descriptor and kernels; checks the processor before anything else, reads the model and the options, and
-   runs one command. Returns the exit status: 0 fine, 1 the run failed, 2 wrong usage, 70 an internal error. */
+/* A trainer's front door. Takes arguments, descriptor and kernels; checks the processor before anything else, reads the
+   model and the options, and runs one command. Returns the exit status: 0 fine, 1 the run failed, 2 wrong usage, 70 an
+   internal error. */
 #include "runtime/runtime.h"
 
 static int (*const commands[COMMAND_COUNT])(Trainer *) = {
-  [COMMAND_TRAIN] = command_train, [COMMAND_SAMPLE] = command_sample, [COMMAND_EVAL] = command_eval,
-  [COMMAND_DIAGNOSE] = command_diagnose, [COMMAND_INFO] = command_info, [COMMAND_BENCH] = command_bench,
+    [COMMAND_TRAIN] = command_train,       [COMMAND_SAMPLE] = command_sample, [COMMAND_EVAL] = command_eval,
+    [COMMAND_DIAGNOSE] = command_diagnose, [COMMAND_INFO] = command_info,     [COMMAND_BENCH] = command_bench,
 };
 
 static bool processor_fits(const Model *model, Problem *problem) {
   char missing[64];
   if (processor_has(model->header->features, missing, sizeof missing)) return true;
-  return problem_set(
-      problem, "this trainer was compiled for %s and needs %s, which this processor or system does not have; build it here: ganc build %s --march native",
-      model->header->target, missing, model->header->file);
+  return problem_set(problem,
+                     "this trainer was compiled for %s and needs %s, which this processor or system does not have; "
+                     "build it here: ganc build %s --march native",
+                     model->header->target, missing, model->header->file);
 }
 
 static void print_version(const Model *model) {
-  printf("%s (%s, %s) for %s, compiled by ganc %s\n", model->header->name, model->header->file, model->header->real, model->header->target,
-         model->header->build);
+  printf("%s (%s, %s) for %s, compiled by ganc %s\n", model->header->name, model->header->file, model->header->real,
+         model->header->target, model->header->build);
 }
 
-int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_t descriptor_size, const Kernel *kernels) {
+int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_t descriptor_size,
+                 const Kernel *kernels) {
   Problem problem;
   Trainer trainer = {.program = count > 0 ? arguments[0] : "trainer", .kernels = kernels};
   process_begin();

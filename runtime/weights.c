@@ -51,7 +51,10 @@ static char *name_both(const TensorView *view, const StoredTensor *stored) {
   return text_format("(of type %.40s there)", stored->dtype);
 }
 
-typedef struct Fits { int64_t all[3], fit[3]; NameList left; } Fits;     /* weights, states, optimizer states */
+typedef struct Fits {
+  int64_t all[3], fit[3];
+  NameList left;
+} Fits; /* weights, states, optimizer states */
 
 static int kind_of(const TensorRecord *record) {
   return record->role == ROLE_WEIGHT ? 0 : record->role == ROLE_STATE ? 1 : 2;
@@ -83,7 +86,7 @@ static Fits fits_of(const Session *session, const Checkpoint *checkpoint, const 
    G.head.b" */
 static bool report_owner(const Session *session, const Checkpoint *checkpoint, const char *const *owners, int64_t first,
                          bool optimizer_states) {
-  static const char *const words[3] = { "weight", "state", "optimizer state" };
+  static const char *const words[3] = {"weight", "state", "optimizer state"};
   const char *owner = owners[first];
   Fits fits = fits_of(session, checkpoint, owners, owner, optimizer_states);
   Lines line = {0};
@@ -136,8 +139,8 @@ static bool report_fits(const Session *session, const Checkpoint *checkpoint, co
     if (first) fine = report_owner(session, checkpoint, owners, k, optimizer_states);
   }
   free(owners);
-  return (fine && report_others(session, checkpoint, views, count))
-         || problem_out_of_memory(problem, "a list of names", count);
+  return (fine && report_others(session, checkpoint, views, count)) ||
+         problem_out_of_memory(problem, "a list of names", count);
 }
 
 /* Always false: the names of both sides, by which people see what to rename. */
@@ -177,8 +180,8 @@ bool session_load(Session *session, Checkpoint *checkpoint, int64_t needed_by, P
   if (needed_by < 0) return load_what_fits(session, checkpoint, false, problem);
   size_t count;
   TensorView *views = session_kept_views(session, false, &count, problem);
-  bool fine = views && check_needed(session, checkpoint, needed_by, views, count, problem)
-           && checkpoint_load(checkpoint, views, count, false, NULL, problem);
+  bool fine = views && check_needed(session, checkpoint, needed_by, views, count, problem) &&
+              checkpoint_load(checkpoint, views, count, false, NULL, problem);
   free(views);
   return fine;
 }

@@ -1,11 +1,11 @@
-/* Bodies: the statements of functions, layers and networks in order, and the types of parameters and results. Takes a frame; defines names in it; returns the value
-   of the last expression, or NULL where there is none. */
+/* Bodies: the statements of functions, layers and networks in order, and the types of parameters and results. Takes a
+   frame; defines names in it; returns the value of the last expression, or NULL where there is none. */
 #include "evaluator.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- types ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes) {
   *rank = 0, *classes = 0;
@@ -23,7 +23,7 @@ bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64
 /* The data or noise of the file whose name stands at the span, or NULL. */
 static const Entry *drawn_at(Evaluator *e, Span span) {
   Scope *where;
-  bool top = span.source != NULL && e->depth == 1;        /* in bodies its name can be another one's */
+  bool top = span.source != NULL && e->depth == 1; /* in bodies its name can be another one's */
   Entry *entry = top ? scope_find(e, &e->file, span_text(e->session, span), &where) : NULL;
   return entry != NULL && (entry->syntax->kind == SYNTAX_NOISE || entry->syntax->kind == SYNTAX_DATA) ? entry : NULL;
 }
@@ -120,12 +120,15 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
     const Syntax *item = items->items[k];
     if (k == spread) {
       Value *rest = value_list(e, tensor->tensor.rank - fixed, NULL);
-      for (int d = 0; d < rest->list.count; d++) rest->list.items[d] = value_number(e, (double)tensor->tensor.shape[k + d]);
-      if (item->operand->kind == SYNTAX_NAME && frame_find(frame, item->operand->name) == NULL) frame_define(e, frame, item->operand->name, rest);
+      for (int d = 0; d < rest->list.count; d++)
+        rest->list.items[d] = value_number(e, (double)tensor->tensor.shape[k + d]);
+      if (item->operand->kind == SYNTAX_NAME && frame_find(frame, item->operand->name) == NULL)
+        frame_define(e, frame, item->operand->name, rest);
       else {
         int rank;
         int64_t shape[OWN_LIMIT];
-        if (!value_static_shape(e, evaluate(e, frame, item->operand), item->operand->span, &rank, shape)) return value_error(e);
+        if (!value_static_shape(e, evaluate(e, frame, item->operand), item->operand->span, &rank, shape))
+          return value_error(e);
         bool equal = rank == rest->list.count;
         for (int d = 0; d < rank && equal; d++) equal = shape[d] == tensor->tensor.shape[k + d];
         if (!equal) {
@@ -139,23 +142,27 @@ Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, c
     int axis = spread >= 0 && k > spread ? tensor->tensor.rank - after + (k - spread - 1) : k;
     if (!bind_size(e, frame, type, item, tensor->tensor.shape[axis], tensor, what, span)) return value_error(e);
   }
-  return value->kind == VALUE_LIST && value->list.count > 0 && value->list.items[0]->kind != VALUE_NUMBER ? value : tensor;
+  return value->kind == VALUE_LIST && value->list.count > 0 && value->list.items[0]->kind != VALUE_NUMBER ? value
+                                                                                                          : tensor;
 }
 
 bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *declared) {
-  const Syntax *result = frame->definition == NULL || (frame->definition->kind != SYNTAX_FN && frame->definition->kind != SYNTAX_LAYER)
-                           ? NULL : frame->definition->definition.result;
+  const Syntax *result =
+      frame->definition == NULL || (frame->definition->kind != SYNTAX_FN && frame->definition->kind != SYNTAX_LAYER)
+          ? NULL
+          : frame->definition->definition.result;
   if (result == NULL) return false;
   const Syntax *type = NULL;
   bool found = result->result.name == name;
   if (found) type = result->result.type;
   for (int k = 0; k < result->result.fields.count; k++)
-    if (result->result.fields.items[k]->field.name == name) found = true, type = result->result.fields.items[k]->field.type;
+    if (result->result.fields.items[k]->field.name == name)
+      found = true, type = result->result.fields.items[k]->field.type;
   int classes;
   return found && type_shape(e, frame, type, &declared->rank, declared->shape, &classes);
 }
 
-/* ---- assignments --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- assignments ------------------------------------------------------------------------------------------------- */
 
 /* A name that `grad` differentiates by is marked where it is defined. */
 static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *name, Value *value, bool same) {
@@ -168,20 +175,26 @@ static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *nam
 /* same: the value is that of another name. */
 static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value *value, bool same) {
   if (target->kind == SYNTAX_NAME) {
-    if (index_find(e, target->name) != NULL) evaluator_report(e, E2003, target->span, "`%s` is an index here", target->name);
-    else if (strcmp(target->name, "E") == 0 || strcmp(target->name, "grad") == 0) evaluator_report(e, E2049, target->span, "`%s` cannot be defined anew", target->name);
-    else if (strcmp(target->name, "batch") == 0) evaluator_report(e, E3028, target->span, "only `train` itself sets the batch");
+    if (index_find(e, target->name) != NULL)
+      evaluator_report(e, E2003, target->span, "`%s` is an index here", target->name);
+    else if (strcmp(target->name, "E") == 0 || strcmp(target->name, "grad") == 0)
+      evaluator_report(e, E2049, target->span, "`%s` cannot be defined anew", target->name);
+    else if (strcmp(target->name, "batch") == 0)
+      evaluator_report(e, E3028, target->span, "only `train` itself sets the batch");
     else frame_define(e, frame, target->name, value_for_name(e, frame, target, value, same));
     return;
   }
   if (target->kind != SYNTAX_TUPLE && target->kind != SYNTAX_LIST) {
     Diagnostic *diagnostic = evaluator_report(e, E2065, target->span, "this is not a name");
-    if (target->kind == SYNTAX_CALL) diagnostic_hint(diagnostic, "functions are defined at the top of the file: `fn f(x) = …`");
+    if (target->kind == SYNTAX_CALL)
+      diagnostic_hint(diagnostic, "functions are defined at the top of the file: `fn f(x) = …`");
     return;
   }
   value = value_dereference(e, value);
-  bool parts = value->kind == VALUE_LIST || value->kind == VALUE_RECORD || value->kind == VALUE_NETWORK || value->kind == VALUE_RANGE || value->kind == VALUE_TENSOR;
-  if (!parts && value->kind != VALUE_ERROR) evaluator_report(e, E2056, target->span, "%d names for %s", target->items.count, value_text(e, value));
+  bool parts = value->kind == VALUE_LIST || value->kind == VALUE_RECORD || value->kind == VALUE_NETWORK ||
+               value->kind == VALUE_RANGE || value->kind == VALUE_TENSOR;
+  if (!parts && value->kind != VALUE_ERROR)
+    evaluator_report(e, E2056, target->span, "%d names for %s", target->items.count, value_text(e, value));
   Value *list = parts ? value_as_list(e, value, target->span) : NULL;
   if (list == NULL) return;
   if (list->list.count != target->items.count) {
@@ -220,7 +233,8 @@ static void move(Evaluator *e, Frame *frame, const Syntax *assign) {
   const Node *input = e->model->tensors[slot->slot->tensor].input;
   Declared declared = {.rank = input->rank};
   memcpy(declared.shape, input->shape, sizeof declared.shape);
-  Value *value = target->kind == SYNTAX_SUBSCRIPT ? evaluate_indexed_assignment(e, frame, assign, NULL, &declared) : evaluate(e, frame, assign->assign.value);
+  Value *value = target->kind == SYNTAX_SUBSCRIPT ? evaluate_indexed_assignment(e, frame, assign, NULL, &declared)
+                                                  : evaluate(e, frame, assign->assign.value);
   if (value->kind != VALUE_ERROR) slot_move(e, slot->slot, value, assign->span);
 }
 
@@ -234,15 +248,19 @@ static Value *indexed_value(Evaluator *e, Frame *frame, const Syntax *assign) {
   }
   Value *old = frame_find(frame, base->name);
   if (old != NULL && old->kind == VALUE_SLOT) {
-    evaluator_report(e, E2065, target->span, "`%s` is a %s; `<-` moves it", base->name, old->slot->is_weight ? "weight" : "state");
+    evaluator_report(e, E2065, target->span, "`%s` is a %s; `<-` moves it", base->name,
+                     old->slot->is_weight ? "weight" : "state");
     return NULL;
   }
   Declared declared;
   bool promised = declared_shape(e, frame, base->name, &declared);
   Value *value = evaluate_indexed_assignment(e, frame, assign, old, promised ? &declared : NULL);
   if (value->kind != VALUE_TENSOR || !promised || old != NULL) return value;
-  if (value->tensor.rank == declared.rank && memcmp(value->tensor.shape, declared.shape, sizeof(int64_t) * (size_t)declared.rank) == 0) return value;
-  evaluator_report(e, E2040, target->span, "gives %s, where %s is promised", value_text(e, value), shape_text(e, declared.rank, declared.shape));
+  if (value->tensor.rank == declared.rank &&
+      memcmp(value->tensor.shape, declared.shape, sizeof(int64_t) * (size_t)declared.rank) == 0)
+    return value;
+  evaluator_report(e, E2040, target->span, "gives %s, where %s is promised", value_text(e, value),
+                   shape_text(e, declared.rank, declared.shape));
   return value_error(e);
 }
 
@@ -258,7 +276,8 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
     return;
   }
   bool indexed = target->kind == SYNTAX_SUBSCRIPT || assign->assign.op == OPERATOR_INCREASE;
-  Value *value = indexed ? indexed_value(e, frame, assign) : value_dereference(e, evaluate(e, frame, assign->assign.value));
+  Value *value =
+      indexed ? indexed_value(e, frame, assign) : value_dereference(e, evaluate(e, frame, assign->assign.value));
   if (value == NULL) return;
   if (target->kind == SYNTAX_SUBSCRIPT) target = target->subscript.operand;
   if (value->kind == VALUE_ERROR) {
@@ -270,23 +289,27 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
   destructure(e, frame, target, value, assign->assign.value->kind == SYNTAX_NAME);
 }
 
-/* ---- loops -------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
 
 static const char *turn_label(Evaluator *e, const Value *item);
 
 /* In halves: a list may be long. */
 static const char *items_label(Evaluator *e, int count, Value *const *items) {
   if (count < 2) return count == 0 ? "" : turn_label(e, items[0]);
-  return session_format(e->session, "%s,%s", items_label(e, count / 2, items), items_label(e, count - count / 2, items + count / 2));
+  return session_format(e->session, "%s,%s", items_label(e, count / 2, items),
+                        items_label(e, count - count / 2, items + count / 2));
 }
 
 static const char *turn_label(Evaluator *e, const Value *item) {
   if (item->kind == VALUE_NUMBER) return session_format(e->session, "%.15g", item->number.value);
   if (item->kind == VALUE_STRING) return item->string;
-  return item->kind != VALUE_LIST ? "item" : session_format(e->session, "(%s)", items_label(e, item->list.count, item->list.items));
+  return item->kind != VALUE_LIST
+             ? "item"
+             : session_format(e->session, "(%s)", items_label(e, item->list.count, item->list.items));
 }
 
-bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *, Frame *, void *), void *context) {
+bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *, Frame *, void *),
+               void *context) {
   Value *list;
   if (binding->kind != SYNTAX_BINARY || (binding->binary.op != OPERATOR_LESS && binding->binary.op != OPERATOR_IN)) {
     Diagnostic *diagnostic = evaluator_report(e, E2067, binding->span, "this does not say what to run over");
@@ -298,7 +321,8 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
   if (binding->binary.op == OPERATOR_LESS) {
     int64_t count;
     if (value_dereference(e, right)->kind == VALUE_TENSOR) {
-      Diagnostic *diagnostic = evaluator_report(e, E2067, binding->binary.right->span, "this is known only while training");
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2067, binding->binary.right->span, "this is known only while training");
       diagnostic_hint(diagnostic, "`repeat` in `train` takes such a count");
       return false;
     }
@@ -330,9 +354,12 @@ bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Ev
   return true;
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
-typedef struct BodyTurn { const Syntax *block; Value *value; } BodyTurn;
+typedef struct BodyTurn {
+  const Syntax *block;
+  Value *value;
+} BodyTurn;
 
 static void run_body_turn(Evaluator *e, Frame *frame, void *context) {
   BodyTurn *turn = context;
@@ -357,7 +384,10 @@ static void declare_variable(Evaluator *e, Frame *frame, const Syntax *syntax) {
     return;
   }
   const char *name = session_format(e->session, "%s.%s%s", context->path, field, frame->loop);
-  Slot *slot = slot_declare(e, frame, syntax, name, weight ? ROLE_WEIGHT : optimizer ? ROLE_OPTIMIZER_STATE : ROLE_STATE);
+  Slot *slot = slot_declare(e, frame, syntax, name,
+                            weight      ? ROLE_WEIGHT
+                            : optimizer ? ROLE_OPTIMIZER_STATE
+                                        : ROLE_STATE);
   Value *value = slot == NULL ? value_error(e) : value_kind(e, VALUE_SLOT);
   if (slot != NULL) value->slot = slot;
   frame_define(e, frame, field, value);
@@ -367,8 +397,11 @@ static Value *statement_run(Evaluator *e, Frame *frame, const Syntax *syntax, bo
   *has_value = false;
   switch (syntax->kind) {
   case SYNTAX_ASSIGN: statement_assign(e, frame, syntax); return NULL;
-  case SYNTAX_NOISE: frame_define(e, frame, syntax->noise.field->field.name, noise_declare(e, frame, syntax)); return NULL;
-  case SYNTAX_WEIGHT: case SYNTAX_STATE: declare_variable(e, frame, syntax); return NULL;
+  case SYNTAX_NOISE:
+    frame_define(e, frame, syntax->noise.field->field.name, noise_declare(e, frame, syntax));
+    return NULL;
+  case SYNTAX_WEIGHT:
+  case SYNTAX_STATE: declare_variable(e, frame, syntax); return NULL;
   case SYNTAX_IF: {
     Value *condition = evaluate(e, frame, syntax->choice.condition);
     bool truth;
@@ -386,9 +419,23 @@ static Value *statement_run(Evaluator *e, Frame *frame, const Syntax *syntax, bo
     *has_value = turn.value != NULL;
     return turn.value;
   }
-  case SYNTAX_DATA: case SYNTAX_FN: case SYNTAX_LAYER: case SYNTAX_NETWORK: case SYNTAX_OUTPUT: case SYNTAX_PHASE: case SYNTAX_OBJECTIVE: case SYNTAX_USE:
-  case SYNTAX_TRAIN: case SYNTAX_DRAW: case SYNTAX_OPTIMIZE: case SYNTAX_UPDATE: case SYNTAX_REPEAT: case SYNTAX_EVERY: {
-    Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "in the body of a %s", frame->definition == NULL ? "definition" : syntax_kind_name(frame->definition->kind));
+  case SYNTAX_DATA:
+  case SYNTAX_FN:
+  case SYNTAX_LAYER:
+  case SYNTAX_NETWORK:
+  case SYNTAX_OUTPUT:
+  case SYNTAX_PHASE:
+  case SYNTAX_OBJECTIVE:
+  case SYNTAX_USE:
+  case SYNTAX_TRAIN:
+  case SYNTAX_DRAW:
+  case SYNTAX_OPTIMIZE:
+  case SYNTAX_UPDATE:
+  case SYNTAX_REPEAT:
+  case SYNTAX_EVERY: {
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2044, syntax->span, "in the body of a %s",
+                         frame->definition == NULL ? "definition" : syntax_kind_name(frame->definition->kind));
     diagnostic_hint(diagnostic, "it belongs to the top of the file, or into `train`");
     return NULL;
   }
@@ -401,7 +448,8 @@ Value *body_run(Evaluator *e, Frame *frame, const Syntax *body) {
   Value *value = NULL;
   int errors = e->error_count;
   for (int k = 0; k < body->items.count; k++) {
-    if (e->error_count > errors && frame->scope->standard == NULL) break;      /* what follows in the library is a consequence */
+    if (e->error_count > errors && frame->scope->standard == NULL)
+      break; /* what follows in the library is a consequence */
     bool has_value;
     Value *here = statement_run(e, frame, body->items.items[k], &has_value);
     value = has_value ? here : NULL;

@@ -1,4 +1,5 @@
-/* What the language itself provides: scalar operations, totals, shapes, `grad`, `constant`, `E`, distributions. One table. Takes evaluated values; returns values. */
+/* What the language itself provides: scalar operations, totals, shapes, `grad`, `constant`, `E`, distributions. One
+   table. Takes evaluated values; returns values. */
 #include "evaluator.h"
 #include "compiler/transform/transform.h"
 #include "tests/mutants/mutant.h"
@@ -10,7 +11,7 @@ static double static_sigmoid(double a) { return 1 / (1 + exp(-a)); }
 static double static_sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 static double static_round(double a) { return floor(a + 0.5); }
 
-/* ---- pointwise and totals -------------------------------------------------------------------------------------------------------- */
+/* ---- pointwise and totals ---------------------------------------------------------------------------------------- */
 
 static Value *run_pointwise(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame;
@@ -23,7 +24,9 @@ static Value *run_log2(Evaluator *e, Frame *frame, const Builtin *self, const Ar
   bool is_static = argument->kind == VALUE_NUMBER &&
                    argument->number.settings == NULL; /* exact for powers of two: it may be a size */
   Value *value = apply_unary_number(e, OP_LOG, is_static ? log2 : log, arguments->values[0], arguments->spans[0]);
-  return is_static ? value : apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span, arguments->span);
+  return is_static ? value
+                   : apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span,
+                                  arguments->span);
 }
 
 static uint32_t own_axes(const Value *tensor) { return ((1u << tensor->tensor.rank) - 1) << OWN_VARIABLE; }
@@ -41,7 +44,8 @@ static Value *tensor_total(Evaluator *e, SyntaxOperator op, Value *tensor, Span 
   Value *result = value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, tensor, own_axes(tensor), span);
   if (result->kind == VALUE_ERROR) return result;
   if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
-  if (op == OPERATOR_MEAN) return apply_binary(e, OPERATOR_DIVIDE, result, value_number(e, tensor_size(tensor)), span, span, span);
+  if (op == OPERATOR_MEAN)
+    return apply_binary(e, OPERATOR_DIVIDE, result, value_number(e, tensor_size(tensor)), span, span, span);
   return result;
 }
 
@@ -64,7 +68,8 @@ static Value *pair_extreme(Evaluator *e, SyntaxOperator op, Value *a, Value *b, 
   if (list != NULL) return list;
   Value *result = apply_pointwise(e, maximum ? OP_MAXIMUM : OP_MINIMUM, 2, pair, spans, span);
   if (result->kind != VALUE_TENSOR || a->kind != VALUE_NUMBER || b->kind != VALUE_NUMBER) return result;
-  Value *number = value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
+  Value *number =
+      value_number(e, maximum ? fmax(a->number.value, b->number.value) : fmin(a->number.value, b->number.value));
   number->number.settings = dependence_joined(e, a->number.settings, b->number.settings);
   number->number.runtime = result->tensor.element;
   return number;
@@ -83,8 +88,10 @@ static double value_size(Evaluator *e, Value *value) {
 /* The sum or extreme of parts, in halves: a list may be long, and expressions must not be as deep. */
 static Value *combine_parts(Evaluator *e, SyntaxOperator op, int count, Value **parts, Span span) {
   if (count == 1) return parts[0];
-  Value *low = combine_parts(e, op, count / 2, parts, span), *high = combine_parts(e, op, count - count / 2, parts + count / 2, span);
-  return op == OPERATOR_SUM ? apply_binary(e, OPERATOR_ADD, low, high, span, span, span) : pair_extreme(e, op, low, high, span, span, span);
+  Value *low = combine_parts(e, op, count / 2, parts, span),
+        *high = combine_parts(e, op, count - count / 2, parts + count / 2, span);
+  return op == OPERATOR_SUM ? apply_binary(e, OPERATOR_ADD, low, high, span, span, span)
+                            : pair_extreme(e, op, low, high, span, span, span);
 }
 
 /* Of a list everything is taken: sums of sums where shapes differ. */
@@ -118,30 +125,34 @@ Value *value_total(Evaluator *e, SyntaxOperator op, Value *value, Span span) {
 static Value *run_total(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame;
   if (arguments->count == 2)
-    return pair_extreme(e, self->total, arguments->values[0], arguments->values[1], arguments->spans[0], arguments->spans[1], arguments->span);
+    return pair_extreme(e, self->total, arguments->values[0], arguments->values[1], arguments->spans[0],
+                        arguments->spans[1], arguments->span);
   return value_total(e, self->total, arguments->values[0], arguments->span);
 }
 
-/* ---- shapes and lists ---------------------------------------------------------------------------------------------------------------- */
+/* ---- shapes and lists -------------------------------------------------------------------------------------------- */
 
 static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
   Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
   int rank;
   int64_t shape[OWN_LIMIT];
-  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape)) return value_error(e);
+  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape))
+    return value_error(e);
   double size = 1;
   for (int d = 0; d < rank; d++) size *= (double)shape[d];
   if (size != tensor_size(value)) {
-    Diagnostic *diagnostic = evaluator_report(e, E2054, arguments->spans[1], "%s holds %.0f", shape_text(e, rank, shape), size);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2054, arguments->spans[1], "%s holds %.0f", shape_text(e, rank, shape), size);
     diagnostic_also(diagnostic, arguments->spans[0], "%s holds %.0f", value_text(e, value), tensor_size(value));
     if (value->tensor.rank == 1) mend_size(e, diagnostic, e->piped, value->tensor.shape[0], (int64_t)size);
     return value_error(e);
   }
-  if (rank == value->tensor.rank && memcmp(shape, value->tensor.shape, sizeof(int64_t) * (size_t)rank) == 0) return value;
+  if (rank == value->tensor.rank && memcmp(shape, value->tensor.shape, sizeof(int64_t) * (size_t)rank) == 0)
+    return value;
   Node *node = value_node(e, value, arguments->span);
   if (node == NULL) return value_error(e);
-  int lead = node->rank - value->tensor.rank;              /* the batch and free indices stay as they are */
+  int lead = node->rank - value->tensor.rank; /* the batch and free indices stay as they are */
   int64_t whole[RANK_LIMIT];
   if (lead + rank > RANK_LIMIT) {
     evaluator_report(e, E2060, arguments->span, "%d axes", lead + rank);
@@ -161,7 +172,8 @@ static Value *run_fill(Evaluator *e, Frame *frame, const Builtin *self, const Ar
   Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
   int rank;
   int64_t shape[OWN_LIMIT];
-  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape)) return value_error(e);
+  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape))
+    return value_error(e);
   if (value->tensor.rank != 0) {
     evaluator_report(e, E2005, arguments->spans[0], "`fill` takes one number, and this is %s", value_text(e, value));
     return value_error(e);
@@ -228,7 +240,8 @@ static Value *run_require(Evaluator *e, Frame *frame, const Builtin *self, const
   (void)self;
   bool holds;
   if (arguments->values[1]->kind != VALUE_STRING) {
-    Diagnostic *diagnostic = evaluator_report(e, E2023, arguments->spans[1], "this is %s", value_text(e, arguments->values[1]));
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2023, arguments->spans[1], "this is %s", value_text(e, arguments->values[1]));
     diagnostic_hint(diagnostic, "`require(condition, \"what is wrong\")`");
     return value_error(e);
   }
@@ -267,16 +280,18 @@ static Value *run_constant(Evaluator *e, Frame *frame, const Builtin *self, cons
   if (value->kind == VALUE_ERROR) return value;
   Node *node = value_node(e, value, arguments->span);
   if (node == NULL) return value_error(e);
-  Value *result = value_of_node(e, graph_constant(e->graph, node, arguments->span), element_indices(value->tensor.element));
+  Value *result =
+      value_of_node(e, graph_constant(e->graph, node, arguments->span), element_indices(value->tensor.element));
   result->tensor.random = value->tensor.random;
   result->tensor.truth = value->tensor.truth;
   return result;
 }
 
-/* ---- grad and E ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- grad and E -------------------------------------------------------------------------------------------------- */
 
 static bool is_target(const Syntax *by) {
-  bool fine = by->kind == SYNTAX_NAME || by->kind == SYNTAX_MEMBER || by->kind == SYNTAX_SUBSCRIPT || by->kind == SYNTAX_LIST;
+  bool fine =
+      by->kind == SYNTAX_NAME || by->kind == SYNTAX_MEMBER || by->kind == SYNTAX_SUBSCRIPT || by->kind == SYNTAX_LIST;
   for (int k = 0; by->kind == SYNTAX_LIST && k < by->items.count; k++) fine &= is_target(by->items.items[k]);
   return fine;
 }
@@ -292,7 +307,8 @@ static Node *shared_variable(const Node *mark, uint32_t indices) {
   return copies->value->node;
 }
 
-/* The derivative by one variable: [], [batch] and indices are summed first, for what a variable has for every value of an index reaches that value alone. */
+/* The derivative by one variable: [], [batch] and indices are summed first, for what a variable has for every value of
+   an index reaches that value alone. */
 static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
   Span of_span = call->call.arguments.items[0]->span, by_span = call->call.arguments.items[1]->span;
   if (by->kind == VALUE_LIST) {
@@ -312,7 +328,8 @@ static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
   uint32_t indices = element_indices(by->tensor.element), summed = element_indices(of->tensor.element);
   if ((summed & ~indices) != 0) {
     Diagnostic *diagnostic = evaluator_report(e, E3003, of_span, "this is one number for every index");
-    diagnostic_hint(diagnostic, "`sum[…]` makes one number of it; a function of the index differentiates for every value of it");
+    diagnostic_hint(diagnostic,
+                    "`sum[…]` makes one number of it; a function of the index differentiates for every value of it");
     return value_error(e);
   }
   if (of->tensor.random && !by->tensor.random) {
@@ -324,13 +341,14 @@ static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
   if (summed != 0) of = value_reduce(e, COMBINE_SUM, of, summed, of_span);
   Node *scalar = of->kind == VALUE_ERROR ? NULL : value_node(e, of, of_span);
   if (scalar == NULL) return value_error(e);
-  if (!transform_reaches(e->graph, variable, scalar)) {     /* asked of what is written: a path that comes to 0 is one */
+  if (!transform_reaches(e->graph, variable, scalar)) { /* asked of what is written: a path that comes to 0 is one */
     evaluator_report(e, E3004, call->span, "no path leads from the one to the other");
     return value_error(e);
   }
   Node *shared = shared_variable(variable, indices);
   if (shared != NULL && transform_reaches_past(e->graph, shared, variable, scalar)) {
-    Diagnostic *diagnostic = evaluator_report(e, E3054, of_span, "reaches it by a way that all values of the index share");
+    Diagnostic *diagnostic =
+        evaluator_report(e, E3054, of_span, "reaches it by a way that all values of the index share");
     diagnostic_also(diagnostic, by_span, "the same for every value of the index");
     diagnostic_hint(diagnostic, "compute inside of the function what depends on it");
     return value_error(e);
@@ -343,7 +361,8 @@ static Value *grad_by(Evaluator *e, Value *of, Value *by, const Syntax *call) {
 
 Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call) {
   if (call->call.arguments.count != 2) {
-    evaluator_report(e, call->call.arguments.count < 2 ? E2027 : E2026, call->span, "`grad` takes an expression and what to differentiate by");
+    evaluator_report(e, call->call.arguments.count < 2 ? E2027 : E2026, call->span,
+                     "`grad` takes an expression and what to differentiate by");
     return value_error(e);
   }
   const Syntax *of = call->call.arguments.items[0], *by = call->call.arguments.items[1];
@@ -376,7 +395,8 @@ Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript)
   Value *sum = value_reduce(e, COMBINE_SUM, value, 1u << SAMPLE_VARIABLE, subscript->span);
   if (sum->kind == VALUE_ERROR) return sum;
   const int count = MUTANT(expectation_count) ? e->model->batch : e->evaluation->batch;
-  return apply_binary(e, OPERATOR_DIVIDE, sum, value_number(e, count), subscript->span, subscript->span, subscript->span);
+  return apply_binary(e, OPERATOR_DIVIDE, sum, value_number(e, count), subscript->span, subscript->span,
+                      subscript->span);
 }
 
 static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
@@ -385,10 +405,16 @@ static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const
   return value_error(e);
 }
 
-/* ---- the table --------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
-#define POINTWISE(text, operation, function) {text, BUILTIN_FUNCTION, 1, 1, run_pointwise, operation, function, OPERATOR_SUM, {NULL, NULL}}
-#define FUNCTION(text, least, most, run) {text, BUILTIN_FUNCTION, least, most, run, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}}
+#define POINTWISE(text, operation, function) \
+  { \
+    text, BUILTIN_FUNCTION, 1, 1, run_pointwise, operation, function, OPERATOR_SUM, { NULL, NULL } \
+  }
+#define FUNCTION(text, least, most, run) \
+  { \
+    text, BUILTIN_FUNCTION, least, most, run, OP_COUNT, NULL, OPERATOR_SUM, { NULL, NULL } \
+  }
 static const Builtin builtins[] = {
     POINTWISE("exp", OP_EXP, exp),
     POINTWISE("log", OP_LOG, log),

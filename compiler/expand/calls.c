@@ -1,12 +1,13 @@
-/* Calls: functions written in place, recipes, instances, networks. Takes syntax or values; returns the value of the call. An instance is one call where its
-   arguments, its weights and the states that it reads are the same. */
+/* Calls: functions written in place, recipes, instances, networks. Takes syntax or values; returns the value of the
+   call. An instance is one call where its arguments, its weights and the states that it reads are the same. */
 #include "evaluator.h"
 
 #include <string.h>
 
-/* ---- arguments ------------------------------------------------------------------------------------------------------------------ */
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
 
-static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syntax, Value *first, const Syntax *first_syntax, Span span, CallArguments *arguments) {
+static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syntax, Value *first,
+                               const Syntax *first_syntax, Span span, CallArguments *arguments) {
   int most = syntax->count + 1;
   *arguments = (CallArguments){.span = span};
   arguments->values = session_allocate(e->session, (size_t)most * sizeof(Value *));
@@ -30,7 +31,8 @@ static bool arguments_evaluate(Evaluator *e, Frame *frame, const SyntaxList *syn
     if (value->kind == VALUE_NUMBER && frame->scope->standard != NULL) literal_note(e, value, expression->span);
     if (item->kind == SYNTAX_ARGUMENT) {
       for (int j = 0; j < arguments->named_count; j++)
-        if (arguments->names[j] == item->argument.name) evaluator_report(e, E2029, item->span, "`%s` again", item->argument.name), fine = false;
+        if (arguments->names[j] == item->argument.name)
+          evaluator_report(e, E2029, item->span, "`%s` again", item->argument.name), fine = false;
       arguments->names[arguments->named_count] = item->argument.name;
       arguments->named[arguments->named_count] = value;
       arguments->named_spans[arguments->named_count++] = item->span;
@@ -62,7 +64,7 @@ Span result_span(const Syntax *expression) {
   return expression->span;
 }
 
-/* ---- recipes ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- recipes ----------------------------------------------------------------------------------------------------- */
 
 static bool takes_settings(const Value *function) {
   if (function->kind == VALUE_FUNCTION) return function->function->syntax->definition.has_settings;
@@ -111,7 +113,8 @@ static bool truths_check(Evaluator *e, const Recipe *recipe, const CallArguments
 
 static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *arguments) {
   Recipe *recipe = session_allocate(e->session, sizeof *recipe);
-  recipe->settings = session_allocate(e->session, (size_t)(arguments->count + arguments->named_count + 1) * sizeof(Binding));
+  recipe->settings =
+      session_allocate(e->session, (size_t)(arguments->count + arguments->named_count + 1) * sizeof(Binding));
   const SyntaxList *parameters = NULL;
   int most;
   const char *name;
@@ -125,11 +128,15 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
   }
   if (arguments->count > most) {
     Diagnostic *diagnostic = evaluator_report(e, E2031, arguments->spans[most], "`%s` takes %d", name, most);
-    if (parameters != NULL) diagnostic_hint(diagnostic, "the values come in a second list: `%s(settings)(values)`, or `value |> %s(settings)`", name, name);
+    if (parameters != NULL)
+      diagnostic_hint(diagnostic,
+                      "the values come in a second list: `%s(settings)(values)`, or `value |> %s(settings)`", name,
+                      name);
     return value_error(e);
   }
   for (int k = 0; k < arguments->count; k++) {
-    const char *setting = parameters != NULL ? parameter_name(parameters->items[k]) : session_string(e->session, function->builtin->settings[k]);
+    const char *setting = parameters != NULL ? parameter_name(parameters->items[k])
+                                             : session_string(e->session, function->builtin->settings[k]);
     recipe->settings[recipe->count++] = (Binding){setting, value_dereference(e, arguments->values[k])};
   }
   const char **known = session_allocate(e->session, (size_t)(most + 1) * sizeof *known);
@@ -141,7 +148,8 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     bool found = false;
     for (int j = 0; j < most; j++) found |= known[j] == setting;
     if (!found) {
-      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no setting `%s`", name, setting);
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no setting `%s`", name, setting);
       report_parameter(e, diagnostic, setting, arguments->named_spans[k], most, known);
       return value_error(e);
     }
@@ -156,8 +164,11 @@ static Value *recipe_make(Evaluator *e, Value *function, const CallArguments *ar
     Value *value = recipe->settings[k].value;
     if (value->kind == VALUE_TENSOR && value->tensor.random) {
       bool listed = k < arguments->count;
-      Diagnostic *diagnostic = evaluator_report(e, listed ? E2066 : E3034, listed ? arguments->spans[k] : arguments->span, "`%s` takes settings here, and this is random", name);
-      diagnostic_hint(diagnostic, "values come in a second list: `%s(settings)(values)`, or `value |> %s(settings)`", name, name);
+      Diagnostic *diagnostic =
+          evaluator_report(e, listed ? E2066 : E3034, listed ? arguments->spans[k] : arguments->span,
+                           "`%s` takes settings here, and this is random", name);
+      diagnostic_hint(diagnostic, "values come in a second list: `%s(settings)(values)`, or `value |> %s(settings)`",
+                      name, name);
       return value_error(e);
     }
   }
@@ -194,12 +205,15 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
     if (!recipes) return value;
     Value *list = value_list(e, value->list.count, value->list.items);
     for (int k = 0; k < list->list.count; k++)
-      list->list.items[k] = value_named(e, frame, session_format(e->session, "%s[%d]", name, k), list->list.items[k], span);
+      list->list.items[k] =
+          value_named(e, frame, session_format(e->session, "%s[%d]", name, k), list->list.items[k], span);
     return list;
   }
   const Recipe *recipe = value_recipe(e, value);
   if (recipe == NULL || recipe->definition == NULL || recipe->definition->syntax->kind != SYNTAX_LAYER) return value;
-  if (value->kind == VALUE_FUNCTION && recipe->definition->syntax->definition.has_settings == false && frame->definition == NULL) return value;
+  if (value->kind == VALUE_FUNCTION && recipe->definition->syntax->definition.has_settings == false &&
+      frame->definition == NULL)
+    return value;
   Instance *instance = session_allocate(e->session, sizeof *instance);
   *instance = (Instance){recipe, instance_path(e, &frame->context, name, frame->loop), frame->context.network};
   if (frame_holds_instance(frame, instance->path)) {
@@ -211,7 +225,7 @@ Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, S
   return named;
 }
 
-/* ---- running a definition -------------------------------------------------------------------------------------------------------------- */
+/* ---- running a definition ---------------------------------------------------------------------------------------- */
 
 static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, const Syntax *definition, Span span) {
   for (int k = 0; k < definition->definition.settings.count; k++) {
@@ -220,7 +234,8 @@ static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, cons
     for (int j = 0; j < recipe->count; j++)
       if (recipe->settings[j].name == parameter_name(parameter)) value = recipe->settings[j].value;
     if (value == NULL && parameter->parameter.standard == NULL) {
-      Diagnostic *diagnostic = evaluator_report(e, E2030, span, "`%s` needs `%s`", definition->definition.name, parameter_name(parameter));
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2030, span, "`%s` needs `%s`", definition->definition.name, parameter_name(parameter));
       diagnostic_also(diagnostic, parameter->span, "has no default");
       diagnostic_hint(diagnostic, "write `%s(%s = …)`", definition->definition.name, parameter_name(parameter));
       return false;
@@ -233,7 +248,8 @@ static bool bind_settings(Evaluator *e, Frame *frame, const Recipe *recipe, cons
 }
 
 static bool is_one_value(const Value *a, const Value *b) {
-  return a->kind == VALUE_TENSOR && b->kind == VALUE_TENSOR && a->tensor.element == b->tensor.element && a->tensor.rank == b->tensor.rank &&
+  return a->kind == VALUE_TENSOR && b->kind == VALUE_TENSOR && a->tensor.element == b->tensor.element &&
+         a->tensor.rank == b->tensor.rank &&
          memcmp(a->tensor.shape, b->tensor.shape, sizeof(int64_t) * (size_t)a->tensor.rank) == 0;
 }
 
@@ -254,7 +270,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
   const SyntaxList *parameters = &definition->definition.parameters;
   const char *name = definition->definition.name;
   if (arguments->count > parameters->count) {
-    Diagnostic *diagnostic = evaluator_report(e, E2026, arguments->spans[parameters->count], "`%s` takes %d", name, parameters->count);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2026, arguments->spans[parameters->count], "`%s` takes %d", name, parameters->count);
     diagnostic_also(diagnostic, definition->name_span, "defined here");
     if (parameters->count > 0) {
       Span last = arguments->spans[arguments->count - 1], before = arguments->spans[parameters->count - 1];
@@ -274,7 +291,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
       }
     }
     if (!found) {
-      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no parameter `%s`", name, arguments->names[k]);
+      Diagnostic *diagnostic = evaluator_report(e, E2028, arguments->named_spans[k], "`%s` has no parameter `%s`", name,
+                                                arguments->names[k]);
       diagnostic_also(diagnostic, definition->name_span, "defined here");
       const char *known[64];
       int known_count = 0;
@@ -284,7 +302,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
       return false;
     }
   }
-  Value **given = session_allocate(e->session, (size_t)(2 * parameters->count + 1) * sizeof *given), **bound = given + parameters->count;
+  Value **given = session_allocate(e->session, (size_t)(2 * parameters->count + 1) * sizeof *given),
+        **bound = given + parameters->count;
   for (int k = 0; k < parameters->count; k++) {
     const Syntax *parameter = parameters->items[k];
     const char *parameter_text = parameter_name(parameter);
@@ -292,7 +311,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     Span span = k < arguments->count ? arguments->spans[k] : arguments->span;
     for (int j = 0; j < arguments->named_count; j++)
       if (arguments->names[j] == parameter_text) value = arguments->named[j], span = arguments->named_spans[j];
-    if (value == NULL && parameter->parameter.standard != NULL) value = evaluate(e, frame, parameter->parameter.standard);
+    if (value == NULL && parameter->parameter.standard != NULL)
+      value = evaluate(e, frame, parameter->parameter.standard);
     if (value == NULL) {
       Diagnostic *diagnostic = evaluator_report(e, E2027, arguments->span, "`%s` needs `%s`", name, parameter_text);
       diagnostic_also(diagnostic, parameter->span, "defined here");
@@ -302,7 +322,8 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
     value = value_stored(e, value_dereference(e, value), span);
     if (value->kind == VALUE_ERROR) return false;
     const Syntax *type = parameter->parameter.field->field.type;
-    if (type != NULL) value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
+    if (type != NULL)
+      value = type_bind(e, frame, type, value, session_format(e->session, "`%s` of %s", parameter_text, name), span);
     if (value->kind == VALUE_ERROR) return false;
     given[k] = bound[k] = value;
     bool by_name = arguments->by_name != NULL && k < arguments->count && arguments->by_name[k];
@@ -311,7 +332,7 @@ static bool bind_parameters(Evaluator *e, Frame *frame, const Syntax *definition
       bound[k] = value_marked(e, tensor, by_name && value->kind != VALUE_LIST, frame->context.indices, span);
     }
     if (bound[k]->kind == VALUE_ERROR) return false;
-    for (int j = 0; j < k; j++) {                          /* two names of what one name stands for: `grad` by either is by both */
+    for (int j = 0; j < k; j++) { /* two names of what one name stands for: `grad` by either is by both */
       if (!by_name || !arguments->by_name[j] || !is_one_value(given[j], given[k])) continue;
       if (bound[j] != given[j]) bound[k] = bound[j];
       else if (bound[k] != given[k]) frame_define(e, frame, parameter_name(parameters->items[j]), bound[j] = bound[k]);
@@ -359,7 +380,8 @@ static Value *check_promise(Evaluator *e, Frame *frame, const Syntax *type, Valu
     Diagnostic *diagnostic = evaluator_report(e, E2040, span, "gives %s", value_text(e, tensor));
     diagnostic_also(diagnostic, type->span, "promises %s", shape_text(e, rank, shape));
     mend_result(e, diagnostic, definition, tensor, rank, shape);
-    if (rank == 0 && tensor->tensor.rank == 1 && tensor->tensor.shape[0] == 1) diagnostic_hint(diagnostic, "`scalar` turns [1] into []");
+    if (rank == 0 && tensor->tensor.rank == 1 && tensor->tensor.shape[0] == 1)
+      diagnostic_hint(diagnostic, "`scalar` turns [1] into []");
     else if (rank == 0) diagnostic_hint(diagnostic, "%s must give one number per sample", name);
     return value_error(e);
   }
@@ -371,7 +393,8 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
   const char *name = definition->definition.name;
   if (result == NULL || (result->result.name == NULL && result->result.fields.count == 0)) {
     if (value == NULL) {
-      Diagnostic *diagnostic = evaluator_report(e, E2038, definition->name_span, "`%s` ends without an expression", name);
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2038, definition->name_span, "`%s` ends without an expression", name);
       diagnostic_hint(diagnostic, "the value of a body is its last expression, or what its result names: `-> y: [n]`");
       return value_error(e);
     }
@@ -390,7 +413,8 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
     const Syntax *type = field == NULL ? result->result.type : field->field.type;
     Value *given = frame_find(frame, promised);
     if (given == NULL) {
-      Diagnostic *diagnostic = evaluator_report(e, E2039, field == NULL ? result->span : field->span, "the body never defines `%s`", promised);
+      Diagnostic *diagnostic = evaluator_report(e, E2039, field == NULL ? result->span : field->span,
+                                                "the body never defines `%s`", promised);
       diagnostic_hint(diagnostic, "write `%s = …` in it", promised);
       return value_error(e);
     }
@@ -398,7 +422,9 @@ static Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Va
     if (given->kind == VALUE_ERROR) return given;
     record->record.items[k] = (Binding){promised, given};
   }
-  return result->result.name != NULL ? record->record.items[0].value : work_goes_on(e, value_leaves(record), result->span) ? record : value_error(e);
+  return result->result.name != NULL                           ? record->record.items[0].value
+         : work_goes_on(e, value_leaves(record), result->span) ? record
+                                                               : value_error(e);
 }
 
 Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments) {
@@ -412,19 +438,23 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
     return value_error(e);
   }
   Frame frame = {.scope = recipe->definition->scope, .context = context, .definition = definition, .loop = ""};
-  bool of_network = context.network != NULL && context.network->definition != NULL && context.network->definition->syntax == definition;
-  CallSite site = {of_network ? "network" : syntax_kind_name(definition->kind), definition->definition.name, arguments->span, e->site};
-  Index *indices = e->indices;                             /* those of the caller mean nothing here */
+  bool of_network = context.network != NULL && context.network->definition != NULL &&
+                    context.network->definition->syntax == definition;
+  CallSite site = {of_network ? "network" : syntax_kind_name(definition->kind), definition->definition.name,
+                   arguments->span, e->site};
+  Index *indices = e->indices; /* those of the caller mean nothing here */
   e->indices = NULL;
   Value *value = NULL;
   Declared declared;
-  if (!bind_settings(e, &frame, recipe, definition, arguments->span) || !bind_parameters(e, &frame, definition, arguments)) value = value_error(e);
+  if (!bind_settings(e, &frame, recipe, definition, arguments->span) ||
+      !bind_parameters(e, &frame, definition, arguments))
+    value = value_error(e);
   else {
     const char *path = e->path;
     e->site = &site;
     e->path = context.path;
     const Syntax *result = definition->definition.result;
-    int errors = e->error_count;                           /* a promise that cannot be read spoils all that follows */
+    int errors = e->error_count; /* a promise that cannot be read spoils all that follows */
     if (result != NULL && result->result.name != NULL) declared_shape(e, &frame, result->result.name, &declared);
     value = e->error_count > errors ? value_error(e) : body_run(e, &frame, definition->definition.body);
     if (value == NULL || value->kind != VALUE_ERROR) value = result_of(e, &frame, definition, value);
@@ -436,12 +466,15 @@ Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const Cal
   return value;
 }
 
-/* ---- instances ----------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- instances --------------------------------------------------------------------------------------------------- */
 
-static const char *arguments_key(Evaluator *e, const char *kind, const char *path, const CallArguments *arguments, const Context *context) {
+static const char *arguments_key(Evaluator *e, const char *kind, const char *path, const CallArguments *arguments,
+                                 const Context *context) {
   const char *key = session_format(e->session, "%s %s %d(", kind, path, context->training);
-  for (int k = 0; k < arguments->count; k++) key = session_format(e->session, "%s%s,", key, value_key(e, arguments->values[k]));
-  for (int k = 0; k < arguments->named_count; k++) key = session_format(e->session, "%s%s=%s,", key, arguments->names[k], value_key(e, arguments->named[k]));
+  for (int k = 0; k < arguments->count; k++)
+    key = session_format(e->session, "%s%s,", key, value_key(e, arguments->values[k]));
+  for (int k = 0; k < arguments->named_count; k++)
+    key = session_format(e->session, "%s%s=%s,", key, arguments->names[k], value_key(e, arguments->named[k]));
   return session_string(e->session, key);
 }
 
@@ -453,14 +486,16 @@ static int next_call(Evaluator *e, const char *path) {
   return count;
 }
 
-/* What the call's noise is named by: the ordinal of the network's call, and of the instance's own where one call of a network applies it several times. */
+/* What the call's noise is named by: the ordinal of the network's call, and of the instance's own where one call of a
+   network applies it several times. */
 static const char *call_name(Evaluator *e, const Context *context, bool numbered) {
   if (numbered) return session_format(e->session, "#%d", next_call(e, context->path));
   int again = next_call(e, session_format(e->session, "%s%s", context->path, context->call));
   return again == 0 ? context->call : session_format(e->session, "%s.%d", context->call, again);
 }
 
-/* What sets apart the noise of equal calls: the call of the network, and the indices for whose every value it is applied. */
+/* What sets apart the noise of equal calls: the call of the network, and the indices for whose every value it is
+   applied. */
 static const char *place_of(Evaluator *e, const Context *context, bool numbered) {
   const char *place = numbered ? "" : context->call;
   for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++) {
@@ -470,14 +505,16 @@ static const char *place_of(Evaluator *e, const Context *context, bool numbered)
   return place;
 }
 
-static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *given, const char *kind, bool numbered) {
+static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *given,
+                           const char *kind, bool numbered) {
   CallArguments arguments = *given;
   arguments.values = session_allocate(e->session, (size_t)(given->count + 1) * sizeof(Value *));
-  for (int k = 0; k < given->count; k++) {                 /* equal arguments are recognised once they are stored */
+  for (int k = 0; k < given->count; k++) { /* equal arguments are recognised once they are stored */
     arguments.values[k] = value_stored(e, value_dereference(e, given->values[k]), given->spans[k]);
     if (arguments.values[k]->kind == VALUE_ERROR) return arguments.values[k];
   }
-  const char *key = arguments_key(e, kind, context.path, &arguments, &context), *place = place_of(e, &context, numbered);
+  const char *key = arguments_key(e, kind, context.path, &arguments, &context),
+             *place = place_of(e, &context, numbered);
   Value *value = memory_find(e, key, place, context.fresh);
   if (value != NULL) return value;
   context.call = call_name(e, &context, numbered);
@@ -491,18 +528,25 @@ static Value *instance_run(Evaluator *e, const Recipe *recipe, Context context, 
 }
 
 static Value *network_run(Evaluator *e, Frame *frame, Network *network, const CallArguments *arguments, bool training) {
-  if (frame->context.network != NULL && frame->context.network != network) network_add_network(e, frame->context.network, network);
-  Context context = {.path = network->name, .network = network, .call = "#0", .fresh = frame->context.fresh, .training = training, .indices = frame->context.indices};
+  if (frame->context.network != NULL && frame->context.network != network)
+    network_add_network(e, frame->context.network, network);
+  Context context = {.path = network->name,
+                     .network = network,
+                     .call = "#0",
+                     .fresh = frame->context.fresh,
+                     .training = training,
+                     .indices = frame->context.indices};
   Recipe plain = {.definition = network->definition};
   CallSite site = {"network", network->name, arguments->span, e->site};
   for (int k = 0; k < arguments->count; k++) network_given(e, network, arguments->values[k], arguments->spans[k]);
-  if (network->recipe != NULL) e->site = &site;            /* a definition of its own says so itself */
-  Value *value = instance_run(e, network->recipe != NULL ? network->recipe : &plain, context, arguments, "network", true);
+  if (network->recipe != NULL) e->site = &site; /* a definition of its own says so itself */
+  Value *value =
+      instance_run(e, network->recipe != NULL ? network->recipe : &plain, context, arguments, "network", true);
   e->site = site.outer;
   return value;
 }
 
-/* ---- application -------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- application ------------------------------------------------------------------------------------------------- */
 
 Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArguments *given, const char *label) {
   CallArguments arguments = *given;
@@ -532,10 +576,11 @@ Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArgume
     }
     if (builtin->kind == BUILTIN_DISTRIBUTION) {
       if (arguments.count != 1) {
-        evaluator_report(e, arguments.count == 0 ? E2027 : E2026, arguments.span, "a distribution is applied to one shape");
+        evaluator_report(e, arguments.count == 0 ? E2027 : E2026, arguments.span,
+                         "a distribution is applied to one shape");
         return value_error(e);
       }
-      Value *values[3] = {NULL};                           /* the settings in their order, NULL where one is left out; then the shape */
+      Value *values[3] = {NULL}; /* the settings in their order, NULL where one is left out; then the shape */
       Span spans[3] = {arguments.span, arguments.span, arguments.span};
       for (int k = 0; k < builtin->most; k++)
         for (int j = 0; j < recipe->count; j++)
@@ -545,32 +590,40 @@ Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArgume
       return builtin->run(e, frame, builtin, &plain);
     }
     if (arguments.count < builtin->least || arguments.count > builtin->most) {
-      evaluator_report(e, arguments.count < builtin->least ? E2027 : E2026, arguments.span, "`%s` takes %d value%s, and this gives %d", builtin->name,
-                       arguments.count < builtin->least ? builtin->least : builtin->most, builtin->most == 1 ? "" : "s", arguments.count);
+      evaluator_report(e, arguments.count < builtin->least ? E2027 : E2026, arguments.span,
+                       "`%s` takes %d value%s, and this gives %d", builtin->name,
+                       arguments.count < builtin->least ? builtin->least : builtin->most, builtin->most == 1 ? "" : "s",
+                       arguments.count);
       return value_error(e);
     }
     Arguments plain = {arguments.count, arguments.values, arguments.spans, arguments.span};
     return builtin->run(e, frame, builtin, &plain);
   }
   context.path = instance_path(e, &context, label, frame->loop);
-  if (recipe->definition->syntax->kind == SYNTAX_LAYER) return instance_run(e, recipe, context, &arguments, "layer", context.network == NULL);
+  if (recipe->definition->syntax->kind == SYNTAX_LAYER)
+    return instance_run(e, recipe, context, &arguments, "layer", context.network == NULL);
   return recipe_run(e, recipe, context, &arguments);
 }
 
-/* A call is applied for every value of the indices that its text mentions, of those that run where it stands: not of its own reductions. */
-static Value *apply_where_mentioned(Evaluator *e, const Frame *frame, Value *function, const CallArguments *arguments, const Syntax *name) {
+/* A call is applied for every value of the indices that its text mentions, of those that run where it stands: not of
+   its own reductions. */
+static Value *apply_where_mentioned(Evaluator *e, const Frame *frame, Value *function, const CallArguments *arguments,
+                                    const Syntax *name) {
   Frame here = *frame;
-  for (const Index *index = e->indices; index != NULL; index = index->outer) here.context.indices |= e->mentioned & 1u << index->variable;
+  for (const Index *index = e->indices; index != NULL; index = index->outer)
+    here.context.indices |= e->mentioned & 1u << index->variable;
   return value_apply(e, &here, function, arguments, label_of(e, name));
 }
 
 static Value *call_in_place(Evaluator *e, Frame *frame, const Syntax *call, Value *first, const Syntax *first_syntax) {
   const Syntax *name = call->call.function;
-  if (first == NULL && name->kind == SYNTAX_NAME && strcmp(name->name, "grad") == 0) return evaluate_grad(e, frame, call);
+  if (first == NULL && name->kind == SYNTAX_NAME && strcmp(name->name, "grad") == 0)
+    return evaluate_grad(e, frame, call);
   Value *function = evaluate(e, frame, name);
   bool settings = takes_settings(function);
   CallArguments arguments;
-  bool fine = arguments_evaluate(e, frame, &call->call.arguments, settings ? NULL : first, first_syntax, call->span, &arguments);
+  bool fine = arguments_evaluate(e, frame, &call->call.arguments, settings ? NULL : first, first_syntax, call->span,
+                                 &arguments);
   if (!fine || function->kind == VALUE_ERROR) return value_error(e);
   if (!settings) return apply_where_mentioned(e, frame, function, &arguments, name);
   Value *recipe = recipe_make(e, function, &arguments);
@@ -592,7 +645,8 @@ static Value *call_with(Evaluator *e, Frame *frame, const Syntax *call, Value *f
 static Value *call_run(Evaluator *e, Frame *frame, const Syntax *call) { return call_with(e, frame, call, NULL, NULL); }
 
 /* Reads a call or pipe; what its text mentions, the text around it mentions too, but not the other way about. */
-static Value *mentions_apart(Evaluator *e, Frame *frame, const Syntax *syntax, Value *(*run)(Evaluator *, Frame *, const Syntax *)) {
+static Value *mentions_apart(Evaluator *e, Frame *frame, const Syntax *syntax,
+                             Value *(*run)(Evaluator *, Frame *, const Syntax *)) {
   uint32_t around = e->mentioned;
   e->mentioned = 0;
   Value *value = run(e, frame, syntax);
@@ -600,7 +654,9 @@ static Value *mentions_apart(Evaluator *e, Frame *frame, const Syntax *syntax, V
   return value;
 }
 
-Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) { return mentions_apart(e, frame, call, call_run); }
+Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call) {
+  return mentions_apart(e, frame, call, call_run);
+}
 
 /* The mistakes that a call holds whatever it is applied to: in its name and in its arguments. */
 static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
@@ -609,7 +665,8 @@ static void check_call(Evaluator *e, Frame *frame, const Syntax *right) {
   if (right->kind == SYNTAX_CALL) e->call = right;
   if (function->kind == SYNTAX_NAME || function->kind == SYNTAX_MEMBER) evaluate(e, frame, function);
   e->call = outer;
-  if (right->kind == SYNTAX_CALL) arguments_evaluate(e, frame, &right->call.arguments, NULL, NULL, right->span, &arguments);
+  if (right->kind == SYNTAX_CALL)
+    arguments_evaluate(e, frame, &right->call.arguments, NULL, NULL, right->span, &arguments);
 }
 
 static Value *pipe_run(Evaluator *e, Frame *frame, const Syntax *pipe) {
@@ -631,4 +688,6 @@ static Value *pipe_run(Evaluator *e, Frame *frame, const Syntax *pipe) {
   return value;
 }
 
-Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) { return mentions_apart(e, frame, pipe, pipe_run); }
+Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe) {
+  return mentions_apart(e, frame, pipe, pipe_run);
+}

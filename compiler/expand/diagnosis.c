@@ -1,5 +1,6 @@
-/* What `diagnose` runs in float64 trainers: per objective its value, its gradient by every weight it reaches, and the derivative of the gradient's product with a direction.
-   Takes the prepared objectives; adds routines. Decisions and constants in them are frozen once they are differentiated. */
+/* What `diagnose` runs in float64 trainers: per objective its value, its gradient by every weight it reaches, and the
+   derivative of the gradient's product with a direction. Takes the prepared objectives; adds routines. Decisions and
+   constants in them are frozen once they are differentiated. */
 #include "evaluator.h"
 
 #include "compiler/transform/transform.h"
@@ -16,7 +17,8 @@ static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosi
   const Syntax *syntax = e->objectives[objective];
   Model *model = e->model;
   *diagnosis = (ModelDiagnosis){.objective = objective, .base_routine = -1};
-  diagnosis->value = tensor_new(e, session_format(e->session, "diagnose.%d.value", objective + 1), ROLE_RESULT, 0, NULL, false, syntax->span);
+  diagnosis->value = tensor_new(e, session_format(e->session, "diagnose.%d.value", objective + 1), ROLE_RESULT, 0, NULL,
+                                false, syntax->span);
   int routines[3];
   static const char *const parts[] = {"value", "gradient", "second"};
   for (int part = 0; part < 3; part++) {
@@ -43,10 +45,14 @@ static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosi
     Value *product = value_number(e, 0);
     for (int k = 0; k < diagnosis->pair_count && part > 0; k++) {
       const ModelPair *pair = &diagnosis->pairs[k];
-      Value *gradient = value_of_node(e, graph_grad(e->graph, node, model->tensors[pair->weight].input, syntax->span), 0);
+      Value *gradient =
+          value_of_node(e, graph_grad(e->graph, node, model->tensors[pair->weight].input, syntax->span), 0);
       if (part == 1) evaluation_result(e, pair->gradient, gradient, syntax->span);
       Value *direction = value_of_node(e, model->tensors[pair->direction].input, 0);
-      Value *term = value_total(e, OPERATOR_SUM, apply_binary(e, OPERATOR_MULTIPLY, gradient, direction, syntax->span, syntax->span, syntax->span), syntax->span);
+      Value *term =
+          value_total(e, OPERATOR_SUM,
+                      apply_binary(e, OPERATOR_MULTIPLY, gradient, direction, syntax->span, syntax->span, syntax->span),
+                      syntax->span);
       product = apply_binary(e, OPERATOR_ADD, product, term, syntax->span, syntax->span, syntax->span);
     }
     if (part == 2) {
@@ -57,13 +63,16 @@ static void diagnosis_make(Evaluator *e, int objective, ModelDiagnosis *diagnosi
         Node *weight = model->tensors[pair->weight].input;
         Value *zero = value_tensor(e, weight->rank, weight->shape, false, scalar_constant(e->graph, 0));
         bool reached = sources_hold(&sources, weight);
-        evaluation_result(e, pair->second, reached ? value_of_node(e, graph_grad(e->graph, scalar, weight, syntax->span), 0) : zero, syntax->span);
+        evaluation_result(e, pair->second,
+                          reached ? value_of_node(e, graph_grad(e->graph, scalar, weight, syntax->span), 0) : zero,
+                          syntax->span);
       }
     }
     slots_reset(e);
     routines[part] = evaluation_close(e, ROUTINE_DIAGNOSE, syntax->span);
   }
-  diagnosis->value_routine = routines[0], diagnosis->gradient_routine = routines[1], diagnosis->second_routine = routines[2];
+  diagnosis->value_routine = routines[0], diagnosis->gradient_routine = routines[1],
+  diagnosis->second_routine = routines[2];
 }
 
 void diagnoses_make(Evaluator *e) {
@@ -73,7 +82,7 @@ void diagnoses_make(Evaluator *e) {
   for (int k = 0; k < e->objective_count; k++) diagnosis_make(e, k, &model->diagnoses[model->diagnosis_count++]);
 }
 
-/* ---- after differentiation --------------------------------------------------------------------------------------------------------------- */
+/* ---- after differentiation --------------------------------------------------------------------------------------- */
 
 static int add_tensor(Model *model, Node *input) {
   for (int k = 0; k < model->tensor_count; k++)
@@ -81,12 +90,21 @@ static int add_tensor(Model *model, Node *input) {
   ModelTensor *moved = session_allocate(model->session, (size_t)(model->tensor_count + 1) * sizeof *moved);
   memcpy(moved, model->tensors, (size_t)model->tensor_count * sizeof *moved);
   model->tensors = moved;
-  model->tensors[model->tensor_count] = (ModelTensor){.name = input->name, .role = ROLE_RESULT, .input = input, .initial_routine = -1, .player = "", .data = "", .source = "",
-                                                      .group = -1, .fed = -1, .span = input->span};
+  model->tensors[model->tensor_count] = (ModelTensor){.name = input->name,
+                                                      .role = ROLE_RESULT,
+                                                      .input = input,
+                                                      .initial_routine = -1,
+                                                      .player = "",
+                                                      .data = "",
+                                                      .source = "",
+                                                      .group = -1,
+                                                      .fed = -1,
+                                                      .span = input->span};
   return model->tensor_count++;
 }
 
-/* The three routines of a diagnosis take every decision and constant from the base point; a routine more leaves them there. */
+/* The three routines of a diagnosis take every decision and constant from the base point; a routine more leaves them
+   there. */
 static void diagnosis_freeze(Model *model, ModelDiagnosis *diagnosis) {
   const int routines[3] = {diagnosis->value_routine, diagnosis->gradient_routine, diagnosis->second_routine};
   EffectList all = {0, NULL};
@@ -118,7 +136,8 @@ static void diagnosis_freeze(Model *model, ModelDiagnosis *diagnosis) {
 void expand_differentiate(Model *model) {
   for (int r = 0; r < model->routine_count; r++) {
     ModelRoutine *routine = &model->routines[r];
-    routine->effects = (routine->kind == ROUTINE_DIAGNOSE ? transform_resolve : transform_differentiate)(model->graph, routine->effects);
+    routine->effects = (routine->kind == ROUTINE_DIAGNOSE ? transform_resolve
+                                                          : transform_differentiate)(model->graph, routine->effects);
   }
   for (int d = 0; d < model->diagnosis_count; d++) diagnosis_freeze(model, &model->diagnoses[d]);
 }

@@ -1,5 +1,6 @@
-/* An evaluation: one statement of `train`, one `draw`, one `output` or one initial value. Takes what expressions compute and move; returns routines. Remembers calls, so
-   that equal calls are one, as long as nothing that they read has moved. */
+/* An evaluation: one statement of `train`, one `draw`, one `output` or one initial value. Takes what expressions
+   compute and move; returns routines. Remembers calls, so that equal calls are one, as long as nothing that they read
+   has moved. */
 #include "evaluator.h"
 #include "tests/mutants/mutant.h"
 
@@ -58,8 +59,9 @@ static int routine_add(Evaluator *e, ModelRoutine routine) {
 int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
   Evaluation *evaluation = e->evaluation;
   EffectList effects = {evaluation->result_count, NULL};
-  bool initial = evaluation->outer != NULL;                /* nothing moves while an initial value is found */
-  for (int k = 0; k < e->slot_count && !initial; k++) effects.count += e->slots[k]->current != e->model->tensors[e->slots[k]->tensor].input;
+  bool initial = evaluation->outer != NULL; /* nothing moves while an initial value is found */
+  for (int k = 0; k < e->slot_count && !initial; k++)
+    effects.count += e->slots[k]->current != e->model->tensors[e->slots[k]->tensor].input;
   effects.items = session_allocate(e->session, (size_t)(effects.count + 1) * sizeof *effects.items);
   int count = 0;
   for (int k = 0; k < evaluation->result_count; k++) effects.items[count++] = evaluation->results[k];
@@ -69,14 +71,21 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
     if (slot->current != input) effects.items[count++] = (Effect){input, slot->current, slot->span};
   }
   int ordinal = -1;
-  if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION)) ordinal = MUTANT(ordinal_shared) ? -1 : e->ordinal++;
+  if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION))
+    ordinal = MUTANT(ordinal_shared) ? -1 : e->ordinal++;
   evaluation_abandon(e);
-  if (effects.count == 0 && ordinal < 0) return -1;        /* one that draws counts, whatever comes of it */
-  return routine_add(e, (ModelRoutine){.name = evaluation->name, .kind = kind, .effects = effects, .ordinal = ordinal, .batch = evaluation->batch,
-                                       .fill_count = evaluation->fill_count, .fills = evaluation->fills, .span = span});
+  if (effects.count == 0 && ordinal < 0) return -1; /* one that draws counts, whatever comes of it */
+  return routine_add(e, (ModelRoutine){.name = evaluation->name,
+                                       .kind = kind,
+                                       .effects = effects,
+                                       .ordinal = ordinal,
+                                       .batch = evaluation->batch,
+                                       .fill_count = evaluation->fill_count,
+                                       .fills = evaluation->fills,
+                                       .span = span});
 }
 
-/* ---- records and memory -------------------------------------------------------------------------------------------------------------- */
+/* ---- records and memory ------------------------------------------------------------------------------------------ */
 
 void record_open(Evaluator *e, Record *record) {
   record->outer = e->record;
@@ -106,14 +115,16 @@ static bool memory_is_valid(const Memory *memory, const char *place, const char 
   if (record->noisy && place != NULL && strcmp(place, memory->place) != 0) return false;
   if (record->drawn && fresh != NULL && strcmp(fresh, memory->fresh) != 0) return false;
   for (int k = 0; k < record->count; k++)
-    if ((!record->readings[k].moved || MUTANT(calls_twice)) && record->readings[k].slot->current != record->readings[k].node) return false;
+    if ((!record->readings[k].moved || MUTANT(calls_twice)) &&
+        record->readings[k].slot->current != record->readings[k].node)
+      return false;
   return true;
 }
 
 Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh) {
   for (const Memory *memory = map_get(&e->evaluation->memories, key); memory != NULL; memory = memory->next) {
     if (!memory_is_valid(memory, place, fresh)) continue;
-    const Record *record = memory->record;                 /* whoever calls has read and drawn this, too */
+    const Record *record = memory->record; /* whoever calls has read and drawn this, too */
     for (int k = 0; k < record->count; k++) record_slot(e, record->readings[k].slot, record->readings[k].moved);
     if (record->drawn) record_draw(e, record->noisy);
     return memory->value;
@@ -133,34 +144,43 @@ void memory_add(Evaluator *e, const char *key, Record *record, const char *place
 /* In halves: a list may be long. */
 static const char *items_key(Evaluator *e, int count, Value *const *items) {
   if (count < 2) return count == 0 ? "" : value_key(e, items[0]);
-  return session_format(e->session, "%s %s", items_key(e, count / 2, items), items_key(e, count - count / 2, items + count / 2));
+  return session_format(e->session, "%s %s", items_key(e, count / 2, items),
+                        items_key(e, count - count / 2, items + count / 2));
 }
 
 /* Equal elements are equal values only where their indices run equally far. */
 static const char *tensor_key(Evaluator *e, const Value *tensor) {
-  const char *text = session_format(e->session, "t%d%s%s", tensor->tensor.element->id, tensor->tensor.random ? "r" : "", shape_text(e, tensor->tensor.rank, tensor->tensor.shape));
+  const char *text = session_format(e->session, "t%d%s%s", tensor->tensor.element->id, tensor->tensor.random ? "r" : "",
+                                    shape_text(e, tensor->tensor.rank, tensor->tensor.shape));
   for (int v = INDEX_VARIABLE; v < VARIABLE_LIMIT; v++)
-    if (tensor->tensor.element->variables & 1u << v) text = session_format(e->session, "%s<%lld", text, (long long)e->by_variable[v]->extent);
+    if (tensor->tensor.element->variables & 1u << v)
+      text = session_format(e->session, "%s<%lld", text, (long long)e->by_variable[v]->extent);
   return text;
 }
 
 const char *value_key(Evaluator *e, const Value *value) {
   switch (value->kind) {
-  case VALUE_NUMBER:                                       /* --set may part what is equal now */
-    return session_format(e->session, "%c%.17g@%d", value->number.truth ? 't' : 'n', value->number.value, value->number.runtime == NULL ? -1 : value->number.runtime->id);
+  case VALUE_NUMBER: /* --set may part what is equal now */
+    return session_format(e->session, "%c%.17g@%d", value->number.truth ? 't' : 'n', value->number.value,
+                          value->number.runtime == NULL ? -1 : value->number.runtime->id);
   case VALUE_STRING: return session_format(e->session, "s%zu:%s", strlen(value->string), value->string);
   case VALUE_TENSOR: return tensor_key(e, value);
   case VALUE_LIST: return session_format(e->session, "[%s]", items_key(e, value->list.count, value->list.items));
   case VALUE_RECORD: {
     const char *text = "{";
-    for (int k = 0; k < value->record.count; k++) text = session_format(e->session, "%s%s ", text, value_key(e, value->record.items[k].value));
+    for (int k = 0; k < value->record.count; k++)
+      text = session_format(e->session, "%s%s ", text, value_key(e, value->record.items[k].value));
     return session_format(e->session, "%s}", text);
   }
   case VALUE_RANGE: return session_format(e->session, "%.17g..%.17g", value->range.low, value->range.high);
   case VALUE_RECIPE: {
     const Recipe *recipe = value->recipe;
-    const char *text = session_format(e->session, "r%p(", recipe->definition != NULL ? (const void *)recipe->definition->syntax : (const void *)recipe->builtin);
-    for (int k = 0; k < recipe->count; k++) text = session_format(e->session, "%s%s=%s ", text, recipe->settings[k].name, value_key(e, recipe->settings[k].value));
+    const char *text = session_format(e->session, "r%p(",
+                                      recipe->definition != NULL ? (const void *)recipe->definition->syntax
+                                                                 : (const void *)recipe->builtin);
+    for (int k = 0; k < recipe->count; k++)
+      text = session_format(e->session, "%s%s=%s ", text, recipe->settings[k].name,
+                            value_key(e, recipe->settings[k].value));
     return session_format(e->session, "%s)", text);
   }
   case VALUE_FUNCTION: return session_format(e->session, "f%p", (const void *)value->function->syntax);

@@ -4,7 +4,8 @@
 
 #include "expand.h"
 
-/* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in scope. */
+/* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in scope.
+ */
 enum {
   SAMPLE_VARIABLE = 0,
   OWN_VARIABLE = 1,                         /* first own axis */
@@ -18,12 +19,22 @@ typedef struct Slot Slot;
 typedef struct Network Network;
 typedef struct Evaluator Evaluator;
 
-/* ---- values ------------------------------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 typedef enum ValueKind {
-  VALUE_ERROR,                                             /* reported already: whatever touches it is silent */
-  VALUE_NUMBER, VALUE_STRING, VALUE_TENSOR, VALUE_LIST, VALUE_RECORD, VALUE_RANGE,
-  VALUE_FUNCTION, VALUE_RECIPE, VALUE_INSTANCE, VALUE_NETWORK, VALUE_BUILTIN, VALUE_SLOT
+  VALUE_ERROR, /* reported already: whatever touches it is silent */
+  VALUE_NUMBER,
+  VALUE_STRING,
+  VALUE_TENSOR,
+  VALUE_LIST,
+  VALUE_RECORD,
+  VALUE_RANGE,
+  VALUE_FUNCTION,
+  VALUE_RECIPE,
+  VALUE_INSTANCE,
+  VALUE_NETWORK,
+  VALUE_BUILTIN,
+  VALUE_SLOT
 } ValueKind;
 
 typedef struct Setting {
@@ -43,12 +54,28 @@ struct Dependence {
   bool frozen;
 };
 
-typedef struct Definition { const Syntax *syntax; Scope *scope; } Definition;      /* FN or LAYER */
-typedef struct Binding { const char *name; Value *value; } Binding;
+typedef struct Definition {
+  const Syntax *syntax;
+  Scope *scope;
+} Definition; /* FN or LAYER */
+typedef struct Binding {
+  const char *name;
+  Value *value;
+} Binding;
 typedef struct Builtin Builtin;
 /* A function with its settings, of which exactly one of definition and builtin is not NULL. */
-typedef struct Recipe { const Definition *definition; const Builtin *builtin; int count; Binding *settings; int64_t leaves; } Recipe;
-typedef struct Instance { const Recipe *recipe; const char *path; Network *network; } Instance;
+typedef struct Recipe {
+  const Definition *definition;
+  const Builtin *builtin;
+  int count;
+  Binding *settings;
+  int64_t leaves;
+} Recipe;
+typedef struct Instance {
+  const Recipe *recipe;
+  const char *path;
+  Network *network;
+} Instance;
 
 struct Value {
   ValueKind kind;
@@ -62,10 +89,26 @@ struct Value {
     } number;
     const char *string;
     /* apart: marked for every value of its indices */
-    struct { int rank; int64_t shape[OWN_LIMIT]; bool random, truth, apart; int classes; const Scalar *element; } tensor;
-    struct { int count; Value **items; int64_t leaves; } list;        /* leaves: see value_leaves; 0: not counted yet */
-    struct { int count; Binding *items; int64_t leaves; } record;
-    struct { double low, high; } range;
+    struct {
+      int rank;
+      int64_t shape[OWN_LIMIT];
+      bool random, truth, apart;
+      int classes;
+      const Scalar *element;
+    } tensor;
+    struct {
+      int count;
+      Value **items;
+      int64_t leaves;
+    } list; /* leaves: see value_leaves; 0: not counted yet */
+    struct {
+      int count;
+      Binding *items;
+      int64_t leaves;
+    } record;
+    struct {
+      double low, high;
+    } range;
     const Definition *function;
     const Recipe *recipe;
     const Instance *instance;
@@ -75,27 +118,38 @@ struct Value {
   };
 };
 
-/* ---- what lives in the model ------------------------------------------------------------------------------------------------ */
+/* ---- what lives in the model ------------------------------------------------------------------------------------- */
 
-/* A weight or a state. current: what a mention of it means in the evaluation at hand, the tensor's input until `<-` or an update moves it; mover: the player that
-   updated it last; assigned: `<-` of `train` moves this weight. */
-struct Slot { int tensor; bool is_weight, assigned; Node *current; Network *owner; Network *mover; Span span; };
+/* A weight or a state. current: what a mention of it means in the evaluation at hand, the tensor's input until `<-` or
+   an update moves it; mover: the player that updated it last; assigned: `<-` of `train` moves this weight. */
+struct Slot {
+  int tensor;
+  bool is_weight, assigned;
+  Node *current;
+  Network *owner;
+  Network *mover;
+  Span span;
+};
 
-typedef struct NetworkItem { Slot *slot; Network *network; } NetworkItem;       /* one of the two */
+typedef struct NetworkItem {
+  Slot *slot;
+  Network *network;
+} NetworkItem; /* one of the two */
 struct Network {
   const char *name;
   const Definition *definition;
-  const Recipe *recipe;                                    /* network G = recipe; else NULL */
+  const Recipe *recipe; /* network G = recipe; else NULL */
   Span span;
-  int count, capacity; NetworkItem *items;                 /* in the order of the text */
-  Map known;                                               /* slots and networks among them */
-  const Syntax *optimizer_syntax;                          /* `optimize`, or NULL */
-  double data_low, data_high, given_low;                   /* of data that it was given, of what a sigmoid made: */
-  Span data_range, given_range;                            /* where; no source: it was not */
-  bool updated, stepped;                                   /* an update names it; its optimizer moves something */
-  bool has_rate;                                           /* its optimizer has a learning rate: a constant, or */
+  int count, capacity;
+  NetworkItem *items;                    /* in the order of the text */
+  Map known;                             /* slots and networks among them */
+  const Syntax *optimizer_syntax;        /* `optimize`, or NULL */
+  double data_low, data_high, given_low; /* of data that it was given, of what a sigmoid made: */
+  Span data_range, given_range;          /* where; no source: it was not */
+  bool updated, stepped;                 /* an update names it; its optimizer moves something */
+  bool has_rate;                         /* its optimizer has a learning rate: a constant, or */
   double rate;
-  int rate_tensor;                                         /* one plus that of the number that updates leave; 0: none */
+  int rate_tensor; /* one plus that of the number that updates leave; 0: none */
 };
 
 typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;
@@ -119,17 +173,24 @@ struct Scope {
   Map places;
 };
 
-/* ---- a call in progress ------------------------------------------------------------------------------------------------------ */
+/* ---- a call in progress ------------------------------------------------------------------------------------------ */
 
-typedef struct Index { const char *name; int variable; int64_t extent, start; bool cut; Span span; struct Index *outer; } Index;      /* extent -1: not known yet */
+typedef struct Index {
+  const char *name;
+  int variable;
+  int64_t extent, start;
+  bool cut;
+  Span span;
+  struct Index *outer;
+} Index; /* extent -1: not known yet */
 
-typedef struct Context {                                   /* what callees inherit */
-  const char *path;                                        /* "D.Block_1" */
-  Network *network;                                        /* whose weights are made, or NULL */
-  const char *call;                                        /* ordinal of the network's call, as it ends names of noise: "#0" */
-  const char *fresh;                                       /* "" or ".fresh_2" */
+typedef struct Context { /* what callees inherit */
+  const char *path;      /* "D.Block_1" */
+  Network *network;      /* whose weights are made, or NULL */
+  const char *call;      /* ordinal of the network's call, as it ends names of noise: "#0" */
+  const char *fresh;     /* "" or ".fresh_2" */
   bool training;
-  uint32_t indices;                                        /* index variables for whose every value the call is applied: noise is drawn apart for each */
+  uint32_t indices; /* index variables for whose every value the call is applied: noise is drawn apart for each */
 } Context;
 
 /* A name of a frame. before: the place, from 1, of the one that it hides, or 0. */
@@ -142,18 +203,22 @@ typedef struct FrameName {
 struct Frame {
   Scope *scope;
   Context context;
-  const Syntax *definition;                                /* FN, LAYER, or NULL at top level and in train */
+  const Syntax *definition; /* FN, LAYER, or NULL at top level and in train */
   int count, capacity;
   FrameName *names;
   Map places, instances; /* from 1: of names the last, of paths of instances the first */
-  int floor;                                               /* names below it belong to an outer scope */
-  const char *loop;                                        /* "[3]" */
+  int floor;             /* names below it belong to an outer scope */
+  const char *loop;      /* "[3]" */
   bool in_train;
 };
 
-/* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved itself is none.
-   noisy: it has noise of its own; drawn: it mentions data or noise, its own or the file's. */
-typedef struct Reading { Slot *slot; Node *node; bool moved; } Reading;
+/* What a call read and whether it drew: the condition under which an equal call may be the same call. What it moved
+   itself is none. noisy: it has noise of its own; drawn: it mentions data or noise, its own or the file's. */
+typedef struct Reading {
+  Slot *slot;
+  Node *node;
+  bool moved;
+} Reading;
 typedef struct Record {
   int count, capacity;
   Reading *readings;
@@ -173,29 +238,42 @@ typedef struct Memory {
 typedef struct Evaluation {
   const char *name;
   int batch;
-  struct Evaluation *outer;                                /* an initial value is found in the middle of another evaluation */
-  bool counted;                                            /* mentions data or noise */
-  Map memories;                                            /* by the key of a call: the newest */
-  Map calls;                                               /* by path: how many there were */
-  int fill_count, fill_capacity; int *fills;
-  int result_count, result_capacity; Effect *results;      /* effects on tensors that are not slots */
+  struct Evaluation *outer; /* an initial value is found in the middle of another evaluation */
+  bool counted;             /* mentions data or noise */
+  Map memories;             /* by the key of a call: the newest */
+  Map calls;                /* by path: how many there were */
+  int fill_count, fill_capacity;
+  int *fills;
+  int result_count, result_capacity;
+  Effect *results; /* effects on tensors that are not slots */
 } Evaluation;
 
 /* What a distribution draws from while it is evaluated. */
 typedef enum SampleKind { SAMPLE_NONE, SAMPLE_FILE, SAMPLE_LAYER, SAMPLE_INITIAL } SampleKind;
 typedef struct Sampling {
   SampleKind kind;
-  const char *name;                                        /* what the stream is a hash of */
-  int rank; int64_t shape[OWN_LIMIT];
+  const char *name; /* what the stream is a hash of */
+  int rank;
+  int64_t shape[OWN_LIMIT];
   uint32_t indices;
   Span span;
-  int draws;                                               /* made so far */
-  InitialKind initial; double a, b; const Scalar *standard;        /* INITIAL: what a plain distribution gave */
+  int draws; /* made so far */
+  InitialKind initial;
+  double a, b;
+  const Scalar *standard; /* INITIAL: what a plain distribution gave */
 } Sampling;
 
-typedef struct Literal { const Value *value; Span span; } Literal;    /* a number that the model gives a call */
+typedef struct Literal {
+  const Value *value;
+  Span span;
+} Literal; /* a number that the model gives a call */
 
-typedef struct CallSite { const char *what; const char *name; Span span; struct CallSite *outer; } CallSite;
+typedef struct CallSite {
+  const char *what;
+  const char *name;
+  Span span;
+  struct CallSite *outer;
+} CallSite;
 
 struct Evaluator {
   Session *session;
@@ -203,66 +281,78 @@ struct Evaluator {
   Model *model;
   const ExpandOptions *options;
   Scope file, standard;
-  Evaluation *evaluation;                                  /* never NULL while expressions are evaluated */
+  Evaluation *evaluation; /* never NULL while expressions are evaluated */
   Record *record;
-  Sampling *sampling;                                      /* or NULL */
-  Index *indices;                                          /* in scope, innermost first */
-  uint32_t mentioned;                                      /* index variables that the call being read mentions */
+  Sampling *sampling; /* or NULL */
+  Index *indices;     /* in scope, innermost first */
+  uint32_t mentioned; /* index variables that the call being read mentions */
   Index *by_variable[VARIABLE_LIMIT];
   CallSite *site;
-  const Syntax *call, *piped;                              /* the call that is read or applied, what is piped in */
-  int literal_count, literal_capacity; Literal *literals;
-  const Syntax *batch_syntax;                              /* the number of samples, where `train` sets it */
-  const char *path;                                        /* of the definition that runs: "D.Linear_1"; names nodes for people */
-  int library_count; Syntax *const *library;               /* the trees of the standard library */
+  const Syntax *call, *piped; /* the call that is read or applied, what is piped in */
+  int literal_count, literal_capacity;
+  Literal *literals;
+  const Syntax *batch_syntax; /* the number of samples, where `train` sets it */
+  const char *path;           /* of the definition that runs: "D.Linear_1"; names nodes for people */
+  int library_count;
+  Syntax *const *library; /* the trees of the standard library */
   int depth, error_count;
-  int nesting; int64_t work; bool exhausted;                                /* too deep or too much: nothing is evaluated any more */
-  int slot_count, slot_capacity; Slot **slots;
+  int nesting;
+  int64_t work;
+  bool exhausted; /* too deep or too much: nothing is evaluated any more */
+  int slot_count, slot_capacity;
+  Slot **slots;
   Map slots_by_name, slots_by_input;
   Map tensors_by_name, tensors_by_input; /* places in the model's list, from 1; of equal names the first */
   Map name_numbers;                      /* by what numbered names begin with: the last number */
-  int network_count, network_capacity; Network **networks;
+  int network_count, network_capacity;
+  Network **networks;
   int setting_count, setting_capacity;
   Setting **settings;
-  int objective_count, objective_capacity; const Syntax **objectives;        /* parallel to model->objectives */
-  Node **objective_values;                                 /* parallel too; NULL where something was reported */
-  bool *served_objectives;                                 /* parallel too: does an update serve it? */
-  bool checking;                                           /* names are looked at, not mentioned */
-  const char **labels; int label_count;                    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
-  int batch;                                               /* of the evaluation to come */
-  Map streams;                                             /* by the hash as an interned text: what it is the hash of */
-  int ordinal;                                             /* of the next counted evaluation of the round */
-  Map fresh_places;                                        /* by the syntax of `fresh`: its number, from 1 */
+  int objective_count, objective_capacity;
+  const Syntax **objectives; /* parallel to model->objectives */
+  Node **objective_values;   /* parallel too; NULL where something was reported */
+  bool *served_objectives;   /* parallel too: does an update serve it? */
+  bool checking;             /* names are looked at, not mentioned */
+  const char **labels;
+  int label_count;    /* by syntax id: "Conv_2" for the NAME that is applied, else NULL */
+  int batch;          /* of the evaluation to come */
+  Map streams;        /* by the hash as an interned text: what it is the hash of */
+  int ordinal;        /* of the next counted evaluation of the round */
+  Map fresh_places;   /* by the syntax of `fresh`: its number, from 1 */
   Map differentiated; /* by a body: a Map, the set of names in it that `grad` differentiates by */
 };
 
-/* ---- report.c: diagnostics with the chain of calls -------------------------------------------------------------------------------- */
-Diagnostic *evaluator_report(Evaluator *e, DiagnosticCode code, Span span, const char *label, ...) __attribute__((format(printf, 4, 5)));
+/* ---- report.c: diagnostics with the chain of calls --------------------------------------------------------------- */
+Diagnostic *evaluator_report(Evaluator *e, DiagnosticCode code, Span span, const char *label, ...)
+    __attribute__((format(printf, 4, 5)));
 Value *value_error(Evaluator *e);
 /* The place in the user's file that led here: of what the standard library does, the call that asked for it. */
 Span model_span(const Evaluator *e, Span span);
 const char *shape_text(Evaluator *e, int rank, const int64_t *shape);
-const char *value_text(Evaluator *e, const Value *value);            /* "[256, 8, 8]", "a function", "0.5" */
+const char *value_text(Evaluator *e, const Value *value); /* "[256, 8, 8]", "a function", "0.5" */
 
-/* ---- values.c ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- values.c ---------------------------------------------------------------------------------------------------- */
 Value *value_number(Evaluator *e, double number);
 Value *value_truth(Evaluator *e, bool truth);
 Value *value_string(Evaluator *e, const char *text);
 /* A copy of the items, or room for them (NULL). Counts as so much work as it has leaves. */
 Value *value_list(Evaluator *e, int count, Value **items);
-/* What lies at the bottom of lists, records and recipes within each other. A list that stands in another twice counts twice, though it takes memory once: so long does
-   whoever walks through it take. */
+/* What lies at the bottom of lists, records and recipes within each other. A list that stands in another twice counts
+   twice, though it takes memory once: so long does whoever walks through it take. */
 int64_t value_leaves(Value *value);
 Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, const Scalar *element);
 Value *value_kind(Evaluator *e, ValueKind kind);
-/* The value of a node whose axes are (the batch, if node->batch,) the given index variables in ascending order, then own axes. */
+/* The value of a node whose axes are (the batch, if node->batch,) the given index variables in ascending order, then
+   own axes. */
 Value *value_of_node(Evaluator *e, Node *node, uint32_t indices);
-Value *value_dereference(Evaluator *e, Value *value);                /* a slot's current value, else itself */
-/* As a tensor; numbers become shape [], lists of equal shapes gain an axis, networks become lists. Reports; VALUE_ERROR on failure. */
+Value *value_dereference(Evaluator *e, Value *value); /* a slot's current value, else itself */
+/* As a tensor; numbers become shape [], lists of equal shapes gain an axis, networks become lists. Reports; VALUE_ERROR
+   on failure. */
 Value *value_as_tensor(Evaluator *e, Value *value, Span span);
-/* The list of its elements: lists, records, networks (their weights), tensors (slices), whole ranges. Reports; NULL on failure. */
+/* The list of its elements: lists, records, networks (their weights), tensors (slices), whole ranges. Reports; NULL on
+   failure. */
 Value *value_as_list(Evaluator *e, Value *value, Span span);
-bool value_is_whole(const Value *value, int64_t *whole);             /* a static number without fraction */
+bool value_is_whole(const Value *value, int64_t *whole); /* a static number without fraction */
 /* Static demands: they freeze the settings that the number depends on. False after a report. */
 bool value_static_number(Evaluator *e, Value *value, Span span, double *number);
 bool value_static_whole(Evaluator *e, Value *value, Span span, int64_t *whole);
@@ -272,57 +362,69 @@ bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_
 Node *value_node(Evaluator *e, const Value *tensor, Span span);
 /* The same value, read from a node unless it is cheap anyway. */
 Value *value_stored(Evaluator *e, Value *value, Span span);
-/* Behind a MARK, for `grad`, for every value of the indices apart; lists of equal shapes become tensors. same: another name of something marked stays that. */
+/* Behind a MARK, for `grad`, for every value of the indices apart; lists of equal shapes become tensors. same: another
+   name of something marked stays that. */
 Value *value_marked(Evaluator *e, Value *value, bool same, uint32_t indices, Span span);
-Node *value_variable(Evaluator *e, Value *value);                    /* the mark or input that it is the whole of, or NULL */
+Node *value_variable(Evaluator *e, Value *value); /* the mark or input that it is the whole of, or NULL */
 const Scalar *number_element(Evaluator *e, const Value *number);
 /* Combines over variables `summed` (a set); own axes and free indices that are not in it stay. */
 Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t summed, Span span);
-int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span span);     /* 0 after a report */
+int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span span); /* 0 after a report */
 /* element with own variable k replaced by `to + k`, for all k */
 const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int by);
-uint32_t element_indices(const Scalar *element);                     /* the set of index variables that it depends on */
+uint32_t element_indices(const Scalar *element); /* the set of index variables that it depends on */
 
-/* ---- lists.c ----------------------------------------------------------------------------------------------------------------------------- */
-bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape);        /* is it a tensor, a number, or a list of equal shapes? */
-Value *list_stacked(Evaluator *e, Value *list, Span span);           /* as a tensor with one more axis in front; reports unequal shapes */
+/* ---- lists.c ----------------------------------------------------------------------------------------------------- */
+bool value_has_shape(Evaluator *e, Value *value, int *rank,
+                     int64_t *shape); /* is it a tensor, a number, or a list of equal shapes? */
+Value *list_stacked(Evaluator *e, Value *list,
+                    Span span); /* as a tensor with one more axis in front; reports unequal shapes */
 typedef Value *(*ApplyElements)(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span);
-/* At most 3 arguments. The list of what `apply` makes of their elements, where lists among them are no tensors; NULL where they all are. */
-Value *value_over_lists(Evaluator *e, int op, int count, Value **arguments, const Span *spans, Span span, ApplyElements apply);
+/* At most 3 arguments. The list of what `apply` makes of their elements, where lists among them are no tensors; NULL
+   where they all are. */
+Value *value_over_lists(Evaluator *e, int op, int count, Value **arguments, const Span *spans, Span span,
+                        ApplyElements apply);
 
-/* ---- expressions.c --------------------------------------------------------------------------------------------------------------------- */
+/* ---- expressions.c ----------------------------------------------------------------------------------------------- */
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
-bool work_goes_on(Evaluator *e, int64_t amount, Span span);              /* false, after one report, where a model would never end */
+bool work_goes_on(Evaluator *e, int64_t amount, Span span); /* false, after one report, where a model would never end */
 Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
-Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span);
+Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span,
+                    Span right_span);
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);
 Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span);
 
-/* ---- indices.c ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- indices.c --------------------------------------------------------------------------------------------------- */
 Index *index_find(Evaluator *e, const char *name);
 Value *index_value(Evaluator *e, Index *index);
 Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax);
-Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items, Span span);
+Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items,
+                       Span span);
 /* For those who open indices of their own: reductions and assignments. */
-Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span);         /* NULL after a report */
+Index *index_open(Evaluator *e, Frame *frame, const char *name, Span span); /* NULL after a report */
 void indices_close(Evaluator *e, Index *until);
-bool item_names_index(const Syntax *item, const char **name, Span *span);           /* `i`, `i < n`, `i in a..b` */
+bool item_names_index(const Syntax *item, const char **name, Span *span); /* `i`, `i < n`, `i in a..b` */
 /* Lets the relation bound the index. False if it is a condition; *failed after a report. */
 bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index *index, bool *failed);
 /* Bounds indices opened since `until` by every bare subscript in the syntax. False after a report. */
 bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until);
-Coordinate scalar_coordinate(const Scalar *scalar);                                 /* affine where it can be, else computed */
+Coordinate scalar_coordinate(const Scalar *scalar); /* affine where it can be, else computed */
 
-/* ---- reductions.c, index_assignments.c --------------------------------------------------------------------------------------------------- */
+/* ---- reductions.c, index_assignments.c --------------------------------------------------------------------------- */
 Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax);
-typedef struct Declared { int rank; int64_t shape[OWN_LIMIT]; } Declared;           /* a promised shape */
-/* target[...] = value, target[...] += value; the new value of the target's name, or an error. `old` and `declared` may be NULL. */
-Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old, const Declared *declared);
+typedef struct Declared {
+  int rank;
+  int64_t shape[OWN_LIMIT];
+} Declared; /* a promised shape */
+/* target[...] = value, target[...] += value; the new value of the target's name, or an error. `old` and `declared` may
+   be NULL. */
+Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *assign, Value *old,
+                                   const Declared *declared);
 
-/* ---- names.c: scopes, frames, settings ------------------------------------------------------------------------------------------------------ */
+/* ---- names.c: scopes, frames, settings --------------------------------------------------------------------------- */
 void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
-Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span);        /* reports what is undefined */
-Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span);          /* NULL if undefined; may report otherwise */
+Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span); /* reports what is undefined */
+Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span); /* NULL if undefined; may report otherwise */
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
 /* Of what is defined by such syntax. */
 const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count);
@@ -337,67 +439,86 @@ bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, cons
 void labels_assign(Evaluator *e, const Syntax *body);
 const char *label_of(Evaluator *e, const Syntax *function);
 
-/* ---- calls.c ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- calls.c ----------------------------------------------------------------------------------------------------- */
 Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call);
 Value *evaluate_pipe(Evaluator *e, Frame *frame, const Syntax *pipe);
-Span result_span(const Syntax *expression);                          /* of what gives its value: the end of a pipe */
+Span result_span(const Syntax *expression); /* of what gives its value: the end of a pipe */
 /* by_name: which of the values are what a bare name stands for (NULL: none). */
-typedef struct CallArguments { int count; Value **values; Span *spans; bool *by_name; int named_count; const char **names; Value **named; Span *named_spans; Span span; } CallArguments;
+typedef struct CallArguments {
+  int count;
+  Value **values;
+  Span *spans;
+  bool *by_name;
+  int named_count;
+  const char **names;
+  Value **named;
+  Span *named_spans;
+  Span span;
+} CallArguments;
 /* Applies to values already evaluated. `label` names an instance made here. */
 Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArguments *arguments, const char *label);
-const Recipe *value_recipe(Evaluator *e, Value *value);              /* NULL if it is none */
+const Recipe *value_recipe(Evaluator *e, Value *value); /* NULL if it is none */
 Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments);
-Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, Span span);      /* recipes become instances when they are given a name */
+Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value,
+                   Span span); /* recipes become instances when they are given a name */
 
-/* ---- bodies.c: statements of functions, layers, networks ------------------------------------------------------------------------------------------ */
+/* ---- bodies.c: statements of functions, layers, networks --------------------------------------------------------- */
 Value *body_run(Evaluator *e, Frame *frame, const Syntax *body);
 void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign);
 bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes);
 Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, const char *what, Span span);
 /* Calls run for every turn of `binding`, its names defined in the frame. */
-bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *declared);      /* of a result of the frame's definition */
-bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *e, Frame *frame, void *context), void *context);
+bool declared_shape(Evaluator *e, Frame *frame, const char *name,
+                    Declared *declared); /* of a result of the frame's definition */
+bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding,
+               void (*run)(Evaluator *e, Frame *frame, void *context), void *context);
 
-/* ---- builtins.c ------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- builtins.c -------------------------------------------------------------------------------------------------- */
 typedef enum BuiltinKind { BUILTIN_FUNCTION, BUILTIN_DISTRIBUTION } BuiltinKind;
-typedef struct Arguments { int count; Value **values; const Span *spans; Span span; } Arguments;
+typedef struct Arguments {
+  int count;
+  Value **values;
+  const Span *spans;
+  Span span;
+} Arguments;
 struct Builtin {
   const char *name;
   BuiltinKind kind;
-  int least, most;                                         /* values it takes; of a distribution: settings */
+  int least, most; /* values it takes; of a distribution: settings */
   Value *(*run)(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments);
-  Operation op;                                            /* pointwise ones */
+  Operation op; /* pointwise ones */
   double (*evaluate_static)(double);
-  SyntaxOperator total;                                    /* sum, mean, max, min of everything */
-  const char *settings[2];                                 /* names of a distribution's settings */
+  SyntaxOperator total;    /* sum, mean, max, min of everything */
+  const char *settings[2]; /* names of a distribution's settings */
 };
 const Builtin *builtin_find(const char *name);
-Value *builtin_constant(Evaluator *e, const char *name);             /* pi, true, false; NULL otherwise */
+Value *builtin_constant(Evaluator *e, const char *name); /* pi, true, false; NULL otherwise */
 Value *value_total(Evaluator *e, SyntaxOperator op, Value *value, Span span);
 Value *evaluate_grad(Evaluator *e, Frame *frame, const Syntax *call);
 Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript);
 const char *const *builtin_names(Evaluator *e, int *count);
 
-/* ---- variables.c: tensors, slots, draws --------------------------------------------------------------------------------------------------------------- */
+/* ---- variables.c: tensors, slots, draws -------------------------------------------------------------------------- */
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span);
-int tensor_find(const Evaluator *e, const char *name);               /* or -1 */
+int tensor_find(const Evaluator *e, const char *name); /* or -1 */
 /* `first`, or `base.2`, `base.3`, … where that is taken. */
 const char *tensor_numbered(Evaluator *e, const char *base, const char *first);
 Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const char *name, TensorRole role);
 Slot *slot_find(const Evaluator *e, const char *name);
 Value *slot_value(Evaluator *e, Slot *slot);
 bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span);
-Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise);                /* inside a layer or function */
+Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise); /* inside a layer or function */
 Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise);
 Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *field);
 Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *settings);
-Value *counter_value(Evaluator *e, const char *name, Span span);     /* step, image, epoch, progress; NULL if it is none of these */
+Value *counter_value(Evaluator *e, const char *name,
+                     Span span); /* step, image, epoch, progress; NULL if it is none of these */
 Value *setting_value(Evaluator *e, Setting *setting);
 /* On what either depends on; NULL: on nothing. */
 Dependence *dependence_joined(Evaluator *e, Dependence *a, Dependence *b);
-uint64_t stream_of(Evaluator *e, const char *name, Span span);        /* hash of the name; reports a collision */
+uint64_t stream_of(Evaluator *e, const char *name, Span span); /* hash of the name; reports a collision */
 
-/* ---- networks.c ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- networks.c -------------------------------------------------------------------------------------------------- */
 void network_add_slot(Evaluator *e, Network *network, Slot *slot);
 void network_add_network(Evaluator *e, Network *network, Network *part);
 /* Its weights, those of the networks that it calls included, each once. */
@@ -406,7 +527,7 @@ int network_states(Evaluator *e, const Network *network, Slot ***states);
 /* Calls each on stand-ins for its parameters, where their types are plain numbers. */
 void networks_meet(Evaluator *e);
 
-/* ---- evaluations.c ------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- evaluations.c ----------------------------------------------------------------------------------------------- */
 Evaluation *evaluation_open(Evaluator *e, const char *name);
 /* Makes a routine of what was computed and moved; -1 if nothing was. Slots mean their inputs again. */
 int evaluation_close(Evaluator *e, RoutineKind kind, Span span);
@@ -416,19 +537,19 @@ void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span);
 void evaluation_fill(Evaluator *e, int tensor);
 void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);
-void record_slot(Evaluator *e, Slot *slot, bool moved);              /* the calls in progress read it, or move it */
-void record_draw(Evaluator *e, bool own);                            /* the calls in progress draw: noise of their own, or what the file draws */
+void record_slot(Evaluator *e, Slot *slot, bool moved); /* the calls in progress read it, or move it */
+void record_draw(Evaluator *e, bool own); /* the calls in progress draw: noise of their own, or what the file draws */
 /* The value of an equal call; keys are interned. What has noise of its own is equal only in the same `place`, what is
    drawn only in the same `fresh`; NULL: in any. */
 Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh);
 void memory_add(Evaluator *e, const char *key, Record *record, const char *place, const char *fresh, Value *value);
 const char *value_key(Evaluator *e, const Value *value);
 
-/* ---- objectives.c, train_block.c, diagnosis.c -------------------------------------------------------------------------------------------------------------- */
+/* ---- objectives.c, train_block.c, diagnosis.c -------------------------------------------------------------------- */
 void objectives_prepare(Evaluator *e);
 void update_run(Evaluator *e, Frame *frame, const Syntax *update);
 Value *objective_value(Evaluator *e, int objective);
-bool train_scan(Evaluator *e, const Syntax *train);                 /* length, batch and optimizers, before anything is evaluated */
+bool train_scan(Evaluator *e, const Syntax *train); /* length, batch and optimizers, before anything is evaluated */
 void train_run(Evaluator *e, const Syntax *train);
 void train_check_optimizers(Evaluator *e, const Syntax *train);
 void diagnoses_make(Evaluator *e);
@@ -438,8 +559,8 @@ Frame frame_top(Evaluator *e, bool training, const char *path);
 /* ---- elsewhere.c: the words of other libraries ------------------------------------------------------------------- */
 /* What is said about a name that nothing has; false if it is nobody's. */
 bool elsewhere_name(Evaluator *e, Diagnostic *diagnostic, const char *name, Span span);
-bool elsewhere_member(Evaluator *e, Frame *frame, const Syntax *member);             /* `nn.Linear`; reports */
-bool elsewhere_method(Evaluator *e, Diagnostic *diagnostic, const Syntax *member);   /* `x.detach` */
+bool elsewhere_member(Evaluator *e, Frame *frame, const Syntax *member);           /* `nn.Linear`; reports */
+bool elsewhere_method(Evaluator *e, Diagnostic *diagnostic, const Syntax *member); /* `x.detach` */
 /* About `name = value`, where `known` are the names that could stand there. */
 bool elsewhere_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count,
                          const char *const *known);
@@ -450,40 +571,47 @@ void mend_size(Evaluator *e, Diagnostic *diagnostic, const Syntax *expression, i
 void mend_train_begin(Evaluator *e, Diagnostic *diagnostic, const char *statement);
 void mend_train_end(Evaluator *e, Diagnostic *diagnostic, const char *statement);
 void mend_optimizer(Evaluator *e, Diagnostic *diagnostic, const char *player);
-const char *player_without_optimizer(Evaluator *e);                  /* the only one with an objective, or NULL */
-bool is_drawn_name(Evaluator *e, const Syntax *syntax);              /* data or noise of the file */
-const char *call_elsewhere(Evaluator *e, const char *network);       /* its call on what is drawn, or NULL */
+const char *player_without_optimizer(Evaluator *e);            /* the only one with an objective, or NULL */
+bool is_drawn_name(Evaluator *e, const Syntax *syntax);        /* data or noise of the file */
+const char *call_elsewhere(Evaluator *e, const char *network); /* its call on what is drawn, or NULL */
 /* Of the network that the place is in, or that is called there: a function without settings that its pipe ends with
    becomes another one; NULL: it goes, or comes new. */
 void mend_stage(Evaluator *e, Diagnostic *diagnostic, Span place, const char *there, const char *wanted);
 void literal_note(Evaluator *e, const Value *value, Span span);
 void mend_literal(Evaluator *e, Diagnostic *diagnostic, const Value *value, double better);
 
-/* ---- lints.c: warnings about what is legal and hardly meant ---------------------------------------------------------------------------------------------------- */
+/* ---- lints.c: warnings about what is legal and hardly meant ------------------------------------------------------ */
 void lint_names(Evaluator *e);
 void lint_training(Evaluator *e);
 void lint_objectives(Evaluator *e);
 void lint_scores(Evaluator *e, int objective);
 void lint_ranges(Evaluator *e);
-void network_given(Evaluator *e, Network *network, const Value *value, Span span);   /* remembers the range */
+void network_given(Evaluator *e, Network *network, const Value *value, Span span); /* remembers the range */
 /* A term of an objective: a part of the value of `sum` (NULL: of the objective itself), and the sign with which its
    player lowers it. */
 enum { PART_LIMIT = 64 };
-typedef struct Part { const Node *sum; const Scalar *value; int sign; } Part;
-typedef struct Parts { int count; Part items[PART_LIMIT]; } Parts;
+typedef struct Part {
+  const Node *sum;
+  const Scalar *value;
+  int sign;
+} Part;
+typedef struct Parts {
+  int count;
+  Part items[PART_LIMIT];
+} Parts;
 void objective_parts(Evaluator *e, int objective, Parts *parts);
 void lint_coupling(Evaluator *e, Node *of, Node *by, Span span);
 
 /* Grows an array of the session by one element. */
-#define ARRAY_ADD(e, items, count, capacity, item)                                                   \
-  do {                                                                                               \
-    if ((count) == (capacity)) {                                                                     \
-      int larger_ = (capacity) == 0 ? 8 : 2 * (capacity);                                            \
-      void *moved_ = session_allocate((e)->session, (size_t)larger_ * sizeof *(items));              \
-      if ((count) > 0) memcpy(moved_, (items), (size_t)(count) * sizeof *(items));                   \
-      (items) = moved_, (capacity) = larger_;                                                        \
-    }                                                                                                \
-    (items)[(count)++] = (item);                                                                     \
+#define ARRAY_ADD(e, items, count, capacity, item) \
+  do { \
+    if ((count) == (capacity)) { \
+      int larger_ = (capacity) == 0 ? 8 : 2 * (capacity); \
+      void *moved_ = session_allocate((e)->session, (size_t)larger_ * sizeof *(items)); \
+      if ((count) > 0) memcpy(moved_, (items), (size_t)(count) * sizeof *(items)); \
+      (items) = moved_, (capacity) = larger_; \
+    } \
+    (items)[(count)++] = (item); \
   } while (0)
 
 #endif

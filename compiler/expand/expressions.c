@@ -1,12 +1,13 @@
-/* Expressions: one function per kind of syntax, in a table. Takes a frame and a tree; returns a value, VALUE_ERROR where something was reported.
-   Static operands give static results; everything else becomes a scalar expression of the graph. */
+/* Expressions: one function per kind of syntax, in a table. Takes a frame and a tree; returns a value, VALUE_ERROR
+   where something was reported. Static operands give static results; everything else becomes a scalar expression of the
+   graph. */
 #include "evaluator.h"
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- pointwise operations ----------------------------------------------------------------------------------------------------- */
+/* ---- pointwise operations ---------------------------------------------------------------------------------------- */
 
 static Value *pointwise_of_elements(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span) {
   return apply_pointwise(e, (Operation)op, count, elements, spans, span);
@@ -29,20 +30,25 @@ Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments,
       shaped = argument, shaped_span = spans[k];
       continue;
     }
-    bool equal = argument->tensor.rank == shaped->tensor.rank &&
-                 memcmp(argument->tensor.shape, shaped->tensor.shape, sizeof(int64_t) * (size_t)shaped->tensor.rank) == 0;
+    bool equal =
+        argument->tensor.rank == shaped->tensor.rank &&
+        memcmp(argument->tensor.shape, shaped->tensor.shape, sizeof(int64_t) * (size_t)shaped->tensor.rank) == 0;
     if (equal) continue;
     Diagnostic *diagnostic = evaluator_report(e, E2004, spans[k], "gives %s", value_text(e, argument));
     diagnostic_also(diagnostic, shaped_span, "gives %s", value_text(e, shaped));
     int64_t sizes[2] = {1, 1};
     for (int d = 0; d < argument->tensor.rank; d++) sizes[0] *= argument->tensor.shape[d];
     for (int d = 0; d < shaped->tensor.rank; d++) sizes[1] *= shaped->tensor.shape[d];
-    if (sizes[0] == sizes[1]) diagnostic_hint(diagnostic, "`reshape(value, %s)` would make them equal", value_text(e, shaped));
-    else diagnostic_hint(diagnostic, "pointwise operations take equal shapes, or one number; write anything else with indices");
+    if (sizes[0] == sizes[1])
+      diagnostic_hint(diagnostic, "`reshape(value, %s)` would make them equal", value_text(e, shaped));
+    else
+      diagnostic_hint(diagnostic,
+                      "pointwise operations take equal shapes, or one number; write anything else with indices");
     return value_error(e);
   }
   const Scalar *result = scalar_apply(e->graph, op, element[0], element[1], element[2]);
-  return value_tensor(e, shaped == NULL ? 0 : shaped->tensor.rank, shaped == NULL ? NULL : shaped->tensor.shape, random, result);
+  return value_tensor(e, shaped == NULL ? 0 : shaped->tensor.rank, shaped == NULL ? NULL : shaped->tensor.shape, random,
+                      result);
 }
 
 static Value *number_with(Evaluator *e, double result, bool truth, const Scalar *runtime, Dependence *settings) {
@@ -68,7 +74,8 @@ Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(
   if (value->kind == VALUE_NETWORK) value = value_as_list(e, value, span);
   if (value->kind == VALUE_LIST) {
     Value *result = value_list(e, value->list.count, value->list.items);
-    for (int k = 0; k < result->list.count; k++) result->list.items[k] = apply_unary_number(e, op, evaluate_static, value->list.items[k], span);
+    for (int k = 0; k < result->list.count; k++)
+      result->list.items[k] = apply_unary_number(e, op, evaluate_static, value->list.items[k], span);
     return result;
   }
   return apply_pointwise(e, op, 1, &value, &span, span);
@@ -89,24 +96,32 @@ static double static_not_equal(double a, double b) { return a != b; }
 static double static_and(double a, double b) { return a != 0 && b != 0; }
 static double static_or(double a, double b) { return a != 0 || b != 0; }
 
-/* How an operator is spelled in operations: possibly with its arguments exchanged, possibly with the result turned by NEGATE, FLOOR or NOT. */
-typedef struct BinaryRow { SyntaxOperator op; double (*evaluate)(double, double); bool truth, takes_truth; Operation operation; bool exchanged; Operation before, after; } BinaryRow;
+/* How an operator is spelled in operations: possibly with its arguments exchanged, possibly with the result turned by
+   NEGATE, FLOOR or NOT. */
+typedef struct BinaryRow {
+  SyntaxOperator op;
+  double (*evaluate)(double, double);
+  bool truth, takes_truth;
+  Operation operation;
+  bool exchanged;
+  Operation before, after;
+} BinaryRow;
 static const BinaryRow binary_rows[] = {
-  {OPERATOR_ADD, static_add, false, false, OP_ADD, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_SUBTRACT, static_subtract, false, false, OP_ADD, false, OP_NEGATE, OP_COUNT},
-  {OPERATOR_MULTIPLY, static_multiply, false, false, OP_MULTIPLY, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_DIVIDE, static_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_FLOOR_DIVIDE, static_floor_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_FLOOR},
-  {OPERATOR_MODULO, static_modulo, false, false, OP_MODULO, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_POWER, pow, false, false, OP_POWER, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_LESS, static_less, true, false, OP_LESS, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_GREATER, static_greater, true, false, OP_LESS, true, OP_COUNT, OP_COUNT},
-  {OPERATOR_LESS_EQUAL, static_less_equal, true, false, OP_LESS_EQUAL, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_GREATER_EQUAL, static_greater_equal, true, false, OP_LESS_EQUAL, true, OP_COUNT, OP_COUNT},
-  {OPERATOR_EQUAL, static_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_NOT_EQUAL, static_not_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_NOT},
-  {OPERATOR_AND, static_and, true, true, OP_AND, false, OP_COUNT, OP_COUNT},
-  {OPERATOR_OR, static_or, true, true, OP_OR, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_ADD, static_add, false, false, OP_ADD, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_SUBTRACT, static_subtract, false, false, OP_ADD, false, OP_NEGATE, OP_COUNT},
+    {OPERATOR_MULTIPLY, static_multiply, false, false, OP_MULTIPLY, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_DIVIDE, static_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_FLOOR_DIVIDE, static_floor_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_FLOOR},
+    {OPERATOR_MODULO, static_modulo, false, false, OP_MODULO, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_POWER, pow, false, false, OP_POWER, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_LESS, static_less, true, false, OP_LESS, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_GREATER, static_greater, true, false, OP_LESS, true, OP_COUNT, OP_COUNT},
+    {OPERATOR_LESS_EQUAL, static_less_equal, true, false, OP_LESS_EQUAL, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_GREATER_EQUAL, static_greater_equal, true, false, OP_LESS_EQUAL, true, OP_COUNT, OP_COUNT},
+    {OPERATOR_EQUAL, static_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_NOT_EQUAL, static_not_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_NOT},
+    {OPERATOR_AND, static_and, true, true, OP_AND, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_OR, static_or, true, true, OP_OR, false, OP_COUNT, OP_COUNT},
 };
 
 static const BinaryRow *binary_row(SyntaxOperator op) {
@@ -125,13 +140,15 @@ static const Scalar *whole_power(Evaluator *e, const Scalar *base, int64_t expon
   return result;
 }
 
-static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span,
+                        Span right_span) {
   int64_t exponent;
   if (row->op == OPERATOR_POWER && value_is_whole(right, &exponent) && exponent >= 1 && exponent <= 16 &&
       right->number.settings == NULL) {
     Value *base = value_as_tensor(e, left, left_span);
     if (base->kind == VALUE_ERROR) return base;
-    return value_tensor(e, base->tensor.rank, base->tensor.shape, base->tensor.random, whole_power(e, base->tensor.element, exponent));
+    return value_tensor(e, base->tensor.rank, base->tensor.shape, base->tensor.random,
+                        whole_power(e, base->tensor.element, exponent));
   }
   Value *arguments[2] = {left, right};
   Span spans[2] = {left_span, right_span};
@@ -145,12 +162,14 @@ static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *
     spans[0] = right_span, spans[1] = left_span;
   }
   Value *result = apply_pointwise(e, row->operation, 2, arguments, spans, span);
-  if (result->kind == VALUE_TENSOR && row->after != OP_COUNT) result->tensor.element = scalar_apply(e->graph, row->after, result->tensor.element, NULL, NULL);
+  if (result->kind == VALUE_TENSOR && row->after != OP_COUNT)
+    result->tensor.element = scalar_apply(e->graph, row->after, result->tensor.element, NULL, NULL);
   if (result->kind == VALUE_TENSOR) result->tensor.truth = row->truth;
   return result;
 }
 
-static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span,
+                            Span right_span) {
   double result = row->evaluate(left->number.value, right->number.value);
   if (!isfinite(result) && isfinite(left->number.value) && isfinite(right->number.value)) {
     evaluator_report(e, E2059, span, "%g %s %g", left->number.value, operator_spelling(row->op), right->number.value);
@@ -171,11 +190,13 @@ static Value *binary_of_elements(Evaluator *e, int op, int count, Value **elemen
   return apply_binary(e, (SyntaxOperator)op, elements[0], elements[1], span, spans[0], spans[1]);
 }
 
-Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span, Span right_span) {
+Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span,
+                    Span right_span) {
   left = value_dereference(e, left), right = value_dereference(e, right);
   if (left->kind == VALUE_ERROR || right->kind == VALUE_ERROR) return value_error(e);
   const BinaryRow *row = binary_row(op);
-  if (left->kind == VALUE_NUMBER && right->kind == VALUE_NUMBER) return apply_numbers(e, row, left, right, span, left_span, right_span);
+  if (left->kind == VALUE_NUMBER && right->kind == VALUE_NUMBER)
+    return apply_numbers(e, row, left, right, span, left_span, right_span);
   if (left->kind == VALUE_STRING && right->kind == VALUE_STRING && (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL))
     return value_truth(e, (strcmp(left->string, right->string) == 0) == (op == OPERATOR_EQUAL));
   if ((left->kind == VALUE_STRING) != (right->kind == VALUE_STRING) && row->truth && !row->takes_truth) {
@@ -189,7 +210,7 @@ Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, 
   return list != NULL ? list : apply_row(e, row, left, right, span, left_span, right_span);
 }
 
-/* ---- one function per kind -------------------------------------------------------------------------------------------------------------- */
+/* ---- one function per kind --------------------------------------------------------------------------------------- */
 
 static Value *evaluate_number(Evaluator *e, Frame *frame, const Syntax *syntax) {
   (void)frame;
@@ -201,7 +222,9 @@ static Value *evaluate_string(Evaluator *e, Frame *frame, const Syntax *syntax) 
   return value_string(e, syntax->text);
 }
 
-static Value *evaluate_name(Evaluator *e, Frame *frame, const Syntax *syntax) { return name_lookup(e, frame, syntax->name, syntax->span); }
+static Value *evaluate_name(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  return name_lookup(e, frame, syntax->name, syntax->span);
+}
 
 static Value *list_in_bounds(Evaluator *e, int count, Value **items, Span span) {
   Value *list = value_list(e, count, items);
@@ -221,7 +244,8 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
     }
     Value *spread = value_dereference(e, evaluate(e, frame, item->operand));
     if (spread->kind == VALUE_ERROR) return spread;
-    bool spreads = spread->kind == VALUE_LIST || spread->kind == VALUE_RECORD || spread->kind == VALUE_NETWORK || spread->kind == VALUE_RANGE || spread->kind == VALUE_TENSOR;
+    bool spreads = spread->kind == VALUE_LIST || spread->kind == VALUE_RECORD || spread->kind == VALUE_NETWORK ||
+                   spread->kind == VALUE_RANGE || spread->kind == VALUE_TENSOR;
     if (!spreads) evaluator_report(e, E2058, item->span, "this is %s", value_text(e, spread));
     Value *list = spreads ? value_as_list(e, spread, item->operand->span) : NULL;
     if (list == NULL || !work_goes_on(e, value_leaves(list), item->span)) return value_error(e);
@@ -230,7 +254,13 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
   return list_in_bounds(e, count, items, syntax->span);
 }
 
-typedef struct Turning { const Syntax *comprehension; int turn; Value **items; int count, capacity; bool failed; } Turning;
+typedef struct Turning {
+  const Syntax *comprehension;
+  int turn;
+  Value **items;
+  int count, capacity;
+  bool failed;
+} Turning;
 
 static void run_turn(Evaluator *e, Frame *frame, void *context) {
   Turning *turning = context;
@@ -238,7 +268,8 @@ static void run_turn(Evaluator *e, Frame *frame, void *context) {
   const Syntax *condition = turns->items[turning->turn]->turn.condition;
   if (turning->failed) return;
   bool chosen = true;
-  if (condition != NULL && !value_static_truth(e, evaluate(e, frame, condition), condition->span, &chosen)) turning->failed = true;
+  if (condition != NULL && !value_static_truth(e, evaluate(e, frame, condition), condition->span, &chosen))
+    turning->failed = true;
   if (turning->failed || !chosen) return;
   if (turning->turn + 1 < turns->count) {
     turning->turn++;
@@ -268,7 +299,7 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   int place = map_number(&e->fresh_places, syntax);
   if (place == 0) map_put_number(e->session, &e->fresh_places, syntax, place = (int)e->fresh_places.count + 1);
   const char *outer = frame->context.fresh;
-  const char *path = frame->context.path;                  /* functions are written in place: each has places of its own */
+  const char *path = frame->context.path; /* functions are written in place: each has places of its own */
   if (!MUTANT(fresh_alike))
     frame->context.fresh = session_format(e->session, path[0] == '\0' ? "%s.fresh_%d%s" : "%s.fresh_%d%s@%s", outer,
                                           place, frame->loop, path);
@@ -285,7 +316,8 @@ static Value *evaluate_unary(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Value *operand = value_dereference(e, evaluate(e, frame, syntax->unary.operand));
   if (operand->kind == VALUE_ERROR) return operand;
   bool negate = syntax->unary.op == OPERATOR_NEGATE;
-  Value *result = apply_unary_number(e, negate ? OP_NEGATE : OP_NOT, negate ? static_negate : static_not, operand, syntax->unary.operand->span);
+  Value *result = apply_unary_number(e, negate ? OP_NEGATE : OP_NOT, negate ? static_negate : static_not, operand,
+                                     syntax->unary.operand->span);
   if (!negate && result->kind == VALUE_NUMBER) result->number.truth = true;
   if (!negate && result->kind == VALUE_TENSOR) result->tensor.truth = true;
   return result;
@@ -297,8 +329,10 @@ static Value *evaluate_membership(Evaluator *e, Frame *frame, const Syntax *synt
   if (value->kind == VALUE_ERROR || set->kind == VALUE_ERROR) return value_error(e);
   Span left = syntax->binary.left->span, right = syntax->binary.right->span;
   if (set->kind == VALUE_RANGE) {
-    Value *above = apply_binary(e, OPERATOR_GREATER_EQUAL, value, value_number(e, set->range.low), syntax->span, left, right);
-    Value *below = apply_binary(e, OPERATOR_LESS_EQUAL, value, value_number(e, set->range.high), syntax->span, left, right);
+    Value *above =
+        apply_binary(e, OPERATOR_GREATER_EQUAL, value, value_number(e, set->range.low), syntax->span, left, right);
+    Value *below =
+        apply_binary(e, OPERATOR_LESS_EQUAL, value, value_number(e, set->range.high), syntax->span, left, right);
     return apply_binary(e, OPERATOR_AND, above, below, syntax->span, left, right);
   }
   Value *list = value_as_list(e, set, right);
@@ -306,7 +340,8 @@ static Value *evaluate_membership(Evaluator *e, Frame *frame, const Syntax *synt
   Value *any = value_truth(e, false);
   for (int k = 0; k < list->list.count; k++) {
     Value *equal = apply_binary(e, OPERATOR_EQUAL, value, list->list.items[k], syntax->span, left, right);
-    any = k == 0 || equal->kind == VALUE_ERROR ? equal : apply_binary(e, OPERATOR_OR, any, equal, syntax->span, left, right);
+    any = k == 0 || equal->kind == VALUE_ERROR ? equal
+                                               : apply_binary(e, OPERATOR_OR, any, equal, syntax->span, left, right);
     if (any->kind == VALUE_ERROR) return any;
   }
   return any;
@@ -316,12 +351,15 @@ static Value *evaluate_binary(Evaluator *e, Frame *frame, const Syntax *syntax) 
   SyntaxOperator op = syntax->binary.op;
   if (op == OPERATOR_IN) return evaluate_membership(e, frame, syntax);
   Value *left = value_dereference(e, evaluate(e, frame, syntax->binary.left));
-  if (left->kind == VALUE_NUMBER && left->number.truth && (op == OPERATOR_AND || op == OPERATOR_OR) && (left->number.value != 0) == (op == OPERATOR_OR)) return left;
+  if (left->kind == VALUE_NUMBER && left->number.truth && (op == OPERATOR_AND || op == OPERATOR_OR) &&
+      (left->number.value != 0) == (op == OPERATOR_OR))
+    return left;
   Value *right = value_dereference(e, evaluate(e, frame, syntax->binary.right));
   if (left->kind == VALUE_ERROR || right->kind == VALUE_ERROR) return value_error(e);
   if (op == OPERATOR_RANGE) {
     Value *range = value_kind(e, VALUE_RANGE);
-    bool fine = value_static_number(e, left, syntax->binary.left->span, &range->range.low) && value_static_number(e, right, syntax->binary.right->span, &range->range.high);
+    bool fine = value_static_number(e, left, syntax->binary.left->span, &range->range.low) &&
+                value_static_number(e, right, syntax->binary.right->span, &range->range.high);
     return fine ? range : value_error(e);
   }
   return apply_binary(e, op, left, right, syntax->span, syntax->binary.left->span, syntax->binary.right->span);
@@ -342,7 +380,8 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
     return evaluate(e, frame, branches[truth ? 0 : 1]);
   }
   if (condition->kind == VALUE_TENSOR && !condition->tensor.truth) {
-    Diagnostic *diagnostic = evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, condition));
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, condition));
     diagnostic_hint(diagnostic, "compare it with something");
     return value_error(e);
   }
@@ -351,7 +390,8 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
   if (arguments[1]->kind == VALUE_ERROR || arguments[2]->kind == VALUE_ERROR) return value_error(e);
   Span spans[3] = {syntax->choice.condition->span, branches[0]->span, branches[1]->span};
   Value *result = apply_pointwise(e, OP_SELECT, 3, arguments, spans, syntax->span);
-  if (result->kind == VALUE_TENSOR) result->tensor.truth = value_is_truth(e, arguments[1]) && value_is_truth(e, arguments[2]);
+  if (result->kind == VALUE_TENSOR)
+    result->tensor.truth = value_is_truth(e, arguments[1]) && value_is_truth(e, arguments[2]);
   return result;
 }
 
@@ -362,7 +402,8 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
   if (value->kind == VALUE_RECORD)
     for (int k = 0; k < value->record.count; k++)
       if (value->record.items[k].name == syntax->member.name) return value->record.items[k].value;
-  Diagnostic *diagnostic = evaluator_report(e, E2019, syntax->span, "there is no `%s` in %s", syntax->member.name, value_text(e, value));
+  Diagnostic *diagnostic =
+      evaluator_report(e, E2019, syntax->span, "there is no `%s` in %s", syntax->member.name, value_text(e, value));
   if (value->kind == VALUE_RECORD) {
     const char **names = session_allocate(e->session, (size_t)(value->record.count + 1) * sizeof *names);
     for (int k = 0; k < value->record.count; k++) names[k] = value->record.items[k].name;
@@ -378,23 +419,40 @@ static Value *evaluate_block(Evaluator *e, Frame *frame, const Syntax *syntax) {
 
 static Value *evaluate_unbuilt(Evaluator *e, Frame *frame, const Syntax *syntax) {
   (void)frame;
-  evaluator_report(e, syntax->kind == SYNTAX_AT ? E4005 : syntax->kind == SYNTAX_AFTER ? E4001 : E4025, syntax->span, "here");
+  evaluator_report(e,
+                   syntax->kind == SYNTAX_AT      ? E4005
+                   : syntax->kind == SYNTAX_AFTER ? E4001
+                                                  : E4025,
+                   syntax->span, "here");
   return value_error(e);
 }
 
 typedef Value *(*EvaluateKind)(Evaluator *, Frame *, const Syntax *);
 static const EvaluateKind evaluate_kind[] = {
-  [SYNTAX_NUMBER] = evaluate_number, [SYNTAX_STRING] = evaluate_string, [SYNTAX_NAME] = evaluate_name, [SYNTAX_LIST] = evaluate_items,
-  [SYNTAX_TUPLE] = evaluate_items, [SYNTAX_COMPREHENSION] = evaluate_comprehension, [SYNTAX_UNARY] = evaluate_unary,
-  [SYNTAX_BINARY] = evaluate_binary, [SYNTAX_CONDITIONAL] = evaluate_conditional, [SYNTAX_PIPE] = evaluate_pipe,
-  [SYNTAX_REDUCTION] = evaluate_reduction, [SYNTAX_CALL] = evaluate_call, [SYNTAX_SUBSCRIPT] = evaluate_subscript,
-  [SYNTAX_MEMBER] = evaluate_member, [SYNTAX_AT] = evaluate_unbuilt, [SYNTAX_AFTER] = evaluate_unbuilt, [SYNTAX_BLOCK] = evaluate_block,
+    [SYNTAX_NUMBER] = evaluate_number,
+    [SYNTAX_STRING] = evaluate_string,
+    [SYNTAX_NAME] = evaluate_name,
+    [SYNTAX_LIST] = evaluate_items,
+    [SYNTAX_TUPLE] = evaluate_items,
+    [SYNTAX_COMPREHENSION] = evaluate_comprehension,
+    [SYNTAX_UNARY] = evaluate_unary,
+    [SYNTAX_BINARY] = evaluate_binary,
+    [SYNTAX_CONDITIONAL] = evaluate_conditional,
+    [SYNTAX_PIPE] = evaluate_pipe,
+    [SYNTAX_REDUCTION] = evaluate_reduction,
+    [SYNTAX_CALL] = evaluate_call,
+    [SYNTAX_SUBSCRIPT] = evaluate_subscript,
+    [SYNTAX_MEMBER] = evaluate_member,
+    [SYNTAX_AT] = evaluate_unbuilt,
+    [SYNTAX_AFTER] = evaluate_unbuilt,
+    [SYNTAX_BLOCK] = evaluate_block,
 };
 
 bool work_goes_on(Evaluator *e, int64_t amount, Span span) {
   e->work += e->exhausted ? 0 : amount;
   if (e->exhausted || e->work <= WORK_LIMIT) return !e->exhausted;
-  Diagnostic *diagnostic = evaluator_report(e, E2061, span, "more than %d expressions and elements of lists by the time this is evaluated", WORK_LIMIT);
+  Diagnostic *diagnostic = evaluator_report(
+      e, E2061, span, "more than %d expressions and elements of lists by the time this is evaluated", WORK_LIMIT);
   diagnostic_hint(diagnostic, "is a loop or a list too long, or does something call itself twice?");
   e->exhausted = true;
   return false;
@@ -404,7 +462,8 @@ Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax) {
   size_t kind = (size_t)syntax->kind;
   if (!work_goes_on(e, 1, syntax->span)) return value_error(e);
   if (e->nesting == NESTING_LIMIT) {
-    Diagnostic *diagnostic = evaluator_report(e, E2036, syntax->span, "this stands in %d other expressions", NESTING_LIMIT);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2036, syntax->span, "this stands in %d other expressions", NESTING_LIMIT);
     diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
     e->exhausted = true;
     return value_error(e);
@@ -419,4 +478,6 @@ Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax) {
   return value_error(e);
 }
 
-Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax) { return value_as_tensor(e, evaluate(e, frame, syntax), syntax->span); }
+Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  return value_as_tensor(e, evaluate(e, frame, syntax), syntax->span);
+}

@@ -1,12 +1,13 @@
-/* Index notation: indices in scope, what bounds them, and subscripts. Takes syntax and values; returns values whose elements are expressions over index
-   variables. A node is made only where something is read outside its bounds; reductions.c and index_assignments.c make the others. */
+/* Index notation: indices in scope, what bounds them, and subscripts. Takes syntax and values; returns values whose
+   elements are expressions over index variables. A node is made only where something is read outside its bounds;
+   reductions.c and index_assignments.c make the others. */
 #include "evaluator.h"
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- indices in scope ------------------------------------------------------------------------------------------------------- */
+/* ---- indices in scope -------------------------------------------------------------------------------------------- */
 
 Index *index_find(Evaluator *e, const char *name) {
   for (Index *index = e->indices; index != NULL; index = index->outer)
@@ -17,7 +18,8 @@ Index *index_find(Evaluator *e, const char *name) {
 Value *index_value(Evaluator *e, Index *index) {
   const Scalar *element = scalar_index(e->graph, index->variable);
   e->mentioned |= 1u << index->variable;
-  if (index->start != 0) element = scalar_apply(e->graph, OP_ADD, element, scalar_constant(e->graph, (double)index->start), NULL);
+  if (index->start != 0)
+    element = scalar_apply(e->graph, OP_ADD, element, scalar_constant(e->graph, (double)index->start), NULL);
   return value_tensor(e, 0, NULL, false, element);
 }
 
@@ -78,17 +80,21 @@ bool index_relation(Evaluator *e, Frame *frame, const Syntax *item, Index *index
     if (bound->kind == VALUE_TENSOR) return false;
     int64_t extent;
     *failed = !value_static_whole(e, bound, span, &extent);
-    if (!*failed && extent < 1) evaluator_report(e, E2015, span, "`%s` would run over %lld", index->name, (long long)extent), *failed = true;
+    if (!*failed && extent < 1)
+      evaluator_report(e, E2015, span, "`%s` would run over %lld", index->name, (long long)extent), *failed = true;
     if (!*failed) index->extent = extent;
   } else {
-    if (bound->kind != VALUE_RANGE || bound->range.low != floor(bound->range.low) || bound->range.high != floor(bound->range.high)) {
-      evaluator_report(e, E2052, span, "an index runs over a range of whole numbers, and this is %s", value_text(e, bound));
+    if (bound->kind != VALUE_RANGE || bound->range.low != floor(bound->range.low) ||
+        bound->range.high != floor(bound->range.high)) {
+      evaluator_report(e, E2052, span, "an index runs over a range of whole numbers, and this is %s",
+                       value_text(e, bound));
       *failed = true;
       return true;
     }
     index->start = (int64_t)bound->range.low - (MUTANT(range_start) && bound->range.low > 0);
     index->extent = (int64_t)(bound->range.high - bound->range.low) + 1;
-    if (index->extent < 1) evaluator_report(e, E2016, span, "%g..%g", bound->range.low, bound->range.high), *failed = true;
+    if (index->extent < 1)
+      evaluator_report(e, E2016, span, "%g..%g", bound->range.low, bound->range.high), *failed = true;
   }
   index->cut = true;
   index->span = span;
@@ -100,16 +106,22 @@ bool item_names_index(const Syntax *item, const char **name, Span *span) {
     *name = item->name, *span = item->span;
     return true;
   }
-  if (item->kind == SYNTAX_BINARY && (item->binary.op == OPERATOR_LESS || item->binary.op == OPERATOR_IN) && item->binary.left->kind == SYNTAX_NAME) {
+  if (item->kind == SYNTAX_BINARY && (item->binary.op == OPERATOR_LESS || item->binary.op == OPERATOR_IN) &&
+      item->binary.left->kind == SYNTAX_NAME) {
     *name = item->binary.left->name, *span = item->binary.left->span;
     return true;
   }
   return false;
 }
 
-/* ---- bounds from the text: every bare subscript of a known value ------------------------------------------------------------------ */
+/* ---- bounds from the text: every bare subscript of a known value ------------------------------------------------- */
 
-typedef struct Scan { Evaluator *e; Frame *frame; Index *until; bool fine; } Scan;
+typedef struct Scan {
+  Evaluator *e;
+  Frame *frame;
+  Index *until;
+  bool fine;
+} Scan;
 
 static Index *scanned_index(Scan *scan, const char *name) {
   for (Index *index = scan->e->indices; index != scan->until; index = index->outer)
@@ -129,9 +141,10 @@ static void scan_bounds(void *context, Syntax *syntax) {
       if (base == NULL) break;
       int rank;
       int64_t shape[OWN_LIMIT];
-      if (value_has_shape(scan->e, base, &rank, shape)) {  /* a list of equally shaped values has all its axes */
+      if (value_has_shape(scan->e, base, &rank, shape)) { /* a list of equally shaped values has all its axes */
         if (k < rank) scan->fine &= index_bound(scan->e, index, shape[k], item->span);
-      } else if (base->kind == VALUE_LIST && k == 0) scan->fine &= index_bound(scan->e, index, base->list.count, item->span);
+      } else if (base->kind == VALUE_LIST && k == 0)
+        scan->fine &= index_bound(scan->e, index, base->list.count, item->span);
     }
   }
   syntax_children(syntax, scan_bounds, scan);
@@ -143,7 +156,7 @@ bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until)
   return scan.fine;
 }
 
-/* ---- subscripts ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- subscripts -------------------------------------------------------------------------------------------------- */
 
 /* An integer expression as a coordinate: affine where it is affine, else computed. */
 static bool affine_coordinate(const Scalar *scalar, Coordinate *out) {
@@ -165,7 +178,9 @@ static bool affine_coordinate(const Scalar *scalar, Coordinate *out) {
   case OP_MULTIPLY:
     for (int k = 0; k < 2; k++) {
       const Scalar *factor = scalar->argument[k];
-      if (factor->op != OP_CONSTANT || factor->value != nearbyint(factor->value) || !affine_coordinate(scalar->argument[1 - k], &a)) continue;
+      if (factor->op != OP_CONSTANT || factor->value != nearbyint(factor->value) ||
+          !affine_coordinate(scalar->argument[1 - k], &a))
+        continue;
       *out = coordinate_scale(a, (int64_t)factor->value);
       return true;
     }
@@ -189,7 +204,8 @@ static bool coordinate_stays(Evaluator *e, const Coordinate *c, const Value *ten
   for (int t = 0; t < c->term_count; t++) {
     int variable = c->terms[t].variable;
     int64_t extent = variable == SAMPLE_VARIABLE ? e->evaluation->batch
-                     : variable < INDEX_VARIABLE ? tensor->tensor.shape[variable - OWN_VARIABLE] : e->by_variable[variable]->extent;
+                     : variable < INDEX_VARIABLE ? tensor->tensor.shape[variable - OWN_VARIABLE]
+                                                 : e->by_variable[variable]->extent;
     if (extent < 0) return false;
     int64_t reach = c->terms[t].coefficient * (extent - 1);
     if (reach < 0) low += reach;
@@ -198,31 +214,37 @@ static bool coordinate_stays(Evaluator *e, const Coordinate *c, const Value *ten
   return low >= 0 && high < size;
 }
 
-/* Is what lies beyond this axis of the value 0 without more, because its element reads a node that ends where the value does? A slice, a shifted or a constant
-   view reads on behind. */
+/* Is what lies beyond this axis of the value 0 without more, because its element reads a node that ends where the value
+   does? A slice, a shifted or a constant view reads on behind. */
 static bool axis_ends_with_node(const Value *tensor, int axis) {
   const Scalar *read = tensor->tensor.element;
   for (int d = 0; read->op == OP_READ && d < read->access->rank; d++) {
     const Coordinate *c = &read->access->coordinates[d];
-    if (coordinate_is_bare(c) && c->terms[0].variable == OWN_VARIABLE + axis && read->node->shape[d] == tensor->tensor.shape[axis]) return true;
+    if (coordinate_is_bare(c) && c->terms[0].variable == OWN_VARIABLE + axis &&
+        read->node->shape[d] == tensor->tensor.shape[axis])
+      return true;
   }
   return false;
 }
 
-static Value *list_subscript(Evaluator *e, Value *list, int count, Value **subscripts, const Syntax *const *items, Span span) {
+static Value *list_subscript(Evaluator *e, Value *list, int count, Value **subscripts, const Syntax *const *items,
+                             Span span) {
   int64_t at;
   if (!value_is_whole(subscripts[0], &at)) return NULL;
   if (!value_static_whole(e, subscripts[0], items != NULL ? items[0]->span : span, &at)) return value_error(e);
   if (at < 0 || at >= list->list.count) {
-    Diagnostic *diagnostic = evaluator_report(e, E2010, items != NULL ? items[0]->span : span, "this is %lld", (long long)at);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2010, items != NULL ? items[0]->span : span, "this is %lld", (long long)at);
     diagnostic_hint(diagnostic, "the list has %d elements, 0 to %d", list->list.count, list->list.count - 1);
     return value_error(e);
   }
   Value *item = list->list.items[at];
-  return count == 1 ? item : value_subscript(e, item, count - 1, subscripts + 1, items != NULL ? items + 1 : NULL, span);
+  return count == 1 ? item
+                    : value_subscript(e, item, count - 1, subscripts + 1, items != NULL ? items + 1 : NULL, span);
 }
 
-Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items, Span span) {
+Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items,
+                       Span span) {
   value = value_dereference(e, value);
   if (value->kind == VALUE_NETWORK || value->kind == VALUE_RECORD) {
     value = value_as_list(e, value, span);
@@ -232,7 +254,8 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
     Value *item = list_subscript(e, value, count, subscripts, items, span);
     if (item != NULL) return item;
   }
-  if (value->kind == VALUE_FUNCTION || value->kind == VALUE_RECIPE || value->kind == VALUE_BUILTIN || value->kind == VALUE_STRING) {
+  if (value->kind == VALUE_FUNCTION || value->kind == VALUE_RECIPE || value->kind == VALUE_BUILTIN ||
+      value->kind == VALUE_STRING) {
     evaluator_report(e, E2012, span, "this is %s", value_text(e, value));
     return value_error(e);
   }
@@ -255,12 +278,15 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
     Value *subscript = d < count ? value_dereference(e, subscripts[d]) : NULL;
     if (subscript != NULL && subscript->kind == VALUE_ERROR) return subscript;
     if (subscript == NULL || subscript->kind == VALUE_RANGE) {
-      int64_t low = subscript == NULL ? 0 : (int64_t)subscript->range.low, high = subscript == NULL ? size - 1 : (int64_t)subscript->range.high;
+      int64_t low = subscript == NULL ? 0 : (int64_t)subscript->range.low,
+              high = subscript == NULL ? size - 1 : (int64_t)subscript->range.high;
       if (low < 0 || high >= size || high < low) {
-        evaluator_report(e, high < low ? E2016 : E2010, place, "%lld..%lld of an axis of %lld", (long long)low, (long long)high, (long long)size);
+        evaluator_report(e, high < low ? E2016 : E2010, place, "%lld..%lld of an axis of %lld", (long long)low,
+                         (long long)high, (long long)size);
         return value_error(e);
       }
-      at[d] = coordinate_add(coordinate_variable(OWN_VARIABLE + rank), coordinate_constant(low - (MUTANT(slice_offset) && low > 0)));
+      at[d] = coordinate_add(coordinate_variable(OWN_VARIABLE + rank),
+                             coordinate_constant(low - (MUTANT(slice_offset) && low > 0)));
       kept->tensor.shape[rank++] = high - low + 1;
       continue;
     }
@@ -281,13 +307,17 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
       diagnostic_hint(diagnostic, "the axis has %lld elements, 0 to %lld", (long long)size, (long long)(size - 1));
       return value_error(e);
     }
-    if (coordinate_is_bare(&at[d]) && at[d].terms[0].variable >= INDEX_VARIABLE && items != NULL && items[d]->kind == SYNTAX_NAME)
+    if (coordinate_is_bare(&at[d]) && at[d].terms[0].variable >= INDEX_VARIABLE && items != NULL &&
+        items[d]->kind == SYNTAX_NAME)
       if (!index_bound(e, e->by_variable[at[d].terms[0].variable], size, place)) return value_error(e);
     random |= subscript->tensor.random;
   }
   memcpy(shape, kept->tensor.shape, sizeof shape);
-  for (int d = 0; d < value->tensor.rank; d++) inside &= coordinate_stays(e, &at[d], kept, value->tensor.shape[d]) || axis_ends_with_node(value, d);
-  if (!inside && !(MUTANT(view_outside) && value->tensor.element->op == OP_READ)) {      /* outside it is 0: of a node of its own that is so on every axis */
+  for (int d = 0; d < value->tensor.rank; d++)
+    inside &= coordinate_stays(e, &at[d], kept, value->tensor.shape[d]) || axis_ends_with_node(value, d);
+  if (!inside &&
+      !(MUTANT(view_outside) &&
+        value->tensor.element->op == OP_READ)) { /* outside it is 0: of a node of its own that is so on every axis */
     Node *node = value_node(e, value, span);
     if (node == NULL) return value_error(e);
     Value *stored = value_of_node(e, node, element_indices(value->tensor.element));
@@ -302,7 +332,8 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
 }
 
 Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax) {
-  if (syntax->subscript.operand->kind == SYNTAX_NAME && strcmp(syntax->subscript.operand->name, "E") == 0) return evaluate_expectation(e, frame, syntax);
+  if (syntax->subscript.operand->kind == SYNTAX_NAME && strcmp(syntax->subscript.operand->name, "E") == 0)
+    return evaluate_expectation(e, frame, syntax);
   Value *value = evaluate(e, frame, syntax->subscript.operand);
   if (value->kind == VALUE_ERROR) return value;
   int count = syntax->subscript.items.count;
@@ -311,11 +342,13 @@ Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax) {
     const Syntax *item = syntax->subscript.items.items[k];
     if (item->kind == SYNTAX_NAME && name_find(e, frame, item->name, item->span) == NULL) {
       Diagnostic *diagnostic = evaluator_report(e, E2050, item->span, "nothing is called `%s`", item->name);
-      diagnostic_hint(diagnostic, "an index lives in the definition that has it on its left side, or in `sum[%s] …`", item->name);
+      diagnostic_hint(diagnostic, "an index lives in the definition that has it on its left side, or in `sum[%s] …`",
+                      item->name);
       return value_error(e);
     }
     subscripts[k] = evaluate(e, frame, item);
     if (subscripts[k]->kind == VALUE_ERROR) return subscripts[k];
   }
-  return value_subscript(e, value, count, subscripts, (const Syntax *const *)syntax->subscript.items.items, syntax->span);
+  return value_subscript(e, value, count, subscripts, (const Syntax *const *)syntax->subscript.items.items,
+                         syntax->span);
 }

@@ -1,5 +1,6 @@
-/* Warnings about what is legal and hardly ever meant: names that nothing mentions, players that nothing moves, gradients of samples that are not their own.
-   Takes the evaluator after everything was expanded; reports; changes nothing. */
+/* Warnings about what is legal and hardly ever meant: names that nothing mentions, players that nothing moves,
+   gradients of samples that are not their own. Takes the evaluator after everything was expanded; reports; changes
+   nothing. */
 #include "evaluator.h"
 
 #include "compiler/transform/transform.h"
@@ -11,14 +12,16 @@ void lint_names(Evaluator *e) {
     const Entry *entry = &e->file.entries[k];
     const Syntax *named = entry->field != NULL ? entry->field : entry->syntax;
     if (entry->mentioned) continue;
-    diagnostic_report(e->session, W6008, named->name_span.source != NULL ? named->name_span : named->span, "nothing mentions `%s`", entry->name);
+    diagnostic_report(e->session, W6008, named->name_span.source != NULL ? named->name_span : named->span,
+                      "nothing mentions `%s`", entry->name);
   }
 }
 
 static bool tensor_moves(const Model *model, const Node *input) {
   for (int r = 0; r < model->routine_count; r++) {
     const ModelRoutine *routine = &model->routines[r];
-    if (routine->kind != ROUTINE_UPDATE && routine->kind != ROUTINE_ASSIGN && routine->kind != ROUTINE_EXPRESSION) continue;
+    if (routine->kind != ROUTINE_UPDATE && routine->kind != ROUTINE_ASSIGN && routine->kind != ROUTINE_EXPRESSION)
+      continue;
     for (int k = 0; k < routine->effects.count; k++)
       if (routine->effects.items[k].target == input) return true;
   }
@@ -40,7 +43,8 @@ static const ModelTensor *moved_like(const Model *model, const ModelTensor *stat
   return alike;
 }
 
-/* A network whose weights follow another one's by `<-`: its states, which in the other one move, stay as they began unless it is called in training. */
+/* A network whose weights follow another one's by `<-`: its states, which in the other one move, stay as they began
+   unless it is called in training. */
 static void lint_follower(Evaluator *e, const Network *network) {
   const Model *model = e->model;
   Slot **states;
@@ -64,7 +68,8 @@ void lint_training(Evaluator *e) {
   for (int k = 0; k < e->objective_count; k++) {
     if (e->served_objectives[k]) continue;
     const Syntax *objective = e->objectives[k];
-    Diagnostic *diagnostic = diagnostic_report(e->session, W6011, objective->span, "no `update` of `%s` chooses it", e->model->objectives[k].players);
+    Diagnostic *diagnostic = diagnostic_report(e->session, W6011, objective->span, "no `update` of `%s` chooses it",
+                                               e->model->objectives[k].players);
     const char *players = e->model->objectives[k].players, *label = objective->objective.label;
     mend_train_end(e, diagnostic,
                    label != NULL ? session_format(e->session, "update %s by %s", players, label)
@@ -73,13 +78,15 @@ void lint_training(Evaluator *e) {
   for (int k = 0; k < e->network_count; k++) {
     const Network *network = e->networks[k];
     if (network->optimizer_syntax != NULL && !network->stepped) {
-      diagnostic_report(e->session, W6012, network->optimizer_syntax->span, "nothing that it moves is updated: `%s`", network->name);
+      diagnostic_report(e->session, W6012, network->optimizer_syntax->span, "nothing that it moves is updated: `%s`",
+                        network->name);
       continue;
     }
     Slot **weights;
     int count = network_weights(e, network, &weights), updated = 0, assigned = 0;
     for (int w = 0; w < count; w++) updated += weights[w]->mover != NULL, assigned += weights[w]->assigned;
-    if (count > 0 && updated + assigned == 0) diagnostic_report(e->session, W6013, network->span, "none of its %d weights ever moves", count);
+    if (count > 0 && updated + assigned == 0)
+      diagnostic_report(e->session, W6013, network->span, "none of its %d weights ever moves", count);
     if (assigned > 0 && updated == 0) lint_follower(e, network);
   }
 }

@@ -1,9 +1,10 @@
-/* Lists: when one is a tensor, and how operations go element by element where it is none. Takes values; returns values; never reads syntax. */
+/* Lists: when one is a tensor, and how operations go element by element where it is none. Takes values; returns values;
+   never reads syntax. */
 #include "evaluator.h"
 
 #include <string.h>
 
-/* ---- as tensors --------------------------------------------------------------------------------------------------------------- */
+/* ---- as tensors -------------------------------------------------------------------------------------------------- */
 
 bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
   value = value_dereference(e, value);
@@ -15,7 +16,8 @@ bool value_has_shape(Evaluator *e, Value *value, int *rank, int64_t *shape) {
   int first_rank = 0;
   for (int k = 0; k < value->list.count && equal; k++) {
     int next_rank;
-    equal = value_has_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT && (k == 0 || next_rank == first_rank);
+    equal = value_has_shape(e, value->list.items[k], &next_rank, next) && next_rank < OWN_LIMIT &&
+            (k == 0 || next_rank == first_rank);
     if (k == 0) memcpy(first, next, sizeof first), first_rank = next_rank;
     else equal = equal && memcmp(first, next, sizeof(int64_t) * (size_t)next_rank) == 0;
   }
@@ -43,7 +45,8 @@ Value *list_stacked(Evaluator *e, Value *list, Span span) {
   }
   if (count > STACK_LIMIT) {
     Diagnostic *diagnostic = evaluator_report(e, E2061, span, "this list of %d values stands for an array", count);
-    diagnostic_hint(diagnostic, "each is a choice; at most %d, or write the values with an index: `y[i < n] = …`", STACK_LIMIT);
+    diagnostic_hint(diagnostic, "each is a choice; at most %d, or write the values with an index: `y[i < n] = …`",
+                    STACK_LIMIT);
     return value_error(e);
   }
   const Scalar **elements = session_allocate(e->session, (size_t)count * sizeof *elements);
@@ -53,7 +56,8 @@ Value *list_stacked(Evaluator *e, Value *list, Span span) {
     Value *item = value_as_tensor(e, list->list.items[k], span);
     if (item->kind == VALUE_ERROR) return item;
     if (first == NULL) first = item;
-    if (item->tensor.rank != first->tensor.rank || memcmp(item->tensor.shape, first->tensor.shape, sizeof(int64_t) * (size_t)item->tensor.rank) != 0) {
+    if (item->tensor.rank != first->tensor.rank ||
+        memcmp(item->tensor.shape, first->tensor.shape, sizeof(int64_t) * (size_t)item->tensor.rank) != 0) {
       evaluator_report(e, E2018, span, "%s and %s", value_text(e, first), value_text(e, item));
       return value_error(e);
     }
@@ -71,7 +75,7 @@ Value *list_stacked(Evaluator *e, Value *list, Span span) {
   return tensor;
 }
 
-/* ---- element by element ------------------------------------------------------------------------------------------------------- */
+/* ---- element by element ------------------------------------------------------------------------------------------ */
 
 static bool is_static(Evaluator *e, Value *value) {
   value = value_dereference(e, value);
@@ -80,7 +84,8 @@ static bool is_static(Evaluator *e, Value *value) {
   return all;
 }
 
-/* Lists of static numbers among themselves, and lists whose elements have unequal shapes, go element by element; any other list is a tensor. */
+/* Lists of static numbers among themselves, and lists whose elements have unequal shapes, go element by element; any
+   other list is a tensor. */
 static bool takes_lists(Evaluator *e, int count, Value **arguments, const Span *spans) {
   int rank, lists = 0, unequal = 0, fixed = 0;
   int64_t shape[OWN_LIMIT];
@@ -94,7 +99,8 @@ static bool takes_lists(Evaluator *e, int count, Value **arguments, const Span *
   return lists > 0 && (unequal > 0 || fixed == count);
 }
 
-Value *value_over_lists(Evaluator *e, int op, int count, Value **given, const Span *spans, Span span, ApplyElements apply) {
+Value *value_over_lists(Evaluator *e, int op, int count, Value **given, const Span *spans, Span span,
+                        ApplyElements apply) {
   Value *arguments[3] = {NULL}, *first = NULL;
   Span first_span = span;
   memcpy(arguments, given, (size_t)count * sizeof *given);
@@ -111,7 +117,8 @@ Value *value_over_lists(Evaluator *e, int op, int count, Value **given, const Sp
   Value *result = value_list(e, first->list.count, NULL);
   for (int j = 0; j < first->list.count; j++) {
     Value *elements[3] = {NULL};
-    for (int k = 0; k < count; k++) elements[k] = arguments[k]->kind == VALUE_LIST ? arguments[k]->list.items[j] : arguments[k];
+    for (int k = 0; k < count; k++)
+      elements[k] = arguments[k]->kind == VALUE_LIST ? arguments[k]->list.items[j] : arguments[k];
     result->list.items[j] = apply(e, op, count, elements, spans, span);
   }
   return result;

@@ -1,11 +1,12 @@
-/* The order of it all: names, schedule, objectives, outputs; and the printed model. Takes the tree of a file and of the standard library; returns a model. */
+/* The order of it all: names, schedule, objectives, outputs; and the printed model. Takes the tree of a file and of the
+   standard library; returns a model. */
 #include "evaluator.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- settings of the build ------------------------------------------------------------------------------------------------------ */
+/* ---- settings of the build --------------------------------------------------------------------------------------- */
 
 static void settings_override(Evaluator *e) {
   for (int k = 0; k < e->options->setting_count; k++) {
@@ -44,7 +45,7 @@ static void settings_override(Evaluator *e) {
   }
 }
 
-/* ---- names that nothing mentions ------------------------------------------------------------------------------------------------ */
+/* ---- names that nothing mentions --------------------------------------------------------------------------------- */
 
 /* Every name of the file once, so that mistakes are found where nothing mentions them yet. */
 static void entries_check(Evaluator *e) {
@@ -61,7 +62,7 @@ static void entries_check(Evaluator *e) {
   }
 }
 
-/* ---- outputs ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
 
 static void output_run(Evaluator *e, const Syntax *syntax) {
   Model *model = e->model;
@@ -84,9 +85,10 @@ static void output_run(Evaluator *e, const Syntax *syntax) {
   int rank = 0;
   if (value->tensor.random) shape[rank++] = e->evaluation->batch;
   for (int d = 0; d < value->tensor.rank; d++) shape[rank++] = value->tensor.shape[d];
-  int tensor = tensor_new(e, session_format(e->session, "output.%s", syntax->named.name), ROLE_RESULT, rank, shape, value->tensor.random, syntax->span);
+  int tensor = tensor_new(e, session_format(e->session, "output.%s", syntax->named.name), ROLE_RESULT, rank, shape,
+                          value->tensor.random, syntax->span);
   bool random = value->tensor.random;
-  slots_reset(e);                                          /* an output changes nothing */
+  slots_reset(e); /* an output changes nothing */
   evaluation_result(e, tensor, value, syntax->span);
   int routine = evaluation_close(e, ROUTINE_OUTPUT, syntax->span);
   int capacity = model->output_count;
@@ -94,10 +96,10 @@ static void output_run(Evaluator *e, const Syntax *syntax) {
   ARRAY_ADD(e, model->outputs, model->output_count, capacity, output);
 }
 
-/* ---- the order ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the order --------------------------------------------------------------------------------------------------- */
 
 static const char *model_name(Evaluator *e, const Source *source) {
-  if (source == NULL) return "model";                      /* a file without statements */
+  if (source == NULL) return "model"; /* a file without statements */
   const char *slash = strrchr(source->path, '/');
   const char *start = slash == NULL ? source->path : slash + 1;
   const char *dot = strrchr(start, '.');
@@ -109,7 +111,8 @@ static const Syntax *find_train(Evaluator *e, const Syntax *file) {
   const Syntax *train = NULL;
   for (int k = 0; k < file->items.count; k++) {
     const Syntax *syntax = file->items.items[k];
-    if (syntax->kind == SYNTAX_OBJECTIVE) ARRAY_ADD(e, e->objectives, e->objective_count, e->objective_capacity, syntax);
+    if (syntax->kind == SYNTAX_OBJECTIVE)
+      ARRAY_ADD(e, e->objectives, e->objective_count, e->objective_capacity, syntax);
     if (syntax->kind != SYNTAX_TRAIN) continue;
     if (train != NULL) {
       Diagnostic *diagnostic = evaluator_report(e, E3023, syntax->span, "another one");
@@ -133,14 +136,18 @@ static void model_lists(Evaluator *e) {
       Span span = network->optimizer_syntax->players.by->span;
       optimizer = session_intern(e->session, span.source->text + span.from, span.to - span.from);
     }
-    model->players[model->player_count++] = (ModelPlayer){
-        .name = network->name, .optimizer = optimizer, .span = network->span,
-        .has_rate = network->has_rate, .rate = network->rate, .rate_tensor = network->rate_tensor - 1};
+    model->players[model->player_count++] = (ModelPlayer){.name = network->name,
+                                                          .optimizer = optimizer,
+                                                          .span = network->span,
+                                                          .has_rate = network->has_rate,
+                                                          .rate = network->rate,
+                                                          .rate_tensor = network->rate_tensor - 1};
   }
   model->settings = session_allocate(e->session, (size_t)(e->setting_count + 1) * sizeof *model->settings);
   for (int k = 0; k < e->setting_count; k++) {
     const Setting *setting = e->settings[k];
-    model->settings[model->setting_count++] = (ModelSetting){setting->name, setting->frozen ? -1 : setting->tensor, setting->value, setting->span};
+    model->settings[model->setting_count++] =
+        (ModelSetting){setting->name, setting->frozen ? -1 : setting->tensor, setting->value, setting->span};
   }
   model->first_data = -1;
   for (int k = 0; k < model->tensor_count && model->first_data < 0; k++)
@@ -155,11 +162,21 @@ static bool trains_anybody(const Model *model) {
   return false;
 }
 
-Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *const *standard, const ExpandOptions *options) {
-  Evaluator evaluator = {.session = session, .graph = graph_new(session), .options = options, .batch = 1, .library_count = standard_count, .library = standard};
+Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *const *standard,
+                    const ExpandOptions *options) {
+  Evaluator evaluator = {.session = session,
+                         .graph = graph_new(session),
+                         .options = options,
+                         .batch = 1,
+                         .library_count = standard_count,
+                         .library = standard};
   Evaluator *e = &evaluator;
   e->model = session_allocate(session, sizeof *e->model);
-  *e->model = (Model){.session = session, .graph = e->graph, .name = model_name(e, file->span.source), .length_unit = "", .first_data = -1};
+  *e->model = (Model){.session = session,
+                      .graph = e->graph,
+                      .name = model_name(e, file->span.source),
+                      .length_unit = "",
+                      .first_data = -1};
   for (int k = 0; k < standard_count; k++) scope_collect(e, &e->standard, standard[k]);
   e->file.standard = &e->standard;
   e->file.syntax = file;
@@ -173,7 +190,7 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
   entries_check(e);
   networks_meet(e);
   objectives_prepare(e);
-  for (int k = 0; k < file->items.count; k++)              /* outputs before training: their errors stand on their own */
+  for (int k = 0; k < file->items.count; k++) /* outputs before training: their errors stand on their own */
     if (file->items.items[k]->kind == SYNTAX_OUTPUT) output_run(e, file->items.items[k]);
   e->batch = e->model->batch;
   if (e->error_count == 0) train_run(e, train);
@@ -192,9 +209,10 @@ Model *expand_model(Session *session, Syntax *file, int standard_count, Syntax *
   return e->error_count > 0 ? NULL : e->model;
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
 
-static const char *const role_names[] = {"weight", "state", "optimizer state", "data", "noise", "setting", "counter", "local", "result"};
+static const char *const role_names[] = {"weight",  "state",   "optimizer state", "data",  "noise",
+                                         "setting", "counter", "local",           "result"};
 static const char *const schedule_names[] = {"sequence", "repeat", "every", "if", "run"};
 
 static void schedule_print(const Model *model, const ModelSchedule *node, int depth, FILE *out) {
@@ -213,7 +231,8 @@ void model_print(const Model *model, FILE *out) {
   for (int k = 0; k < model->tensor_count; k++) {
     const ModelTensor *tensor = &model->tensors[k];
     fprintf(out, "%s %s: [", role_names[tensor->role], tensor->name);
-    for (int d = 0; d < tensor->input->rank; d++) fprintf(out, "%s%lld", d == 0 ? "" : ", ", (long long)tensor->input->shape[d]);
+    for (int d = 0; d < tensor->input->rank; d++)
+      fprintf(out, "%s%lld", d == 0 ? "" : ", ", (long long)tensor->input->shape[d]);
     fprintf(out, "]\n");
   }
   fprintf(out, "schedule\n");

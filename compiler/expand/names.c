@@ -1,11 +1,11 @@
-/* What a name means: names of a body, indices, names of the file, of the standard library, of the language. Takes names and frames; returns values.
-   A name of the file stands for its expression, evaluated at most once in an evaluation. */
+/* What a name means: names of a body, indices, names of the file, of the standard library, of the language. Takes names
+   and frames; returns values. A name of the file stands for its expression, evaluated at most once in an evaluation. */
 #include "evaluator.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- frames ------------------------------------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 Value *frame_find(const Frame *frame, const char *name) {
   int place = map_number(&frame->places, name);
@@ -64,10 +64,11 @@ void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *name
 }
 
 Frame frame_top(Evaluator *e, bool training, const char *path) {
-  return (Frame){.scope = &e->file, .context = {.path = path, .call = "", .fresh = "", .training = training}, .loop = ""};
+  return (Frame){
+      .scope = &e->file, .context = {.path = path, .call = "", .fresh = "", .training = training}, .loop = ""};
 }
 
-/* ---- labels: the name and number of every place that applies something ------------------------------------------------------------ */
+/* ---- labels: the name and number of every place that applies something ------------------------------------------- */
 
 typedef struct Labelling {
   Evaluator *e;
@@ -76,8 +77,12 @@ typedef struct Labelling {
 
 static void label_places(void *context, Syntax *syntax) {
   Labelling *labelling = context;
-  if (syntax->kind == SYNTAX_FN || syntax->kind == SYNTAX_LAYER || (syntax->kind == SYNTAX_NETWORK && syntax->network.definition != NULL)) return;
-  const Syntax *function = syntax->kind == SYNTAX_CALL ? syntax->call.function : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right : NULL;
+  if (syntax->kind == SYNTAX_FN || syntax->kind == SYNTAX_LAYER ||
+      (syntax->kind == SYNTAX_NETWORK && syntax->network.definition != NULL))
+    return;
+  const Syntax *function = syntax->kind == SYNTAX_CALL   ? syntax->call.function
+                           : syntax->kind == SYNTAX_PIPE ? syntax->pipe.right
+                                                         : NULL;
   if (syntax->kind == SYNTAX_PIPE) label_places(context, syntax->pipe.left);
   if (function != NULL && function->kind == SYNTAX_NAME) {
     Evaluator *e = labelling->e;
@@ -102,7 +107,8 @@ void labels_assign(Evaluator *e, const Syntax *body) {
 
 const char *label_of(Evaluator *e, const Syntax *function) {
   while (function->kind == SYNTAX_CALL) function = function->call.function;
-  if (function->kind == SYNTAX_NAME && function->id < e->label_count && e->labels[function->id] != NULL) return e->labels[function->id];
+  if (function->kind == SYNTAX_NAME && function->id < e->label_count && e->labels[function->id] != NULL)
+    return e->labels[function->id];
   return function->kind == SYNTAX_NAME ? function->name : "call";
 }
 
@@ -135,7 +141,8 @@ static void found_derivative(DerivativeSearch *search, const Syntax *by) {
     ARRAY_ADD(search->e, search->names, search->count, search->capacity, by->name);
 }
 
-static void hand(DerivativeSearch *search, const Syntax *function, const Syntax *argument, int number, const char *name) {
+static void hand(DerivativeSearch *search, const Syntax *function, const Syntax *argument, int number,
+                 const char *name) {
   if (argument->kind != SYNTAX_NAME) return;
   Handed handed = {argument->name, function, name == NULL ? number : -1, name};
   ARRAY_ADD(search->e, search->handed, search->handed_count, search->handed_capacity, handed);
@@ -165,7 +172,8 @@ static void search_derivatives(void *context, Syntax *syntax) {
     hand(search, right, syntax->pipe.left, 0, NULL);
     if (right->kind == SYNTAX_CALL) hand_arguments(search, right, 1);
   }
-  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME) {
+  if (syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE &&
+      syntax->assign.target->kind == SYNTAX_NAME) {
     const char *name = syntax->assign.target->name;
     if (map_get(&search->made, name) == NULL) map_put(search->e->session, &search->made, name, syntax->assign.value);
     if (syntax->assign.value->kind == SYNTAX_NAME) {
@@ -186,7 +194,7 @@ typedef struct Callee {
 } Callee;
 
 static Callee callee_of(const DerivativeSearch *search, const Syntax *function) {
-  enum { STEPS = 8 };                                      /* of names for names */
+  enum { STEPS = 8 }; /* of names for names */
   const Callee unknown = {NULL, NULL, true};
   for (int step = 0; step < STEPS; step++) {
     while (function->kind == SYNTAX_CALL) function = function->call.function;
@@ -209,7 +217,8 @@ static bool differentiates_by(DerivativeSearch *search, const Handed *handed) {
   Callee callee = callee_of(search, handed->function);
   if (callee.definition == NULL) return callee.unknown;
   const SyntaxList *parameters = &callee.definition->definition.parameters;
-  bool settings = handed->number != 0 && handed->function->kind != SYNTAX_CALL && callee.definition->definition.has_settings;
+  bool settings =
+      handed->number != 0 && handed->function->kind != SYNTAX_CALL && callee.definition->definition.has_settings;
   if (settings) return false;
   int number = handed->number;
   for (int k = 0; k < parameters->count && number < 0; k++)
@@ -223,7 +232,7 @@ bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, cons
   Map *names = map_get(&e->differentiated, body);
   if (names != NULL) return map_get(names, name) != NULL;
   names = session_allocate(e->session, sizeof *names);
-  map_put(e->session, &e->differentiated, body, names);    /* before what it calls: that may be itself */
+  map_put(e->session, &e->differentiated, body, names); /* before what it calls: that may be itself */
   DerivativeSearch search = {.e = e, .scope = scope, .found = names};
   search_derivatives(&search, (Syntax *)(uintptr_t)body);
   for (int k = 0; k < search.handed_count; k++)
@@ -236,15 +245,17 @@ bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, cons
   return map_get(names, name) != NULL;
 }
 
-/* ---- scopes ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- scopes ------------------------------------------------------------------------------------------------------ */
 
-static const char *const reserved_names[] = {"E", "grad", "constant", "copy", "states", "training", "batch", "step", "epoch", "image", "progress", "true", "false", "pi"};
+static const char *const reserved_names[] = {"E",    "grad",  "constant", "copy",     "states", "training", "batch",
+                                             "step", "epoch", "image",    "progress", "true",   "false",    "pi"};
 
 /* `E[…]` and `grad(…)` are known by their names wherever they stand, so nothing in a body can have these. */
 static void check_fields(void *context, Syntax *syntax) {
   Evaluator *e = context;
   if (syntax->kind == SYNTAX_FIELD && (strcmp(syntax->field.name, "E") == 0 || strcmp(syntax->field.name, "grad") == 0))
-    evaluator_report(e, E2049, syntax->name_span.source != NULL ? syntax->name_span : syntax->span, "`%s` cannot be defined anew", syntax->field.name);
+    evaluator_report(e, E2049, syntax->name_span.source != NULL ? syntax->name_span : syntax->span,
+                     "`%s` cannot be defined anew", syntax->field.name);
   syntax_children(syntax, check_fields, e);
 }
 
@@ -253,7 +264,8 @@ static bool is_ascii(const char *text) {
   return *text == '\0';
 }
 
-static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_span, const Syntax *syntax, const Syntax *field) {
+static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_span, const Syntax *syntax,
+                      const Syntax *field) {
   for (size_t k = 0; k < sizeof reserved_names / sizeof *reserved_names; k++)
     if (strcmp(reserved_names[k], name) == 0) {
       evaluator_report(e, E2049, name_span, "`%s` cannot be defined anew", name);
@@ -273,7 +285,8 @@ static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_sp
       const Syntax *first = scope->entries[k].field != NULL ? scope->entries[k].field : scope->entries[k].syntax;
       Diagnostic *diagnostic = evaluator_report(e, E2002, name_span, "`%s` again", name);
       diagnostic_also(diagnostic, first->name_span.source != NULL ? first->name_span : first->span, "first here");
-      diagnostic_hint(diagnostic, "they look the same: a letter with a mark is one character in the one, two in the other");
+      diagnostic_hint(diagnostic,
+                      "they look the same: a letter with a mark is one character in the one, two in the other");
       return;
     }
   Entry entry = {.name = name, .syntax = syntax, .field = field};
@@ -290,7 +303,8 @@ static void collect_assignment(Evaluator *e, Scope *scope, const Syntax *syntax)
   } else if (target->kind == SYNTAX_AT) evaluator_report(e, E4005, target->span, "here");
   else if (base->kind != SYNTAX_NAME || syntax->assign.op != OPERATOR_DEFINE) {
     Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "at the top of a file");
-    diagnostic_hint(diagnostic, "at the top of a file stand definitions: `name = expression`; what moves stands in `train`");
+    diagnostic_hint(diagnostic,
+                    "at the top of a file stand definitions: `name = expression`; what moves stands in `train`");
   } else entry_add(e, scope, base->name, base->span, syntax, NULL);
 }
 
@@ -298,7 +312,8 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
   for (int k = 0; k < file->items.count; k++) {
     const Syntax *syntax = file->items.items[k];
     switch (syntax->kind) {
-    case SYNTAX_FN: case SYNTAX_LAYER:
+    case SYNTAX_FN:
+    case SYNTAX_LAYER:
       entry_add(e, scope, syntax->definition.name, syntax->name_span, syntax, NULL);
       syntax_children(syntax, check_fields, e);
       labels_assign(e, syntax->definition.body);
@@ -316,16 +331,24 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
         entry_add(e, scope, field->field.name, field->span, syntax, field);
       }
       break;
-    case SYNTAX_NOISE: entry_add(e, scope, syntax->noise.field->field.name, syntax->noise.field->span, syntax, syntax->noise.field); break;
-    case SYNTAX_STATE: entry_add(e, scope, syntax->variable.field->field.name, syntax->variable.field->span, syntax, syntax->variable.field); break;
+    case SYNTAX_NOISE:
+      entry_add(e, scope, syntax->noise.field->field.name, syntax->noise.field->span, syntax, syntax->noise.field);
+      break;
+    case SYNTAX_STATE:
+      entry_add(e, scope, syntax->variable.field->field.name, syntax->variable.field->span, syntax,
+                syntax->variable.field);
+      break;
     case SYNTAX_WEIGHT: evaluator_report(e, E3011, syntax->span, "no network holds it"); break;
     case SYNTAX_ASSIGN: collect_assignment(e, scope, syntax); break;
     case SYNTAX_USE: evaluator_report(e, E4006, syntax->span, "here"); break;
     case SYNTAX_PHASE: evaluator_report(e, E4002, syntax->span, "here"); break;
-    case SYNTAX_OBJECTIVE: case SYNTAX_TRAIN: case SYNTAX_OUTPUT: break;          /* not names; the model reads them */
+    case SYNTAX_OBJECTIVE:
+    case SYNTAX_TRAIN:
+    case SYNTAX_OUTPUT: break; /* not names; the model reads them */
     default: {
       Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "at the top of a file");
-      if (syntax->kind == SYNTAX_UPDATE || syntax->kind == SYNTAX_OPTIMIZE || syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY || syntax->kind == SYNTAX_DRAW)
+      if (syntax->kind == SYNTAX_UPDATE || syntax->kind == SYNTAX_OPTIMIZE || syntax->kind == SYNTAX_REPEAT ||
+          syntax->kind == SYNTAX_EVERY || syntax->kind == SYNTAX_DRAW)
         diagnostic_hint(diagnostic, "it belongs into `train { }`");
     }
     }
@@ -351,7 +374,7 @@ Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where) {
   return NULL;
 }
 
-/* ---- names of a file --------------------------------------------------------------------------------------------------------------------- */
+/* ---- names of a file --------------------------------------------------------------------------------------------- */
 
 static bool literal_number(const Syntax *syntax, double *value) {
   bool negative = syntax->kind == SYNTAX_UNARY && syntax->unary.op == OPERATOR_NEGATE;
@@ -373,7 +396,9 @@ static Value *setting_of(Evaluator *e, Entry *entry, double value) {
 static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const Frame *caller) {
   const Syntax *syntax = entry->syntax;
   double literal;
-  if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME && literal_number(syntax->assign.value, &literal)) return setting_of(e, entry, literal);
+  if (scope->standard != NULL && syntax->assign.target->kind == SYNTAX_NAME &&
+      literal_number(syntax->assign.value, &literal))
+    return setting_of(e, entry, literal);
   const char *key = session_string(e->session, session_format(e->session, "name %s %d%s", entry->name,
                                                               caller->context.training, caller->context.fresh));
   Value *value = memory_find(e, key, NULL, NULL);
@@ -390,8 +415,11 @@ static Value *definition_value(Evaluator *e, Entry *entry, Scope *scope, const F
   Frame frame = frame_top(e, caller->context.training, "");
   frame.scope = scope;
   frame.context.fresh = caller->context.fresh;
-  if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT) value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
-  else value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)), syntax->span);
+  if (syntax->assign.target->kind == SYNTAX_SUBSCRIPT)
+    value = evaluate_indexed_assignment(e, &frame, syntax, NULL, NULL);
+  else
+    value = value_named(e, &frame, entry->name, value_dereference(e, evaluate(e, &frame, syntax->assign.value)),
+                        syntax->span);
   value = value_stored(e, value, syntax->span);
   if (scope->syntax != NULL && name_is_differentiated(e, scope, scope->syntax, entry->name))
     value = value_marked(e, value, syntax->assign.value->kind == SYNTAX_NAME, 0, syntax->span);
@@ -459,7 +487,8 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
     return value_error(e);
   }
   switch (syntax->kind) {
-  case SYNTAX_FN: case SYNTAX_LAYER: {
+  case SYNTAX_FN:
+  case SYNTAX_LAYER: {
     Definition *definition = session_allocate(e->session, sizeof *definition);
     *definition = (Definition){syntax, scope};
     value = value_kind(e, VALUE_FUNCTION);
@@ -481,7 +510,8 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
     if (slot != NULL) value->slot = slot;
     break;
   }
-  case SYNTAX_NOISE: case SYNTAX_DATA:
+  case SYNTAX_NOISE:
+  case SYNTAX_DATA:
     if (e->sampling != NULL && e->sampling->kind == SAMPLE_INITIAL) {
       evaluator_report(e, E4020, span, "`%s` is random", entry->name);
       return value_error(e);
@@ -502,7 +532,7 @@ static Value *entry_value(Evaluator *e, Entry *entry, Scope *scope, Frame *frame
   return value;
 }
 
-/* ---- lookup --------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- lookup ------------------------------------------------------------------------------------------------------ */
 
 Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span) {
   Value *value = frame_find(frame, name);
@@ -516,7 +546,7 @@ Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span) {
   if (entry != NULL) {
     bool checking = e->checking;
     entry->mentioned |= !checking;
-    e->checking = false;                                   /* what its text mentions is mentioned */
+    e->checking = false; /* what its text mentions is mentioned */
     value = entry_value(e, entry, where, frame, span);
     e->checking = checking;
     return value;

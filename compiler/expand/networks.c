@@ -1,10 +1,11 @@
-/* Networks: what they hold, and their first call. Takes networks; returns lists of weights; makes weights by calling each network once on stand-ins of its declared types,
-   before any objective is looked at, so that a network is never mistaken for one without weights and its own mistakes are found whoever calls it. */
+/* Networks: what they hold, and their first call. Takes networks; returns lists of weights; makes weights by calling
+   each network once on stand-ins of its declared types, before any objective is looked at, so that a network is never
+   mistaken for one without weights and its own mistakes are found whoever calls it. */
 #include "evaluator.h"
 
 #include <string.h>
 
-/* ---- as lists of weights ---------------------------------------------------------------------------------------------------------- */
+/* ---- as lists of weights ----------------------------------------------------------------------------------------- */
 
 void network_add_slot(Evaluator *e, Network *network, Slot *slot) {
   if (!map_add(e->session, &network->known, slot)) return;
@@ -49,7 +50,7 @@ int network_states(Evaluator *e, const Network *network, Slot ***states) {
   return slots.count;
 }
 
-/* ---- the first call ----------------------------------------------------------------------------------------------------------------- */
+/* ---- the first call ---------------------------------------------------------------------------------------------- */
 
 static bool sizes_are_numbers(const Syntax *type) {
   if (type == NULL) return false;
@@ -59,13 +60,15 @@ static bool sizes_are_numbers(const Syntax *type) {
   return type->type.classes == NULL || type->type.classes->kind == SYNTAX_NUMBER;
 }
 
-/* A value of the parameter's declared type that nothing else knows. It is not random: what random values must not do is judged where they come. */
+/* A value of the parameter's declared type that nothing else knows. It is not random: what random values must not do is
+   judged where they come. */
 static Value *stand_in(Evaluator *e, Frame *frame, const Network *network, const Syntax *field) {
   int rank, classes;
   int64_t shape[OWN_LIMIT];
   if (!type_shape(e, frame, field->field.type, &rank, shape, &classes)) return NULL;
   const char *name = session_format(e->session, "%s(%s)", network->name, field->field.name);
-  Value *value = value_of_node(e, graph_input(e->graph, session_string(e->session, name), rank, shape, false, field->span), 0);
+  Value *value =
+      value_of_node(e, graph_input(e->graph, session_string(e->session, name), rank, shape, false, field->span), 0);
   value->tensor.classes = classes;
   return value;
 }

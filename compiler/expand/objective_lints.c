@@ -1,5 +1,5 @@
-/* Warnings about what objectives say, read off their graphs: no name of a layer or a loss counts. Takes the nodes of the objectives and the players' weights;
-   reports; changes nothing. */
+/* Warnings about what objectives say, read off their graphs: no name of a layer or a loss counts. Takes the nodes of
+   the objectives and the players' weights; reports; changes nothing. */
 #include "evaluator.h"
 
 #include "compiler/transform/transform.h"
@@ -33,7 +33,8 @@ static void collect(Parts *parts, const Node *sum, const Scalar *scalar, int sig
     }
     break;
   case OP_READ:
-    if (sum == NULL && scalar->node->kind == NODE_COMPUTE && scalar->node->rank == 0 && scalar->node->combine != COMBINE_MAXIMUM) {
+    if (sum == NULL && scalar->node->kind == NODE_COMPUTE && scalar->node->rank == 0 &&
+        scalar->node->combine != COMBINE_MAXIMUM) {
       collect(parts, node_is_map(scalar->node) ? NULL : scalar->node, scalar->node->value, sign);
       return;
     }
@@ -52,13 +53,15 @@ void objective_parts(Evaluator *e, int objective, Parts *parts) {
 
 static bool same_term(const Part *a, const Part *b) {
   if (a->value != b->value || (a->sum == NULL) != (b->sum == NULL)) return false;
-  return a->sum == NULL || (a->sum->box_rank == b->sum->box_rank && memcmp(a->sum->box, b->sum->box, (size_t)a->sum->box_rank * sizeof *a->sum->box) == 0);
+  return a->sum == NULL || (a->sum->box_rank == b->sum->box_rank &&
+                            memcmp(a->sum->box, b->sum->box, (size_t)a->sum->box_rank * sizeof *a->sum->box) == 0);
 }
 
 static Node *term_node(Evaluator *e, const Part *term) {
   const Node *sum = term->sum;
   if (sum == NULL) return graph_map(e->graph, 0, NULL, false, term->value, (Span){0});
-  return graph_compute(e->graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank, sum->shape, sum->batch, term->value, NULL, sum->span);
+  return graph_compute(e->graph, COMBINE_SUM, sum->box_rank, sum->box, sum->batch_variables, sum->write, sum->rank,
+                       sum->shape, sum->batch, term->value, NULL, sum->span);
 }
 
 static void find_grad(void *context, Node *node) { *(bool *)context |= node->kind == NODE_GRAD; }
@@ -78,7 +81,8 @@ static bool reaches_network(Evaluator *e, const Network *network, Node *node) {
   return false;
 }
 
-/* The sign of the derivative of the node by each weight: 1 or -1 where all its elements have it, whatever the numbers are; else 0. */
+/* The sign of the derivative of the node by each weight: 1 or -1 where all its elements have it, whatever the numbers
+   are; else 0. */
 static int derivative_signs(Evaluator *e, const Network *network, Node *node, int signs[WEIGHT_LIMIT]) {
   Slot **weights;
   Node *at[WEIGHT_LIMIT], *adjoints[WEIGHT_LIMIT];
@@ -89,7 +93,8 @@ static int derivative_signs(Evaluator *e, const Network *network, Node *node, in
   for (int w = 0; w < count; w++) {
     signs[w] = 0;
     if (adjoints[w] == NULL) continue;
-    Range range = scalar_range(e->graph, scalar_read(e->graph, adjoints[w], access_identity(e->graph, adjoints[w]->rank)));
+    Range range =
+        scalar_range(e->graph, scalar_read(e->graph, adjoints[w], access_identity(e->graph, adjoints[w]->rank)));
     signs[w] = range.low >= 0 && range.high > 0 ? 1 : range.high <= 0 && range.low < 0 ? -1 : 0;
   }
   return count;
@@ -126,7 +131,9 @@ static Stance stance_of(Evaluator *e, const Network *player, const Network *oppo
   for (int t = 0; t < parts->count; t++) {
     const Part *term = &parts->items[t];
     Node *node = term_node(e, term);
-    if (same_term(term, shared) || holds_grad(e, node) || !reaches_network(e, player, node) || reaches_network(e, opponent, node)) continue;
+    if (same_term(term, shared) || holds_grad(e, node) || !reaches_network(e, player, node) ||
+        reaches_network(e, opponent, node))
+      continue;
     if (square && term->sign > 0 && square_target(term->value, target) && *target != near) return APART;
     derivative_signs(e, player, node, other);
     for (int w = 0; w < count; w++) {
@@ -152,7 +159,10 @@ static const Network *player_apart(Evaluator *e, int of, int apart) {
 
 /* ---- the edit that mends it -------------------------------------------------------------------------------------- */
 
-typedef struct CallsNetwork { const char *name; bool found; } CallsNetwork;
+typedef struct CallsNetwork {
+  const char *name;
+  bool found;
+} CallsNetwork;
 
 static void search_network(void *context, Syntax *syntax) {
   CallsNetwork *search = context;
@@ -167,7 +177,11 @@ static bool mentions(const Syntax *syntax, const Network *network) {
 }
 
 /* The only sign that stands between a term with the opponent and one without. */
-typedef struct SignSearch { const Network *opponent; int count; const Syntax *found; } SignSearch;
+typedef struct SignSearch {
+  const Network *opponent;
+  int count;
+  const Syntax *found;
+} SignSearch;
 
 static void search_sign(void *context, Syntax *syntax) {
   SignSearch *search = context;
@@ -190,7 +204,10 @@ static void mend_sign(Diagnostic *diagnostic, Syntax *objective, const Network *
 }
 
 /* `(a - 1)^2`, `a^2`, `l2(a, 1)`: the place of the target, or of what is to have one. */
-typedef struct SquareSearch { int count; const Syntax *square; } SquareSearch;
+typedef struct SquareSearch {
+  int count;
+  const Syntax *square;
+} SquareSearch;
 
 static void search_square(void *context, Syntax *syntax) {
   SquareSearch *search = context;
@@ -256,7 +273,10 @@ static bool lint_pair(Evaluator *e, const Parts *all, int i, int j) {
           mend_sign(diagnostic, (Syntax *)(uintptr_t)of_judge, other); /* of a loss the other one is meant */
         return true;
       }
-      diagnostic_hint(diagnostic, "one of two signs is the wrong one; if both are meant to pull at one end, list them: `%s, %s minimize …`", judge->name, other->name);
+      diagnostic_hint(
+          diagnostic,
+          "one of two signs is the wrong one; if both are meant to pull at one end, list them: `%s, %s minimize …`",
+          judge->name, other->name);
       if (stance == APART) mend_target(e, diagnostic, (Syntax *)(uintptr_t)of_other, target);
       else if (all[j].count == 1) mend_verb(diagnostic, e->objectives[j]);
       return true;

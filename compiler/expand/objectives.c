@@ -1,12 +1,13 @@
-/* Players: their objectives, the weights these reach, and one update: gradients at the weights that came in, then every optimizer's step.
-   Takes syntax; moves slots of the evaluation at hand; leaves the value of each objective as a result. */
+/* Players: their objectives, the weights these reach, and one update: gradients at the weights that came in, then every
+   optimizer's step. Takes syntax; moves slots of the evaluation at hand; leaves the value of each objective as a
+   result. */
 #include "evaluator.h"
 
 #include "compiler/transform/transform.h"
 
 #include <string.h>
 
-/* ---- objectives --------------------------------------------------------------------------------------------------------------- */
+/* ---- objectives -------------------------------------------------------------------------------------------------- */
 
 /* Is it what the objective's terms must not be: random, or an array? */
 typedef bool (*Unfit)(const Value *value);
@@ -48,9 +49,11 @@ Value *objective_value(Evaluator *e, int objective) {
     const Syntax *terms[TERM_LIMIT] = {expression};
     int count = unfit_terms(e, &frame, expression, is_random, 0, terms);
     const Syntax *term = terms[0];
-    bool mean = term->kind == SYNTAX_CALL && term->call.function->kind == SYNTAX_NAME && strcmp(term->call.function->name, "mean") == 0;
+    bool mean = term->kind == SYNTAX_CALL && term->call.function->kind == SYNTAX_NAME &&
+                strcmp(term->call.function->name, "mean") == 0;
     Diagnostic *diagnostic = evaluator_report(e, E3001, term->span, "this differs from sample to sample");
-    diagnostic_hint(diagnostic, mean ? "`mean` reaches over the axes of one sample; over the samples it is `E[…]`" : "take the expectation: `E[…]`");
+    diagnostic_hint(diagnostic, mean ? "`mean` reaches over the axes of one sample; over the samples it is `E[…]`"
+                                     : "take the expectation: `E[…]`");
     for (int k = 0; k < count; k++)
       diagnostic_mend(diagnostic, terms[k]->span, "E[%s]", span_text(e->session, terms[k]->span));
     return value_error(e);
@@ -60,7 +63,8 @@ Value *objective_value(Evaluator *e, int objective) {
 
 static const char *player_names(Evaluator *e, const SyntaxList *players) {
   const char *text = "";
-  for (int k = 0; k < players->count; k++) text = session_format(e->session, "%s%s%s", text, k == 0 ? "" : ", ", players->items[k]->name);
+  for (int k = 0; k < players->count; k++)
+    text = session_format(e->session, "%s%s%s", text, k == 0 ? "" : ", ", players->items[k]->name);
   return text;
 }
 
@@ -71,7 +75,11 @@ static bool lists_player(const Syntax *objective, const char *name) {
 }
 
 /* Where a network is given data, the player's samples are meant; a sum of several such terms leaves a choice. */
-typedef struct DataSearch { Evaluator *e; int count; const Syntax *found; } DataSearch;
+typedef struct DataSearch {
+  Evaluator *e;
+  int count;
+  const Syntax *found;
+} DataSearch;
 
 static void search_data(void *context, Syntax *syntax) {
   DataSearch *search = context;
@@ -99,7 +107,8 @@ void objectives_prepare(Evaluator *e) {
     for (int p = 0; p < syntax->objective.players.count; p++) {
       const Syntax *player = syntax->objective.players.items[p];
       for (int q = 0; q < p; q++)
-        if (syntax->objective.players.items[q]->name == player->name) evaluator_report(e, E3041, player->span, "`%s` again", player->name);
+        if (syntax->objective.players.items[q]->name == player->name)
+          evaluator_report(e, E3041, player->span, "`%s` again", player->name);
     }
     evaluation_open(e, "objective");
     for (int p = 0; p < syntax->objective.players.count; p++) {
@@ -109,12 +118,16 @@ void objectives_prepare(Evaluator *e) {
     Value *value = objective_value(e, k);
     if (value->kind == VALUE_TENSOR) values[k] = value_node(e, value, syntax->span);
     evaluation_abandon(e);
-    model->objectives[k] = (ModelObjective){.players = player_names(e, &syntax->objective.players), .label = syntax->objective.label == NULL ? "" : syntax->objective.label,
-                                            .maximize = syntax->objective.maximize, .value_routine = -1, .span = syntax->span};
-    model->objectives[k].tensor = tensor_new(e, session_format(e->session, "objective.%d", k + 1), ROLE_RESULT, 0, NULL, false, syntax->span);
+    model->objectives[k] = (ModelObjective){.players = player_names(e, &syntax->objective.players),
+                                            .label = syntax->objective.label == NULL ? "" : syntax->objective.label,
+                                            .maximize = syntax->objective.maximize,
+                                            .value_routine = -1,
+                                            .span = syntax->span};
+    model->objectives[k].tensor =
+        tensor_new(e, session_format(e->session, "objective.%d", k + 1), ROLE_RESULT, 0, NULL, false, syntax->span);
   }
   model->objective_count = e->objective_count;
-  for (int k = 0; k < e->objective_count; k++) {           /* weights of all players are known now */
+  for (int k = 0; k < e->objective_count; k++) { /* weights of all players are known now */
     const Syntax *syntax = e->objectives[k];
     for (int p = 0; p < syntax->objective.players.count && values[k] != NULL; p++) {
       const Syntax *player = syntax->objective.players.items[p];
@@ -131,7 +144,8 @@ void objectives_prepare(Evaluator *e) {
         reached = sources_hold(&sources, e->model->tensors[weights[w]->tensor].input);
       if (count == 0) evaluator_report(e, E3036, player->span, "`%s` has nothing to train", player->name);
       else if (!reached) {
-        Diagnostic *diagnostic = evaluator_report(e, E3014, syntax->objective.value->span, "does not depend on any weight of `%s`", player->name);
+        Diagnostic *diagnostic = evaluator_report(e, E3014, syntax->objective.value->span,
+                                                  "does not depend on any weight of `%s`", player->name);
         diagnostic_also(diagnostic, player->span, "this player");
         diagnostic_hint(diagnostic, "an objective of `%s` must pass through `%s`", player->name, player->name);
         mend_objective(e, diagnostic, syntax->objective.value, player->name);
@@ -140,7 +154,7 @@ void objectives_prepare(Evaluator *e) {
   }
 }
 
-/* ---- optimizers ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- optimizers -------------------------------------------------------------------------------------------------- */
 
 /* What an update wants of the weights that certain objectives are for: the sum of these, to be made smaller, and what
    it depends on. */
@@ -213,12 +227,18 @@ static Value *player_gradients(Evaluator *e, Update *update, Network *player) {
 static Value *step_of(Evaluator *e, Update *update, const Recipe *recipe, Movement *movement, Span span) {
   const Syntax *definition = recipe->definition->syntax;
   int takes = definition->definition.parameters.count;
-  Context context = {.path = session_format(e->session, "%s/%s", e->model->tensors[movement->slot->tensor].name, definition->definition.name), .call = "", .fresh = "", .training = true};
+  Context context = {.path = session_format(e->session, "%s/%s", e->model->tensors[movement->slot->tensor].name,
+                                            definition->definition.name),
+                     .call = "",
+                     .fresh = "",
+                     .training = true};
   Value *values[3] = {slot_value(e, movement->slot), movement->gradient};
   Span spans[3] = {span, span, span};
   if (takes < 2 || takes > 3) {
-    Diagnostic *diagnostic = evaluator_report(e, E3017, span, "`%s` takes %d values", definition->definition.name, takes);
-    diagnostic_hint(diagnostic, "an optimizer is a layer from a weight and its gradient to the new weight: `layer f(…)(w: [...s], g: [...s]) -> [...s]`");
+    Diagnostic *diagnostic =
+        evaluator_report(e, E3017, span, "`%s` takes %d values", definition->definition.name, takes);
+    diagnostic_hint(diagnostic, "an optimizer is a layer from a weight and its gradient to the new weight: `layer "
+                                "f(…)(w: [...s], g: [...s]) -> [...s]`");
     return value_error(e);
   }
   if (takes == 3) values[2] = player_gradients(e, update, movement->player);
@@ -236,8 +256,10 @@ static bool check_owner(Evaluator *e, const Movement *movement, Span span) {
   }
   if (movement->other == NULL) return true;
   Diagnostic *diagnostic = evaluator_report(e, E3049, span, "moves `%s`", tensor->name);
-  diagnostic_also(diagnostic, movement->owner->optimizer_syntax->span, "by this, as a part of `%s`", movement->owner->name);
-  diagnostic_also(diagnostic, movement->other->optimizer_syntax->span, "by this, as a part of `%s`", movement->other->name);
+  diagnostic_also(diagnostic, movement->owner->optimizer_syntax->span, "by this, as a part of `%s`",
+                  movement->owner->name);
+  diagnostic_also(diagnostic, movement->other->optimizer_syntax->span, "by this, as a part of `%s`",
+                  movement->other->name);
   diagnostic_hint(diagnostic, "`optimize %s by …` decides", tensor->player);
   return false;
 }
@@ -290,8 +312,10 @@ static void move_weights(Evaluator *e, Frame *frame, Update *update) {
     if (value->kind == VALUE_ERROR) return;
     value = value_as_tensor(e, value, by->span);
     if (value->kind == VALUE_ERROR) return;
-    if (value->tensor.rank != tensor->input->rank || memcmp(value->tensor.shape, tensor->input->shape, sizeof(int64_t) * (size_t)tensor->input->rank) != 0) {
-      evaluator_report(e, E3018, by->span, "`%s` is %s and would become %s", tensor->name, shape_text(e, tensor->input->rank, tensor->input->shape), value_text(e, value));
+    if (value->tensor.rank != tensor->input->rank ||
+        memcmp(value->tensor.shape, tensor->input->shape, sizeof(int64_t) * (size_t)tensor->input->rank) != 0) {
+      evaluator_report(e, E3018, by->span, "`%s` is %s and would become %s", tensor->name,
+                       shape_text(e, tensor->input->rank, tensor->input->shape), value_text(e, value));
       return;
     }
     movements[k].moved = value_node(e, value, by->span);
@@ -300,7 +324,7 @@ static void move_weights(Evaluator *e, Frame *frame, Update *update) {
     if (movements[k].moved != NULL) movements[k].slot->current = movements[k].moved;
 }
 
-/* ---- one update -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one update -------------------------------------------------------------------------------------------------- */
 
 static void collect_labels(Evaluator *e, Update *update, const Syntax *by) {
   if (by->kind == SYNTAX_NAME) ARRAY_ADD(e, update->labels, update->label_count, update->label_capacity, by);
@@ -334,7 +358,8 @@ static bool check_player(Evaluator *e, const Update *update, const Syntax *playe
     if (listed) continue;
     if (plain) {
       Diagnostic *diagnostic = evaluator_report(e, E3019, player->span, "`%s` is updated here", player->name);
-      diagnostic_hint(diagnostic, "`%s minimizes …`; objectives with a name are chosen by `update %s by name`", player->name, player->name);
+      diagnostic_hint(diagnostic, "`%s minimizes …`; objectives with a name are chosen by `update %s by name`",
+                      player->name, player->name);
     } else {
       const Syntax *label = update->labels[l];
       evaluator_report(e, exists ? E3021 : E3020, label->span,
@@ -352,7 +377,9 @@ static void share_weight(Evaluator *e, Movement *movement, const Syntax *update)
   if (before == NULL || before == now) return;
   for (int k = 0; k < e->objective_count; k++)
     if (lists_player(e->objectives[k], before->name) && lists_player(e->objectives[k], now->name)) return;
-  Diagnostic *diagnostic = diagnostic_report(e->session, W6002, update->span, "moves weights of `%s`, as an update of `%s` does", movement->slot->owner->name, before->name);
+  Diagnostic *diagnostic =
+      diagnostic_report(e->session, W6002, update->span, "moves weights of `%s`, as an update of `%s` does",
+                        movement->slot->owner->name, before->name);
   diagnostic_hint(diagnostic, "if it is meant, list both players: `%s, %s minimize …`", before->name, now->name);
 }
 

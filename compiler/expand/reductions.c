@@ -1,11 +1,16 @@
-/* sum[…], mean[…], max[…], min[…]: an expression combined over indices, possibly under conditions. Takes the syntax of a reduction; returns its value. */
+/* sum[…], mean[…], max[…], min[…]: an expression combined over indices, possibly under conditions. Takes the syntax of
+   a reduction; returns its value. */
 #include "evaluator.h"
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
 
 /* What stands in the brackets: indices of its own, and conditions on them. */
-typedef struct Brackets { uint32_t indices; int condition_count; const Syntax *conditions[CONDITION_LIMIT]; } Brackets;
+typedef struct Brackets {
+  uint32_t indices;
+  int condition_count;
+  const Syntax *conditions[CONDITION_LIMIT];
+} Brackets;
 
 static bool open_index(Evaluator *e, Frame *frame, Brackets *brackets, const char *name, Span span, Index **index) {
   *index = index_open(e, frame, name, span);
@@ -23,12 +28,14 @@ static bool add_condition(Evaluator *e, Brackets *brackets, const Syntax *item) 
   return true;
 }
 
-/* `i`; `i < n` and `i in a..b`, which bound it if nothing has; `i != j`, which makes i if nothing is called so; any other condition. */
+/* `i`; `i < n` and `i in a..b`, which bound it if nothing has; `i != j`, which makes i if nothing is called so; any
+   other condition. */
 static bool read_item(Evaluator *e, Frame *frame, Brackets *brackets, const Syntax *item) {
   const char *name;
   Span span;
   bool relation = item->kind == SYNTAX_BINARY, bounding = item_names_index(item, &name, &span), failed = false;
-  if (!bounding && relation && item->binary.left->kind == SYNTAX_NAME) name = item->binary.left->name, span = item->binary.left->span;
+  if (!bounding && relation && item->binary.left->kind == SYNTAX_NAME)
+    name = item->binary.left->name, span = item->binary.left->span;
   else if (!bounding) return add_condition(e, brackets, item);
   Index *index = index_find(e, name);
   if (!relation) return open_index(e, frame, brackets, name, span, &index);
@@ -43,8 +50,11 @@ static bool read_item(Evaluator *e, Frame *frame, Brackets *brackets, const Synt
 static bool brackets_have_index(Evaluator *e, Frame *frame, const Brackets *brackets) {
   const char *name;
   Span span;
-  if (brackets->indices != 0 || brackets->condition_count == 0 || !item_names_index(brackets->conditions[0], &name, &span)) return true;
-  Diagnostic *diagnostic = evaluator_report(e, E2003, span, "`%s` is already %s", name, value_text(e, name_lookup(e, frame, name, span)));
+  if (brackets->indices != 0 || brackets->condition_count == 0 ||
+      !item_names_index(brackets->conditions[0], &name, &span))
+    return true;
+  Diagnostic *diagnostic =
+      evaluator_report(e, E2003, span, "`%s` is already %s", name, value_text(e, name_lookup(e, frame, name, span)));
   diagnostic_hint(diagnostic, "an index needs a name that nothing else has");
   return false;
 }
@@ -66,7 +76,9 @@ static Value *conditions_value(Evaluator *e, Frame *frame, const Brackets *brack
   return all;
 }
 
-static Value *constant_tensor(Evaluator *e, double value) { return value_tensor(e, 0, NULL, false, scalar_constant(e->graph, value)); }
+static Value *constant_tensor(Evaluator *e, double value) {
+  return value_tensor(e, 0, NULL, false, scalar_constant(e->graph, value));
+}
 
 static Value *where(Evaluator *e, Value *condition, Value *value, double otherwise, Span span) {
   Value *three[3] = {condition, value, constant_tensor(e, otherwise)};
@@ -104,7 +116,8 @@ static Value *reduce(Evaluator *e, SyntaxOperator op, Value *body, Value *condit
   if (extreme) result = unless_nothing(e, result, condition, indices, span);
   if (result->kind == VALUE_ERROR) return result;
   if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
-  if (op == OPERATOR_MEAN) return apply_binary(e, OPERATOR_DIVIDE, result, count_of(e, body, condition, indices, span), span, span, span);
+  if (op == OPERATOR_MEAN)
+    return apply_binary(e, OPERATOR_DIVIDE, result, count_of(e, body, condition, indices, span), span, span, span);
   return result;
 }
 
@@ -112,13 +125,15 @@ Value *evaluate_reduction(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Index *outer = e->indices;
   Brackets brackets = {0};
   bool fine = true;
-  for (int k = 0; k < syntax->reduction.items.count && fine; k++) fine = read_item(e, frame, &brackets, syntax->reduction.items.items[k]);
+  for (int k = 0; k < syntax->reduction.items.count && fine; k++)
+    fine = read_item(e, frame, &brackets, syntax->reduction.items.items[k]);
   fine = fine && brackets_have_index(e, frame, &brackets) && bounds_from(e, frame, syntax, outer);
   Value *body = fine ? evaluate_tensor(e, frame, syntax->reduction.operand) : value_error(e);
   Value *condition = body->kind == VALUE_ERROR ? NULL : conditions_value(e, frame, &brackets);
   Value *result = body;
   if (condition != NULL && condition->kind == VALUE_ERROR) result = condition;
-  else if (body->kind != VALUE_ERROR) result = reduce(e, syntax->reduction.op, body, condition, brackets.indices, syntax->span);
+  else if (body->kind != VALUE_ERROR)
+    result = reduce(e, syntax->reduction.op, body, condition, brackets.indices, syntax->span);
   indices_close(e, outer);
   return result;
 }

@@ -127,13 +127,13 @@ static bool is_weight_input(const Evaluator *e, const Scalar *scalar) {
   return false;
 }
 
-enum { SUM_DEPTH = 10 };                                   /* sums within sums that are looked into */
+enum { SUM_DEPTH = 10 }; /* sums within sums that are looked into */
 
 /* Is it a sum of products with weights, as a linear layer gives, whatever is added to it? Weights have either sign, and
    so has that. */
 static bool is_signed(const Evaluator *e, const Scalar *scalar, int depth) {
   const Scalar *a = scalar->argument[0], *b = scalar->argument[1];
-  if (depth == 0) return false;                            /* sums of sums: each level may double the work */
+  if (depth == 0) return false; /* sums of sums: each level may double the work */
   if (scalar->op == OP_NEGATE) return is_signed(e, a, depth - 1);
   if (scalar->op == OP_ADD) return is_signed(e, a, depth - 1) || is_signed(e, b, depth - 1);
   if (scalar->op != OP_READ) return false;
@@ -213,7 +213,7 @@ void network_given(Evaluator *e, Network *network, const Value *value, Span span
     }
   if (network->given_range.source != NULL) return;
   Range range = scalar_range(e->graph, element);
-  bool squashed = range.high == 1 && (range.low == 0 || range.low == -1);      /* what sigmoid and tanh leave */
+  bool squashed = range.high == 1 && (range.low == 0 || range.low == -1); /* what sigmoid and tanh leave */
   if (!squashed || !depends_on_weights(e, element)) return;
   network->given_low = range.low, network->given_range = span;
 }

@@ -1,16 +1,17 @@
-/* `train { }`: the schedule of a round as a tree, every evaluation in it a routine. Takes the block; fills the model's schedule and routines.
-   Statements that draw nothing and follow each other share a routine. */
+/* `train { }`: the schedule of a round as a tree, every evaluation in it a routine. Takes the block; fills the model's
+   schedule and routines. Statements that draw nothing and follow each other share a routine. */
 #include "evaluator.h"
 
 #include <string.h>
 
 typedef struct Builder {
-  ModelSchedule *sequence;                                 /* where statements go */
+  ModelSchedule *sequence; /* where statements go */
   int capacity;
-  bool open;                                               /* an evaluation waits for more statements */
-  bool drawing;                                            /* it is a `draw` */
+  bool open;    /* an evaluation waits for more statements */
+  bool drawing; /* it is a `draw` */
   Span span;
-  int kept, kept_capacity; Binding *locals;                /* tensors that names of the open evaluation hold: they are kept when it closes */
+  int kept, kept_capacity;
+  Binding *locals; /* tensors that names of the open evaluation hold: they are kept when it closes */
 } Builder;
 
 static ModelSchedule *schedule_node(Evaluator *e, ScheduleKind kind, Span span) {
@@ -30,7 +31,7 @@ static void builder_run(Evaluator *e, Builder *builder, int routine, Span span) 
   builder_add(e, builder, node);
 }
 
-/* ---- definitions that are kept -------------------------------------------------------------------------------------------------------- */
+/* ---- definitions that are kept ----------------------------------------------------------------------------------- */
 
 /* What a definition in `train` leaves: numbers at this moment. Random values live as long as their evaluation. */
 static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
@@ -41,7 +42,8 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
     Value *value = local->value;
     if (value->tensor.random) {
       if (!builder->drawing) {
-        Diagnostic *diagnostic = evaluator_report(e, E3032, builder->span, "`%s` differs from sample to sample", local->name);
+        Diagnostic *diagnostic =
+            evaluator_report(e, E3032, builder->span, "`%s` differs from sample to sample", local->name);
         diagnostic_hint(diagnostic, "take `E[…]` of it, or use it inside one `draw { }`");
       }
       ARRAY_ADD(e, random, random_count, random_capacity, local->name);
@@ -52,7 +54,7 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
     e->model->tensors[tensor].initial = INITIAL_CONSTANT;
     evaluation_result(e, tensor, value, builder->span);
     bool truth = value->tensor.truth;
-    *value = *value_of_node(e, e->model->tensors[tensor].input, 0);        /* whatever holds it holds what was kept */
+    *value = *value_of_node(e, e->model->tensors[tensor].input, 0); /* whatever holds it holds what was kept */
     value->tensor.truth = truth;
   }
   frame_remove(e, frame, random_count, random); /* names of random values end here */
@@ -82,7 +84,8 @@ static Node **slots_now(Evaluator *e) {
   return now;
 }
 
-/* What a statement of `train` leaves are numbers, without derivative: what it assigns, and the states that its calls have moved. */
+/* What a statement of `train` leaves are numbers, without derivative: what it assigns, and the states that its calls
+   have moved. */
 static void cut_derivatives(Evaluator *e, int count, Node **before, bool assigns, Span span) {
   for (int k = 0; k < count; k++) {
     Slot *slot = e->slots[k];
@@ -113,7 +116,8 @@ static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value 
   Node *node = value->kind == VALUE_TENSOR ? value_node(e, value, span) : NULL;
   if (node == NULL) return value;
   Value *cut = value_of_node(e, graph_constant(e->graph, node, span), 0);
-  cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth, cut->tensor.classes = value->tensor.classes;
+  cut->tensor.random = value->tensor.random, cut->tensor.truth = value->tensor.truth,
+  cut->tensor.classes = value->tensor.classes;
   if (name_is_differentiated(e, &e->file, e->file.syntax, name)) cut = value_marked(e, cut, false, 0, span);
   Binding local = {name, cut};
   ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
@@ -121,7 +125,8 @@ static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value 
 }
 
 /* Calls visit on every name that an assignment defines; false as soon as that is. */
-static bool each_target(Evaluator *e, Frame *frame, Builder *builder, const Syntax *target, bool (*visit)(Evaluator *, Frame *, Builder *, const Syntax *)) {
+static bool each_target(Evaluator *e, Frame *frame, Builder *builder, const Syntax *target,
+                        bool (*visit)(Evaluator *, Frame *, Builder *, const Syntax *)) {
   while (target->kind == SYNTAX_SUBSCRIPT) target = target->subscript.operand;
   if (target->kind == SYNTAX_NAME) return visit(e, frame, builder, target);
   if (target->kind == SYNTAX_TUPLE || target->kind == SYNTAX_LIST)
@@ -157,17 +162,19 @@ static void assign_statement(Evaluator *e, Frame *frame, Builder *builder, const
   if (!moves) each_target(e, frame, builder, syntax->assign.target, name_cut);
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static void block_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *block, bool drawing);
 
 static bool sets_batch(const Syntax *syntax) {
-  return syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE && syntax->assign.target->kind == SYNTAX_NAME && strcmp(syntax->assign.target->name, "batch") == 0;
+  return syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE &&
+         syntax->assign.target->kind == SYNTAX_NAME && strcmp(syntax->assign.target->name, "batch") == 0;
 }
 
 static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
   int64_t batch;
-  if (!value_static_whole(e, evaluate(e, frame, syntax->assign.value), syntax->assign.value->span, &batch)) return false;
+  if (!value_static_whole(e, evaluate(e, frame, syntax->assign.value), syntax->assign.value->span, &batch))
+    return false;
   if (batch < 1 || batch > 1 << 20) {
     evaluator_report(e, E3027, syntax->assign.value->span, "this is %lld", (long long)batch);
     return false;
@@ -190,8 +197,10 @@ static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) 
   return inner.sequence;
 }
 
-/* The count of `repeat`, the period of `every`, the condition of `if`: known now, or computed by a routine of its own. */
-static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, ModelSchedule *node, const char *what, Value **known) {
+/* The count of `repeat`, the period of `every`, the condition of `if`: known now, or computed by a routine of its own.
+ */
+static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, ModelSchedule *node, const char *what,
+                           Value **known) {
   evaluation_open(e, session_format(e->session, "%s", what));
   Value *value = value_dereference(e, evaluate(e, frame, syntax));
   *known = value;
@@ -206,7 +215,8 @@ static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, Mod
   }
   value = value_as_tensor(e, value, syntax->span);
   if (value->kind == VALUE_TENSOR && (value->tensor.random || value->tensor.rank != 0)) {
-    evaluator_report(e, value->tensor.random ? E3046 : E2020, syntax->span, "this is %s", value->tensor.random ? "random" : value_text(e, value));
+    evaluator_report(e, value->tensor.random ? E3046 : E2020, syntax->span, "this is %s",
+                     value->tensor.random ? "random" : value_text(e, value));
     value = value_error(e);
   }
   if (value->kind == VALUE_ERROR) {
@@ -227,9 +237,12 @@ static void loop_statement(Evaluator *e, Frame *frame, Builder *builder, const S
   Value *known;
   if (!deciding_value(e, frame, syntax->loop.count, node, repeat ? "repeat" : "every", &known)) return;
   int64_t whole;
-  if (node->routine < 0 && (!value_is_whole(known, &whole) || whole < (repeat ? 0 : 1) || (repeat && (double)whole > REPEAT_LIMIT))) {
-    Diagnostic *diagnostic = evaluator_report(e, repeat ? E3038 : E3039, syntax->loop.count->span, "this is %s", value_text(e, known));
-    if (known->kind == VALUE_NUMBER && known->number.value > 1) diagnostic_hint(diagnostic, "a whole number up to %.0f", repeat ? REPEAT_LIMIT : LENGTH_LIMIT);
+  if (node->routine < 0 &&
+      (!value_is_whole(known, &whole) || whole < (repeat ? 0 : 1) || (repeat && (double)whole > REPEAT_LIMIT))) {
+    Diagnostic *diagnostic =
+        evaluator_report(e, repeat ? E3038 : E3039, syntax->loop.count->span, "this is %s", value_text(e, known));
+    if (known->kind == VALUE_NUMBER && known->number.value > 1)
+      diagnostic_hint(diagnostic, "a whole number up to %.0f", repeat ? REPEAT_LIMIT : LENGTH_LIMIT);
     return;
   }
   ModelSchedule *part = part_run(e, frame, syntax->loop.block);
@@ -245,7 +258,7 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
   if (was_open) known = value_dereference(e, evaluate(e, frame, syntax->choice.condition));
   else if (!deciding_value(e, frame, syntax->choice.condition, node, "if", &known)) return;
   if (known->kind == VALUE_ERROR) return;
-  bool runs = node->routine >= 0;                          /* a setting decides it when the trainer runs */
+  bool runs = node->routine >= 0; /* a setting decides it when the trainer runs */
   if (known->kind == VALUE_NUMBER && !runs) {
     bool truth;
     if (!value_static_truth(e, known, syntax->choice.condition->span, &truth)) return;
@@ -260,7 +273,8 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
     return;
   }
   if (known->kind == VALUE_NUMBER ? !known->number.truth : known->kind != VALUE_TENSOR || !known->tensor.truth) {
-    Diagnostic *diagnostic = evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, known));
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2021, syntax->choice.condition->span, "this is %s", value_text(e, known));
     diagnostic_hint(diagnostic, "compare it with something");
     return;
   }
@@ -268,7 +282,8 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
   node->children[node->child_count++] = part_run(e, frame, syntax->choice.then);
   if (syntax->choice.otherwise != NULL) {
     Builder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, syntax->choice.otherwise->span)};
-    if (syntax->choice.otherwise->kind == SYNTAX_IF) choice_statement(e, frame, &inner, syntax->choice.otherwise, false);
+    if (syntax->choice.otherwise->kind == SYNTAX_IF)
+      choice_statement(e, frame, &inner, syntax->choice.otherwise, false);
     else inner.sequence = part_run(e, frame, syntax->choice.otherwise);
     builder_close(e, frame, &inner);
     node->children[node->child_count++] = inner.sequence;
@@ -276,7 +291,11 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
   builder_add(e, builder, node);
 }
 
-typedef struct TrainTurn { Builder *builder; const Syntax *block; bool drawing; } TrainTurn;
+typedef struct TrainTurn {
+  Builder *builder;
+  const Syntax *block;
+  bool drawing;
+} TrainTurn;
 
 static void run_train_turn(Evaluator *e, Frame *frame, void *context) {
   TrainTurn *turn = context;
@@ -287,7 +306,8 @@ static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Sy
   switch (syntax->kind) {
   case SYNTAX_UPDATE: {
     const char *players = "";
-    for (int k = 0; k < syntax->players.names.count; k++) players = session_format(e->session, "%s%s%s", players, k == 0 ? "" : ", ", syntax->players.names.items[k]->name);
+    for (int k = 0; k < syntax->players.names.count; k++)
+      players = session_format(e->session, "%s%s%s", players, k == 0 ? "" : ", ", syntax->players.names.items[k]->name);
     if (!drawing) {
       builder_close(e, frame, builder);
       builder_open(e, frame, builder, session_format(e->session, "update %s", players), syntax->span);
@@ -322,7 +342,8 @@ static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Sy
     if (!drawing) builder_open(e, frame, builder, "assign", syntax->span);
     assign_statement(e, frame, builder, syntax);
     return;
-  case SYNTAX_REPEAT: case SYNTAX_EVERY:
+  case SYNTAX_REPEAT:
+  case SYNTAX_EVERY:
     if (drawing) {
       evaluator_report(e, E4025, syntax->span, "inside `draw`");
       return;
@@ -340,14 +361,24 @@ static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Sy
     turns_run(e, frame, syntax->turns.binding, run_train_turn, &turn);
     return;
   }
-  case SYNTAX_OPTIMIZE: return;                            /* read by train_scan */
-  case SYNTAX_DATA: case SYNTAX_NOISE: case SYNTAX_WEIGHT: case SYNTAX_STATE: case SYNTAX_FN: case SYNTAX_LAYER: case SYNTAX_NETWORK: case SYNTAX_OUTPUT:
-  case SYNTAX_PHASE: case SYNTAX_OBJECTIVE: case SYNTAX_USE: case SYNTAX_TRAIN: {
+  case SYNTAX_OPTIMIZE: return; /* read by train_scan */
+  case SYNTAX_DATA:
+  case SYNTAX_NOISE:
+  case SYNTAX_WEIGHT:
+  case SYNTAX_STATE:
+  case SYNTAX_FN:
+  case SYNTAX_LAYER:
+  case SYNTAX_NETWORK:
+  case SYNTAX_OUTPUT:
+  case SYNTAX_PHASE:
+  case SYNTAX_OBJECTIVE:
+  case SYNTAX_USE:
+  case SYNTAX_TRAIN: {
     Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "in `train`");
     diagnostic_hint(diagnostic, "it belongs to the top of the file");
     return;
   }
-  default:                                                 /* evaluated for the states that it moves */
+  default: /* evaluated for the states that it moves */
     if (!drawing) builder_open(e, frame, builder, "evaluate", syntax->span);
     evaluate(e, frame, syntax);
     return;
@@ -358,12 +389,13 @@ static void block_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax
   for (int k = 0; k < block->items.count; k++) statement_run(e, frame, builder, block->items.items[k], drawing);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static void optimize_scan(Evaluator *e, Frame *frame, const Syntax *block, bool outermost) {
   for (int k = 0; k < block->items.count; k++) {
     const Syntax *syntax = block->items.items[k];
-    if (syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY) optimize_scan(e, frame, syntax->loop.block, false);
+    if (syntax->kind == SYNTAX_REPEAT || syntax->kind == SYNTAX_EVERY)
+      optimize_scan(e, frame, syntax->loop.block, false);
     if (syntax->kind == SYNTAX_DRAW) optimize_scan(e, frame, syntax->operand, false);
     if (syntax->kind == SYNTAX_FOR) optimize_scan(e, frame, syntax->turns.block, false);
     for (; syntax != NULL && syntax->kind == SYNTAX_IF; syntax = syntax->choice.otherwise)
@@ -404,11 +436,15 @@ bool train_scan(Evaluator *e, const Syntax *train) {
       Diagnostic *diagnostic = evaluator_report(e, E3025, train->train.length->span, "this says `%s`", unit);
       const char *nearest = diagnostic_nearest(unit, units, 3);
       diagnostic_mend(diagnostic, train->name_span, "%s", nearest != NULL ? nearest : "steps");
-    } else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span, &model->length)) {
+    } else if (value_static_number(e, evaluate(e, &frame, train->train.length), train->train.length->span,
+                                   &model->length)) {
       model->length_unit = unit;
       if (!(model->length > 0 && model->length <= LENGTH_LIMIT)) {
         Diagnostic *diagnostic = evaluator_report(e, E3053, train->train.length->span, "this is %g", model->length);
-        diagnostic_hint(diagnostic, "above 0, and at most %.0f; without a length, `train { … }`, a run lasts as long as its --steps say", LENGTH_LIMIT);
+        diagnostic_hint(
+            diagnostic,
+            "above 0, and at most %.0f; without a length, `train { … }`, a run lasts as long as its --steps say",
+            LENGTH_LIMIT);
       }
     }
   }
@@ -429,7 +465,8 @@ bool train_scan(Evaluator *e, const Syntax *train) {
   return e->error_count == 0;
 }
 
-/* Where training is not expanded because of mistakes elsewhere: those in the optimizers' settings. Names that `train` defines are not known here. */
+/* Where training is not expanded because of mistakes elsewhere: those in the optimizers' settings. Names that `train`
+   defines are not known here. */
 void train_check_optimizers(Evaluator *e, const Syntax *train) {
   const Syntax *block = train->train.block;
   Frame frame = frame_top(e, true, "");

@@ -1,5 +1,6 @@
-/* Values: what names and expressions of a model mean while it is expanded. A tensor is an expression over the sample, its own axes and the indices in scope,
-   written out into a node only where it is kept. Takes values; returns values; never reads syntax. */
+/* Values: what names and expressions of a model mean while it is expanded. A tensor is an expression over the sample,
+   its own axes and the indices in scope, written out into a node only where it is kept. Takes values; returns values;
+   never reads syntax. */
 #include "evaluator.h"
 #include "tests/mutants/mutant.h"
 
@@ -37,11 +38,13 @@ static int64_t binding_leaves(int count, const Binding *items) {
 }
 
 int64_t value_leaves(Value *value) {
-  if (value->kind == VALUE_RECORD && value->record.leaves == 0) value->record.leaves = binding_leaves(value->record.count, value->record.items);
+  if (value->kind == VALUE_RECORD && value->record.leaves == 0)
+    value->record.leaves = binding_leaves(value->record.count, value->record.items);
   if (value->kind == VALUE_RECORD) return value->record.leaves;
   if (value->kind == VALUE_RECIPE) return 1 + value->recipe->leaves;
   if (value->kind != VALUE_LIST) return 1;
-  for (int k = 0, counted = value->list.leaves != 0; k < value->list.count && !counted; k++) value->list.leaves += value_leaves(value->list.items[k]);
+  for (int k = 0, counted = value->list.leaves != 0; k < value->list.count && !counted; k++)
+    value->list.leaves += value_leaves(value->list.items[k]);
   return value->list.leaves;
 }
 
@@ -50,7 +53,9 @@ Value *value_list(Evaluator *e, int count, Value **items) {
   value->list.count = count;
   value->list.items = session_allocate(e->session, (size_t)(count + 1) * sizeof *items);
   if (count > 0 && items != NULL) memcpy(value->list.items, items, (size_t)count * sizeof *items);
-  e->work += e->exhausted ? 0 : items == NULL ? count : value_leaves(value);      /* the next expression says so if that was too much */
+  e->work += e->exhausted    ? 0
+             : items == NULL ? count
+                             : value_leaves(value); /* the next expression says so if that was too much */
   return value;
 }
 
@@ -63,7 +68,7 @@ Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, c
   return value;
 }
 
-/* ---- variables of an expression ---------------------------------------------------------------------------------------------- */
+/* ---- variables of an expression ---------------------------------------------------------------------------------- */
 
 static void identity_map(Coordinate *by) {
   for (int v = 0; v < VARIABLE_LIMIT; v++) by[v] = coordinate_variable(v);
@@ -84,7 +89,8 @@ int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span sp
   if (variable < INDEX_VARIABLE) return tensor->tensor.shape[variable - OWN_VARIABLE];
   Index *index = e->by_variable[variable];
   if (index->extent < 0) {
-    Diagnostic *diagnostic = evaluator_report(e, E2006, index->span, "nothing bounds `%s` before it is used", index->name);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E2006, index->span, "nothing bounds `%s` before it is used", index->name);
     if (span.source != NULL) diagnostic_also(diagnostic, span, "needed here");
     diagnostic_hint(diagnostic, "write `%s < n`, or use it as a bare subscript", index->name);
     index->extent = 0;
@@ -92,7 +98,7 @@ int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span sp
   return index->extent;
 }
 
-/* ---- from nodes and back ------------------------------------------------------------------------------------------------------------ */
+/* ---- from nodes and back ----------------------------------------------------------------------------------------- */
 
 Value *value_of_node(Evaluator *e, Node *node, uint32_t indices) {
   Coordinate coordinates[RANK_LIMIT];
@@ -106,7 +112,8 @@ Value *value_of_node(Evaluator *e, Node *node, uint32_t indices) {
   return value_tensor(e, rank, node->shape + axis, node->batch, element);
 }
 
-/* Axes of the node that holds a value: the batch, free indices (and `more`, along which it is the same), own axes that are not summed; then the summed ones. */
+/* Axes of the node that holds a value: the batch, free indices (and `more`, along which it is the same), own axes that
+   are not summed; then the summed ones. */
 typedef struct Layout {
   int rank, box_rank;
   int64_t box[VARIABLE_LIMIT];
@@ -152,7 +159,8 @@ static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, u
 static Node *whole_node(Evaluator *e, const Scalar *element, const Layout *layout) {
   if (element->op != OP_READ || element->access != access_identity(e->graph, layout->rank)) return NULL;
   Node *node = element->node;
-  if (node->rank != layout->rank || memcmp(node->shape, layout->box, sizeof(int64_t) * (size_t)layout->rank) != 0) return NULL;
+  if (node->rank != layout->rank || memcmp(node->shape, layout->box, sizeof(int64_t) * (size_t)layout->rank) != 0)
+    return NULL;
   return node;
 }
 
@@ -176,8 +184,9 @@ Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t
   bool batch = tensor->tensor.random && (summed & 1u << SAMPLE_VARIABLE) == 0;
   uint32_t batch_variables = 0;
   if (tensor->tensor.random) batch_variables = 1u << layout.by[SAMPLE_VARIABLE].terms[0].variable;
-  Node *node = graph_compute(e->graph, combine, layout.box_rank, layout.box, batch_variables, access_identity(e->graph, layout.rank), layout.rank,
-                             layout.box, batch, element, e->path, model_span(e, span));
+  Node *node = graph_compute(e->graph, combine, layout.box_rank, layout.box, batch_variables,
+                             access_identity(e->graph, layout.rank), layout.rank, layout.box, batch, element, e->path,
+                             model_span(e, span));
   Value *value = value_of_node(e, node, layout.indices);
   if (node->batch != batch) value->tensor.random = batch;
   return value;
@@ -205,14 +214,17 @@ Value *value_stored(Evaluator *e, Value *value, Span span) {
   return stored;
 }
 
-/* The whole of a mark or of something stored: what `grad` can differentiate by. NULL if it is anything else: for every index, x[i] of a mark x reaches the others too. */
+/* The whole of a mark or of something stored: what `grad` can differentiate by. NULL if it is anything else: for every
+   index, x[i] of a mark x reaches the others too. */
 Node *value_variable(Evaluator *e, Value *value) {
   value = value_dereference(e, value);
   const Scalar *read = value->kind == VALUE_TENSOR ? value->tensor.element : NULL;
-  if (read == NULL || read->op != OP_READ || (read->node->kind != NODE_MARK && read->node->kind != NODE_INPUT)) return NULL;
+  if (read == NULL || read->op != OP_READ || (read->node->kind != NODE_MARK && read->node->kind != NODE_INPUT))
+    return NULL;
   if (element_indices(read) != 0 && !value->tensor.apart) return NULL;
   const Value *whole = value_of_node(e, read->node, element_indices(read));
-  bool same = whole->tensor.rank == value->tensor.rank && memcmp(whole->tensor.shape, value->tensor.shape, sizeof(int64_t) * (size_t)whole->tensor.rank) == 0;
+  bool same = whole->tensor.rank == value->tensor.rank &&
+              memcmp(whole->tensor.shape, value->tensor.shape, sizeof(int64_t) * (size_t)whole->tensor.rank) == 0;
   return same && whole->tensor.element == read ? read->node : NULL;
 }
 
@@ -237,9 +249,11 @@ static Value *list_marked(Evaluator *e, Value *list, uint32_t indices, Span span
     tensors += item->kind != VALUE_NUMBER;
   }
   if (tensors == 0 || weights == list->list.count) return list;
-  if (value_has_shape(e, list, &rank, shape)) return value_marked(e, value_as_tensor(e, list, span), false, indices, span);
+  if (value_has_shape(e, list, &rank, shape))
+    return value_marked(e, value_as_tensor(e, list, span), false, indices, span);
   Value *marked = value_list(e, list->list.count, list->list.items);
-  for (int k = 0; k < marked->list.count; k++) marked->list.items[k] = value_marked(e, marked->list.items[k], false, indices, span);
+  for (int k = 0; k < marked->list.count; k++)
+    marked->list.items[k] = value_marked(e, marked->list.items[k], false, indices, span);
   return marked;
 }
 
@@ -247,41 +261,50 @@ Value *value_marked(Evaluator *e, Value *value, bool same, uint32_t indices, Spa
   if (value->kind == VALUE_LIST) return same ? value : list_marked(e, value, indices, span);
   if (value->kind != VALUE_TENSOR) return value;
   uint32_t own = element_indices(value->tensor.element);
-  if (is_weight_or_state(e, value) || (same && (indices | own) == own && value_variable(e, value) != NULL)) return value;
+  if (is_weight_or_state(e, value) || (same && (indices | own) == own && value_variable(e, value) != NULL))
+    return value;
   indices |= own;
   Node *node = value_node_along(e, value, indices, span);
   if (node == NULL) return value_error(e);
   if (!MUTANT(indices_shared) || indices == 0 || node->kind == NODE_COMPUTE) node = graph_mark(e->graph, node, span);
   Value *marked = value_of_node(e, node, indices);
   marked->tensor.apart = indices != 0;
-  marked->tensor.random = value->tensor.random, marked->tensor.truth = value->tensor.truth, marked->tensor.classes = value->tensor.classes;
+  marked->tensor.random = value->tensor.random, marked->tensor.truth = value->tensor.truth,
+  marked->tensor.classes = value->tensor.classes;
   return marked;
 }
 
-/* ---- conversions ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- conversions ------------------------------------------------------------------------------------------------- */
 
-Value *value_dereference(Evaluator *e, Value *value) { return value->kind == VALUE_SLOT ? slot_value(e, value->slot) : value; }
+Value *value_dereference(Evaluator *e, Value *value) {
+  return value->kind == VALUE_SLOT ? slot_value(e, value->slot) : value;
+}
 
 const Scalar *number_element(Evaluator *e, const Value *number) {
   return number->number.runtime != NULL ? number->number.runtime : scalar_constant(e->graph, number->number.value);
 }
 
 /* What stands where a value is needed: each kind that is none has a code of its own. */
-static const struct { ValueKind kind; DiagnosticCode code; const char *hint; } not_values[] = {
-  {VALUE_RECIPE, E2032, "apply it: `x |> recipe`, or `recipe(x)`"},
-  {VALUE_INSTANCE, E2032, "apply it: `x |> layer`, or `layer(x)`"},
-  {VALUE_FUNCTION, E2033, "call it"},
-  {VALUE_BUILTIN, E2033, "call it"},
-  {VALUE_NETWORK, E2034, "apply it: `G(z)`; where a list is wanted, it is the list of its weights"},
-  {VALUE_STRING, E2020, "strings name files and messages only"},
-  {VALUE_RECORD, E2020, "choose a member: `value.name`"},
-  {VALUE_RANGE, E2020, "a range bounds an index, a loop or a slice"},
+static const struct {
+  ValueKind kind;
+  DiagnosticCode code;
+  const char *hint;
+} not_values[] = {
+    {VALUE_RECIPE, E2032, "apply it: `x |> recipe`, or `recipe(x)`"},
+    {VALUE_INSTANCE, E2032, "apply it: `x |> layer`, or `layer(x)`"},
+    {VALUE_FUNCTION, E2033, "call it"},
+    {VALUE_BUILTIN, E2033, "call it"},
+    {VALUE_NETWORK, E2034, "apply it: `G(z)`; where a list is wanted, it is the list of its weights"},
+    {VALUE_STRING, E2020, "strings name files and messages only"},
+    {VALUE_RECORD, E2020, "choose a member: `value.name`"},
+    {VALUE_RANGE, E2020, "a range bounds an index, a loop or a slice"},
 };
 
 Value *value_as_tensor(Evaluator *e, Value *value, Span span) {
   value = value_dereference(e, value);
   switch (value->kind) {
-  case VALUE_ERROR: case VALUE_TENSOR: return value;
+  case VALUE_ERROR:
+  case VALUE_TENSOR: return value;
   case VALUE_NUMBER: {
     Value *tensor = value_tensor(e, 0, NULL, false, number_element(e, value));
     tensor->tensor.truth = value->number.truth;
@@ -334,7 +357,8 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
   case VALUE_TENSOR: {
     if (value->tensor.rank == 0) break;
     if (value->tensor.shape[0] > STACK_LIMIT) {
-      Diagnostic *diagnostic = evaluator_report(e, E2061, span, "as a list, %s has %lld elements", value_text(e, value), (long long)value->tensor.shape[0]);
+      Diagnostic *diagnostic = evaluator_report(e, E2061, span, "as a list, %s has %lld elements", value_text(e, value),
+                                                (long long)value->tensor.shape[0]);
       diagnostic_hint(diagnostic, "at most %d; an index runs over any number of them", STACK_LIMIT);
       return NULL;
     }
@@ -360,7 +384,7 @@ bool value_is_whole(const Value *value, int64_t *whole) {
   return true;
 }
 
-/* ---- static demands ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- static demands ---------------------------------------------------------------------------------------------- */
 
 /* With a stack of its own: a sum of many turns depends on one that depends on one, and so on. */
 static void freeze_settings(Evaluator *e, const Value *number) {
@@ -419,7 +443,9 @@ bool value_static_truth(Evaluator *e, Value *value, Span span, bool *truth) {
   if (value->kind == VALUE_ERROR) return false;
   if (value->kind != VALUE_NUMBER || !value->number.truth) {
     bool run_time = value->kind == VALUE_TENSOR;
-    Diagnostic *diagnostic = evaluator_report(e, run_time ? E2035 : E2021, span, run_time ? "this is known only while training" : "this is %s", value_text(e, value));
+    Diagnostic *diagnostic =
+        evaluator_report(e, run_time ? E2035 : E2021, span,
+                         run_time ? "this is known only while training" : "this is %s", value_text(e, value));
     if (run_time) diagnostic_hint(diagnostic, "choose values pointwise: `if … then … else …`");
     return false;
   }
@@ -443,7 +469,8 @@ bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_
   for (int d = 0; d < *rank; d++) {
     if (!value_static_whole(e, value->list.items[d], span, &shape[d])) return false;
     if (shape[d] < 1 || shape[d] > 1 << 30) {
-      evaluator_report(e, shape[d] < 1 ? E2015 : E2060, span, "axis %d would have %lld elements", d + 1, (long long)shape[d]);
+      evaluator_report(e, shape[d] < 1 ? E2015 : E2060, span, "axis %d would have %lld elements", d + 1,
+                       (long long)shape[d]);
       return false;
     }
   }

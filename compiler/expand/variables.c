@@ -1,5 +1,6 @@
-/* What a model stores and draws: tensors, weights and states, noise, data, counters, settings. Takes declarations; returns values that read them.
-   Initial values are found here: a plain distribution or number by name, anything else as a routine. */
+/* What a model stores and draws: tensors, weights and states, noise, data, counters, settings. Takes declarations;
+   returns values that read them. Initial values are found here: a plain distribution or number by name, anything else
+   as a routine. */
 #include "evaluator.h"
 #include "tests/mutants/mutant.h"
 
@@ -7,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- tensors ------------------------------------------------------------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 int tensor_find(const Evaluator *e, const char *name) {
   return map_number(&e->tensors_by_name, session_string(e->session, name)) - 1;
@@ -26,15 +27,23 @@ const char *tensor_numbered(Evaluator *e, const char *base, const char *first) {
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span) {
   Model *model = e->model;
   int count = model->tensor_count;
-  if ((count & (count - 1)) == 0) {                        /* a full power of two: double */
+  if ((count & (count - 1)) == 0) { /* a full power of two: double */
     void *moved = session_allocate(e->session, (size_t)(count == 0 ? 1 : 2 * count) * sizeof *model->tensors);
     if (count > 0) memcpy(moved, model->tensors, (size_t)count * sizeof *model->tensors);
     model->tensors = moved;
   }
   name = session_string(e->session, name);
   span = model_span(e, span);
-  model->tensors[count] = (ModelTensor){.name = name, .role = role, .input = graph_input(e->graph, name, rank, shape, batch, span),
-                                        .initial_routine = -1, .player = "", .data = "", .source = "", .group = -1, .fed = -1, .span = span};
+  model->tensors[count] = (ModelTensor){.name = name,
+                                        .role = role,
+                                        .input = graph_input(e->graph, name, rank, shape, batch, span),
+                                        .initial_routine = -1,
+                                        .player = "",
+                                        .data = "",
+                                        .source = "",
+                                        .group = -1,
+                                        .fed = -1,
+                                        .span = span};
   model->tensor_count++;
   if (map_number(&e->tensors_by_name, name) == 0) map_put_number(e->session, &e->tensors_by_name, name, count + 1);
   if (map_number(&e->tensors_by_input, model->tensors[count].input) == 0)
@@ -43,7 +52,7 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
 }
 
 uint64_t stream_of(Evaluator *e, const char *name, Span span) {
-  uint64_t hash = 0xcbf29ce484222325u;                     /* FNV-1a */
+  uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
   for (const char *c = name; *c != '\0'; c++) hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
   const char *key = session_intern(e->session, (const char *)&hash, sizeof hash), *before = map_get(&e->streams, key);
   if (before == NULL) map_put(e->session, &e->streams, key, (void *)(uintptr_t)name);
@@ -54,10 +63,10 @@ uint64_t stream_of(Evaluator *e, const char *name, Span span) {
   return hash;
 }
 
-/* ---- distributions ----------------------------------------------------------------------------------------------------------------- */
+/* ---- distributions ----------------------------------------------------------------------------------------------- */
 
-/* The tensor that is filled with a random variable before a routine runs; made where it is first mentioned with this batch. The name says which variable
-   it is: under any batch the same one. */
+/* The tensor that is filled with a random variable before a routine runs; made where it is first mentioned with this
+   batch. The name says which variable it is: under any batch the same one. */
 static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, Span span) {
   const Node *input = graph_input(e->graph, name, rank, shape, true, model_span(e, span));
   int tensor = map_number(&e->tensors_by_input, input) - 1;
@@ -66,7 +75,8 @@ static int filled_tensor(Evaluator *e, const char *name, TensorRole role, int ra
   return tensor;
 }
 
-/* Axes of a draw: the batch, the indices in scope along which it is apart, its own. Returns their number, -1 after a message. */
+/* Axes of a draw: the batch, the indices in scope along which it is apart, its own. Returns their number, -1 after a
+   message. */
 static int draw_axes(Evaluator *e, const Sampling *sampling, int own_rank, const int64_t *own, int64_t *shape) {
   int rank = 0;
   if (sampling->kind != SAMPLE_INITIAL) shape[rank++] = e->evaluation->batch;
@@ -89,7 +99,8 @@ static Node *draw_node(Evaluator *e, Sampling *sampling, Distribution distributi
   bool batch = sampling->kind != SAMPLE_INITIAL;
   int rank = draw_axes(e, sampling, own_rank, own, shape);
   if (rank < 0) return NULL;
-  const char *name = sampling->draws++ == 0 ? sampling->name : session_format(e->session, "%s.%d", sampling->name, sampling->draws);
+  const char *name =
+      sampling->draws++ == 0 ? sampling->name : session_format(e->session, "%s.%d", sampling->name, sampling->draws);
   uint64_t stream = stream_of(e, name, sampling->span);
   if (batch) e->evaluation->counted = true, record_draw(e, sampling->kind == SAMPLE_LAYER);
   return graph_random(e->graph, stream, 0, distribution, name, rank, shape, batch, model_span(e, sampling->span));
@@ -122,7 +133,8 @@ Value *distribution_draw(Evaluator *e, Frame *frame, const Builtin *self, const 
   }
   Value *width = uniform ? apply_binary(e, OPERATOR_SUBTRACT, b, a, settings->span, settings->span, settings->span) : b;
   Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, width, standard, settings->span, settings->span, settings->span);
-  Value *value = from_zero ? scaled : apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
+  Value *value =
+      from_zero ? scaled : apply_binary(e, OPERATOR_ADD, a, scaled, settings->span, settings->span, settings->span);
   bool plain =
       a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER && a->number.settings == NULL && b->number.settings == NULL;
   if (value->kind == VALUE_TENSOR && plain) {
@@ -139,7 +151,8 @@ static Value *draw_from(Evaluator *e, Frame *frame, const Syntax *distribution, 
   if (function->kind == VALUE_ERROR) return function;
   if (value_recipe(e, function) == NULL) {
     Diagnostic *diagnostic = evaluator_report(e, E2047, distribution->span, "this is %s", value_text(e, function));
-    diagnostic_hint(diagnostic, "a distribution is a function from a shape to values: `normal`, `uniform(-1, 1)`, `he`");
+    diagnostic_hint(diagnostic,
+                    "a distribution is a function from a shape to values: `normal`, `uniform(-1, 1)`, `he`");
     return value_error(e);
   }
   Value *shape = value_list(e, sampling->rank, NULL);
@@ -152,22 +165,25 @@ static Value *draw_from(Evaluator *e, Frame *frame, const Syntax *distribution, 
   e->sampling = outer;
   value = value_as_tensor(e, value, span);
   if (value->kind == VALUE_ERROR) return value;
-  if (value->tensor.rank != sampling->rank || memcmp(value->tensor.shape, sampling->shape, sizeof(int64_t) * (size_t)sampling->rank) != 0) {
-    evaluator_report(e, E2004, span, "gives %s, where %s is drawn", value_text(e, value), shape_text(e, sampling->rank, sampling->shape));
+  if (value->tensor.rank != sampling->rank ||
+      memcmp(value->tensor.shape, sampling->shape, sizeof(int64_t) * (size_t)sampling->rank) != 0) {
+    evaluator_report(e, E2004, span, "gives %s, where %s is drawn", value_text(e, value),
+                     shape_text(e, sampling->rank, sampling->shape));
     return value_error(e);
   }
   return value;
 }
 
-/* ---- noise and data -------------------------------------------------------------------------------------------------------------------- */
+/* ---- noise and data ---------------------------------------------------------------------------------------------- */
 
 static Value *floor_label(Evaluator *e, Value *value, int classes, Span span) {
   Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, value, value_number(e, classes), span, span, span);
   return apply_unary_number(e, OP_FLOOR, floor, scaled, span);
 }
 
-/* A variable that can be fed is a tensor that holds its value. The runtime draws it where that takes one standard draw and two numbers; any other distribution is
-   computed where it is read, unless the scalar `fed NAME` says that the tensor holds what was fed. */
+/* A variable that can be fed is a tensor that holds its value. The runtime draws it where that takes one standard draw
+   and two numbers; any other distribution is computed where it is read, unless the scalar `fed NAME` says that the
+   tensor holds what was fed. */
 static Value *feedable_value(Evaluator *e, const Sampling *sampling, Value *value, int classes) {
   int64_t shape[RANK_LIMIT];
   int rank = draw_axes(e, sampling, sampling->rank, sampling->shape, shape);
@@ -193,10 +209,12 @@ static Value *feedable_value(Evaluator *e, const Sampling *sampling, Value *valu
   return apply_pointwise(e, OP_SELECT, 3, choices, spans, sampling->span);
 }
 
-static Value *noise_value(Evaluator *e, Frame *frame, const Syntax *noise, SampleKind kind, const char *name, uint32_t indices) {
+static Value *noise_value(Evaluator *e, Frame *frame, const Syntax *noise, SampleKind kind, const char *name,
+                          uint32_t indices) {
   Sampling sampling = {.kind = kind, .name = name, .indices = indices, .span = noise->span};
   int classes;
-  if (!type_shape(e, frame, noise->noise.field->field.type, &sampling.rank, sampling.shape, &classes)) return value_error(e);
+  if (!type_shape(e, frame, noise->noise.field->field.type, &sampling.rank, sampling.shape, &classes))
+    return value_error(e);
   Value *value = draw_from(e, frame, noise->noise.distribution, &sampling);
   if (value->kind == VALUE_ERROR) return value;
   if (kind == SAMPLE_FILE || e->options->feeds) value = feedable_value(e, &sampling, value, classes);
@@ -209,8 +227,8 @@ static Value *noise_value(Evaluator *e, Frame *frame, const Syntax *noise, Sampl
 
 Value *noise_declare(Evaluator *e, Frame *frame, const Syntax *noise) {
   const Context *context = &frame->context;
-  const char *name = session_format(e->session, "%s%s%s%s%s%s", context->path, context->path[0] != '\0' ? "." : "", noise->noise.field->field.name, frame->loop,
-                                    context->call, context->fresh);
+  const char *name = session_format(e->session, "%s%s%s%s%s%s", context->path, context->path[0] != '\0' ? "." : "",
+                                    noise->noise.field->field.name, frame->loop, context->call, context->fresh);
   return noise_value(e, frame, noise, SAMPLE_LAYER, name, context->indices);
 }
 
@@ -233,8 +251,14 @@ Value *top_noise(Evaluator *e, Frame *frame, const Syntax *noise) {
 
 /* The data sets that are built in, and the shape of their samples. Sizes may be written as one axis or with more of
    size 1. */
-static const struct { const char *name; int rank; int64_t shape[3]; } data_sets[] = {
-  {"fashion-mnist", 3, {1, 28, 28}}, {"ring", 1, {2}}, {"grid", 1, {2}},
+static const struct {
+  const char *name;
+  int rank;
+  int64_t shape[3];
+} data_sets[] = {
+    {"fashion-mnist", 3, {1, 28, 28}},
+    {"ring", 1, {2}},
+    {"grid", 1, {2}},
 };
 enum { DATA_SETS = sizeof data_sets / sizeof *data_sets };
 
@@ -322,12 +346,13 @@ Value *top_data(Evaluator *e, Frame *frame, const Syntax *data, const Syntax *fi
   for (int d = 0; d < rank; d++) shape[d + 1] = own[d];
   int tensor = filled_tensor(e, name, ROLE_DATA, rank + 1, shape, field->span);
   ModelTensor *row = &e->model->tensors[tensor];
-  row->low = low, row->high = high, row->bounded = field->field.type != NULL && field->field.type->type.domain != NULL, row->data = base, row->source = source;
+  row->low = low, row->high = high, row->bounded = field->field.type != NULL && field->field.type->type.domain != NULL,
+  row->data = base, row->source = source;
   row->stream = stream_of(e, name, field->span);
   return value_of_node(e, e->model->tensors[tensor].input, 0);
 }
 
-/* ---- weights and states -------------------------------------------------------------------------------------------------------------------- */
+/* ---- weights and states ------------------------------------------------------------------------------------------ */
 
 Slot *slot_find(const Evaluator *e, const char *name) {
   return map_get(&e->slots_by_name, session_string(e->session, name));
@@ -352,7 +377,8 @@ static void slot_initial(Evaluator *e, Frame *frame, const Syntax *syntax, int t
     bool fits = value->kind == VALUE_ERROR || value->tensor.rank == 0 ||
                 (value->tensor.rank == rank && memcmp(value->tensor.shape, shape, sizeof(int64_t) * (size_t)rank) == 0);
     if (!fits) {
-      evaluator_report(e, E2004, start->span, "gives %s, where %s starts", value_text(e, value), shape_text(e, rank, shape));
+      evaluator_report(e, E2004, start->span, "gives %s, where %s starts", value_text(e, value),
+                       shape_text(e, rank, shape));
       value = value_error(e);
     }
   }
@@ -386,8 +412,10 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
   if (slot != NULL) {
     const Node *input = e->model->tensors[slot->tensor].input;
     if (input->rank != rank || memcmp(input->shape, shape, sizeof(int64_t) * (size_t)rank) != 0) {
-      Diagnostic *diagnostic = evaluator_report(e, E2004, variable->span, "`%s` is %s here", name, shape_text(e, rank, shape));
-      diagnostic_also(diagnostic, slot->span, "and %s in another call of the same layer", shape_text(e, input->rank, input->shape));
+      Diagnostic *diagnostic =
+          evaluator_report(e, E2004, variable->span, "`%s` is %s here", name, shape_text(e, rank, shape));
+      diagnostic_also(diagnostic, slot->span, "and %s in another call of the same layer",
+                      shape_text(e, input->rank, input->shape));
       return NULL;
     }
     if (owner != NULL) network_add_slot(e, owner, slot);
@@ -395,7 +423,11 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
   }
   slot = session_allocate(e->session, sizeof *slot);
   int tensor = tensor_new(e, name, role, rank, shape, false, variable->span);
-  *slot = (Slot){.tensor = tensor, .is_weight = role == ROLE_WEIGHT, .current = e->model->tensors[tensor].input, .owner = owner, .span = variable->span};
+  *slot = (Slot){.tensor = tensor,
+                 .is_weight = role == ROLE_WEIGHT,
+                 .current = e->model->tensors[tensor].input,
+                 .owner = owner,
+                 .span = variable->span};
   if (owner != NULL) e->model->tensors[tensor].player = owner->name;
   ARRAY_ADD(e, e->slots, e->slot_count, e->slot_capacity, slot);
   map_put(e->session, &e->slots_by_name, e->model->tensors[tensor].name, slot);
@@ -407,7 +439,8 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
 
 Value *slot_value(Evaluator *e, Slot *slot) {
   record_slot(e, slot, false);
-  return value_of_node(e, MUTANT(move_order) && !slot->is_weight ? e->model->tensors[slot->tensor].input : slot->current, 0);
+  return value_of_node(
+      e, MUTANT(move_order) && !slot->is_weight ? e->model->tensors[slot->tensor].input : slot->current, 0);
 }
 
 bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
@@ -415,7 +448,8 @@ bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
   value = value_as_tensor(e, value, span);
   if (value->kind == VALUE_ERROR) return false;
   if (value->tensor.random) {
-    Diagnostic *diagnostic = evaluator_report(e, E3007, span, "what `%s` becomes differs from sample to sample", tensor->name);
+    Diagnostic *diagnostic =
+        evaluator_report(e, E3007, span, "what `%s` becomes differs from sample to sample", tensor->name);
     diagnostic_hint(diagnostic, "take the expectation: `E[…]`");
     return false;
   }
@@ -424,18 +458,21 @@ bool slot_move(Evaluator *e, Slot *slot, Value *value, Span span) {
     return false;
   }
   const Node *input = tensor->input;
-  if (value->tensor.rank != 0 && (value->tensor.rank != input->rank || memcmp(value->tensor.shape, input->shape, sizeof(int64_t) * (size_t)input->rank) != 0)) {
-    evaluator_report(e, E2004, span, "gives %s, where `%s` is %s", value_text(e, value), tensor->name, shape_text(e, input->rank, input->shape));
+  if (value->tensor.rank != 0 &&
+      (value->tensor.rank != input->rank ||
+       memcmp(value->tensor.shape, input->shape, sizeof(int64_t) * (size_t)input->rank) != 0)) {
+    evaluator_report(e, E2004, span, "gives %s, where `%s` is %s", value_text(e, value), tensor->name,
+                     shape_text(e, input->rank, input->shape));
     return false;
   }
   Node *node = value_node(e, value_tensor(e, input->rank, input->shape, false, value->tensor.element), span);
   if (node == NULL) return false;
   record_slot(e, slot, true);
-  slot->current = graph_mark(e->graph, node, span);        /* what its name stands for from here on: `grad` can be by it */
+  slot->current = graph_mark(e->graph, node, span); /* what its name stands for from here on: `grad` can be by it */
   return true;
 }
 
-/* ---- counters and settings -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- counters and settings --------------------------------------------------------------------------------------- */
 
 static const char *const counters[] = {"step", "image", "epoch", "progress"};
 

@@ -1,5 +1,5 @@
-/* Coordinates (affine in the variables of a box, possibly with a computed part) and accesses (a list of them). Takes and returns values; accesses are
-   hash-consed in their graph. Never knows which tensor is accessed. */
+/* Coordinates (affine in the variables of a box, possibly with a computed part) and accesses (a list of them). Takes
+   and returns values; accesses are hash-consed in their graph. Never knows which tensor is accessed. */
 #include "storage.h"
 
 #include <stdlib.h>
@@ -9,7 +9,8 @@ Coordinate coordinate_constant(int64_t value) { return (Coordinate){.constant = 
 
 Coordinate coordinate_variable(int variable) { return (Coordinate){.term_count = 1, .terms = {{variable, 1}}}; }
 
-/* Both lists of terms are sorted by variable; so is the merged one. A variable past the limit is a mistake of the compiler. */
+/* Both lists of terms are sorted by variable; so is the merged one. A variable past the limit is a mistake of the
+   compiler. */
 static void coordinate_add_terms(Coordinate *sum, const Coordinate *a, const Coordinate *b) {
   int i = 0, j = 0;
   sum->term_count = 0;
@@ -63,7 +64,8 @@ static bool scalar_is_affine(const Scalar *scalar, Coordinate *result) {
     *result = coordinate_add(a, b);
     return true;
   case OP_MULTIPLY:
-    if (!scalar_is_affine(scalar->argument[0], &a) || !scalar_is_affine(scalar->argument[1], &b) || a.term_count > 0) return false;
+    if (!scalar_is_affine(scalar->argument[0], &a) || !scalar_is_affine(scalar->argument[1], &b) || a.term_count > 0)
+      return false;
     *result = coordinate_scale(b, a.constant);
     return true;
   default: return false;
@@ -87,7 +89,8 @@ Coordinate coordinate_substitute(Graph *graph, const Coordinate *c, const Coordi
     part.computed = NULL;
     result = coordinate_add(result, coordinate_scale(part, c->terms[t].coefficient));
     if (computed == NULL) continue;
-    const Scalar *scaled = scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, (double)c->terms[t].coefficient), computed, NULL);
+    const Scalar *scaled =
+        scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, (double)c->terms[t].coefficient), computed, NULL);
     result.computed = result.computed == NULL ? scaled : scalar_apply(graph, OP_ADD, result.computed, scaled, NULL);
   }
   return result;
@@ -117,12 +120,13 @@ bool access_may_leave(const Access *access, const int64_t *box, const int64_t *s
   return false;
 }
 
-/* ---- hash-consing -------------------------------------------------------------------------------------------------------- */
+/* ---- hash-consing ------------------------------------------------------------------------------------------------ */
 
 static bool coordinate_equal(const Coordinate *a, const Coordinate *b) {
   if (a->constant != b->constant || a->term_count != b->term_count || a->computed != b->computed) return false;
   for (int t = 0; t < a->term_count; t++)
-    if (a->terms[t].variable != b->terms[t].variable || a->terms[t].coefficient != b->terms[t].coefficient) return false;
+    if (a->terms[t].variable != b->terms[t].variable || a->terms[t].coefficient != b->terms[t].coefficient)
+      return false;
   return true;
 }
 
@@ -140,7 +144,8 @@ static uint64_t access_hash(const Access *access) {
     const Coordinate *c = &access->coordinates[d];
     hash = hash_mix(hash, (uint64_t)c->constant);
     hash = hash_mix(hash, c->computed == NULL ? 0 : 1 + (uint64_t)c->computed->id);
-    for (int t = 0; t < c->term_count; t++) hash = hash_mix(hash, (uint64_t)c->terms[t].variable + 64 * (uint64_t)c->terms[t].coefficient);
+    for (int t = 0; t < c->term_count; t++)
+      hash = hash_mix(hash, (uint64_t)c->terms[t].variable + 64 * (uint64_t)c->terms[t].coefficient);
   }
   return hash;
 }

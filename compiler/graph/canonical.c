@@ -1,8 +1,9 @@
-/* The one node in canonical form. Takes a box, a write and a value as anybody may spell them; returns the node that all equal spellings share. Never changes
-   a number, and never asks what pays.
+/* The one node in canonical form. Takes a box, a write and a value as anybody may spell them; returns the node that all
+   equal spellings share. Never changes a number, and never asks what pays.
 
-   Variables 0 … rank-1 belong to the axes of the output: variable d is the one whose coordinate on axis d is the bare variable. An axis without such a
-   variable (extent 1, or several variables, or a constant) leaves box[d] = 1, and variable d occurs nowhere. All other variables follow, from `rank` on. */
+   Variables 0 … rank-1 belong to the axes of the output: variable d is the one whose coordinate on axis d is the bare
+   variable. An axis without such a variable (extent 1, or several variables, or a constant) leaves box[d] = 1, and
+   variable d occurs nowhere. All other variables follow, from `rank` on. */
 #include "storage.h"
 
 #include <stdlib.h>
@@ -20,8 +21,10 @@ typedef struct Draft {
 static void draft_replace(Draft *draft, int v, Coordinate to) {
   Coordinate step[BOX_LIMIT];
   for (int w = 0; w < draft->node.box_rank; w++) step[w] = w == v ? to : coordinate_variable(w);
-  for (int d = 0; d < draft->node.rank; d++) draft->write[d] = coordinate_substitute(draft->graph, &draft->write[d], step);
-  for (int w = 0; w < draft->node.box_rank; w++) draft->by[w] = coordinate_substitute(draft->graph, &draft->by[w], step);
+  for (int d = 0; d < draft->node.rank; d++)
+    draft->write[d] = coordinate_substitute(draft->graph, &draft->write[d], step);
+  for (int w = 0; w < draft->node.box_rank; w++)
+    draft->by[w] = coordinate_substitute(draft->graph, &draft->by[w], step);
 }
 
 /* v := R - 1 - v where the write runs backwards. */
@@ -33,7 +36,9 @@ static void draft_flip(Draft *draft) {
         if (term.variable != v) continue;
         done = 1;
         if (term.coefficient < 0)
-          draft_replace(draft, v, coordinate_add(coordinate_constant(draft->node.box[v] - 1), coordinate_scale(coordinate_variable(v), -1)));
+          draft_replace(draft, v,
+                        coordinate_add(coordinate_constant(draft->node.box[v] - 1),
+                                       coordinate_scale(coordinate_variable(v), -1)));
       }
 }
 
@@ -65,7 +70,9 @@ static bool draft_trim(Draft *draft) {
   return true;
 }
 
-static bool coordinate_is_variable(const Coordinate *c) { return c->term_count == 1 && c->terms[0].coefficient == 1 && c->computed == NULL; }
+static bool coordinate_is_variable(const Coordinate *c) {
+  return c->term_count == 1 && c->terms[0].coefficient == 1 && c->computed == NULL;
+}
 
 static uint32_t draft_write_variables(const Draft *draft) {
   uint32_t variables = 0;
@@ -76,7 +83,8 @@ static uint32_t draft_write_variables(const Draft *draft) {
   return variables;
 }
 
-/* Unit variables vanish, the others get their canonical numbers: axes, then by first use in the write, then as they came. */
+/* Unit variables vanish, the others get their canonical numbers: axes, then by first use in the write, then as they
+   came. */
 static void draft_number(Draft *draft) {
   Node *node = &draft->node;
   int rank = node->rank, old_rank = node->box_rank, next = rank, number[BOX_LIMIT];
@@ -115,8 +123,8 @@ static void draft_number(Draft *draft) {
   memcpy(node->box, box, (size_t)next * sizeof *box);
 }
 
-/* Does every point of the box write its own element, and every element have a point? Each coordinate is then a number in mixed radix: disjoint variables,
-   coefficients 1, R1, R1*R2, … up to the extent. */
+/* Does every point of the box write its own element, and every element have a point? Each coordinate is then a number
+   in mixed radix: disjoint variables, coefficients 1, R1, R1*R2, … up to the extent. */
 static bool write_is_bijection(const Node *node) {
   uint32_t used = 0;
   for (int d = 0; d < node->rank; d++) {
@@ -143,12 +151,14 @@ static void collect_batch(void *context, const Scalar *read) {
   Node *node = context;
   if (!read->node->batch) return;
   const Coordinate *first = &read->access->coordinates[0];
-  if (coordinate_is_bare(first) && node->box[first->terms[0].variable] == read->node->shape[0]) node->batch_variables |= 1u << first->terms[0].variable;
+  if (coordinate_is_bare(first) && node->box[first->terms[0].variable] == read->node->shape[0])
+    node->batch_variables |= 1u << first->terms[0].variable;
 }
 
 static void find_batch_variables(Node *node) {
   scalar_reads(node->value, collect_batch, node);
-  if (node->batch && coordinate_is_bare(&node->write->coordinates[0])) node->batch_variables |= 1u << node->write->coordinates[0].terms[0].variable;
+  if (node->batch && coordinate_is_bare(&node->write->coordinates[0]))
+    node->batch_variables |= 1u << node->write->coordinates[0].terms[0].variable;
   for (int v = 0; v < node->box_rank; v++)
     if (node->box[v] == 1) node->batch_variables &= ~(1u << v);
 }
@@ -159,7 +169,8 @@ static Node *node_of_value(Graph *graph, const Node *like, const Scalar *value) 
   return node;
 }
 
-/* A variable that neither the write nor the value knows: a sum counts it, the others do not notice it. NULL if there is none. */
+/* A variable that neither the write nor the value knows: a sum counts it, the others do not notice it. NULL if there is
+   none. */
 static Node *drop_unused(Graph *graph, const Node *node, uint32_t written) {
   Node less = *node;
   double count = 1;
@@ -169,9 +180,11 @@ static Node *drop_unused(Graph *graph, const Node *node, uint32_t written) {
     less.box[v] = 1;
   }
   if (count == 1) return NULL;
-  const Scalar *value = node->combine == COMBINE_SUM ? scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, count), node->value, NULL) : node->value;
-  return graph_compute(graph, node->combine, less.box_rank, less.box, less.batch_variables, node->write, node->rank, node->shape, node->batch, value,
-                       node->name, node->span);
+  const Scalar *value = node->combine == COMBINE_SUM
+                            ? scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, count), node->value, NULL)
+                            : node->value;
+  return graph_compute(graph, node->combine, less.box_rank, less.box, less.batch_variables, node->write, node->rank,
+                       node->shape, node->batch, value, node->name, node->span);
 }
 
 static int64_t coefficient_of(const Coordinate *c, int variable) {
@@ -187,13 +200,15 @@ static bool always_together(const Access *access, int u, int v, int64_t extent) 
   return true;
 }
 
-/* Two variables that are only ever the digits of one number become that number: a flattened picture has one index. NULL if there are none. */
+/* Two variables that are only ever the digits of one number become that number: a flattened picture has one index. NULL
+   if there are none. */
 static Node *merge_digits(Graph *graph, const Node *node) {
   List order = scalar_order(1, &node->value, true);
   Node *merged = NULL;
   for (int u = 0; u < node->box_rank && merged == NULL; u++)
     for (int v = 0; v < node->box_rank && merged == NULL; v++) {
-      bool together = u != v && node->box[u] > 1 && node->box[v] > 1 && (node->batch_variables >> u & 1) == (node->batch_variables >> v & 1);
+      bool together = u != v && node->box[u] > 1 && node->box[v] > 1 &&
+                      (node->batch_variables >> u & 1) == (node->batch_variables >> v & 1);
       for (int d = 0; together && d < node->rank; d++) together = node->write->coordinates[d].computed == NULL;
       together = together && always_together(node->write, u, v, node->box[v]);
       for (int i = 0; together && i < order.count; i++) {
@@ -209,7 +224,8 @@ static Node *merge_digits(Graph *graph, const Node *node) {
       one.box[u] = 1;
       const Access *write = access_substitute(graph, node->write, by);
       const Scalar *value = scalar_substitute(graph, node->value, by);
-      merged = graph_compute(graph, node->combine, one.box_rank, one.box, one.batch_variables, write, node->rank, node->shape, node->batch, value, node->name, node->span);
+      merged = graph_compute(graph, node->combine, one.box_rank, one.box, one.batch_variables, write, node->rank,
+                             node->shape, node->batch, value, node->name, node->span);
     }
   list_free(&order);
   return merged;
@@ -218,18 +234,27 @@ static Node *merge_digits(Graph *graph, const Node *node) {
 /* An identity map of one read of the whole of a node is that node. */
 static Node *node_behind_copy(const Node *node) {
   const Scalar *read = node->value;
-  if (read->op != OP_READ || !node_is_map(node) || read->node->rank != node->rank || read->node->batch != node->batch || read->access != node->write) return NULL;
+  if (read->op != OP_READ || !node_is_map(node) || read->node->rank != node->rank || read->node->batch != node->batch ||
+      read->access != node->write)
+    return NULL;
   return memcmp(read->node->shape, node->shape, (size_t)node->rank * sizeof *node->shape) == 0 ? read->node : NULL;
 }
 
-Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *box, uint32_t batch_variables, const Access *write,
-                    int rank, const int64_t *shape, bool batch, const Scalar *value, const char *name, Span span) {
+Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *box, uint32_t batch_variables,
+                    const Access *write, int rank, const int64_t *shape, bool batch, const Scalar *value,
+                    const char *name, Span span) {
   Draft draft = {.graph = graph};
   Node *node = &draft.node;
   if (rank > RANK_LIMIT || box_rank > BOX_LIMIT || write->rank != rank || (batch && rank == 0))
     internal_error(HERE, "a node that writes what it has not");
-  *node = (Node){.kind = NODE_COMPUTE, .rank = rank, .batch = batch, .name = name == NULL ? NULL : session_string(graph->session, name), .span = span,
-                 .combine = combine, .box_rank = box_rank, .batch_variables = batch_variables};
+  *node = (Node){.kind = NODE_COMPUTE,
+                 .rank = rank,
+                 .batch = batch,
+                 .name = name == NULL ? NULL : session_string(graph->session, name),
+                 .span = span,
+                 .combine = combine,
+                 .box_rank = box_rank,
+                 .batch_variables = batch_variables};
   if (rank > 0) memcpy(node->shape, shape, (size_t)rank * sizeof *shape);
   if (box_rank > 0) memcpy(node->box, box, (size_t)box_rank * sizeof *box);
   for (int d = 0; d < rank; d++) draft.write[d] = write->coordinates[d];
@@ -242,7 +267,7 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
   node->write = access_new(graph, rank, draft.write);
   node->value = scalar_substitute(graph, value, draft.by);
   find_batch_variables(node);
-  Node *other = merge_digits(graph, node);                 /* before reads settle: behind a reshape one number is digits again */
+  Node *other = merge_digits(graph, node); /* before reads settle: behind a reshape one number is digits again */
   if (other != NULL) return other;
   node->value = scalar_simplify_in_box(graph, node->box, node->value);
   if (node->value->op == OP_NOTHING && !node_is_map(node)) return node_of_value(graph, node, node->value);
@@ -257,5 +282,6 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
 }
 
 Node *graph_map(Graph *graph, int rank, const int64_t *shape, bool batch, const Scalar *value, Span span) {
-  return graph_compute(graph, COMBINE_SET, rank, shape, batch ? 1u : 0u, access_identity(graph, rank), rank, shape, batch, value, NULL, span);
+  return graph_compute(graph, COMBINE_SET, rank, shape, batch ? 1u : 0u, access_identity(graph, rank), rank, shape,
+                       batch, value, NULL, span);
 }

@@ -1,10 +1,13 @@
-/* Random numbers as functions of what they are for. Takes draw counters, a stream, a sample and an element; returns the number of that place. Keeps no
-   state, so every thread, rank, vector width and resumed run sees the same draw. The rules stand in graph.h; the runtime and the back ends follow them. */
+/* Random numbers as functions of what they are for. Takes draw counters, a stream, a sample and an element; returns the
+   number of that place. Keeps no state, so every thread, rank, vector width and resumed run sees the same draw. The
+   rules stand in graph.h; the runtime and the back ends follow them. */
 #include "graph.h"
 
 #include <math.h>
 
-typedef struct Block { uint32_t word[4]; } Block;
+typedef struct Block {
+  uint32_t word[4];
+} Block;
 
 /* Philox 4x32-10 (Salmon, Moraes, Dror, Shaw, 2011). */
 static Block philox(uint64_t key, Block counter) {
@@ -36,6 +39,7 @@ double draw_normal(DrawCounters counters, uint64_t stream, int64_t sample, int64
   const double two_pi = 6.283185307179586476925286766559;
   Block block = draw_block(counters, stream, sample, element);
   int first = (int)(element % 4) & ~1;
-  double radius = sqrt(-2 * log(1 - uniform_of_word(block.word[first]))), angle = two_pi * uniform_of_word(block.word[first + 1]);
+  double radius = sqrt(-2 * log(1 - uniform_of_word(block.word[first]))),
+         angle = two_pi * uniform_of_word(block.word[first + 1]);
   return radius * (element % 2 == 0 ? cos(angle) : sin(angle));
 }

@@ -1,5 +1,5 @@
-/* Formulas: reads their text, matches them against expressions, builds expressions from them. Knows no rule: those are rows of rewrites.def and
-   transform/derivatives.def. */
+/* Formulas: reads their text, matches them against expressions, builds expressions from them. Knows no rule: those are
+   rows of rewrites.def and transform/derivatives.def. */
 #include "formula.h"
 #include "storage.h"
 #include "tests/mutants/mutant.h"
@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- text --------------------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
-typedef struct Reader { Session *session; const char *text, *at; } Reader;
+typedef struct Reader {
+  Session *session;
+  const char *text, *at;
+} Reader;
 
 static void reader_refuse(const Reader *reader) {
   internal_error(HERE, session_format(reader->session, "a formula of its tables is malformed: %s", reader->text));
@@ -23,7 +26,8 @@ static bool reader_takes(Reader *reader, char symbol) {
   return true;
 }
 
-static const Formula *formula_new(Reader *reader, Operation op, double value, int letter, const Formula *a, const Formula *b, const Formula *c) {
+static const Formula *formula_new(Reader *reader, Operation op, double value, int letter, const Formula *a,
+                                  const Formula *b, const Formula *c) {
   Formula *formula = session_allocate(reader->session, sizeof *formula);
   *formula = (Formula){op, value, letter, {a, b, c}};
   return formula;
@@ -32,7 +36,10 @@ static const Formula *formula_new(Reader *reader, Operation op, double value, in
 static const Formula *read_sum(Reader *reader);
 
 static Operation operation_named(const Reader *reader, const char *name, size_t length) {
-  static const struct { const char *name; Operation op; } shorter[] = {{"abs", OP_ABSOLUTE}, {"max", OP_MAXIMUM}, {"min", OP_MINIMUM}};
+  static const struct {
+    const char *name;
+    Operation op;
+  } shorter[] = {{"abs", OP_ABSOLUTE}, {"max", OP_MAXIMUM}, {"min", OP_MINIMUM}};
   for (size_t s = 0; s < sizeof shorter / sizeof *shorter; s++)
     if (strlen(shorter[s].name) == length && memcmp(shorter[s].name, name, length) == 0) return shorter[s].op;
   for (int op = 0; op < OP_COUNT; op++) {
@@ -58,11 +65,14 @@ static const Formula *read_atom(Reader *reader) {
     return formula_new(reader, OP_CONSTANT, value, 0, NULL, NULL, NULL);
   }
   const char *name = reader->at;
-  while (islower((unsigned char)*reader->at) || *reader->at == '_' || (reader->at > name && isdigit((unsigned char)*reader->at))) reader->at++;
+  while (islower((unsigned char)*reader->at) || *reader->at == '_' ||
+         (reader->at > name && isdigit((unsigned char)*reader->at)))
+    reader->at++;
   size_t length = (size_t)(reader->at - name);
   if (length == 0) reader_refuse(reader);
   if (length == 1) return formula_new(reader, OP_INDEX, 0, name[0] - 'a', NULL, NULL, NULL);
-  if (length == 7 && memcmp(name, "nothing", length) == 0) return formula_new(reader, OP_NOTHING, 0, 0, NULL, NULL, NULL);
+  if (length == 7 && memcmp(name, "nothing", length) == 0)
+    return formula_new(reader, OP_NOTHING, 0, 0, NULL, NULL, NULL);
   Operation op = operation_named(reader, name, length);
   const Formula *argument[3] = {NULL};
   for (int k = 0; k < operation_arity(op); k++) {
@@ -111,9 +121,10 @@ const Formula *formula_parse(Session *session, const char *text) {
   return formula;
 }
 
-/* ---- matching ------------------------------------------------------------------------------------------------------------------- */
+/* ---- matching ---------------------------------------------------------------------------------------------------- */
 
-static bool match_arguments(Graph *graph, const int64_t *box, const Formula *formula, const Scalar *scalar, bool swapped, Bindings *bindings) {
+static bool match_arguments(Graph *graph, const int64_t *box, const Formula *formula, const Scalar *scalar,
+                            bool swapped, Bindings *bindings) {
   for (int k = 0; k < operation_arity(formula->op); k++)
     if (!formula_match(graph, box, formula->argument[k], scalar->argument[swapped ? 1 - k : k], bindings)) return false;
   return true;
@@ -123,12 +134,14 @@ bool formula_match(Graph *graph, const int64_t *box, const Formula *formula, con
   if (formula->op == OP_INDEX) {
     const Scalar **bound = &bindings->letter[formula->letter];
     bool constant = formula->letter >= 'k' - 'a' && formula->letter <= 'n' - 'a';
-    if (*bound != NULL) return *bound == scalar || (MUTANT(constants_alike) && (*bound)->op == OP_CONSTANT && scalar->op == OP_CONSTANT);
+    if (*bound != NULL)
+      return *bound == scalar || (MUTANT(constants_alike) && (*bound)->op == OP_CONSTANT && scalar->op == OP_CONSTANT);
     if (constant && scalar->op != OP_CONSTANT) return false;
     *bound = scalar;
     return true;
   }
-  while (box != NULL && scalar->op == OP_READ && formula->op < OP_COUNT && scalar_look_operation(scalar) == formula->op) {
+  while (box != NULL && scalar->op == OP_READ && formula->op < OP_COUNT &&
+         scalar_look_operation(scalar) == formula->op) {
     const Scalar *behind = scalar_look(graph, box, scalar);
     if (behind == NULL) return false;
     scalar = behind;
@@ -152,6 +165,7 @@ const Scalar *formula_build(Graph *graph, const int64_t *box, const Formula *for
   case OP_NOTHING: return scalar_nothing(graph);
   default: break;
   }
-  for (int k = 0; k < operation_arity(formula->op); k++) argument[k] = formula_build(graph, box, formula->argument[k], bindings);
+  for (int k = 0; k < operation_arity(formula->op); k++)
+    argument[k] = formula_build(graph, box, formula->argument[k], bindings);
   return scalar_simplify(graph, box, formula->op, argument[0], argument[1], argument[2]);
 }

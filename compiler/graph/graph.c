@@ -1,5 +1,5 @@
-/* Nodes: what a graph is made of. Takes shapes, operands and names; returns hash-consed nodes (marks excepted: each call makes one). The node that computes
-   is built in canonical.c. Never simplifies expressions. */
+/* Nodes: what a graph is made of. Takes shapes, operands and names; returns hash-consed nodes (marks excepted: each
+   call makes one). The node that computes is built in canonical.c. Never simplifies expressions. */
 #include "storage.h"
 
 #include <stdlib.h>
@@ -27,22 +27,26 @@ bool node_is_map(const Node *node) {
   for (int d = 0; d < node->rank; d++) {
     const Coordinate *c = &node->write->coordinates[d];
     if (node->box[d] != node->shape[d]) return false;
-    if (node->shape[d] == 1 ? !coordinate_is_constant(c) || c->constant != 0 : !coordinate_is_bare(c) || c->terms[0].variable != d) return false;
+    if (node->shape[d] == 1 ? !coordinate_is_constant(c) || c->constant != 0
+                            : !coordinate_is_bare(c) || c->terms[0].variable != d)
+      return false;
   }
   return true;
 }
 
 bool node_is_nothing(const Node *node) { return node->kind == NODE_COMPUTE && node->value->op == OP_NOTHING; }
 
-/* ---- hash-consing -------------------------------------------------------------------------------------------------------- */
+/* ---- hash-consing ------------------------------------------------------------------------------------------------ */
 
 static bool node_equal(const void *item, const void *key) {
   const Node *a = item, *b = key;
-  return a->kind == b->kind && a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 && a->batch == b->batch &&
+  return a->kind == b->kind && a->rank == b->rank &&
+         memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0 && a->batch == b->batch &&
          (a->kind != NODE_INPUT || a->name == b->name) && a->combine == b->combine && a->box_rank == b->box_rank &&
-         memcmp(a->box, b->box, (size_t)a->box_rank * sizeof *a->box) == 0 && a->batch_variables == b->batch_variables && a->write == b->write &&
-         a->value == b->value && a->operand[0] == b->operand[0] && a->operand[1] == b->operand[1] && a->stream == b->stream && a->draw == b->draw &&
-         a->distribution == b->distribution;
+         memcmp(a->box, b->box, (size_t)a->box_rank * sizeof *a->box) == 0 &&
+         a->batch_variables == b->batch_variables && a->write == b->write && a->value == b->value &&
+         a->operand[0] == b->operand[0] && a->operand[1] == b->operand[1] && a->stream == b->stream &&
+         a->draw == b->draw && a->distribution == b->distribution;
 }
 
 static uint64_t node_hash(const Node *node) {
@@ -71,7 +75,8 @@ static void node_find_reads(Graph *graph, Node *node) {
   if (node->kind == NODE_COMPUTE) {
     scalar_reads(node->value, collect_read, &reads);
     for (int d = 0; d < node->write->rank; d++)
-      if (node->write->coordinates[d].computed != NULL) scalar_reads(node->write->coordinates[d].computed, collect_read, &reads);
+      if (node->write->coordinates[d].computed != NULL)
+        scalar_reads(node->write->coordinates[d].computed, collect_read, &reads);
   }
   node->read_count = reads.count;
   node->reads = session_allocate(graph->session, (size_t)(reads.count + 1) * sizeof *node->reads);
@@ -103,7 +108,7 @@ Node *node_intern(Graph *graph, const Node *key) {
   return node;
 }
 
-/* ---- kinds ------------------------------------------------------------------------------------------------------------------ */
+/* ---- kinds ------------------------------------------------------------------------------------------------------- */
 
 static Node node_of_shape(NodeKind kind, const char *name, int rank, const int64_t *shape, bool batch, Span span) {
   Node node = {.kind = kind, .name = name, .rank = rank, .batch = batch, .span = span};
@@ -118,8 +123,10 @@ Node *graph_input(Graph *graph, const char *name, int rank, const int64_t *shape
   return node_intern(graph, &key);
 }
 
-Node *graph_random(Graph *graph, uint64_t stream, int draw, Distribution distribution, const char *name, int rank, const int64_t *shape, bool batch, Span span) {
-  Node key = node_of_shape(NODE_RANDOM, name == NULL ? NULL : session_string(graph->session, name), rank, shape, batch, span);
+Node *graph_random(Graph *graph, uint64_t stream, int draw, Distribution distribution, const char *name, int rank,
+                   const int64_t *shape, bool batch, Span span) {
+  Node key =
+      node_of_shape(NODE_RANDOM, name == NULL ? NULL : session_string(graph->session, name), rank, shape, batch, span);
   key.stream = stream;
   key.draw = draw;
   key.distribution = distribution;
@@ -165,10 +172,10 @@ int node_operands(const Node *node, Node **operands, int limit) {
   return node->read_count;
 }
 
-/* ---- order ------------------------------------------------------------------------------------------------------------------ */
+/* ---- order ------------------------------------------------------------------------------------------------------- */
 
-/* Depth first with a stack of its own: unrolled optimizers make graphs thousands of nodes deep. A node is on the stack once to be opened and once, after
-   what it reads, to be listed. */
+/* Depth first with a stack of its own: unrolled optimizers make graphs thousands of nodes deep. A node is on the stack
+   once to be opened and once, after what it reads, to be listed. */
 List graph_order(Graph *graph, int count, Node *const *roots) {
   enum { UNSEEN, OPENED, LISTED };
   List order = {0}, stack = {0};

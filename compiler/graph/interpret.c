@@ -1,5 +1,6 @@
-/* The reference interpreter: float64, literal loops, straight from the definition of the node. Takes values of inputs and draw counters; returns values of
-   nodes, computed once each. It is what every pass and every back end is compared with, and how constant tensors are evaluated; never fast, never clever.
+/* The reference interpreter: float64, literal loops, straight from the definition of the node. Takes values of inputs
+   and draw counters; returns values of nodes, computed once each. It is what every pass and every back end is compared
+   with, and how constant tensors are evaluated; never fast, never clever.
 
    An input that nobody has set is 0 everywhere. Where nothing lands, an output is 0, of `max=` too. */
 #include "storage.h"
@@ -12,7 +13,7 @@ struct Interpreter {
   Graph *graph;
   DrawCounters counters;
   int capacity;
-  double **values;                                         /* by node id; NULL: not computed yet */
+  double **values; /* by node id; NULL: not computed yet */
 };
 
 static void *checked(void *memory) {
@@ -45,7 +46,8 @@ static void interpreter_grow(Interpreter *interpreter) {
   int capacity = interpreter->graph->node_count;
   if (capacity <= interpreter->capacity) return;
   interpreter->values = checked(realloc(interpreter->values, (size_t)capacity * sizeof *interpreter->values));
-  memset(interpreter->values + interpreter->capacity, 0, (size_t)(capacity - interpreter->capacity) * sizeof *interpreter->values);
+  memset(interpreter->values + interpreter->capacity, 0,
+         (size_t)(capacity - interpreter->capacity) * sizeof *interpreter->values);
   interpreter->capacity = capacity;
 }
 
@@ -68,10 +70,15 @@ void interpreter_draws(Interpreter *interpreter, DrawCounters counters) {
   interpreter->counters = counters;
 }
 
-/* ---- one node ------------------------------------------------------------------------------------------------------------------ */
+/* ---- one node ---------------------------------------------------------------------------------------------------- */
 
 /* The expression as a list of steps, arguments first; step i leaves its number in result[i]. */
-typedef struct Step { const Scalar *scalar; int argument[3]; int computed[RANK_LIMIT]; const double *values; } Step;
+typedef struct Step {
+  const Scalar *scalar;
+  int argument[3];
+  int computed[RANK_LIMIT];
+  const double *values;
+} Step;
 
 static int64_t coordinate_at(const Coordinate *c, const int64_t *point, int computed, const double *result) {
   int64_t value = c->constant;
@@ -82,7 +89,8 @@ static int64_t coordinate_at(const Coordinate *c, const int64_t *point, int comp
 }
 
 /* Row-major place of the access at this point; -1 out of bounds. */
-static int64_t place_at(const Access *access, const int64_t *shape, const int64_t *point, const int *computed, const double *result) {
+static int64_t place_at(const Access *access, const int64_t *shape, const int64_t *point, const int *computed,
+                        const double *result) {
   int64_t place = 0;
   for (int d = 0; d < access->rank; d++) {
     int64_t at = coordinate_at(&access->coordinates[d], point, computed[d], result);
@@ -100,7 +108,8 @@ static double step_run(const Step *step, const int64_t *point, const double *res
   case OP_CONSTANT: return scalar->value;
   case OP_NOTHING: return 0;
   case OP_INDEX: return (double)point[scalar->variable];
-  case OP_READ: case OP_WITHIN:
+  case OP_READ:
+  case OP_WITHIN:
     place = place_at(scalar->access, scalar->node->shape, point, step->computed, result);
     return scalar->op == OP_WITHIN ? place >= 0 : place < 0 ? 0 : step->values[place];
   default:
@@ -144,7 +153,8 @@ static double *compute_node(Interpreter *interpreter, const Node *node) {
     int64_t place = place_at(node->write, node->shape, point, computed, result);
     if (place >= 0) {
       if (node->combine == COMBINE_SUM) out[place] += result[value];
-      else if (node->combine == COMBINE_SET || !landed[place] || result[value] > out[place] || isnan(result[value])) out[place] = result[value];
+      else if (node->combine == COMBINE_SET || !landed[place] || result[value] > out[place] || isnan(result[value]))
+        out[place] = result[value];
       landed[place] = true;
     }
     for (int v = node->box_rank - 1; v >= 0 && ++point[v] == node->box[v]; v--) point[v] = 0;
@@ -163,8 +173,9 @@ static double *draw_node(const Interpreter *interpreter, const Node *node) {
   for (int64_t n = 0; n < samples; n++)
     for (int64_t e = 0; e < elements; e++) {
       int64_t sample = node->batch ? interpreter->counters.first_sample + n : 0;
-      values[n * elements + e] = node->distribution == DISTRIBUTION_UNIFORM ? draw_uniform(interpreter->counters, node->stream, sample, e)
-                                                                            : draw_normal(interpreter->counters, node->stream, sample, e);
+      values[n * elements + e] = node->distribution == DISTRIBUTION_UNIFORM
+                                     ? draw_uniform(interpreter->counters, node->stream, sample, e)
+                                     : draw_normal(interpreter->counters, node->stream, sample, e);
     }
   return values;
 }
@@ -180,7 +191,9 @@ const double *interpreter_value(Interpreter *interpreter, Node *node) {
     case NODE_INPUT: *values = values_new(item); break;
     case NODE_RANDOM: *values = draw_node(interpreter, item); break;
     case NODE_COMPUTE: *values = compute_node(interpreter, item); break;
-    case NODE_RESHAPE: case NODE_CONSTANT: case NODE_MARK: *values = values_copy(item, interpreter->values[item->operand[0]->id]); break;
+    case NODE_RESHAPE:
+    case NODE_CONSTANT:
+    case NODE_MARK: *values = values_copy(item, interpreter->values[item->operand[0]->id]); break;
     case NODE_GRAD: internal_error(HERE, "a derivative that is not written out has no value");
     }
   }

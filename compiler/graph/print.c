@@ -2,7 +2,8 @@
 
        n12: [64, 256] sum over (b<64, i<256, k<100)  n3[b, k] * D.Linear_1.W[i, k]
 
-   Variables print as letters, those over samples as b, b', …; `~` after a shape marks a batch axis; subexpressions used twice get names after `where`. */
+   Variables print as letters, those over samples as b, b', …; `~` after a shape marks a batch axis; subexpressions used
+   twice get names after `where`. */
 #include "storage.h"
 
 #include <math.h>
@@ -10,13 +11,13 @@
 
 typedef struct Printer {
   FILE *out;
-  uint32_t batch;                                          /* variables that run over samples */
-  Memo names;                                              /* scalar → itself, if it is printed by name */
+  uint32_t batch; /* variables that run over samples */
+  Memo names;     /* scalar → itself, if it is printed by name */
 } Printer;
 
 static void print_variable(const Printer *printer, int variable) {
   if ((printer->batch >> variable & 1) == 0) {
-    fputc("ijklmopqrstuvwxy"[variable], printer->out);
+    fputc("ijklmopqrstuvwxy"[variable], printer -> out);
     return;
   }
   fputc('b', printer->out);
@@ -77,9 +78,12 @@ static void print_access(Printer *printer, const Access *access) {
 static int operator_tightness(Operation op) {
   switch (op) {
   case OP_ADD: return 4;
-  case OP_MULTIPLY: case OP_DIVIDE: return 5;
+  case OP_MULTIPLY:
+  case OP_DIVIDE: return 5;
   case OP_NEGATE: return 6;
-  case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: return 3;
+  case OP_LESS:
+  case OP_LESS_EQUAL:
+  case OP_EQUAL: return 3;
   case OP_AND: return 2;
   case OP_OR: return 1;
   default: return 0;
@@ -111,7 +115,8 @@ static void print_operation(Printer *printer, const Scalar *scalar, int tightnes
     print_scalar(printer, scalar->argument[2], 0);
     fputc(')', out);
   } else if (own == 0) {
-    for (const char *letter = operation_rows[scalar->op].name; *letter != '\0'; letter++) fputc(*letter >= 'A' && *letter <= 'Z' ? *letter + 32 : *letter, out);
+    for (const char *letter = operation_rows[scalar->op].name; *letter != '\0'; letter++)
+      fputc(*letter >= 'A' && *letter <= 'Z' ? *letter + 32 : *letter, out);
     fputc('(', out);
     for (int k = 0; k < operation_arity(scalar->op); k++) {
       if (k > 0) fputs(", ", out);
@@ -143,7 +148,8 @@ static void print_scalar(Printer *printer, const Scalar *scalar, int tightness) 
   case OP_CONSTANT: print_number(printer->out, scalar->value); break;
   case OP_NOTHING: fputc('0', printer->out); break;
   case OP_INDEX: print_variable(printer, scalar->variable); break;
-  case OP_READ: case OP_WITHIN:
+  case OP_READ:
+  case OP_WITHIN:
     if (scalar->op == OP_WITHIN) fputs("within(", printer->out);
     print_node(printer->out, scalar->node);
     print_access(printer, scalar->access);
@@ -206,7 +212,7 @@ static void print_compute(FILE *out, const Node *node) {
     before = ", ";
   }
   if (*before == ',') fputc(')', out);
-  bool plain = true;                                       /* the variables that are not on axes are summed, the others write where they say */
+  bool plain = true; /* the variables that are not on axes are summed, the others write where they say */
   for (int d = 0; d < node->rank; d++) {
     const Coordinate *c = &node->write->coordinates[d];
     plain &= node->shape[d] == 1 ? coordinate_is_constant(c) : coordinate_is_bare(c) && node->box[d] == node->shape[d];
@@ -229,7 +235,8 @@ static void print_line(void *context, Node *node) {
   if (node->kind == NODE_COMPUTE) print_compute(out, node);
   else fprintf(out, " %s", kinds[node->kind]);
   if (node->kind == NODE_RANDOM)
-    fprintf(out, " %s of stream %016llx", node->distribution == DISTRIBUTION_UNIFORM ? "uniform" : "normal", (unsigned long long)node->stream);
+    fprintf(out, " %s of stream %016llx", node->distribution == DISTRIBUTION_UNIFORM ? "uniform" : "normal",
+            (unsigned long long)node->stream);
   for (int k = 0; k < 2 && node->operand[k] != NULL; k++) {
     fputs(k == 0 ? " of " : " by ", out);
     print_node(out, node->operand[k]);

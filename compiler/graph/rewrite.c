@@ -1,5 +1,6 @@
-/* Makes expressions cheap and stable as they are built: folds constants, keeps `nothing` apart from 0, applies the rows of rewrites.def to a fixed point.
-   Takes an operation and simplified arguments; returns a simplified expression of the same value. Never reorders a sum, never touches a node. */
+/* Makes expressions cheap and stable as they are built: folds constants, keeps `nothing` apart from 0, applies the rows
+   of rewrites.def to a fixed point. Takes an operation and simplified arguments; returns a simplified expression of the
+   same value. Never reorders a sum, never touches a node. */
 #include "formula.h"
 #include "storage.h"
 #include "tests/mutants/mutant.h"
@@ -17,12 +18,21 @@ enum {
 };
 
 /* A row in either spelling: as text, and read. */
-typedef struct Rewrite { const Formula *pattern, *result; bool through; } Rewrite;
+typedef struct Rewrite {
+  const Formula *pattern, *result;
+  bool through;
+} Rewrite;
 
 /* The rows by the operation that their pattern begins with: rows of op lie in [start[op], start[op + 1]). */
-struct Rewrites { Rewrite rows[REWRITE_COUNT]; int start[OP_COUNT + 1]; };
+struct Rewrites {
+  Rewrite rows[REWRITE_COUNT];
+  int start[OP_COUNT + 1];
+};
 
-static const struct { const char *pattern, *result; bool through; } rewrite_texts[REWRITE_COUNT] = {
+static const struct {
+  const char *pattern, *result;
+  bool through;
+} rewrite_texts[REWRITE_COUNT] = {
 #define EXACT(pattern, result) {pattern, result, false},
 #define STABLE(pattern, result) {pattern, result, true},
 #include "rewrites.def"
@@ -64,19 +74,22 @@ static const Scalar *fold(Graph *graph, Operation op, const Scalar *const *argum
   return scalar_constant(graph, operation_rows[op].evaluate(value[0], value[1], value[2]));
 }
 
-/* Dividing by a power of two is multiplying by its reciprocal, to the last bit, while both are normal numbers in either precision. Of no other number is the
-   reciprocal exact: `/` is the quotient, rounded once. */
+/* Dividing by a power of two is multiplying by its reciprocal, to the last bit, while both are normal numbers in either
+   precision. Of no other number is the reciprocal exact: `/` is the quotient, rounded once. */
 static bool has_reciprocal(const Scalar *scalar) {
   int exponent;
   return scalar->op == OP_CONSTANT && fabs(frexp(scalar->value, &exponent)) == 0.5 && exponent > -125 && exponent < 127;
 }
 
-/* Where `nothing` has a meaning of its own: as a term, a factor, a numerator, a branch. Anywhere else it is the number 0. */
+/* Where `nothing` has a meaning of its own: as a term, a factor, a numerator, a branch. Anywhere else it is the number
+   0. */
 static bool keeps_nothing(Operation op, int k) {
-  return op == OP_ADD || op == OP_MULTIPLY || op == OP_NEGATE || (op == OP_DIVIDE && k == 0) || (op == OP_SELECT && k > 0);
+  return op == OP_ADD || op == OP_MULTIPLY || op == OP_NEGATE || (op == OP_DIVIDE && k == 0) ||
+         (op == OP_SELECT && k > 0);
 }
 
-const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, const Scalar *a, const Scalar *b, const Scalar *c) {
+const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, const Scalar *a, const Scalar *b,
+                              const Scalar *c) {
   const Scalar *argument[3] = {a, b, c};
   for (int k = 0; k < operation_arity(op); k++)
     if (argument[k]->op == OP_NOTHING && !keeps_nothing(op, k)) argument[k] = scalar_constant(graph, 0);
@@ -102,17 +115,19 @@ const Scalar *scalar_simplify(Graph *graph, const int64_t *box, Operation op, co
   return scalar;
 }
 
-/* ---- the value of a node ------------------------------------------------------------------------------------------------------ */
+/* ---- the value of a node ----------------------------------------------------------------------------------------- */
 
 static const Scalar *simplify_below(Graph *graph, const int64_t *box, const Scalar *scalar, Memo *images) {
   const Scalar *image = memo_get(images, scalar->id);
   if (image != NULL) return image;
   if (scalar->op == OP_READ) image = scalar_settle(graph, box, scalar);
-  else if (scalar->op == OP_WITHIN) image = access_may_leave(scalar->access, box, scalar->node->shape) ? scalar : scalar_constant(graph, 1);
+  else if (scalar->op == OP_WITHIN)
+    image = access_may_leave(scalar->access, box, scalar->node->shape) ? scalar : scalar_constant(graph, 1);
   else if (scalar->argument[0] == NULL) image = scalar;
   else {
     const Scalar *argument[3] = {NULL};
-    for (int k = 0; k < operation_arity(scalar->op); k++) argument[k] = simplify_below(graph, box, scalar->argument[k], images);
+    for (int k = 0; k < operation_arity(scalar->op); k++)
+      argument[k] = simplify_below(graph, box, scalar->argument[k], images);
     image = scalar_simplify(graph, box, scalar->op, argument[0], argument[1], argument[2]);
   }
   memo_put(images, scalar->id, image);

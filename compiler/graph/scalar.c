@@ -1,14 +1,15 @@
-/* Scalar expressions: a hash-consed DAG over constants, box variables and reads of nodes. Takes and returns expressions; the constructors hand every new
-   one to the rewrites (rewrite.c), so an expression that exists is already simple. Never builds nodes. */
+/* Scalar expressions: a hash-consed DAG over constants, box variables and reads of nodes. Takes and returns
+   expressions; the constructors hand every new one to the rewrites (rewrite.c), so an expression that exists is already
+   simple. Never builds nodes. */
 #include "storage.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define OPERATION(name, arity, value, cost, low, high)                        \
-  static double evaluate_##name(double a, double b, double c) {               \
-    (void)a, (void)b, (void)c;                                                \
-    return value;                                                             \
+#define OPERATION(name, arity, value, cost, low, high) \
+  static double evaluate_##name(double a, double b, double c) { \
+    (void)a, (void)b, (void)c; \
+    return value; \
   }
 #include "operations.def"
 #undef OPERATION
@@ -21,12 +22,13 @@ const OperationRow operation_rows[OP_COUNT] = {
 
 int operation_arity(Operation op) { return op < OP_COUNT ? operation_rows[op].arity : 0; }
 
-/* ---- hash-consing -------------------------------------------------------------------------------------------------------- */
+/* ---- hash-consing ------------------------------------------------------------------------------------------------ */
 
 static bool scalar_equal(const void *item, const void *key) {
   const Scalar *a = item, *b = key;
-  return a->op == b->op && hash_number(a->value) == hash_number(b->value) && a->variable == b->variable && a->node == b->node &&
-         a->access == b->access && a->argument[0] == b->argument[0] && a->argument[1] == b->argument[1] && a->argument[2] == b->argument[2];
+  return a->op == b->op && hash_number(a->value) == hash_number(b->value) && a->variable == b->variable &&
+         a->node == b->node && a->access == b->access && a->argument[0] == b->argument[0] &&
+         a->argument[1] == b->argument[1] && a->argument[2] == b->argument[2];
 }
 
 static const Scalar *scalar_add_new(Graph *graph, Scalar key) {
@@ -49,9 +51,13 @@ static const Scalar *scalar_add_new(Graph *graph, Scalar key) {
   return scalar;
 }
 
-const Scalar *scalar_constant(Graph *graph, double value) { return scalar_add_new(graph, (Scalar){.op = OP_CONSTANT, .value = value}); }
+const Scalar *scalar_constant(Graph *graph, double value) {
+  return scalar_add_new(graph, (Scalar){.op = OP_CONSTANT, .value = value});
+}
 
-const Scalar *scalar_nothing(Graph *graph) { return scalar_add_new(graph, (Scalar){.op = OP_NOTHING, .holds_nothing = true}); }
+const Scalar *scalar_nothing(Graph *graph) {
+  return scalar_add_new(graph, (Scalar){.op = OP_NOTHING, .holds_nothing = true});
+}
 
 const Scalar *scalar_index(Graph *graph, int variable) {
   return scalar_add_new(graph, (Scalar){.op = OP_INDEX, .variable = variable, .variables = 1u << variable});
@@ -70,17 +76,20 @@ static uint32_t access_variables(const Access *access) {
 const Scalar *scalar_read(Graph *graph, Node *node, const Access *access) {
   if (access->rank != node->rank) internal_error(HERE, "an access of another number of axes than its node");
   if (node_is_nothing(node)) return scalar_nothing(graph);
-  return scalar_add_new(graph, (Scalar){.op = OP_READ, .node = node, .access = access, .variables = access_variables(access)});
+  return scalar_add_new(graph,
+                        (Scalar){.op = OP_READ, .node = node, .access = access, .variables = access_variables(access)});
 }
 
 const Scalar *scalar_within(Graph *graph, Node *node, const Access *access) {
   if (access->rank != node->rank) internal_error(HERE, "an access of another number of axes than its node");
   if (node->rank == 0) return scalar_constant(graph, 1);
-  return scalar_add_new(graph, (Scalar){.op = OP_WITHIN, .node = node, .access = access, .variables = access_variables(access)});
+  return scalar_add_new(
+      graph, (Scalar){.op = OP_WITHIN, .node = node, .access = access, .variables = access_variables(access)});
 }
 
 bool operation_is_commutative(Operation op) {
-  return op == OP_ADD || op == OP_MULTIPLY || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_EQUAL || op == OP_AND || op == OP_OR;
+  return op == OP_ADD || op == OP_MULTIPLY || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_EQUAL || op == OP_AND ||
+         op == OP_OR;
 }
 
 const Scalar *scalar_intern(Graph *graph, Operation op, const Scalar *a, const Scalar *b, const Scalar *c) {
@@ -91,15 +100,17 @@ const Scalar *scalar_apply(Graph *graph, Operation op, const Scalar *a, const Sc
   return scalar_simplify(graph, NULL, op, a, b, c);
 }
 
-/* ---- traversals ------------------------------------------------------------------------------------------------------------ */
+/* ---- traversals -------------------------------------------------------------------------------------------------- */
 
 static void scalar_order_from(const Scalar *scalar, bool computed, Memo *seen, List *order) {
   if (memo_get(seen, scalar->id) != NULL) return;
   memo_put(seen, scalar->id, scalar);
-  for (int k = 0; k < 3 && scalar->argument[k] != NULL; k++) scalar_order_from(scalar->argument[k], computed, seen, order);
+  for (int k = 0; k < 3 && scalar->argument[k] != NULL; k++)
+    scalar_order_from(scalar->argument[k], computed, seen, order);
   if (computed && scalar->access != NULL)
     for (int d = 0; d < scalar->access->rank; d++)
-      if (scalar->access->coordinates[d].computed != NULL) scalar_order_from(scalar->access->coordinates[d].computed, true, seen, order);
+      if (scalar->access->coordinates[d].computed != NULL)
+        scalar_order_from(scalar->access->coordinates[d].computed, true, seen, order);
   list_add(order, scalar);
 }
 
@@ -142,8 +153,10 @@ static const Scalar *rebuild_scalar(Rebuild *rebuild, const Scalar *scalar) {
   if (scalar->argument[0] == NULL) image = rebuild->leaf(rebuild, scalar);
   else {
     const Scalar *argument[3] = {NULL};
-    for (int k = 0; k < 3 && scalar->argument[k] != NULL; k++) argument[k] = rebuild_scalar(rebuild, scalar->argument[k]);
-    bool same = argument[0] == scalar->argument[0] && argument[1] == scalar->argument[1] && argument[2] == scalar->argument[2];
+    for (int k = 0; k < 3 && scalar->argument[k] != NULL; k++)
+      argument[k] = rebuild_scalar(rebuild, scalar->argument[k]);
+    bool same =
+        argument[0] == scalar->argument[0] && argument[1] == scalar->argument[1] && argument[2] == scalar->argument[2];
     image = same ? scalar : scalar_apply(rebuild->graph, scalar->op, argument[0], argument[1], argument[2]);
   }
   memo_put(&rebuild->images, scalar->id, image);
@@ -194,16 +207,20 @@ static const Scalar *replace_leaf(Rebuild *rebuild, const Scalar *leaf) {
     coordinates[d].computed = rebuild_scalar(rebuild, coordinates[d].computed);
     changed |= coordinates[d].computed != leaf->access->coordinates[d].computed;
   }
-  if (changed) leaf = leaf_with_access(rebuild->graph, leaf, access_new(rebuild->graph, leaf->access->rank, coordinates));
+  if (changed)
+    leaf = leaf_with_access(rebuild->graph, leaf, access_new(rebuild->graph, leaf->access->rank, coordinates));
   return leaf->access == NULL ? leaf : rebuild->replace(rebuild->context, leaf);
 }
 
-const Scalar *scalar_rebuild(Graph *graph, const Scalar *scalar, const Scalar *(*replace)(void *context, const Scalar *leaf), void *context) {
+const Scalar *scalar_rebuild(Graph *graph, const Scalar *scalar,
+                             const Scalar *(*replace)(void *context, const Scalar *leaf), void *context) {
   Rebuild rebuild = {.graph = graph, .leaf = replace_leaf, .replace = replace, .context = context};
   return rebuild_run(&rebuild, scalar);
 }
 
-static const Scalar *close_leaf(Rebuild *rebuild, const Scalar *leaf) { return leaf->op == OP_NOTHING ? scalar_constant(rebuild->graph, 0) : leaf; }
+static const Scalar *close_leaf(Rebuild *rebuild, const Scalar *leaf) {
+  return leaf->op == OP_NOTHING ? scalar_constant(rebuild->graph, 0) : leaf;
+}
 
 const Scalar *scalar_close(Graph *graph, const Scalar *scalar) {
   if (!scalar->holds_nothing) return scalar;

@@ -1,4 +1,5 @@
-/* Containers for graphs and for traversals of them. Takes pointers and ids, returns them; knows nothing of what they mean. */
+/* Containers for graphs and for traversals of them. Takes pointers and ids, returns them; knows nothing of what they
+   mean. */
 #include "storage.h"
 
 #include <stdlib.h>
@@ -54,7 +55,9 @@ static size_t memo_slot(const Memo *memo, int id) {
   return at;
 }
 
-const void *memo_get(const Memo *memo, int id) { return memo->capacity == 0 ? NULL : memo->values[memo_slot(memo, id)]; }
+const void *memo_get(const Memo *memo, int id) {
+  return memo->capacity == 0 ? NULL : memo->values[memo_slot(memo, id)];
+}
 
 void memo_put(Memo *memo, int id, const void *value) {
   if (2 * (memo->count + 1) > memo->capacity) {

@@ -1,10 +1,11 @@
-/* Loop variables, addresses and guards. Every integer is computed in the first block of the outermost loop that binds all it needs, and only once:
-   so no pass has to move or merge them. Takes affine expressions and addresses; touches no memory of the model. */
+/* Loop variables, addresses and guards. Every integer is computed in the first block of the outermost loop that binds
+   all it needs, and only once: so no pass has to move or merge them. Takes affine expressions and addresses; touches no
+   memory of the model. */
 #include "emit.h"
 
 enum { MEMO_TERM, MEMO_ADD, MEMO_POINTER, MEMO_DIVIDE, MEMO_MODULUS, MEMO_BOUND, MEMO_CLAMP, MEMO_CALL };
 
-/* ---- values that are made once, further out ------------------------------------------------------------------------------- */
+/* ---- values that are made once, further out ---------------------------------------------------------------------- */
 
 static size_t hash_key(MemoKey key) {
   uint64_t hash = (uint64_t)key.kind;
@@ -18,7 +19,8 @@ static MemoEntry *memo_slot(const Memo *memo, MemoKey key) {
   for (size_t i = hash_key(key);; i++) {
     MemoEntry *entry = &memo->entries[i & (memo->size - 1)];
     MemoKey known = entry->key;
-    if (entry->value == NULL || (known.kind == key.kind && known.a == key.a && known.b == key.b && known.c == key.c)) return entry;
+    if (entry->value == NULL || (known.kind == key.kind && known.a == key.a && known.b == key.b && known.c == key.c))
+      return entry;
   }
 }
 
@@ -49,13 +51,13 @@ static LLVMBasicBlockRef hoist(Emitter *e, int depth) {
 
 static Value settle(Emitter *e, LLVMBasicBlockRef here, Value value) {
   LLVMPositionBuilderAtEnd(e->builder, here);
-  LLVMSetCurrentDebugLocation2(e->builder, e->debug.location);          /* LLVM took that of the anchor */
+  LLVMSetCurrentDebugLocation2(e->builder, e->debug.location); /* LLVM took that of the anchor */
   return value;
 }
 
-/* ---- sums -------------------------------------------------------------------------------------------------------------------- */
+/* ---- sums -------------------------------------------------------------------------------------------------------- */
 
-static int64_t times(int64_t a, int64_t b) {               /* ranges saturate */
+static int64_t times(int64_t a, int64_t b) { /* ranges saturate */
   int64_t product;
   return __builtin_mul_overflow(a, b, &product) ? (a < 0) == (b < 0) ? INT64_MAX / 4 : INT64_MIN / 4 : product;
 }
@@ -91,7 +93,8 @@ static Value term_value(Emitter *e, const SumTerm *term) {
   MemoEntry *entry = memo_entry(e, (MemoKey){MEMO_TERM, term->value, NULL, term->coefficient});
   if (entry->value != NULL) return entry->value;
   LLVMBasicBlockRef here = hoist(e, term->depth);
-  return entry->value = settle(e, here, LLVMBuildNSWMul(e->builder, term->value, emit_integer(e, term->coefficient), ""));
+  return entry->value =
+             settle(e, here, LLVMBuildNSWMul(e->builder, term->value, emit_integer(e, term->coefficient), ""));
 }
 
 static Value add_at(Emitter *e, int depth, Value a, Value b) {
@@ -111,7 +114,8 @@ Value sum_value(Emitter *e, const Sum *sum) {
   return sum->constant == 0 ? value : add_at(e, sum_depth(sum), value, emit_integer(e, sum->constant));
 }
 
-/* A pointer that moves with each loop, by what that loop adds; the constant part is left for the instruction's own offset. */
+/* A pointer that moves with each loop, by what that loop adds; the constant part is left for the instruction's own
+   offset. */
 static Value sum_pointer(Emitter *e, Value base, Type element, const Sum *sum) {
   for (int i = 0; i < sum->count; i++) {
     Value term = term_value(e, &sum->terms[i]);
@@ -130,7 +134,8 @@ static Value sum_pointer(Emitter *e, Value base, Type element, const Sum *sum) {
 static Value divide_floor(Emitter *e, Value value, int64_t divisor, bool negative, bool remainder) {
   Value by = emit_integer(e, divisor);
   if (!negative) return remainder ? LLVMBuildURem(e->builder, value, by, "") : LLVMBuildUDiv(e->builder, value, by, "");
-  Value rest = LLVMBuildSRem(e->builder, value, by, ""), below = LLVMBuildICmp(e->builder, LLVMIntSLT, rest, emit_integer(e, 0), "");
+  Value rest = LLVMBuildSRem(e->builder, value, by, ""),
+        below = LLVMBuildICmp(e->builder, LLVMIntSLT, rest, emit_integer(e, 0), "");
   if (remainder) return LLVMBuildSelect(e->builder, below, LLVMBuildAdd(e->builder, rest, by, ""), rest, "");
   Value quotient = LLVMBuildSDiv(e->builder, value, by, "");
   return LLVMBuildSub(e->builder, quotient, LLVMBuildZExt(e->builder, below, e->i64, ""), "");
@@ -159,7 +164,7 @@ Value sum_hoist_divide(Emitter *e, const Sum *sum, int64_t divisor, int64_t modu
   return value;
 }
 
-/* ---- guards --------------------------------------------------------------------------------------------------------------------- */
+/* ---- guards ------------------------------------------------------------------------------------------------------ */
 
 static Value both(Emitter *e, Value a, Value b) { return a == NULL ? b : LLVMBuildAnd(e->builder, a, b, ""); }
 
@@ -178,8 +183,10 @@ static Value clamp(Emitter *e, const Sum *sum, int64_t limit) {
   MemoEntry *entry = memo_entry(e, (MemoKey){MEMO_CLAMP, value, NULL, limit});
   if (entry->value != NULL) return entry->value;
   LLVMBasicBlockRef here = hoist(e, sum_depth(sum));
-  if (sum->high > limit) value = emit_intrinsic(e, "llvm.smin", 1, &e->i64, 2, (Value[]){value, emit_integer(e, limit)});
-  if (sum->low < -limit) value = emit_intrinsic(e, "llvm.smax", 1, &e->i64, 2, (Value[]){value, emit_integer(e, -limit)});
+  if (sum->high > limit)
+    value = emit_intrinsic(e, "llvm.smin", 1, &e->i64, 2, (Value[]){value, emit_integer(e, limit)});
+  if (sum->low < -limit)
+    value = emit_intrinsic(e, "llvm.smax", 1, &e->i64, 2, (Value[]){value, emit_integer(e, -limit)});
   return entry->value = settle(e, here, LLVMBuildTrunc(e->builder, value, e->i32, ""));
 }
 
@@ -226,10 +233,12 @@ static void add_computed(Emitter *e, AddressPlace *place, const ComputedIndex *c
   LLVMBuilderRef b = e->builder;
   Value value = emit_read(e, &computed->value);
   int64_t largest = computed->high > -computed->low ? computed->high : -computed->low;
-  if (!value_is_double(value) && largest > exact) value = LLVMBuildFPExt(b, value, type_with_element(value, e->f64), "");
+  if (!value_is_double(value) && largest > exact)
+    value = LLVMBuildFPExt(b, value, type_with_element(value, e->f64), "");
   value = emit_unary(e, "llvm.roundeven", value);
   Value above = LLVMBuildFCmp(b, LLVMRealOGE, value, emit_real(value, (double)computed->low), "");
-  Value below = LLVMBuildFCmp(b, LLVMRealOLT, value, emit_real(value, (double)computed->high), ""), inside = LLVMBuildAnd(b, above, below, "");
+  Value below = LLVMBuildFCmp(b, LLVMRealOLT, value, emit_real(value, (double)computed->high), ""),
+        inside = LLVMBuildAnd(b, above, below, "");
   value = LLVMBuildSelect(b, inside, value, LLVMConstNull(LLVMTypeOf(value)), "");
   int64_t stride = computed->stride < 0 ? -computed->stride : computed->stride;
   bool one = value_lanes(value) == 1, small = !one && stride < narrow && largest < narrow && largest * stride < narrow;
@@ -241,7 +250,7 @@ static void add_computed(Emitter *e, AddressPlace *place, const ComputedIndex *c
     return;
   }
   if (place->offsets == NULL) place->offsets = emit_iota(e->i32, lanes, place->lane_stride);
-  if (LLVMTypeOf(index) != LLVMTypeOf(place->offsets)) {   /* one of both is wide */
+  if (LLVMTypeOf(index) != LLVMTypeOf(place->offsets)) { /* one of both is wide */
     Type wide = LLVMVectorType(e->i64, (unsigned)lanes);
     index = LLVMBuildSExtOrBitCast(b, index, wide, "");
     place->offsets = LLVMBuildSExtOrBitCast(b, place->offsets, wide, "");
@@ -250,7 +259,7 @@ static void add_computed(Emitter *e, AddressPlace *place, const ComputedIndex *c
   place->mask = both(e, place->mask, inside);
 }
 
-/* ---- addresses --------------------------------------------------------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------------------------------------------------- */
 
 static Value buffer_pointer(Emitter *e, int number) {
   if (number == WORKSPACE) return e->workspace;

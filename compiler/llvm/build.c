@@ -1,9 +1,11 @@
-/* Small words of LLVM IR: types by lanes, constants in all lanes, intrinsics. Takes values, appends instructions; knows no statements. */
+/* Small words of LLVM IR: types by lanes, constants in all lanes, intrinsics. Takes values, appends instructions; knows
+   no statements. */
 #include "emit.h"
 
 #include <string.h>
 
-void emitter_begin(Emitter *e, Session *session, const Machine *machine, LLVMContextRef context, const char *module_name) {
+void emitter_begin(Emitter *e, Session *session, const Machine *machine, LLVMContextRef context,
+                   const char *module_name) {
   *e = (Emitter){.session = session, .machine = machine, .context = context};
   e->module = LLVMModuleCreateWithNameInContext(module_name, context);
   e->builder = LLVMCreateBuilderInContext(context);
@@ -24,14 +26,18 @@ Type emit_element_type(const Emitter *e, RegisterType type) {
 
 Type type_of_lanes(Type element, int lanes) { return lanes == 1 ? element : LLVMVectorType(element, (unsigned)lanes); }
 
-Type emit_type(const Emitter *e, RegisterType type, int lanes) { return type_of_lanes(emit_element_type(e, type), lanes); }
+Type emit_type(const Emitter *e, RegisterType type, int lanes) {
+  return type_of_lanes(emit_element_type(e, type), lanes);
+}
 
 int value_lanes(Value value) {
   Type type = LLVMTypeOf(value);
   return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? (int)LLVMGetVectorSize(type) : 1;
 }
 
-static Type element_of(Type type) { return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? LLVMGetElementType(type) : type; }
+static Type element_of(Type type) {
+  return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? LLVMGetElementType(type) : type;
+}
 
 bool value_is_double(Value value) { return LLVMGetTypeKind(element_of(LLVMTypeOf(value))) == LLVMDoubleTypeKind; }
 
@@ -46,7 +52,9 @@ Value emit_splat_constant(Value constant, int lanes) {
   return LLVMConstVector(all, (unsigned)lanes);
 }
 
-Value emit_real(Value like, double value) { return emit_splat_constant(LLVMConstReal(element_of(LLVMTypeOf(like)), value), value_lanes(like)); }
+Value emit_real(Value like, double value) {
+  return emit_splat_constant(LLVMConstReal(element_of(LLVMTypeOf(like)), value), value_lanes(like));
+}
 
 Value emit_whole(Value like, int64_t value) {
   return emit_splat_constant(LLVMConstInt(element_of(LLVMTypeOf(like)), (uint64_t)value, true), value_lanes(like));
@@ -63,7 +71,8 @@ Value emit_spread(Emitter *e, Value value, int lanes) {
   if (LLVMIsConstant(value)) return emit_splat_constant(value, lanes);
   Type type = LLVMVectorType(LLVMTypeOf(value), (unsigned)lanes);
   Value first = LLVMBuildInsertElement(e->builder, LLVMGetPoison(type), value, LLVMConstInt(e->i64, 0, false), "");
-  return LLVMBuildShuffleVector(e->builder, first, LLVMGetPoison(type), LLVMConstNull(LLVMVectorType(e->i32, (unsigned)lanes)), "");
+  return LLVMBuildShuffleVector(e->builder, first, LLVMGetPoison(type),
+                                LLVMConstNull(LLVMVectorType(e->i32, (unsigned)lanes)), "");
 }
 
 static const Intrinsic *find_intrinsic(Emitter *e, const char *name, int type_count, const Type *types) {
@@ -72,7 +81,7 @@ static const Intrinsic *find_intrinsic(Emitter *e, const char *name, int type_co
     const Intrinsic *known = &e->intrinsics[i];
     if (known->types[0] == types[0] && known->types[1] == second && strcmp(known->name, name) == 0) return known;
   }
-  if (e->intrinsic_count == INTRINSIC_LIMIT) e->intrinsic_count = 0;     /* only a cache */
+  if (e->intrinsic_count == INTRINSIC_LIMIT) e->intrinsic_count = 0; /* only a cache */
   Intrinsic *fresh = &e->intrinsics[e->intrinsic_count++];
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
   Type overload[2] = {types[0], second};
@@ -84,7 +93,8 @@ static const Intrinsic *find_intrinsic(Emitter *e, const char *name, int type_co
   return fresh;
 }
 
-Value emit_intrinsic(Emitter *e, const char *name, int type_count, const Type *types, int count, const Value *arguments) {
+Value emit_intrinsic(Emitter *e, const char *name, int type_count, const Type *types, int count,
+                     const Value *arguments) {
   const Intrinsic *intrinsic = find_intrinsic(e, name, type_count, types);
   Value copy[4];
   for (int i = 0; i < count; i++) copy[i] = arguments[i];

@@ -1,14 +1,16 @@
-/* A loop program as a function of LLVM IR. Registers are allocas, which mem2reg turns into values, so that loops carry accumulators; unrolled loops
-   are written out with their variable bound to a constant. Takes verified programs; decides nothing about loops, lanes or order. */
+/* A loop program as a function of LLVM IR. Registers are allocas, which mem2reg turns into values, so that loops carry
+   accumulators; unrolled loops are written out with their variable bound to a constant. Takes verified programs;
+   decides nothing about loops, lanes or order. */
 #include "emit.h"
 
 #include <string.h>
 
-/* ---- registers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- registers --------------------------------------------------------------------------------------------------- */
 
 int64_t emit_index(const Emitter *e, const Affine *index) {
   int64_t value = index->constant;
-  for (int i = 0; i < index->term_count; i++) value += index->terms[i].coefficient * e->variables[index->terms[i].variable].low;
+  for (int i = 0; i < index->term_count; i++)
+    value += index->terms[i].coefficient * e->variables[index->terms[i].variable].low;
   return value;
 }
 
@@ -26,46 +28,55 @@ static Value register_place(Emitter *e, int number, int64_t index) {
 
 static Value set_value(Emitter *e, const Register *reg, double value) {
   bool bits = reg->type == REGISTER_MASK;
-  Value constant = bits ? LLVMConstInt(e->bit, value != 0, false) : LLVMConstReal(emit_element_type(e, reg->type), value);
+  Value constant =
+      bits ? LLVMConstInt(e->bit, value != 0, false) : LLVMConstReal(emit_element_type(e, reg->type), value);
   return emit_splat_constant(constant, reg->lanes);
 }
 
 Value emit_read(Emitter *e, const Operand *operand) {
   const Register *reg = &e->program->registers[operand->reg];
   if (e->constants[operand->reg] != NULL) return set_value(e, reg, e->constants[operand->reg]->constant);
-  return LLVMBuildLoad2(e->builder, emit_type(e, reg->type, reg->lanes), register_place(e, operand->reg, emit_index(e, &operand->index)), "");
+  return LLVMBuildLoad2(e->builder, emit_type(e, reg->type, reg->lanes),
+                        register_place(e, operand->reg, emit_index(e, &operand->index)), "");
 }
 
-static const Register *result_register(const Emitter *e, const Statement *statement) { return &e->program->registers[statement->result.reg]; }
+static const Register *result_register(const Emitter *e, const Statement *statement) {
+  return &e->program->registers[statement->result.reg];
+}
 
 static void write_result(Emitter *e, const Statement *statement, Value value) {
   value = emit_spread(e, value, result_register(e, statement)->lanes);
   LLVMBuildStore(e->builder, value, register_place(e, statement->result.reg, emit_index(e, &statement->result.index)));
 }
 
-/* Finds the arrays that one SET alone writes: their readers take the constant itself, so that operations can make use of it. */
+/* Finds the arrays that one SET alone writes: their readers take the constant itself, so that operations can make use
+   of it. */
 static void find_constants(Emitter *e, const Statement *statement, int *writers) {
   for (; statement != NULL; statement = statement->next) {
     find_constants(e, statement->body, writers);
     find_constants(e, statement->otherwise, writers);
     int written = statement->kind == STATEMENT_TRANSPOSE ? statement->arguments[0].reg : statement->result.reg;
     if (statement->kind != STATEMENT_TRANSPOSE && !statement_shapes[statement->kind].has_result) continue;
-    bool only = ++writers[written] == 1 && statement->kind == STATEMENT_SET && e->program->registers[written].count == 1;
+    bool only =
+        ++writers[written] == 1 && statement->kind == STATEMENT_SET && e->program->registers[written].count == 1;
     e->constants[written] = only ? statement : NULL;
   }
 }
 
-/* ---- loops, choices --------------------------------------------------------------------------------------------------------------- */
+/* ---- loops, choices ---------------------------------------------------------------------------------------------- */
 
 static void emit_statements(Emitter *e, const Statement *statement);
 
-static Value minimum(Emitter *e, Value a, Value b) { return emit_intrinsic(e, "llvm.smin", 1, &e->i64, 2, (Value[]){a, b}); }
+static Value minimum(Emitter *e, Value a, Value b) {
+  return emit_intrinsic(e, "llvm.smin", 1, &e->i64, 2, (Value[]){a, b});
+}
 
 static void bind_constant(Emitter *e, int variable, int64_t value) {
   e->variables[variable] = (Variable){.constant = true, .low = value, .high = value};
 }
 
-/* The body once for each value; a limit that is known only when the kernel runs leaves the copies at the first that is beyond it. */
+/* The body once for each value; a limit that is known only when the kernel runs leaves the copies at the first that is
+   beyond it. */
 static void emit_unrolled(Emitter *e, const Statement *statement) {
   Sum from = sum_of(e, &statement->from), to = sum_of(e, &statement->to), limit = {.low = INT64_MAX, .high = INT64_MAX};
   if (statement->has_limit) limit = sum_of(e, &statement->limit);
@@ -73,7 +84,8 @@ static void emit_unrolled(Emitter *e, const Statement *statement) {
   for (int64_t i = from.low; i < to.low && i < limit.high; i += statement->step) {
     if (i >= limit.low) {
       LLVMBasicBlockRef next = emit_block(e);
-      LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, sum_value(e, &limit), emit_integer(e, i), ""), next, done);
+      LLVMBuildCondBr(e->builder, LLVMBuildICmp(e->builder, LLVMIntSGT, sum_value(e, &limit), emit_integer(e, i), ""),
+                      next, done);
       LLVMPositionBuilderAtEnd(e->builder, next);
     }
     bind_constant(e, statement->variable, i);
@@ -90,7 +102,7 @@ static void emit_counted(Emitter *e, const Statement *statement) {
   if (statement->has_limit) limit = sum_of(e, &statement->limit);
   int64_t longest = to.high < limit.high ? to.high : limit.high, shortest = to.low < limit.low ? to.low : limit.low;
   if (longest <= from.low) return;
-  if (from.low == from.high && shortest > from.low && longest <= from.low + statement->step) {         /* exactly one turn */
+  if (from.low == from.high && shortest > from.low && longest <= from.low + statement->step) { /* exactly one turn */
     bind_constant(e, statement->variable, from.low);
     emit_statements(e, statement->body);
     return;
@@ -105,7 +117,8 @@ static void emit_counted(Emitter *e, const Statement *statement) {
   Value index = LLVMBuildPhi(b, e->i64, "");
   e->anchors[++e->depth] = LLVMBuildBr(b, body);
   LLVMPositionBuilderAtEnd(b, body);
-  e->variables[statement->variable] = (Variable){.low = from.low, .high = longest - 1, .value = index, .depth = e->depth};
+  e->variables[statement->variable] =
+      (Variable){.low = from.low, .high = longest - 1, .value = index, .depth = e->depth};
   emit_statements(e, statement->body);
   e->depth--;
   Value next = LLVMBuildNSWAdd(b, index, emit_integer(e, statement->step), "");
@@ -126,10 +139,11 @@ static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); 
 
 static void emit_let(Emitter *e, const Statement *statement) {
   Sum sum = sum_of(e, &statement->value);
-  int64_t low = floor_divide(sum.low, statement->divisor), high = floor_divide(sum.high, statement->divisor), modulus = statement->modulus;
+  int64_t low = floor_divide(sum.low, statement->divisor), high = floor_divide(sum.high, statement->divisor),
+          modulus = statement->modulus;
   if (modulus > 0) {
     int64_t turn = floor_divide(low, modulus);
-    bool same = turn == floor_divide(high, modulus);       /* no wrap in between: the remainder is a difference */
+    bool same = turn == floor_divide(high, modulus); /* no wrap in between: the remainder is a difference */
     low = same ? low - turn * modulus : 0;
     high = same ? high - turn * modulus : modulus - 1;
   }
@@ -156,7 +170,7 @@ static void emit_if(Emitter *e, const Statement *statement) {
   LLVMPositionBuilderAtEnd(b, join);
 }
 
-/* ---- computations ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- computations ------------------------------------------------------------------------------------------------ */
 
 static void emit_set(Emitter *e, const Statement *statement) {
   const Register *reg = result_register(e, statement);
@@ -172,7 +186,8 @@ static Value as_type(Emitter *e, Value value, RegisterType type) {
   if (wanted == e->bit) return emit_not_zero(e, value);
   if (element == e->bit) return emit_bits_to_number(e, value, wanted);
   Type whole = type_with_element(value, wanted);
-  return wanted == e->f64 ? LLVMBuildFPExt(e->builder, value, whole, "") : LLVMBuildFPTrunc(e->builder, value, whole, "");
+  return wanted == e->f64 ? LLVMBuildFPExt(e->builder, value, whole, "")
+                          : LLVMBuildFPTrunc(e->builder, value, whole, "");
 }
 
 static void emit_operate(Emitter *e, const Statement *statement) {
@@ -184,8 +199,9 @@ static void emit_operate(Emitter *e, const Statement *statement) {
     if (value_lanes(arguments[i]) > lanes) lanes = value_lanes(arguments[i]);
   }
   for (int i = 0; i < statement_arity(statement); i++) arguments[i] = emit_spread(e, arguments[i], lanes);
-  Value result = statement->kind == STATEMENT_FMA ? emit_fma(e, arguments[0], arguments[1], arguments[2])
-                                                  : emit_operation(e, statement->operation, arguments[0], arguments[1], arguments[2]);
+  Value result = statement->kind == STATEMENT_FMA
+                     ? emit_fma(e, arguments[0], arguments[1], arguments[2])
+                     : emit_operation(e, statement->operation, arguments[0], arguments[1], arguments[2]);
   write_result(e, statement, as_type(e, result, reg->type));
 }
 
@@ -208,7 +224,8 @@ static void emit_square(Emitter *e, const Statement *statement) {
   int count = e->program->lanes;
   int64_t index = emit_index(e, &first->index);
   Type type = emit_type(e, e->program->registers[first->reg].type, count);
-  for (int i = 0; i < count; i++) rows[i] = LLVMBuildLoad2(e->builder, type, register_place(e, first->reg, index + i), "");
+  for (int i = 0; i < count; i++)
+    rows[i] = LLVMBuildLoad2(e->builder, type, register_place(e, first->reg, index + i), "");
   emit_transpose(e, rows, count);
   for (int i = 0; i < count; i++) LLVMBuildStore(e->builder, rows[i], register_place(e, first->reg, index + i));
 }
@@ -221,8 +238,11 @@ static void emit_statement(Emitter *e, const Statement *statement) {
   case STATEMENT_LET: emit_let(e, statement); break;
   case STATEMENT_IF: emit_if(e, statement); break;
   case STATEMENT_SET: emit_set(e, statement); break;
-  case STATEMENT_OPERATE: case STATEMENT_FMA: emit_operate(e, statement); break;
-  case STATEMENT_CONVERT: write_result(e, statement, as_type(e, emit_read(e, &statement->arguments[0]), reg->type)); break;
+  case STATEMENT_OPERATE:
+  case STATEMENT_FMA: emit_operate(e, statement); break;
+  case STATEMENT_CONVERT:
+    write_result(e, statement, as_type(e, emit_read(e, &statement->arguments[0]), reg->type));
+    break;
   case STATEMENT_NUMBER: emit_number(e, statement); break;
   case STATEMENT_LOAD: write_result(e, statement, emit_load(e, &statement->address, reg->type, reg->lanes)); break;
   case STATEMENT_STORE: {
@@ -231,7 +251,10 @@ static void emit_statement(Emitter *e, const Statement *statement) {
     break;
   }
   case STATEMENT_RANDOM: write_result(e, statement, emit_random(e, statement, reg->type, reg->lanes)); break;
-  case STATEMENT_FOLD: write_result(e, statement, as_type(e, emit_fold(e, statement->operation, emit_read(e, &statement->arguments[0])), reg->type)); break;
+  case STATEMENT_FOLD:
+    write_result(e, statement,
+                 as_type(e, emit_fold(e, statement->operation, emit_read(e, &statement->arguments[0])), reg->type));
+    break;
   case STATEMENT_TRANSPOSE: emit_square(e, statement); break;
   }
 }
@@ -240,7 +263,7 @@ static void emit_statements(Emitter *e, const Statement *statement) {
   for (; statement != NULL; statement = statement->next) emit_statement(e, statement);
 }
 
-/* ---- the function --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the function ------------------------------------------------------------------------------------------------ */
 
 static void add_attribute(Emitter *e, unsigned place, const char *name) {
   unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
@@ -252,13 +275,14 @@ static void declare_function(Emitter *e, const char *name) {
   e->function = LLVMAddFunction(e->module, name, type);
   LLVMSetVisibility(e->function, LLVMHiddenVisibility);
   add_attribute(e, (unsigned)LLVMAttributeFunctionIndex, "nounwind");
-  add_attribute(e, 1, "noalias");                          /* the call's block and the workspace are nobody else's; buffers may meet */
+  add_attribute(e, 1, "noalias"); /* the call's block and the workspace are nobody else's; buffers may meet */
   add_attribute(e, 1, "readonly");
   add_attribute(e, 3, "noalias");
-  if (e->machine->vector_bytes == 64) {                    /* some processors are said to prefer halves */
+  if (e->machine->vector_bytes == 64) { /* some processors are said to prefer halves */
     const char *key = "prefer-vector-width", *value = "512";
-    LLVMAddAttributeAtIndex(e->function, (unsigned)LLVMAttributeFunctionIndex,
-                            LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
+    LLVMAddAttributeAtIndex(
+        e->function, (unsigned)LLVMAttributeFunctionIndex,
+        LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
   }
   e->call = LLVMGetParam(e->function, 0);
   e->workspace = LLVMGetParam(e->function, 2);
@@ -281,7 +305,8 @@ Value emit_program(Emitter *e, const Program *program, const char *name) {
   LLVMPositionBuilderAtEnd(e->builder, entry);
   e->anchors[0] = LLVMBuildBr(e->builder, body);
   LLVMPositionBuilderAtEnd(e->builder, body);
-  e->variables[0] = (Variable){.constant = program->chunks == 1, .high = program->chunks - 1, .value = LLVMGetParam(e->function, 1)};
+  e->variables[0] =
+      (Variable){.constant = program->chunks == 1, .high = program->chunks - 1, .value = LLVMGetParam(e->function, 1)};
   emit_statements(e, program->body);
   LLVMBuildRetVoid(e->builder);
   return e->function;

@@ -1,9 +1,13 @@
-/* Programs into this process, for tests: the object that llvm_emit would write, linked in memory. Takes programs; returns addresses of kernels. */
+/* Programs into this process, for tests: the object that llvm_emit would write, linked in memory. Takes programs;
+   returns addresses of kernels. */
 #include "emit.h"
 
 #include <llvm-c/LLJIT.h>
 
-struct LoadedPrograms { LLVMOrcLLJITRef linker; void *const *kernels; };
+struct LoadedPrograms {
+  LLVMOrcLLJITRef linker;
+  void *const *kernels;
+};
 
 static LoadedPrograms *refuse(Session *session, LoadedPrograms *loaded, LLVMErrorRef error) {
   char *message = LLVMGetErrorMessage(error);
@@ -17,10 +21,12 @@ static LoadedPrograms *refuse(Session *session, LoadedPrograms *loaded, LLVMErro
 static LLVMErrorRef link_object(LLVMOrcLLJITRef linker, Bytes object) {
   LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(linker);
   LLVMOrcDefinitionGeneratorRef process = NULL;
-  LLVMErrorRef error = LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&process, LLVMOrcLLJITGetGlobalPrefix(linker), NULL, NULL);
+  LLVMErrorRef error =
+      LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&process, LLVMOrcLLJITGetGlobalPrefix(linker), NULL, NULL);
   if (error != NULL) return error;
   LLVMOrcJITDylibAddGenerator(library, process);
-  return LLVMOrcLLJITAddObjectFile(linker, library, LLVMCreateMemoryBufferWithMemoryRangeCopy(object.data, object.size, "kernels"));
+  return LLVMOrcLLJITAddObjectFile(linker, library,
+                                   LLVMCreateMemoryBufferWithMemoryRangeCopy(object.data, object.size, "kernels"));
 }
 
 LoadedPrograms *llvm_load(Session *session, Target *target, int count, Program *const *programs) {

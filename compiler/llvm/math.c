@@ -1,12 +1,16 @@
-/* Mathematical functions as expressions over fma, compare and exponent bits, the same for scalars and vectors, in both formats: at most 2 ulp (pow 4) where the
-   result is a normal number; denormal numbers may count as 0. Takes values, appends instructions without branches; calls no library.
-   An instruction is never built in the arguments of another where two are: C leaves open which would come first.
-   Signs of comparisons are chosen so that what is not a number falls through to where it stays one. */
+/* Mathematical functions as expressions over fma, compare and exponent bits, the same for scalars and vectors, in both
+   formats: at most 2 ulp (pow 4) where the result is a normal number; denormal numbers may count as 0. Takes values,
+   appends instructions without branches; calls no library. An instruction is never built in the arguments of another
+   where two are: C leaves open which would come first. Signs of comparisons are chosen so that what is not a number
+   falls through to where it stays one. */
 #include "emit.h"
 
 typedef enum Polynomial { EXP, LOG, LOG_RATIO, LOG_REST, SINE, COSINE, ERF, LOG_ERFC, POLYNOMIAL_COUNT } Polynomial;
 enum { F32, F64 };
-static const struct { int count; const double *coefficients; } polynomials[POLYNOMIAL_COUNT][2] = {
+static const struct {
+  int count;
+  const double *coefficients;
+} polynomials[POLYNOMIAL_COUNT][2] = {
 #define POLYNOMIAL(name, format, ...) \
   [name][format] = {(int)(sizeof((double[]){__VA_ARGS__}) / sizeof(double)), (const double[]){__VA_ARGS__}},
 #include "math.def"
@@ -15,26 +19,52 @@ static const struct { int count; const double *coefficients; } polynomials[POLYN
 
 typedef struct Format {
   int fraction_bits;
-  double magic;                                            /* adding it leaves the nearest integer in the lowest bits */
-  double ln2_high, ln2_low;                                /* the high part has zeros at its end: its product with an exponent is exact */
-  double exp_low, exp_high;                                /* below, exp is no normal number; above, it overflows */
-  double smallest;                                         /* normal number */
-  int64_t half_bits;                                       /* of sqrt(1/2) */
-  double half_pi[3], turned;                               /* its parts; arguments beyond `turned` have lost their angle */
-  double tanh_end, expm1_end, erf_end;                     /* from here on the function is constant to rounding */
-  double sine_end, line_end;                               /* below, sin x and exp x - 1 are x */
+  double magic;                        /* adding it leaves the nearest integer in the lowest bits */
+  double ln2_high, ln2_low;            /* the high part has zeros at its end: its product with an exponent is exact */
+  double exp_low, exp_high;            /* below, exp is no normal number; above, it overflows */
+  double smallest;                     /* normal number */
+  int64_t half_bits;                   /* of sqrt(1/2) */
+  double half_pi[3], turned;           /* its parts; arguments beyond `turned` have lost their angle */
+  double tanh_end, expm1_end, erf_end; /* from here on the function is constant to rounding */
+  double sine_end, line_end;           /* below, sin x and exp x - 1 are x */
 } Format;
 
 static const Format formats[2] = {
-  [F32] = {23, 0x1.8p23, 0x1.62e4p-1, 0x1.7f7d1cp-20, -0x1.5d589ep6, 0x1.62e42ep6, 0x1p-126, 0x3F3504F3,
-           {0x1.921fb6p0, -0x1.777a5cp-25, -0x1.ee59dap-50}, 0x1p18, 10, 20, 4.0625, 0x1p-13, 0x1p-25},
-  [F64] = {52, 0x1.8p52, 0x1.62e42feep-1, 0x1.a39ef35793c76p-33, -0x1.6232bdd7abcd2p9, 0x1.62e42fefa39efp9, 0x1p-1022, 0x3FE6A09E667F3BCD,
-           {0x1.921fb54442d18p0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110}, 0x1p40, 20, 40, 6.0625, 0x1p-27, 0x1p-54},
+    [F32] = {23,
+             0x1.8p23,
+             0x1.62e4p-1,
+             0x1.7f7d1cp-20,
+             -0x1.5d589ep6,
+             0x1.62e42ep6,
+             0x1p-126,
+             0x3F3504F3,
+             {0x1.921fb6p0, -0x1.777a5cp-25, -0x1.ee59dap-50},
+             0x1p18,
+             10,
+             20,
+             4.0625,
+             0x1p-13,
+             0x1p-25},
+    [F64] = {52,
+             0x1.8p52,
+             0x1.62e42feep-1,
+             0x1.a39ef35793c76p-33,
+             -0x1.6232bdd7abcd2p9,
+             0x1.62e42fefa39efp9,
+             0x1p-1022,
+             0x3FE6A09E667F3BCD,
+             {0x1.921fb54442d18p0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110},
+             0x1p40,
+             20,
+             40,
+             6.0625,
+             0x1p-27,
+             0x1p-54},
 };
 
 static const Format *format_of(Value x) { return &formats[value_is_double(x) ? F64 : F32]; }
 
-/* ---- words ------------------------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static Value add(Emitter *e, Value a, Value b) { return LLVMBuildFAdd(e->builder, a, b, ""); }
 static Value subtract(Emitter *e, Value a, Value b) { return LLVMBuildFSub(e->builder, a, b, ""); }
@@ -43,7 +73,9 @@ static Value divide(Emitter *e, Value a, Value b) { return LLVMBuildFDiv(e->buil
 static Value negate(Emitter *e, Value a) { return LLVMBuildFNeg(e->builder, a, ""); }
 static Value magnitude(Emitter *e, Value a) { return emit_unary(e, "llvm.fabs", a); }
 static Value choose(Emitter *e, Value bits, Value a, Value b) { return LLVMBuildSelect(e->builder, bits, a, b, ""); }
-static Value compare(Emitter *e, LLVMRealPredicate predicate, Value a, double b) { return LLVMBuildFCmp(e->builder, predicate, a, emit_real(a, b), ""); }
+static Value compare(Emitter *e, LLVMRealPredicate predicate, Value a, double b) {
+  return LLVMBuildFCmp(e->builder, predicate, a, emit_real(a, b), "");
+}
 static Value both(Emitter *e, Value a, Value b) { return LLVMBuildAnd(e->builder, a, b, ""); }
 static Value either(Emitter *e, Value a, Value b) { return LLVMBuildOr(e->builder, a, b, ""); }
 
@@ -54,10 +86,14 @@ static Value with_sign(Emitter *e, Value a, Value sign) {
 
 static Type whole_type(Emitter *e, Value a) { return type_with_element(a, value_is_double(a) ? e->i64 : e->i32); }
 static Value bits_of(Emitter *e, Value a) { return LLVMBuildBitCast(e->builder, a, whole_type(e, a), ""); }
-static Value number_of(Emitter *e, Value bits, Value like) { return LLVMBuildBitCast(e->builder, bits, LLVMTypeOf(like), ""); }
+static Value number_of(Emitter *e, Value bits, Value like) {
+  return LLVMBuildBitCast(e->builder, bits, LLVMTypeOf(like), "");
+}
 
 /* The integer in the lowest bits of a magic sum, moved to where exponents stand. */
-static Value as_exponent(Emitter *e, Value bits, int fraction_bits) { return LLVMBuildShl(e->builder, bits, emit_whole(bits, fraction_bits), ""); }
+static Value as_exponent(Emitter *e, Value bits, int fraction_bits) {
+  return LLVMBuildShl(e->builder, bits, emit_whole(bits, fraction_bits), "");
+}
 
 static Value polynomial(Emitter *e, Polynomial name, Value x) {
   int format = value_is_double(x) ? F64 : F32;
@@ -67,17 +103,21 @@ static Value polynomial(Emitter *e, Polynomial name, Value x) {
   return sum;
 }
 
-/* ---- exponentials --------------------------------------------------------------------------------------------------------------- */
+/* ---- exponentials ------------------------------------------------------------------------------------------------ */
 
-/* x = count * log 2 + rest; `rise` is exp(rest) - 1, `count` stands in the lowest bits of `bits`. precise: what rounding takes from rest comes back. */
-typedef struct Split { Value count, bits, rise; } Split;
+/* x = count * log 2 + rest; `rise` is exp(rest) - 1, `count` stands in the lowest bits of `bits`. precise: what
+   rounding takes from rest comes back. */
+typedef struct Split {
+  Value count, bits, rise;
+} Split;
 
 static Split split(Emitter *e, Value x, Value correction, bool precise) {
   const Format *f = format_of(x);
   Value magic = emit_real(x, f->magic), sum = emit_fma(e, x, emit_real(x, 0x1.71547652b82fep0), magic);
   Split s = {.count = subtract(e, sum, magic)};
   s.bits = bits_of(e, sum);
-  Value first = emit_fma(e, s.count, emit_real(x, -f->ln2_high), x), low = emit_real(x, -f->ln2_low), rest = emit_fma(e, s.count, low, first);
+  Value first = emit_fma(e, s.count, emit_real(x, -f->ln2_high), x), low = emit_real(x, -f->ln2_low),
+        rest = emit_fma(e, s.count, low, first);
   if (correction != NULL) rest = add(e, rest, correction);
   Value lost = precise ? emit_fma(e, s.count, low, subtract(e, first, rest)) : rest;
   Value square = multiply(e, rest, rest);
@@ -116,7 +156,8 @@ static Value expm1_of(Emitter *e, Value x) {
   Value bounded = choose(e, compare(e, LLVMRealOLT, x, -f->expm1_end), emit_real(x, -f->expm1_end), x);
   Split s = split(e, bounded, NULL, true);
   Value scale = scale_of(e, &s, x, 0.5), half = emit_fma(e, scale, s.rise, subtract(e, scale, emit_real(x, 0.5)));
-  Value whole = add(e, half, half), rise = choose(e, compare(e, LLVMRealOGT, x, f->exp_high), emit_real(x, __builtin_inf()), whole);
+  Value whole = add(e, half, half),
+        rise = choose(e, compare(e, LLVMRealOGT, x, f->exp_high), emit_real(x, __builtin_inf()), whole);
   return choose(e, compare(e, LLVMRealOLT, magnitude(e, x), f->line_end), x, rise);
 }
 
@@ -125,7 +166,8 @@ static Value tanh_of(Emitter *e, Value x) {
   Value a = magnitude(e, x), end = emit_real(x, format_of(x)->tanh_end), one = emit_real(x, 1);
   a = choose(e, compare(e, LLVMRealOGT, a, format_of(x)->tanh_end), end, a);
   Split s = split(e, multiply(e, a, emit_real(x, -2)), NULL, true);
-  Value scale = scale_of(e, &s, x, 1), above = emit_fma(e, scale, s.rise, subtract(e, scale, one)), sum = add(e, scale, one);
+  Value scale = scale_of(e, &s, x, 1), above = emit_fma(e, scale, s.rise, subtract(e, scale, one)),
+        sum = add(e, scale, one);
   Value below = emit_fma(e, scale, s.rise, sum), lost = subtract(e, scale, subtract(e, sum, one));
   lost = emit_fma(e, scale, s.rise, add(e, subtract(e, sum, below), lost));
   Value inverse = divide(e, one, below), quotient = negate(e, multiply(e, above, inverse));
@@ -137,7 +179,8 @@ static Value tanh_of(Emitter *e, Value x) {
 /* 1 / (1 + exp(-x)); of 1 and 2^count the larger is added last, so that only one rounding counts. */
 static Value sigmoid_of(Emitter *e, Value x) {
   const Format *f = format_of(x);
-  Value bounded = choose(e, compare(e, LLVMRealOGT, x, -f->exp_low), emit_real(x, -f->exp_low), x), one = emit_real(x, 1);
+  Value bounded = choose(e, compare(e, LLVMRealOGT, x, -f->exp_low), emit_real(x, -f->exp_low), x),
+        one = emit_real(x, 1);
   bounded = choose(e, compare(e, LLVMRealOLT, bounded, f->exp_low), emit_real(x, f->exp_low), bounded);
   Split s = split(e, negate(e, bounded), NULL, true);
   Value scale = scale_of(e, &s, x, 1), above = compare(e, LLVMRealOGT, scale, 1);
@@ -146,10 +189,12 @@ static Value sigmoid_of(Emitter *e, Value x) {
   return choose(e, compare(e, LLVMRealOLT, x, f->exp_low), LLVMConstNull(LLVMTypeOf(x)), value);
 }
 
-/* ---- logarithms --------------------------------------------------------------------------------------------------------------------- */
+/* ---- logarithms -------------------------------------------------------------------------------------------------- */
 
 /* x = 2^exponent * fraction, sqrt(1/2) <= fraction < sqrt(2), for normal positive x. */
-typedef struct Parts { Value exponent, exponent_bits, fraction; } Parts;
+typedef struct Parts {
+  Value exponent, exponent_bits, fraction;
+} Parts;
 
 static Parts parts_of(Emitter *e, Value x) {
   const Format *f = format_of(x);
@@ -168,7 +213,8 @@ static Value log_sum(Emitter *e, Value exponent, Value rise) {
   const Format *f = format_of(rise);
   Value square = multiply(e, rise, rise), low = emit_real(rise, f->ln2_low), small;
   if (value_is_double(rise)) {
-    Value s = divide(e, rise, add(e, rise, emit_real(rise, 2))), z = multiply(e, s, s), half = multiply(e, square, emit_real(rise, 0.5));
+    Value s = divide(e, rise, add(e, rise, emit_real(rise, 2))), z = multiply(e, s, s),
+          half = multiply(e, square, emit_real(rise, 0.5));
     Value ratio = emit_fma(e, z, polynomial(e, LOG_RATIO, z), half);
     small = emit_fma(e, s, ratio, multiply(e, exponent, low));
     small = subtract(e, small, half);
@@ -189,7 +235,8 @@ static Value log_end(Emitter *e, Value x, Value value) {
 static Value log_of(Emitter *e, Value x) {
   Parts parts = parts_of(e, x);
   Value value = log_sum(e, parts.exponent, subtract(e, parts.fraction, emit_real(x, 1)));
-  Value below = choose(e, compare(e, LLVMRealOLT, x, 0), emit_real(x, __builtin_nan("")), emit_real(x, -__builtin_inf()));
+  Value below =
+      choose(e, compare(e, LLVMRealOLT, x, 0), emit_real(x, __builtin_nan("")), emit_real(x, -__builtin_inf()));
   value = choose(e, compare(e, LLVMRealOLT, x, format_of(x)->smallest), below, value);
   return log_end(e, x, value);
 }
@@ -199,25 +246,28 @@ static Value log1p_of(Emitter *e, Value x) {
   Value one = emit_real(x, 1), moved = add(e, x, one);
   Parts parts = parts_of(e, moved);
   Value shift = LLVMBuildShl(e->builder, parts.exponent_bits, emit_whole(parts.exponent_bits, f->fraction_bits), "");
-  Value scale = number_of(e, LLVMBuildSub(e->builder, bits_of(e, one), shift, ""), x);         /* 2^-exponent */
-  Value rise = emit_fma(e, x, scale, subtract(e, scale, one));             /* what 1 + x has lost comes back */
+  Value scale = number_of(e, LLVMBuildSub(e->builder, bits_of(e, one), shift, ""), x); /* 2^-exponent */
+  Value rise = emit_fma(e, x, scale, subtract(e, scale, one)); /* what 1 + x has lost comes back */
   Value far = subtract(e, parts.fraction, one);
   rise = choose(e, compare(e, LLVMRealOGT, x, 0x1p60), far, rise);
   Value value = log_sum(e, parts.exponent, rise);
-  Value below = choose(e, compare(e, LLVMRealOLT, x, -1), emit_real(x, __builtin_nan("")), emit_real(x, -__builtin_inf()));
+  Value below =
+      choose(e, compare(e, LLVMRealOLT, x, -1), emit_real(x, __builtin_nan("")), emit_real(x, -__builtin_inf()));
   value = choose(e, compare(e, LLVMRealOLE, x, -1), below, value);
   return with_sign(e, log_end(e, x, value), x);
 }
 
 /* max(x, 0) + log(1 + exp(-|x|)) */
 static Value softplus_of(Emitter *e, Value x) {
-  Value zero = LLVMConstNull(LLVMTypeOf(x)), power = exponential(e, negate(e, magnitude(e, x))), half = emit_real(x, 0.5);
-  Value large = compare(e, LLVMRealOGT, power, 0.41421356), rise = choose(e, large, emit_fma(e, power, half, negate(e, half)), power);
+  Value zero = LLVMConstNull(LLVMTypeOf(x)), power = exponential(e, negate(e, magnitude(e, x))),
+        half = emit_real(x, 0.5);
+  Value large = compare(e, LLVMRealOGT, power, 0.41421356),
+        rise = choose(e, large, emit_fma(e, power, half, negate(e, half)), power);
   Value tail = log_sum(e, choose(e, large, emit_real(x, 1), zero), rise);
   return add(e, choose(e, compare(e, LLVMRealOGT, x, 0), x, zero), tail);
 }
 
-/* ---- the circle ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the circle -------------------------------------------------------------------------------------------------- */
 
 /* sin or cos of quarter turns (in the lowest bits) plus an angle of at most an eighth turn. */
 static Value circle(Emitter *e, Value angle, Value quarters, bool sine) {
@@ -236,7 +286,8 @@ static Value circle(Emitter *e, Value angle, Value quarters, bool sine) {
 
 static Value sine_or_cosine(Emitter *e, Value x, bool sine) {
   const Format *f = format_of(x);
-  Value magic = emit_real(x, f->magic), sum = emit_fma(e, x, emit_real(x, 0x1.45f306dc9c883p-1), magic), count = subtract(e, sum, magic), angle = x;
+  Value magic = emit_real(x, f->magic), sum = emit_fma(e, x, emit_real(x, 0x1.45f306dc9c883p-1), magic),
+        count = subtract(e, sum, magic), angle = x;
   for (int i = 0; i < 3; i++) angle = emit_fma(e, count, emit_real(x, -f->half_pi[i]), angle);
   Value lost = multiply(e, x, LLVMConstNull(LLVMTypeOf(x)));
   angle = choose(e, compare(e, LLVMRealOGT, magnitude(e, x), f->turned), lost, angle);
@@ -245,13 +296,14 @@ static Value sine_or_cosine(Emitter *e, Value x, bool sine) {
 }
 
 Value emit_turn(Emitter *e, Value turn, bool sine) {
-  Value magic = emit_real(turn, format_of(turn)->magic), sum = emit_fma(e, turn, emit_real(turn, 4), magic), count = subtract(e, sum, magic);
+  Value magic = emit_real(turn, format_of(turn)->magic), sum = emit_fma(e, turn, emit_real(turn, 4), magic),
+        count = subtract(e, sum, magic);
   Value rest = emit_fma(e, count, emit_real(turn, -0.25), turn);
   Value angle = multiply(e, rest, emit_real(turn, 0x1.921fb54442d18p2));
   return circle(e, angle, bits_of(e, sum), sine);
 }
 
-/* ---- erf, pow ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- erf, pow ---------------------------------------------------------------------------------------------------- */
 
 static Value erf_of(Emitter *e, Value x) {
   const double middle = 0.935;
@@ -264,9 +316,11 @@ static Value erf_of(Emitter *e, Value x) {
 }
 
 /* A number as an unevaluated sum. */
-typedef struct Pair { Value high, low; } Pair;
+typedef struct Pair {
+  Value high, low;
+} Pair;
 
-static Pair two_sum(Emitter *e, Value large, Value small) {        /* |large| >= |small| */
+static Pair two_sum(Emitter *e, Value large, Value small) { /* |large| >= |small| */
   Value high = add(e, large, small);
   return (Pair){high, subtract(e, small, subtract(e, high, large))};
 }
@@ -277,8 +331,10 @@ static Pair log_pair(Emitter *e, Value x) {
   Value one = emit_real(x, 1), two = emit_real(x, 2), rise = subtract(e, parts.fraction, one);
   Pair below = two_sum(e, two, rise);
   Value s = divide(e, rise, below.high);
-  Value rest = emit_fma(e, negate(e, s), below.high, rise), s_low = divide(e, subtract(e, rest, multiply(e, s, below.low)), below.high);
-  Value z = multiply(e, s, s), twice = multiply(e, s, two), z_low = emit_fma(e, twice, s_low, emit_fma(e, s, s, negate(e, z)));
+  Value rest = emit_fma(e, negate(e, s), below.high, rise),
+        s_low = divide(e, subtract(e, rest, multiply(e, s, below.low)), below.high);
+  Value z = multiply(e, s, s), twice = multiply(e, s, two),
+        z_low = emit_fma(e, twice, s_low, emit_fma(e, s, s, negate(e, z)));
   Pair factor = two_sum(e, emit_real(x, 0x1.5555555555555p-1), multiply(e, z, polynomial(e, LOG_REST, z)));
   factor.low = add(e, factor.low, emit_real(x, 0x1.5555555555555p-55));
   Value cube = multiply(e, s, z), cube_low = emit_fma(e, s, z, negate(e, cube));
@@ -287,7 +343,7 @@ static Pair log_pair(Emitter *e, Value x) {
   tail_low = add(e, tail_low, emit_fma(e, cube, factor.low, multiply(e, cube_low, factor.high)));
   Pair body = two_sum(e, twice, tail);
   body.low = add(e, body.low, emit_fma(e, s_low, two, tail_low));
-  Value exponent = multiply(e, parts.exponent, emit_real(x, 0x1.62e42fefa38p-1));      /* 41 digits: exact */
+  Value exponent = multiply(e, parts.exponent, emit_real(x, 0x1.62e42fefa38p-1)); /* 41 digits: exact */
   Pair whole = two_sum(e, exponent, body.high);
   Pair other = two_sum(e, body.high, exponent);
   Value is_zero = compare(e, LLVMRealOEQ, exponent, 0);
@@ -296,7 +352,7 @@ static Pair log_pair(Emitter *e, Value x) {
   return two_sum(e, whole.high, whole.low);
 }
 
-static Value power_of_magnitude(Emitter *e, Value a, Value b) {    /* a >= 0, in double */
+static Value power_of_magnitude(Emitter *e, Value a, Value b) { /* a >= 0, in double */
   Pair log = log_pair(e, a);
   Value infinity = emit_real(a, __builtin_inf());
   log.high = choose(e, compare(e, LLVMRealULT, a, __builtin_inf()), log.high, infinity);
@@ -311,8 +367,7 @@ static Value power_of_magnitude(Emitter *e, Value a, Value b) {    /* a >= 0, in
 static Value pow_of(Emitter *e, Value a, Value b) {
   Value one = emit_real(a, 1), size = magnitude(e, a), value;
   if (value_is_double(a)) value = power_of_magnitude(e, size, b);
-  else {                                                   /* double has the digits to spare */
-    Type wide = type_with_element(a, e->f64);
+  else { /* double has the digits to spare */ Type wide = type_with_element(a, e->f64);
     Value log = log_of(e, LLVMBuildFPExt(e->builder, size, wide, ""));
     Value power = exponential(e, multiply(e, log, LLVMBuildFPExt(e->builder, b, wide, "")));
     value = LLVMBuildFPTrunc(e->builder, power, LLVMTypeOf(a), "");

@@ -1,5 +1,6 @@
-/* Programs to files: kernels are dealt to a fixed number of modules, modules to threads, and what comes out is joined in the order of the modules.
-   Takes verified or unverified programs; returns an object, or text, that does not depend on the number of threads. */
+/* Programs to files: kernels are dealt to a fixed number of modules, modules to threads, and what comes out is joined
+   in the order of the modules. Takes verified or unverified programs; returns an object, or text, that does not depend
+   on the number of threads. */
 #include "emit.h"
 
 #include <llvm-c/Analysis.h>
@@ -11,13 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP_LIMIT = 8 };                                  /* modules: each costs about as much as a small kernel */
+enum { GROUP_LIMIT = 8 }; /* modules: each costs about as much as a small kernel */
 
 /* Registers become values, equal computations one, blocks are merged. All else is already as it should be. */
 static const char passes[] = "function(mem2reg,early-cse,simplifycfg)";
 
 /* The kernels of one module; what came of them. */
-typedef struct Group { int count, *programs; int64_t size; LLVMMemoryBufferRef result; const char *error; } Group;
+typedef struct Group {
+  int count, *programs;
+  int64_t size;
+  LLVMMemoryBufferRef result;
+  const char *error;
+} Group;
 
 typedef struct Work {
   Target *target;
@@ -32,13 +38,14 @@ typedef struct Work {
   atomic_int next;
 } Work;
 
-/* ---- which kernels share a module ------------------------------------------------------------------------------------------ */
+/* ---- which kernels share a module -------------------------------------------------------------------------------- */
 
 static int64_t block_size(const Statement *statement) {
   int64_t size = 0;
   for (; statement != NULL; statement = statement->next) {
     int64_t turns = 1;
-    if (statement->kind == STATEMENT_FOR && statement->unroll) turns = (statement->to.constant - statement->from.constant) / statement->step;
+    if (statement->kind == STATEMENT_FOR && statement->unroll)
+      turns = (statement->to.constant - statement->from.constant) / statement->step;
     size += 1 + (turns < 1 ? 1 : turns) * block_size(statement->body) + block_size(statement->otherwise);
     if (statement->kind == STATEMENT_OPERATE) size += operation_rows[statement->operation].cost;
     if (statement->kind == STATEMENT_RANDOM) size += 100;
@@ -48,12 +55,15 @@ static int64_t block_size(const Statement *statement) {
 
 /* The largest first, each to the lightest module. */
 static void deal_kernels(Session *session, Work *work) {
-  work->group_count = work->count < 1 ? 1 : work->count < GROUP_LIMIT && work->kind == EMIT_OBJECT ? work->count : GROUP_LIMIT;
-  if (work->kind != EMIT_OBJECT) work->group_count = 1;    /* text is read as one module */
+  work->group_count = work->count < 1                                          ? 1
+                      : work->count < GROUP_LIMIT && work->kind == EMIT_OBJECT ? work->count
+                                                                               : GROUP_LIMIT;
+  if (work->kind != EMIT_OBJECT) work->group_count = 1; /* text is read as one module */
   int64_t *sizes = session_allocate(session, (size_t)(work->count + 1) * sizeof *sizes);
   bool *dealt = session_allocate(session, (size_t)work->count + 1);
   for (int i = 0; i < work->count; i++) sizes[i] = 20 + block_size(work->programs[i]->body);
-  for (int i = 0; i < work->group_count; i++) work->groups[i].programs = session_allocate(session, (size_t)(work->count + 1) * sizeof(int));
+  for (int i = 0; i < work->group_count; i++)
+    work->groups[i].programs = session_allocate(session, (size_t)(work->count + 1) * sizeof(int));
   for (int turn = 0; turn < work->count; turn++) {
     int largest = -1, lightest = 0;
     for (int i = 0; i < work->count; i++)
@@ -81,7 +91,7 @@ static const char *kernel_name(Session *session, int number, const Program *prog
   return name;
 }
 
-/* ---- one module -------------------------------------------------------------------------------------------------------------- */
+/* ---- one module -------------------------------------------------------------------------------------------------- */
 
 static void define(Emitter *e, const char *name, Value initializer, unsigned align) {
   Value global = LLVMGetNamedGlobal(e->module, name);
@@ -102,7 +112,10 @@ static void emit_tables(Emitter *e, const Work *work) {
     LLVMSetVisibility(kernels[i], LLVMHiddenVisibility);
   }
   define(e, "ganc_kernels", LLVMConstArray2(e->pointer, kernels, (uint64_t)work->count), 8);
-  define(e, "ganc_descriptor", LLVMConstStringInContext2(e->context, work->descriptor == NULL ? "" : work->descriptor, work->descriptor_size, true), 64);
+  define(e, "ganc_descriptor",
+         LLVMConstStringInContext2(e->context, work->descriptor == NULL ? "" : work->descriptor, work->descriptor_size,
+                                   true),
+         64);
   define(e, "ganc_descriptor_size", emit_integer(e, (int64_t)work->descriptor_size), 8);
 }
 
@@ -130,7 +143,8 @@ static LLVMMemoryBufferRef print_module(Emitter *e, LLVMTargetMachineRef machine
     char *text = LLVMPrintModuleToString(e->module);
     buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, strlen(text), "module");
     LLVMDisposeMessage(text);
-  } else if (LLVMTargetMachineEmitToMemoryBuffer(machine, e->module, kind == EMIT_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, &message, &buffer)) {
+  } else if (LLVMTargetMachineEmitToMemoryBuffer(
+                 machine, e->module, kind == EMIT_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, &message, &buffer)) {
     *error = take_message(e->session, message);
     buffer = NULL;
   }
@@ -148,7 +162,8 @@ static void compile_group(const Work *work, int number, Session *session, LLVMTa
   LLVMDisposeTargetData(layout);
   LLVMDisposeMessage(triple);
   debug_begin(e, group->count > 0 ? work->programs[group->programs[0]] : NULL);
-  for (int i = 0; i < group->count; i++) emit_program(e, work->programs[group->programs[i]], work->names[group->programs[i]]);
+  for (int i = 0; i < group->count; i++)
+    emit_program(e, work->programs[group->programs[i]], work->names[group->programs[i]]);
   if (number == 0) emit_tables(e, work);
   debug_end(e);
   char *message = NULL;
@@ -161,9 +176,14 @@ static void compile_group(const Work *work, int number, Session *session, LLVMTa
   LLVMContextDispose(context);
 }
 
-/* ---- threads --------------------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-typedef struct Worker { Work *work; Session *session; pthread_t thread; bool started; } Worker;
+typedef struct Worker {
+  Work *work;
+  Session *session;
+  pthread_t thread;
+  bool started;
+} Worker;
 
 static void *work_through(void *argument) {
   Worker *worker = argument;
@@ -211,7 +231,7 @@ static Bytes compile(Session *session, Work *work, int threads) {
     workers[i] = (Worker){.work = work, .session = session_new()};
     workers[i].started = i > 0 && pthread_create(&workers[i].thread, NULL, work_through, &workers[i]) == 0;
   }
-  work_through(&workers[0]);                               /* this thread works too, and alone if no other could be had */
+  work_through(&workers[0]); /* this thread works too, and alone if no other could be had */
   for (int i = 1; i < GROUP_LIMIT; i++)
     if (workers[i].started) pthread_join(workers[i].thread, NULL);
   Bytes result = collect(session, work);
@@ -220,14 +240,25 @@ static Bytes compile(Session *session, Work *work, int threads) {
   return result;
 }
 
-Bytes module_compile(Session *session, Target *target, int count, Program *const *programs, const void *descriptor, size_t descriptor_size, int threads) {
-  Work work = {.target = target, .count = count, .programs = programs, .descriptor = descriptor, .descriptor_size = descriptor_size, .kind = EMIT_OBJECT};
+Bytes module_compile(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,
+                     size_t descriptor_size, int threads) {
+  Work work = {.target = target,
+               .count = count,
+               .programs = programs,
+               .descriptor = descriptor,
+               .descriptor_size = descriptor_size,
+               .kind = EMIT_OBJECT};
   return compile(session, &work, threads);
 }
 
-bool llvm_emit(Session *session, Target *target, int count, Program *const *programs, const void *descriptor, size_t descriptor_size,
-               EmitKind kind, FILE *out, int threads) {
-  Work work = {.target = target, .count = count, .programs = programs, .descriptor = descriptor, .descriptor_size = descriptor_size, .kind = kind};
+bool llvm_emit(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,
+               size_t descriptor_size, EmitKind kind, FILE *out, int threads) {
+  Work work = {.target = target,
+               .count = count,
+               .programs = programs,
+               .descriptor = descriptor,
+               .descriptor_size = descriptor_size,
+               .kind = kind};
   Bytes bytes = compile(session, &work, threads);
   if (bytes.data != NULL) fwrite(bytes.data, 1, bytes.size, out);
   return bytes.data != NULL;

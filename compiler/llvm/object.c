@@ -1,5 +1,6 @@
-/* Several relocatable ELF files as one: sections are laid one after the other as they are, symbols and names are numbered anew, and a name that one file
-   defines and others use becomes one symbol. Takes what LLVM writes for x86-64; returns bytes that depend on nothing else; resolves and relocates nothing. */
+/* Several relocatable ELF files as one: sections are laid one after the other as they are, symbols and names are
+   numbered anew, and a name that one file defines and others use becomes one symbol. Takes what LLVM writes for x86-64;
+   returns bytes that depend on nothing else; resolves and relocates nothing. */
 #include "emit.h"
 
 #include <elf.h>
@@ -12,7 +13,7 @@ typedef struct Part {
   const Elf64_Sym *symbols;
   int symbol_count;
   const char *names;
-  size_t names_size, names_at;                             /* where its names lie among all names */
+  size_t names_size, names_at; /* where its names lie among all names */
   int *section_map, *symbol_map;
 } Part;
 
@@ -37,13 +38,17 @@ static const Elf64_Shdr *find_section(const Part *part, uint32_t type) {
 
 static bool open_part(Part *part, Bytes object) {
   const Elf64_Ehdr *header = (const Elf64_Ehdr *)(const void *)object.data;
-  if (object.size < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64) return false;
-  if (header->e_type != ET_REL || header->e_machine != EM_X86_64 || header->e_shoff + header->e_shnum * sizeof(Elf64_Shdr) > object.size) return false;
+  if (object.size < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+      header->e_ident[EI_CLASS] != ELFCLASS64)
+    return false;
+  if (header->e_type != ET_REL || header->e_machine != EM_X86_64 ||
+      header->e_shoff + header->e_shnum * sizeof(Elf64_Shdr) > object.size)
+    return false;
   part->data = object.data;
   part->sections = (const Elf64_Shdr *)(const void *)(object.data + header->e_shoff);
   part->section_count = header->e_shnum;
   const Elf64_Shdr *symbols = find_section(part, SHT_SYMTAB);
-  if (symbols == NULL || symbols->sh_link != header->e_shstrndx) return false;         /* LLVM keeps all names in one table */
+  if (symbols == NULL || symbols->sh_link != header->e_shstrndx) return false; /* LLVM keeps all names in one table */
   part->symbols = (const Elf64_Sym *)(const void *)(object.data + symbols->sh_offset);
   part->symbol_count = (int)(symbols->sh_size / sizeof(Elf64_Sym));
   part->names = object.data + part->sections[symbols->sh_link].sh_offset;
@@ -68,7 +73,8 @@ static void copy_sections(Joiner *j, Part *part) {
 static Elf64_Sym moved_symbol(const Part *part, int i) {
   Elf64_Sym symbol = part->symbols[i];
   symbol.st_name += symbol.st_name == 0 ? 0 : (uint32_t)part->names_at;
-  if (symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < SHN_LORESERVE) symbol.st_shndx = (uint16_t)part->section_map[symbol.st_shndx];
+  if (symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < SHN_LORESERVE)
+    symbol.st_shndx = (uint16_t)part->section_map[symbol.st_shndx];
   return symbol;
 }
 
@@ -96,14 +102,16 @@ static void renumber(Joiner *j, Part *part, int symbols_at) {
     Elf64_Rela *entries = session_allocate(j->session, section->sh_size);
     memcpy(entries, part->data + part->sections[i].sh_offset, section->sh_size);
     for (size_t k = 0; k < section->sh_size / sizeof *entries; k++)
-      entries[k].r_info = ELF64_R_INFO((uint64_t)part->symbol_map[ELF64_R_SYM(entries[k].r_info)], ELF64_R_TYPE(entries[k].r_info));
+      entries[k].r_info =
+          ELF64_R_INFO((uint64_t)part->symbol_map[ELF64_R_SYM(entries[k].r_info)], ELF64_R_TYPE(entries[k].r_info));
     j->contents[part->section_map[i]] = (const char *)entries;
   }
 }
 
 static void add_section(Joiner *j, uint32_t name, uint32_t type, const void *contents, size_t size, size_t align) {
   j->contents[j->section_count] = contents;
-  j->sections[j->section_count++] = (Elf64_Shdr){.sh_name = name, .sh_type = type, .sh_size = size, .sh_addralign = align};
+  j->sections[j->section_count++] =
+      (Elf64_Shdr){.sh_name = name, .sh_type = type, .sh_size = size, .sh_addralign = align};
 }
 
 static Bytes write_file(Joiner *j) {
@@ -124,14 +132,16 @@ static Bytes write_file(Joiner *j) {
   header.e_shstrndx = (uint16_t)(j->section_count - 1);
   memcpy(file, &header, sizeof header);
   for (int i = 1; i < j->section_count; i++)
-    if (j->sections[i].sh_type != SHT_NOBITS && j->sections[i].sh_size > 0) memcpy(file + j->sections[i].sh_offset, j->contents[i], j->sections[i].sh_size);
+    if (j->sections[i].sh_type != SHT_NOBITS && j->sections[i].sh_size > 0)
+      memcpy(file + j->sections[i].sh_offset, j->contents[i], j->sections[i].sh_size);
   memcpy(file + table, j->sections, (size_t)j->section_count * sizeof(Elf64_Shdr));
   return (Bytes){file, size};
 }
 
 Bytes object_join(Session *session, int count, const Bytes *objects) {
   static const char own_names[] = "\0.symtab\0.strtab";
-  Joiner j = {.session = session, .count = count, .section_count = 1, .symbol_count = 1, .names_size = sizeof own_names};
+  Joiner j = {
+      .session = session, .count = count, .section_count = 1, .symbol_count = 1, .names_size = sizeof own_names};
   int sections = 3, symbols = 1;
   j.parts = session_allocate(session, (size_t)count * sizeof *j.parts);
   for (int i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
-/* Scalar operations, one row each: what operations.def computes, as instructions. Takes operands of one type and as many lanes; returns a number, or bits
-   where the operation gives a truth value. Functions that need more than a few instructions stand in math.c. */
+/* Scalar operations, one row each: what operations.def computes, as instructions. Takes operands of one type and as
+   many lanes; returns a number, or bits where the operation gives a truth value. Functions that need more than a few
+   instructions stand in math.c. */
 #include "emit.h"
 #include "tests/mutants/mutant.h"
 
@@ -7,8 +8,8 @@ static Value greater(Emitter *e, Value a, Value b) { return LLVMBuildFCmp(e->bui
 static Value pick(Emitter *e, Value bits, Value a, Value b) { return LLVMBuildSelect(e->builder, bits, a, b, ""); }
 static Value not_a_number(Emitter *e, Value a) { return LLVMBuildFCmp(e->builder, LLVMRealUNO, a, a, ""); }
 
-/* The larger (or smaller); what is not a number wins. `b > a ? b : a` is one instruction, which gives a where one is not a number: left is such a b, and of
-   a constant that is known. */
+/* The larger (or smaller); what is not a number wins. `b > a ? b : a` is one instruction, which gives a where one is
+   not a number: left is such a b, and of a constant that is known. */
 static Value extreme(Emitter *e, LLVMRealPredicate better, Value a, Value b) {
   if (LLVMIsConstant(a)) {
     Value swap = a;
@@ -37,7 +38,9 @@ Value emit_operation(Emitter *e, Operation operation, Value a, Value b, Value c)
   case OP_NEGATE: return LLVMBuildFNeg(builder, a, "");
   case OP_ADD: return LLVMBuildFAdd(builder, a, b, "");
   case OP_MULTIPLY: return LLVMBuildFMul(builder, a, b, "");
-  case OP_DIVIDE: return MUTANT(reciprocal) ? LLVMBuildFMul(builder, a, LLVMBuildFDiv(builder, emit_real(b, 1), b, ""), "") : LLVMBuildFDiv(builder, a, b, "");
+  case OP_DIVIDE:
+    return MUTANT(reciprocal) ? LLVMBuildFMul(builder, a, LLVMBuildFDiv(builder, emit_real(b, 1), b, ""), "")
+                              : LLVMBuildFDiv(builder, a, b, "");
   case OP_MAXIMUM: return extreme(e, LLVMRealOGT, a, b);
   case OP_MINIMUM: return extreme(e, LLVMRealOLT, a, b);
   case OP_MODULO: return modulo(e, a, b);
@@ -50,15 +53,29 @@ Value emit_operation(Emitter *e, Operation operation, Value a, Value b, Value c)
   case OP_LESS: return LLVMBuildFCmp(builder, LLVMRealOLT, a, b, "");
   case OP_LESS_EQUAL: return LLVMBuildFCmp(builder, LLVMRealOLE, a, b, "");
   case OP_EQUAL: return LLVMBuildFCmp(builder, LLVMRealOEQ, a, b, "");
-  case OP_AND: case OP_OR:
+  case OP_AND:
+  case OP_OR:
     a = emit_not_zero(e, a);
     b = emit_not_zero(e, b);
     return operation == OP_AND ? LLVMBuildAnd(builder, a, b, "") : LLVMBuildOr(builder, a, b, "");
   case OP_NOT: return LLVMBuildNot(builder, emit_not_zero(e, a), "");
   case OP_SELECT: return choose(e, a, b, c);
-  case OP_POWER: case OP_EXP: case OP_EXPM1: case OP_LOG: case OP_LOG1P: case OP_SIN: case OP_COS: case OP_TANH: case OP_SIGMOID: case OP_SOFTPLUS:
+  case OP_POWER:
+  case OP_EXP:
+  case OP_EXPM1:
+  case OP_LOG:
+  case OP_LOG1P:
+  case OP_SIN:
+  case OP_COS:
+  case OP_TANH:
+  case OP_SIGMOID:
+  case OP_SOFTPLUS:
   case OP_ERF: return emit_math(e, operation, a, b);
-  case OP_CONSTANT: case OP_NOTHING: case OP_INDEX: case OP_READ: case OP_WITHIN: break;
+  case OP_CONSTANT:
+  case OP_NOTHING:
+  case OP_INDEX:
+  case OP_READ:
+  case OP_WITHIN: break;
   }
   internal_error(HERE, "a leaf is no operation");
 }

@@ -1,9 +1,12 @@
-/* Draws: Philox 4x32-10 and what graph.h makes of its words, over lanes. Takes a statement; returns the numbers of its places, the same as everywhere.
-   A 32-bit word lives in the low half of 64 bits, whatever stands above it: so a multiplication is one instruction and nothing is masked. */
+/* Draws: Philox 4x32-10 and what graph.h makes of its words, over lanes. Takes a statement; returns the numbers of its
+   places, the same as everywhere. A 32-bit word lives in the low half of 64 bits, whatever stands above it: so a
+   multiplication is one instruction and nothing is masked. */
 #include "emit.h"
 #include "tests/mutants/mutant.h"
 
-typedef struct Words { Value word[4]; } Words;             /* i64, or vectors of them; a scalar is the same in all lanes */
+typedef struct Words {
+  Value word[4];
+} Words; /* i64, or vectors of them; a scalar is the same in all lanes */
 
 enum { CALL_SEED = 1, CALL_ROUND, CALL_ORDINAL, CALL_FIRST_SAMPLE };
 
@@ -14,7 +17,8 @@ static Value joined(Emitter *e, LLVMOpcode op, Value a, Value b) {
   return LLVMBuildBinOp(e->builder, op, a, b, "");
 }
 
-/* Nothing in the code; without it LLVM looks for known bits through all rounds, which takes most of the time of compiling a draw. */
+/* Nothing in the code; without it LLVM looks for known bits through all rounds, which takes most of the time of
+   compiling a draw. */
 static Value fenced(Emitter *e, Value word) {
   if (value_lanes(word) == 1) return word;
   Value number = LLVMBuildBitCast(e->builder, word, type_with_element(word, e->f64), "");
@@ -67,15 +71,19 @@ static Value concatenated(Emitter *e, Value a, Value b, bool alternate) {
     pair = LLVMBuildInsertElement(e->builder, pair, a, emit_integer(e, 0), "");
     return LLVMBuildInsertElement(e->builder, pair, b, emit_integer(e, 1), "");
   }
-  for (int i = 0; i < 2 * lanes; i++) order[i] = LLVMConstInt(e->i32, (uint64_t)(alternate ? i % 2 * lanes + i / 2 : i), false);
+  for (int i = 0; i < 2 * lanes; i++)
+    order[i] = LLVMConstInt(e->i32, (uint64_t)(alternate ? i % 2 * lanes + i / 2 : i), false);
   return LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(order, (unsigned)(2 * lanes)), "");
 }
 
-/* Lanes are the elements of consecutive blocks: a, b belong to words 0 and 2 (1 and 3) of each block, so to every second pair. */
+/* Lanes are the elements of consecutive blocks: a, b belong to words 0 and 2 (1 and 3) of each block, so to every
+   second pair. */
 static Value by_pairs(Emitter *e, Value even, Value odd, int blocks) {
-  Value all = concatenated(e, even, odd, true), order[64];     /* pairs 0, 2, 4, ... of all blocks, then 1, 3, 5, ... */
-  for (int i = 0; i < 4 * blocks; i++) order[i] = LLVMConstInt(e->i32, (uint64_t)(i / 4 * 2 + i / 2 % 2 * 2 * blocks + i % 2), false);
-  return LLVMBuildShuffleVector(e->builder, all, LLVMGetPoison(LLVMTypeOf(all)), LLVMConstVector(order, (unsigned)(4 * blocks)), "");
+  Value all = concatenated(e, even, odd, true), order[64]; /* pairs 0, 2, 4, ... of all blocks, then 1, 3, 5, ... */
+  for (int i = 0; i < 4 * blocks; i++)
+    order[i] = LLVMConstInt(e->i32, (uint64_t)(i / 4 * 2 + i / 2 % 2 * 2 * blocks + i % 2), false);
+  return LLVMBuildShuffleVector(e->builder, all, LLVMGetPoison(LLVMTypeOf(all)),
+                                LLVMConstVector(order, (unsigned)(4 * blocks)), "");
 }
 
 static Value consecutive(Emitter *e, const Words *words, Distribution distribution, Type element) {
@@ -83,16 +91,19 @@ static Value consecutive(Emitter *e, const Words *words, Distribution distributi
   Value odd = uniform(e, concatenated(e, words->word[1], words->word[3], false), element);
   int blocks = value_lanes(words->word[0]);
   if (distribution == DISTRIBUTION_UNIFORM) return by_pairs(e, even, odd, blocks);
-  Value length = radius(e, even), cosine = scaled(e, length, emit_turn(e, odd, false)), sine = scaled(e, length, emit_turn(e, odd, true));
+  Value length = radius(e, even), cosine = scaled(e, length, emit_turn(e, odd, false)),
+        sine = scaled(e, length, emit_turn(e, odd, true));
   return by_pairs(e, cosine, sine, blocks);
 }
 
 static Value has_bit(Emitter *e, Value number, int64_t bit) {
-  return LLVMBuildICmp(e->builder, LLVMIntNE, LLVMBuildAnd(e->builder, number, emit_whole(number, bit), ""), LLVMConstNull(LLVMTypeOf(number)), "");
+  return LLVMBuildICmp(e->builder, LLVMIntNE, LLVMBuildAnd(e->builder, number, emit_whole(number, bit), ""),
+                       LLVMConstNull(LLVMTypeOf(number)), "");
 }
 
 static Value pick(Emitter *e, Value bits, Value a, Value b) {
-  return LLVMIsConstant(bits) ? LLVMConstIntGetZExtValue(bits) != 0 ? a : b : LLVMBuildSelect(e->builder, bits, a, b, "");
+  return LLVMIsConstant(bits) ? LLVMConstIntGetZExtValue(bits) != 0 ? a : b
+                              : LLVMBuildSelect(e->builder, bits, a, b, "");
 }
 
 /* Every lane has a block of its own, and of it the word that `which` says. */
@@ -111,7 +122,9 @@ static Value separate(Emitter *e, Words words, Value which, Distribution distrib
 
 /* sum + step * lane */
 static Value along_lanes(Emitter *e, Value first, int64_t step, int lanes) {
-  return step == 0 || lanes == 1 ? first : LLVMBuildAdd(e->builder, emit_spread(e, first, lanes), emit_iota(e->i64, lanes, step), "");
+  return step == 0 || lanes == 1
+             ? first
+             : LLVMBuildAdd(e->builder, emit_spread(e, first, lanes), emit_iota(e->i64, lanes, step), "");
 }
 
 Value emit_random(Emitter *e, const Statement *statement, RegisterType type, int lanes) {
@@ -124,7 +137,7 @@ Value emit_random(Emitter *e, const Statement *statement, RegisterType type, int
   Words counter = {{NULL, along_lanes(e, samples, statement->sample_step, lanes)}};
   counter.word[2] = emit_call_word(e, CALL_ORDINAL);
   counter.word[3] = emit_call_word(e, CALL_ROUND);
-  bool aligned = element.constant >= 0;                    /* is the word within its block known? */
+  bool aligned = element.constant >= 0; /* is the word within its block known? */
   for (int i = 0; i < element.count; i++) {
     aligned = aligned && element.terms[i].coefficient % 4 == 0;
     block.terms[i].coefficient /= 4;
@@ -132,7 +145,8 @@ Value emit_random(Emitter *e, const Statement *statement, RegisterType type, int
   block.constant /= 4;
   Type number = emit_element_type(e, type);
   bool still = statement->element_step == 0 || lanes == 1;
-  if (aligned && statement->element_step == 1 && statement->sample_step == 0 && lanes % 4 == 0 && element.constant % 4 == 0) {
+  if (aligned && statement->element_step == 1 && statement->sample_step == 0 && lanes % 4 == 0 &&
+      element.constant % 4 == 0) {
     counter.word[0] = along_lanes(e, sum_value(e, &block), 1, lanes / 4);
     Words words = philox(e, key, counter);
     for (int i = 0; i < 4; i++) words.word[i] = emit_spread(e, words.word[i], lanes / 4);

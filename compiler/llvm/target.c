@@ -1,5 +1,6 @@
-/* Processors. Takes the name of one; returns what LLVM must be told and what a schedule needs to know. Code relies on the features of one of two levels,
-   so a trainer has few to check, and processors of one level get the same code: tuning for their names gained nothing. Never asks the operating system. */
+/* Processors. Takes the name of one; returns what LLVM must be told and what a schedule needs to know. Code relies on
+   the features of one of two levels, so a trainer has few to check, and processors of one level get the same code:
+   tuning for their names gained nothing. Never asks the operating system. */
 #include "emit.h"
 
 #include <llvm-c/Target.h>
@@ -7,39 +8,49 @@
 #include <string.h>
 
 typedef struct Level {
-  const char *features;                                    /* all that compiled code relies on, beyond the first x86-64 */
+  const char *features; /* all that compiled code relies on, beyond the first x86-64 */
   int vector_bytes, vector_registers;
 } Level;
 
 enum { LEVEL_NONE = -1, LEVEL_AVX2, LEVEL_AVX512 };
 static const Level levels[] = {
-  [LEVEL_AVX2] = {"sse4.2 popcnt avx2 fma bmi bmi2", 32, 16},
-  [LEVEL_AVX512] = {"sse4.2 popcnt avx2 fma bmi bmi2 avx512f avx512bw avx512dq avx512vl", 64, 32},
+    [LEVEL_AVX2] = {"sse4.2 popcnt avx2 fma bmi bmi2", 32, 16},
+    [LEVEL_AVX512] = {"sse4.2 popcnt avx2 fma bmi bmi2 avx512f avx512bw avx512dq avx512vl", 64, 32},
 };
 
 /* The first row whose feature the processor has. */
-static const struct { const char *feature; int64_t l1, l2; } caches[] = {
-  {"amx-tile", 48 << 10, 2 << 20},
-  {"avx512vp2intersect", 48 << 10, 1 << 20},
-  {"avx512f", 32 << 10, 1 << 20},
-  {"avx2", 32 << 10, 512 << 10},
+static const struct {
+  const char *feature;
+  int64_t l1, l2;
+} caches[] = {
+    {"amx-tile", 48 << 10, 2 << 20},
+    {"avx512vp2intersect", 48 << 10, 1 << 20},
+    {"avx512f", 32 << 10, 1 << 20},
+    {"avx2", 32 << 10, 512 << 10},
 };
 
-static const struct { const char *name; int level; } processors[] = {
-  {"x86-64", LEVEL_NONE}, {"x86-64-v2", LEVEL_NONE}, {"x86-64-v3", LEVEL_AVX2}, {"x86-64-v4", LEVEL_AVX512},
-  {"nehalem", LEVEL_NONE}, {"westmere", LEVEL_NONE}, {"sandybridge", LEVEL_NONE}, {"ivybridge", LEVEL_NONE},
-  {"haswell", LEVEL_AVX2}, {"broadwell", LEVEL_AVX2}, {"skylake", LEVEL_AVX2}, {"alderlake", LEVEL_AVX2}, {"raptorlake", LEVEL_AVX2},
-  {"meteorlake", LEVEL_AVX2}, {"arrowlake", LEVEL_AVX2}, {"lunarlake", LEVEL_AVX2}, {"gracemont", LEVEL_AVX2}, {"sierraforest", LEVEL_AVX2},
-  {"skylake-avx512", LEVEL_AVX512}, {"cascadelake", LEVEL_AVX512}, {"cooperlake", LEVEL_AVX512}, {"cannonlake", LEVEL_AVX512},
-  {"icelake-client", LEVEL_AVX512}, {"icelake-server", LEVEL_AVX512}, {"tigerlake", LEVEL_AVX512}, {"rocketlake", LEVEL_AVX512},
-  {"sapphirerapids", LEVEL_AVX512}, {"emeraldrapids", LEVEL_AVX512}, {"graniterapids", LEVEL_AVX512},
-  {"btver2", LEVEL_NONE}, {"bdver2", LEVEL_NONE}, {"znver1", LEVEL_AVX2}, {"znver2", LEVEL_AVX2}, {"znver3", LEVEL_AVX2}, {"znver4", LEVEL_AVX512},
+static const struct {
+  const char *name;
+  int level;
+} processors[] = {
+    {"x86-64", LEVEL_NONE},           {"x86-64-v2", LEVEL_NONE},        {"x86-64-v3", LEVEL_AVX2},
+    {"x86-64-v4", LEVEL_AVX512},      {"nehalem", LEVEL_NONE},          {"westmere", LEVEL_NONE},
+    {"sandybridge", LEVEL_NONE},      {"ivybridge", LEVEL_NONE},        {"haswell", LEVEL_AVX2},
+    {"broadwell", LEVEL_AVX2},        {"skylake", LEVEL_AVX2},          {"alderlake", LEVEL_AVX2},
+    {"raptorlake", LEVEL_AVX2},       {"meteorlake", LEVEL_AVX2},       {"arrowlake", LEVEL_AVX2},
+    {"lunarlake", LEVEL_AVX2},        {"gracemont", LEVEL_AVX2},        {"sierraforest", LEVEL_AVX2},
+    {"skylake-avx512", LEVEL_AVX512}, {"cascadelake", LEVEL_AVX512},    {"cooperlake", LEVEL_AVX512},
+    {"cannonlake", LEVEL_AVX512},     {"icelake-client", LEVEL_AVX512}, {"icelake-server", LEVEL_AVX512},
+    {"tigerlake", LEVEL_AVX512},      {"rocketlake", LEVEL_AVX512},     {"sapphirerapids", LEVEL_AVX512},
+    {"emeraldrapids", LEVEL_AVX512},  {"graniterapids", LEVEL_AVX512},  {"btver2", LEVEL_NONE},
+    {"bdver2", LEVEL_NONE},           {"znver1", LEVEL_AVX2},           {"znver2", LEVEL_AVX2},
+    {"znver3", LEVEL_AVX2},           {"znver4", LEVEL_AVX512},
 };
 enum { PROCESSOR_COUNT = sizeof processors / sizeof *processors };
 
 struct Target {
   Machine machine;
-  const char *triple, *features;                           /* as LLVM spells them */
+  const char *triple, *features; /* as LLVM spells them */
 };
 
 const Machine *target_machine(const Target *target) { return &target->machine; }
@@ -74,10 +85,14 @@ static bool holds_level(const char *host, const Level *level) {
 static Target *target_of_level(Session *session, const char *name, int number, const char *host) {
   const Level *level = &levels[number];
   Target *target = session_allocate(session, sizeof *target);
-  target->machine = (Machine){.name = name, .features = level->features, .vector_bytes = level->vector_bytes, .vector_registers = level->vector_registers};
+  target->machine = (Machine){.name = name,
+                              .features = level->features,
+                              .vector_bytes = level->vector_bytes,
+                              .vector_registers = level->vector_registers};
   for (size_t i = 0; i < sizeof caches / sizeof *caches && target->machine.l1_bytes == 0; i++) {
     size_t length = strlen(caches[i].feature);
-    bool has = host != NULL ? holds_feature(host, caches[i].feature, length, "+", ',') : holds_feature(level->features, caches[i].feature, length, "", ' ');
+    bool has = host != NULL ? holds_feature(host, caches[i].feature, length, "+", ',')
+                            : holds_feature(level->features, caches[i].feature, length, "", ' ');
     if (!has) continue;
     target->machine.l1_bytes = caches[i].l1;
     target->machine.l2_bytes = caches[i].l2;
@@ -94,7 +109,8 @@ static Target *target_of_level(Session *session, const char *name, int number, c
 }
 
 static Target *refuse_processor(Session *session, const char *name) {
-  diagnostic_hint(diagnostic_report(session, E5021, (Span){0}, "`%s` has no fused multiply-add: compiled models need AVX2 and FMA at least", name),
+  diagnostic_hint(diagnostic_report(session, E5021, (Span){0},
+                                    "`%s` has no fused multiply-add: compiled models need AVX2 and FMA at least", name),
                   "known are %s", target_list(session));
   return NULL;
 }
@@ -136,5 +152,6 @@ LLVMTargetMachineRef target_machine_new(const Target *target) {
     LLVMDisposeMessage(message);
     return NULL;
   }
-  return LLVMCreateTargetMachine(llvm, target->triple, "x86-64", target->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+  return LLVMCreateTargetMachine(llvm, target->triple, "x86-64", target->features, LLVMCodeGenLevelDefault,
+                                 LLVMRelocPIC, LLVMCodeModelDefault);
 }

@@ -1,5 +1,6 @@
-/* Vectors and memory: loads and stores of the forms that processors have, folds, transposes. Takes addresses and values. Never touches an element
-   whose guard fails: such lanes are masked, and a load that may not happen at all reads a few zeros of our own instead. */
+/* Vectors and memory: loads and stores of the forms that processors have, folds, transposes. Takes addresses and
+   values. Never touches an element whose guard fails: such lanes are masked, and a load that may not happen at all
+   reads a few zeros of our own instead. */
 #include "emit.h"
 #include "tests/mutants/mutant.h"
 
@@ -33,14 +34,16 @@ static Value element_pointer(Emitter *e, Type element, Value pointer, int64_t of
   return offset == 0 ? pointer : LLVMBuildGEP2(e->builder, element, pointer, &index, 1, "");
 }
 
-static Value lane_of(Emitter *e, Value vector, int lane) { return LLVMBuildExtractElement(e->builder, vector, emit_integer(e, lane), ""); }
+static Value lane_of(Emitter *e, Value vector, int lane) {
+  return LLVMBuildExtractElement(e->builder, vector, emit_integer(e, lane), "");
+}
 
 static Value any_lane(Emitter *e, Value mask) {
   Type type = LLVMTypeOf(mask);
   return emit_intrinsic(e, "llvm.vector.reduce.or", 1, &type, 1, &mask);
 }
 
-/* ---- loads ------------------------------------------------------------------------------------------------------------------ */
+/* ---- loads ------------------------------------------------------------------------------------------------------- */
 
 static Value lane_pointers(Emitter *e, const AddressPlace *place, int lanes) {
   Value offsets = place->offsets != NULL ? place->offsets : emit_iota(e->i32, lanes, place->lane_stride);
@@ -52,8 +55,8 @@ static Value load_masked(Emitter *e, const AddressPlace *place, Type type, bool 
   Value pointer = gathered ? lane_pointers(e, place, lanes) : place->pointer;
   Value align = LLVMConstInt(e->i32, align_of(e, place->element), false), mask = place->mask;
   if (mask == NULL) mask = emit_splat_constant(LLVMConstInt(e->bit, 1, false), lanes);
-  return emit_intrinsic(e, gathered ? "llvm.masked.gather" : "llvm.masked.load", 2, (Type[]){type, LLVMTypeOf(pointer)}, 4,
-                        (Value[]){pointer, align, mask, LLVMConstNull(type)});
+  return emit_intrinsic(e, gathered ? "llvm.masked.gather" : "llvm.masked.load", 2, (Type[]){type, LLVMTypeOf(pointer)},
+                        4, (Value[]){pointer, align, mask, LLVMConstNull(type)});
 }
 
 /* Lane by lane: faster than a gather where no lane is masked. */
@@ -61,7 +64,8 @@ static Value load_strided(Emitter *e, const AddressPlace *place, Type type) {
   Value value = LLVMGetPoison(type);
   for (int lane = 0; lane < (int)LLVMGetVectorSize(type); lane++) {
     int from = lane - (MUTANT(strided_lane) && lane + 1 == (int)LLVMGetVectorSize(type));
-    Value one = load(e, place->element, place->element, element_pointer(e, place->element, place->pointer, from * place->lane_stride));
+    Value one = load(e, place->element, place->element,
+                     element_pointer(e, place->element, place->pointer, from * place->lane_stride));
     value = LLVMBuildInsertElement(e->builder, value, one, emit_integer(e, lane), "");
   }
   return value;
@@ -71,12 +75,13 @@ static Value load_place(Emitter *e, AddressPlace place, int lanes) {
   Type type = type_of_lanes(place.element, lanes);
   bool regular = place.offsets == NULL, same = regular && place.lane_stride == 0 && lanes > 1;
   if (place.never) return LLVMConstNull(type);
-  if (same && place.mask != NULL) {                        /* one element for all: read it where any lane may */
+  if (same && place.mask != NULL) { /* one element for all: read it where any lane may */
     Value any = any_lane(e, place.mask);
     place.allowed = place.allowed == NULL ? any : LLVMBuildAnd(e->builder, place.allowed, any, "");
   }
   if (place.allowed != NULL) {
-    if (!regular || place.lane_stride < 0 || place.lane_stride > 1) {    /* lanes that spread out cannot read our zeros: they are masked */
+    if (!regular || place.lane_stride < 0 ||
+        place.lane_stride > 1) { /* lanes that spread out cannot read our zeros: they are masked */
       Value all = emit_spread(e, place.allowed, lanes);
       place.mask = place.mask == NULL ? all : LLVMBuildAnd(e->builder, place.mask, all, "");
     }
@@ -87,7 +92,8 @@ static Value load_place(Emitter *e, AddressPlace place, int lanes) {
     Value value = emit_spread(e, load(e, place.element, place.element, place.pointer), lanes);
     return place.mask == NULL ? value : LLVMBuildSelect(e->builder, place.mask, value, LLVMConstNull(type), "");
   }
-  if (regular && place.lane_stride == 1) return place.mask == NULL ? load(e, type, place.element, place.pointer) : load_masked(e, &place, type, false);
+  if (regular && place.lane_stride == 1)
+    return place.mask == NULL ? load(e, type, place.element, place.pointer) : load_masked(e, &place, type, false);
   if (regular && place.mask == NULL) return load_strided(e, &place, type);
   return load_masked(e, &place, type, true);
 }
@@ -103,7 +109,7 @@ Value emit_load(Emitter *e, const Address *address, RegisterType type, int lanes
   return convert(e, load_place(e, emit_address(e, address, type, lanes), lanes), emit_element_type(e, type));
 }
 
-/* ---- stores ------------------------------------------------------------------------------------------------------------------ */
+/* ---- stores ------------------------------------------------------------------------------------------------------ */
 
 /* Code up to the returned block runs only where `condition` holds. */
 static LLVMBasicBlockRef begin_if(Emitter *e, Value condition) {
@@ -146,7 +152,8 @@ static void store_contiguous(Emitter *e, const AddressPlace *place, Value value,
   }
   if (accumulate) value = LLVMBuildFAdd(e->builder, load_masked(e, place, type, false), value, "");
   Value align = LLVMConstInt(e->i32, align_of(e, place->element), false);
-  emit_intrinsic(e, "llvm.masked.store", 2, (Type[]){type, e->pointer}, 4, (Value[]){value, place->pointer, align, place->mask});
+  emit_intrinsic(e, "llvm.masked.store", 2, (Type[]){type, e->pointer}, 4,
+                 (Value[]){value, place->pointer, align, place->mask});
 }
 
 void emit_store(Emitter *e, const Address *address, RegisterType type, Value value, bool accumulate) {
@@ -161,7 +168,7 @@ void emit_store(Emitter *e, const Address *address, RegisterType type, Value val
   if (join != NULL) end_if(e, join);
 }
 
-/* ---- across lanes -------------------------------------------------------------------------------------------------------------- */
+/* ---- across lanes ------------------------------------------------------------------------------------------------ */
 
 /* The upper half joins the lower half, until one lane is left: the same tree everywhere. */
 Value emit_fold(Emitter *e, Operation operation, Value value) {
@@ -183,25 +190,30 @@ Value emit_fold(Emitter *e, Operation operation, Value value) {
 
 typedef enum Pick { PICK_LOW, PICK_HIGH, PICK_EVEN, PICK_ODD } Pick;
 
-/* Elements of `block` lanes; `inside` of them fill the 128 bits that shuffles work on. LOW, HIGH: within each such chunk the low (high) half of a's elements
-   and of b's in turn. EVEN, ODD: of all chunks of a, then of b, every second. Processors have exactly these, and
-   the fence, which is no instruction, keeps LLVM from searching for better ones across stages: that took most of the time of compiling. */
+/* Elements of `block` lanes; `inside` of them fill the 128 bits that shuffles work on. LOW, HIGH: within each such
+   chunk the low (high) half of a's elements and of b's in turn. EVEN, ODD: of all chunks of a, then of b, every second.
+   Processors have exactly these, and the fence, which is no instruction, keeps LLVM from searching for better ones
+   across stages: that took most of the time of compiling. */
 static Value shuffle(Emitter *e, Value a, Value b, Pick pick, int block, int inside) {
   Value order[64];
   int lanes = value_lanes(a), count = lanes / block, chunks = count / inside;
   for (int i = 0; i < count; i++) {
-    int chunk = i / inside, place = i % inside, second = place % 2, from = chunk * inside + place / 2 + (pick == PICK_HIGH ? inside / 2 : 0);
+    int chunk = i / inside, place = i % inside, second = place % 2,
+        from = chunk * inside + place / 2 + (pick == PICK_HIGH ? inside / 2 : 0);
     if (pick == PICK_EVEN || pick == PICK_ODD) {
       int source = 2 * chunk + (pick == PICK_ODD);
       second = source / chunks;
       from = source % chunks * inside + place;
     }
-    for (int k = 0; k < block; k++) order[i * block + k] = LLVMConstInt(e->i32, (uint64_t)((second * count + from) * block + k), false);
+    for (int k = 0; k < block; k++)
+      order[i * block + k] = LLVMConstInt(e->i32, (uint64_t)((second * count + from) * block + k), false);
   }
-  return emit_unary(e, "llvm.arithmetic.fence", LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(order, (unsigned)lanes), ""));
+  return emit_unary(e, "llvm.arithmetic.fence",
+                    LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(order, (unsigned)lanes), ""));
 }
 
-/* First the squares within 128 bits, by interleaving lanes and then pairs of lanes; then the chunks, by sorting even from odd ones until all are in place. */
+/* First the squares within 128 bits, by interleaving lanes and then pairs of lanes; then the chunks, by sorting even
+   from odd ones until all are in place. */
 void emit_transpose(Emitter *e, Value *rows, int count) {
   Value next[64];
   int inside = value_is_double(rows[0]) ? 2 : 4;
@@ -215,7 +227,7 @@ void emit_transpose(Emitter *e, Value *rows, int count) {
     for (int i = 0; i < count; i++) rows[i] = next[i];
   }
   for (int sorted = inside; sorted < count; sorted *= 2) {
-    for (int i = 0; i < count / 2; i++) {                  /* row j of two neighbouring groups */
+    for (int i = 0; i < count / 2; i++) { /* row j of two neighbouring groups */
       int group = i / inside, j = i % inside, first = 2 * group * inside + j;
       next[group * inside + j] = shuffle(e, rows[first], rows[first + inside], PICK_EVEN, 1, inside);
       next[group * inside + j + count / 2] = shuffle(e, rows[first], rows[first + inside], PICK_ODD, 1, inside);

@@ -1,5 +1,6 @@
-/* Offsets in the arena. Takes the steps of each routine; returns where each value lies: the largest first, at the lowest offset that no value alive at the same
-   time occupies. Routines run one after the other and share all of it. Never moves what is persistent. */
+/* Offsets in the arena. Takes the steps of each routine; returns where each value lies: the largest first, at the
+   lowest offset that no value alive at the same time occupies. Routines run one after the other and share all of it.
+   Never moves what is persistent. */
 #include "layout.h"
 #include "tests/mutants/mutant.h"
 

@@ -1,5 +1,6 @@
-/* Where everything lies. Takes a model and the schedule of each of its routines; returns the distinct programs, the sizes of the blocks and the descriptor.
-   Tensors of the model are persistent, each at an offset of its own; values of a routine share the arena. Never changes a program. */
+/* Where everything lies. Takes a model and the schedule of each of its routines; returns the distinct programs, the
+   sizes of the blocks and the descriptor. Tensors of the model are persistent, each at an offset of its own; values of
+   a routine share the arena. Never changes a program. */
 #include "layout.h"
 
 #include <inttypes.h>
@@ -58,7 +59,8 @@ static void collect_programs(PlanLayout *layout, Plan *plan) {
   layout->step_program = session_allocate(layout->session, (size_t)(routines + 1) * sizeof *layout->step_program);
   for (int r = 0; r < routines; r++) {
     const Schedule *schedule = layout->schedules[r];
-    layout->step_program[r] = session_allocate(layout->session, (size_t)(schedule->step_count + 1) * sizeof **layout->step_program);
+    layout->step_program[r] =
+        session_allocate(layout->session, (size_t)(schedule->step_count + 1) * sizeof **layout->step_program);
     for (int s = 0; s < schedule->step_count; s++) {
       Program *program = schedule->steps[s].program;
       layout->step_program[r][s] = find_program(&programs, program);
@@ -68,7 +70,6 @@ static void collect_programs(PlanLayout *layout, Plan *plan) {
 }
 
 static int line_of(Span span) { return span.source == NULL ? 0 : (int)source_place(span.source, span.from).line; }
-
 
 Plan *plan_model(Session *session, const Model *model, Schedule *const *schedules, const PlanOptions *options) {
   Plan *plan = session_allocate(session, sizeof *plan);
@@ -84,26 +85,28 @@ Plan *plan_model(Session *session, const Model *model, Schedule *const *schedule
 
 void plan_print(const Plan *plan, FILE *out) {
   const PlanLayout *layout = plan->layout;
-  fprintf(out, "persistent %" PRId64 " bytes, arena %" PRId64 ", workspace %" PRId64 " per worker, %d programs\n", plan->persistent_bytes, plan->arena_bytes,
-          plan->workspace_bytes, plan->program_count);
+  fprintf(out, "persistent %" PRId64 " bytes, arena %" PRId64 ", workspace %" PRId64 " per worker, %d programs\n",
+          plan->persistent_bytes, plan->arena_bytes, plan->workspace_bytes, plan->program_count);
   for (int t = 0; t < layout->model->tensor_count; t++) {
     const PlacedTensor *tensor = &layout->tensors[t];
-    fprintf(out, "  %-32s offset %10" PRId64 "  %10" PRId64 " bytes  line %d\n", layout->model->tensors[t].name, tensor->offset, tensor->bytes,
-            line_of(layout->model->tensors[t].span));
+    fprintf(out, "  %-32s offset %10" PRId64 "  %10" PRId64 " bytes  line %d\n", layout->model->tensors[t].name,
+            tensor->offset, tensor->bytes, line_of(layout->model->tensors[t].span));
   }
   for (int r = 0; r < layout->model->routine_count; r++) {
     const Schedule *schedule = layout->schedules[r];
-    fprintf(out, "%s: %d tiles, %d nests, %.6g GFLOP\n", layout->model->routines[r].name, schedule->tile_count, schedule->nest_count, schedule->needed_flops * 1e-9);
+    fprintf(out, "%s: %d tiles, %d nests, %.6g GFLOP\n", layout->model->routines[r].name, schedule->tile_count,
+            schedule->nest_count, schedule->needed_flops * 1e-9);
     for (int s = 0; s < schedule->step_count; s++) {
       const ScheduledStep *step = &schedule->steps[s];
-      fprintf(out, "  %3d program %-3d %-5s %4" PRId64 " chunks  %-32s line %d\n", s, layout->step_program[r][s], step->program->tile ? "tile" : "nest",
-              step->program->chunks, step->program->title, line_of(step->span));
+      fprintf(out, "  %3d program %-3d %-5s %4" PRId64 " chunks  %-32s line %d\n", s, layout->step_program[r][s],
+              step->program->tile ? "tile" : "nest", step->program->chunks, step->program->title, line_of(step->span));
     }
     for (int v = 0; v < layout->value_count; v++) {
       const PlacedValue *value = &layout->values[v];
       if (value->routine != r) continue;
-      fprintf(out, "  value %%%-5d %-26s offset %10" PRId64 "  %10" PRId64 " bytes  steps %d to %d  line %d\n", value->value->node->id,
-              value->value->node->name != NULL ? value->value->node->name : "", value->offset, value->bytes, value->first, value->last, line_of(value->value->node->span));
+      fprintf(out, "  value %%%-5d %-26s offset %10" PRId64 "  %10" PRId64 " bytes  steps %d to %d  line %d\n",
+              value->value->node->id, value->value->node->name != NULL ? value->value->node->name : "", value->offset,
+              value->bytes, value->first, value->last, line_of(value->value->node->span));
     }
   }
 }

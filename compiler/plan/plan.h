@@ -1,5 +1,5 @@
-/* Where everything lies, and the bytes that tell the runtime. Takes a model and the schedule of each routine; returns the kernels to compile and
-   the descriptor. */
+/* Where everything lies, and the bytes that tell the runtime. Takes a model and the schedule of each routine; returns
+   the kernels to compile and the descriptor. */
 #ifndef PLAN_H
 #define PLAN_H
 
@@ -14,10 +14,12 @@ typedef struct PlanOptions {
 } PlanOptions;
 
 typedef struct Plan {
-  int program_count; Program **programs;                   /* equal ones once */
+  int program_count;
+  Program **programs; /* equal ones once */
   int64_t persistent_bytes, arena_bytes, workspace_bytes;
-  const void *descriptor; size_t descriptor_size;
-  const struct PlanLayout *layout;                         /* plan/ only */
+  const void *descriptor;
+  size_t descriptor_size;
+  const struct PlanLayout *layout; /* plan/ only */
 } Plan;
 
 /* schedules: one per routine of the model. */

@@ -1,4 +1,5 @@
-/* Affine expressions of loop variables. Takes and returns them by value, terms sorted by variable and never 0; allocates nothing. */
+/* Affine expressions of loop variables. Takes and returns them by value, terms sorted by variable and never 0;
+   allocates nothing. */
 #include "program.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Loop programs under construction: registers, buffers, loops that are open, statements at the end of any of them. Takes what the generators say and
-   returns a finished program with its bindings. Never decides what to compute. */
+/* Loop programs under construction: registers, buffers, loops that are open, statements at the end of any of them.
+   Takes what the generators say and returns a finished program with its bindings. Never decides what to compute. */
 #include "lower.h"
 
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 enum { LEVEL_LIMIT = 64, LINE_BYTES = 64 };
 
 typedef struct Level {
-  int serial;                                              /* unique: tells whether a remembered level is still the same */
-  int variable;                                            /* of a loop, else -1 */
+  int serial;   /* unique: tells whether a remembered level is still the same */
+  int variable; /* of a loop, else -1 */
   Statement *owner;
-  bool otherwise;                                          /* of a branch: its second block */
+  bool otherwise; /* of a branch: its second block */
   Statement *first, *last;
 } Level;
 
@@ -44,7 +44,8 @@ Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *t
   Builder *builder = session_allocate(session, sizeof *builder);
   Program *program = session_allocate(session, sizeof *program);
   int width = options->machine->vector_bytes / (options->real == REGISTER_F32 ? 4 : 8);
-  *program = (Program){.title = title, .span = span, .lanes = width, .real = options->real, .chunks = 1, .variable_count = 1};
+  *program =
+      (Program){.title = title, .span = span, .lanes = width, .real = options->real, .chunks = 1, .variable_count = 1};
   *builder = (Builder){.graph = graph, .session = session, .options = options, .program = program, .lanes = width};
   builder->variable_level = grow(session, NULL, 0, &builder->variable_capacity, sizeof *builder->variable_level);
   builder->levels[0] = (Level){.serial = builder->serials++, .variable = 0};
@@ -78,10 +79,14 @@ int builder_buffer(Builder *builder, StoredValue *value, bool written) {
       return b;
     }
   int capacity = builder->buffer_capacity;
-  program->buffers = grow(builder->session, program->buffers, program->buffer_count, &capacity, sizeof *program->buffers);
-  builder->bindings = grow(builder->session, builder->bindings, program->buffer_count, &builder->buffer_capacity, sizeof *builder->bindings);
-  const char *name = value->node->name != NULL ? value->node->name : session_format(builder->session, "v%d", value->node->id);
-  program->buffers[program->buffer_count] = (Buffer){.storage = value->storage, .elements = value->elements, .written = written, .name = name};
+  program->buffers =
+      grow(builder->session, program->buffers, program->buffer_count, &capacity, sizeof *program->buffers);
+  builder->bindings = grow(builder->session, builder->bindings, program->buffer_count, &builder->buffer_capacity,
+                           sizeof *builder->bindings);
+  const char *name =
+      value->node->name != NULL ? value->node->name : session_format(builder->session, "v%d", value->node->id);
+  program->buffers[program->buffer_count] =
+      (Buffer){.storage = value->storage, .elements = value->elements, .written = written, .name = name};
   builder->bindings[program->buffer_count] = value;
   return program->buffer_count++;
 }
@@ -94,16 +99,19 @@ int64_t builder_workspace(Builder *builder, int64_t elements) {
 
 int builder_register(Builder *builder, RegisterType type, int lanes, int count) {
   Program *program = builder->program;
-  program->registers = grow(builder->session, program->registers, program->register_count, &builder->register_capacity, sizeof *program->registers);
+  program->registers = grow(builder->session, program->registers, program->register_count, &builder->register_capacity,
+                            sizeof *program->registers);
   program->registers[program->register_count] = (Register){.type = type, .lanes = lanes, .count = count};
   return program->register_count++;
 }
 
-Register builder_register_type(const Builder *builder, Operand operand) { return builder->program->registers[operand.reg]; }
+Register builder_register_type(const Builder *builder, Operand operand) {
+  return builder->program->registers[operand.reg];
+}
 Operand operand_single(int reg) { return (Operand){.reg = reg, .index = affine_constant(0)}; }
 Operand operand_at(int reg, Affine index) { return (Operand){.reg = reg, .index = index}; }
 
-/* ---- levels ------------------------------------------------------------------------------------------------------------- */
+/* ---- levels ------------------------------------------------------------------------------------------------------ */
 
 int builder_level(const Builder *builder) { return builder->level; }
 int builder_level_serial(const Builder *builder, int level) { return builder->levels[level].serial; }
@@ -134,16 +142,20 @@ Statement *builder_append_at(Builder *builder, int level, StatementKind kind) {
   return statement;
 }
 
-Statement *builder_append(Builder *builder, StatementKind kind) { return builder_append_at(builder, builder->level, kind); }
+Statement *builder_append(Builder *builder, StatementKind kind) {
+  return builder_append_at(builder, builder->level, kind);
+}
 
 static int new_variable(Builder *builder, int level) {
   int variable = builder->program->variable_count++;
-  builder->variable_level = grow(builder->session, builder->variable_level, variable, &builder->variable_capacity, sizeof *builder->variable_level);
+  builder->variable_level = grow(builder->session, builder->variable_level, variable, &builder->variable_capacity,
+                                 sizeof *builder->variable_level);
   builder->variable_level[variable] = level;
   return variable;
 }
 
-/* The statement that owns a level is appended to its parent when the level closes, so that what is hoisted there comes before it. */
+/* The statement that owns a level is appended to its parent when the level closes, so that what is hoisted there comes
+   before it. */
 static void open_level(Builder *builder, Statement *owner, int variable) {
   if (builder->level + 1 == LEVEL_LIMIT) internal_error(HERE, "loops deeper than any schedule makes");
   builder->levels[++builder->level] = (Level){.serial = builder->serials++, .variable = variable, .owner = owner};
@@ -206,7 +218,7 @@ void builder_close(Builder *builder) {
   parent->last = owner;
 }
 
-/* ---- statements --------------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 void builder_assign(Builder *builder, Operand result, double value) {
   Statement *set = builder_append(builder, STATEMENT_SET);
@@ -275,7 +287,7 @@ Program *builder_finish(Builder *builder, StoredValue ***bindings) {
   return builder->program;
 }
 
-/* ---- affine expressions -------------------------------------------------------------------------------------------------- */
+/* ---- affine expressions ------------------------------------------------------------------------------------------ */
 
 int64_t affine_coefficient(Affine affine, int variable) {
   for (int t = 0; t < affine.term_count; t++)

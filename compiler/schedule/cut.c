@@ -1,11 +1,16 @@
-/* Costly factors with few indices get a node of their own. Takes a node's expression; returns it with such parts read from new maps: a sigmoid of one number a
-   sample, inside a sum over samples and neurons, is then computed once a sample. (What depends on outer loops only is computed there anyway; samples are the
-   lanes, so theirs is the innermost loop.) With --trace every operation gets one. Never changes a node. */
+/* Costly factors with few indices get a node of their own. Takes a node's expression; returns it with such parts read
+   from new maps: a sigmoid of one number a sample, inside a sum over samples and neurons, is then computed once a
+   sample. (What depends on outer loops only is computed there anyway; samples are the lanes, so theirs is the innermost
+   loop.) With --trace every operation gets one. Never changes a node. */
 #include "fusion.h"
 
 enum { CUT_COST = 8, CUT_RATIO = 4 };
 
-typedef struct Cut { Graph *graph; const Node *node; int64_t points; } Cut;
+typedef struct Cut {
+  Graph *graph;
+  const Node *node;
+  int64_t points;
+} Cut;
 
 static int64_t points_of(const Node *node, uint32_t variables) {
   int64_t points = 1;
@@ -18,7 +23,8 @@ static bool worth_cutting(const Cut *cut, const Scalar *scalar) {
   if (operation_arity(scalar->op) == 0 || (scalar->variables & cut->node->batch_variables) == 0) return false;
   int rank = 0;
   for (int v = 0; v < cut->node->box_rank; v++) rank += scalar->variables >> v & 1;
-  return rank < RANK_LIMIT && points_of(cut->node, scalar->variables) * CUT_RATIO <= cut->points && scalar_cost(scalar) >= CUT_COST;
+  return rank < RANK_LIMIT && points_of(cut->node, scalar->variables) * CUT_RATIO <= cut->points &&
+         scalar_cost(scalar) >= CUT_COST;
 }
 
 /* A map over the variables of the part, samples first, and its read in their place. */
@@ -75,8 +81,15 @@ const Scalar *fusion_cut(Graph *graph, const Node *node) {
 
 enum { SEPARATE_POINTS = 1 << 22 }; /* a larger map is made only where the node itself is as large */
 
-typedef struct Separated { const Scalar *from, *to; } Separated;
-typedef struct Separation { Cut cut; Session *session; int count, capacity; Separated *items; } Separation;
+typedef struct Separated {
+  const Scalar *from, *to;
+} Separated;
+typedef struct Separation {
+  Cut cut;
+  Session *session;
+  int count, capacity;
+  Separated *items;
+} Separation;
 
 /* An axis per variable, one of them at most over samples; and not of all the points of a large contraction. */
 static bool may_stand_alone(const Cut *cut, const Scalar *scalar) {
@@ -117,8 +130,8 @@ static const Scalar *separate_arguments(Separation *separation, const Scalar *sc
 }
 
 const Scalar *fusion_separate(Graph *graph, const Node *node) {
-  if (node->combine == COMBINE_MAXIMUM || compares_equal(node->value)) return node->value;     /* as above */
+  if (node->combine == COMBINE_MAXIMUM || compares_equal(node->value)) return node->value; /* as above */
   Separation separation = {.cut = {graph, node, points_of(node, UINT32_MAX)}, .session = graph_session(graph)};
   if (node->combine == COMBINE_SUM && node->value->op != OP_MULTIPLY) return separate_out(&separation, node->value);
-  return separate_arguments(&separation, node->value);     /* a sum of products stays one: a contraction */
+  return separate_arguments(&separation, node->value); /* a sum of products stays one: a contraction */
 }

@@ -1,12 +1,13 @@
-/* Scalar expressions as statements. Takes a point (where the variables of a box are in the loops that are open) and an expression; returns the register that
-   holds it. Everything is computed once, in the outermost open loop that defines its indices. An expression of scalars of shape [] alone is computed in
-   double precision; it becomes `real` where it meets an element. Never opens a loop. */
+/* Scalar expressions as statements. Takes a point (where the variables of a box are in the loops that are open) and an
+   expression; returns the register that holds it. Everything is computed once, in the outermost open loop that defines
+   its indices. An expression of scalars of shape [] alone is computed in double precision; it becomes `real` where it
+   meets an element. Never opens a loop. */
 #include "lower.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- what has been computed ----------------------------------------------------------------------------------------------- */
+/* ---- what has been computed -------------------------------------------------------------------------------------- */
 
 typedef struct Computed Computed;
 struct Computed {
@@ -65,7 +66,7 @@ static const Computed *recall(Builder *builder, const Point *point, const Scalar
   return NULL;
 }
 
-/* ---- types ---------------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 /* 1: scalars of shape [] alone; -1: elements; 0: neither (constants). */
 static int width_of(Builder *builder, const Scalar *scalar) {
@@ -94,7 +95,7 @@ static RegisterType type_of(Builder *builder, const Scalar *scalar) {
   return builder_real(builder) == REGISTER_F64 || width_of(builder, scalar) >= 0 ? REGISTER_F64 : REGISTER_F32;
 }
 
-/* ---- places and conditions ------------------------------------------------------------------------------------------------- */
+/* ---- places and conditions --------------------------------------------------------------------------------------- */
 
 static Affine coordinate_at(const Point *point, const Coordinate *coordinate) {
   Affine sum = affine_constant(coordinate->constant);
@@ -146,7 +147,8 @@ static Operand coordinate_value(Builder *builder, const Point *point, const Coor
   return builder_operate(builder, *level, OP_ADD, type, value, offset, offset);
 }
 
-static Operand within_bounds(Builder *builder, int level, Operand value, int64_t low, int64_t high, bool check_low, bool check_high) {
+static Operand within_bounds(Builder *builder, int level, Operand value, int64_t low, int64_t high, bool check_low,
+                             bool check_high) {
   Register form = builder_register_type(builder, value);
   Operand result = {.reg = -1};
   int sets[2] = {-1, -1};
@@ -178,7 +180,8 @@ static Operand within_at(Builder *builder, const Point *point, const int64_t *sh
     int own;
     Operand value;
     coordinate_reach(point, coordinate, &low, &high);
-    if (coordinate->computed != NULL) value = coordinate_value(builder, point, coordinate, &own), low = -1, high = shape[d];
+    if (coordinate->computed != NULL)
+      value = coordinate_value(builder, point, coordinate, &own), low = -1, high = shape[d];
     else if (low >= 0 && high < shape[d]) continue;
     else value = number(builder, point, coordinate_at(point, coordinate), builder_real(builder), &own);
     Operand holds = within_bounds(builder, own, value, 0, shape[d], low < 0, high >= shape[d]);
@@ -188,7 +191,9 @@ static Operand within_at(Builder *builder, const Point *point, const int64_t *sh
   return result;
 }
 
-static void *kept(Session *session, const void *items, size_t size) { return size == 0 ? NULL : memcpy(session_allocate(session, size), items, size); }
+static void *kept(Session *session, const void *items, size_t size) {
+  return size == 0 ? NULL : memcpy(session_allocate(session, size), items, size);
+}
 
 /* The address and the level at which all its parts are known. */
 static Address address_at(Builder *builder, const Point *point, const View *view, const Access *access, int *level) {
@@ -204,7 +209,8 @@ static Address address_at(Builder *builder, const Point *point, const View *view
       Operand value = coordinate_value(builder, point, coordinate, &own);
       *level = larger(*level, own);
       lanes |= builder_register_type(builder, value).lanes > 1;
-      computed[address.computed_count++] = (ComputedIndex){.value = value, .stride = view->stride[d], .low = 0, .high = view->shape[d]};
+      computed[address.computed_count++] =
+          (ComputedIndex){.value = value, .stride = view->stride[d], .low = 0, .high = view->shape[d]};
       continue;
     }
     int64_t low, high;
@@ -235,7 +241,8 @@ static Address address_at(Builder *builder, const Point *point, const View *view
 static int address_lanes(Builder *builder, const Address *address) {
   bool lanes = address->lane_stride != 0;
   for (int g = 0; g < address->guard_count; g++) lanes |= address->guards[g].lane_step != 0;
-  for (int c = 0; c < address->computed_count; c++) lanes |= builder_register_type(builder, address->computed[c].value).lanes > 1;
+  for (int c = 0; c < address->computed_count; c++)
+    lanes |= builder_register_type(builder, address->computed[c].value).lanes > 1;
   return lanes ? builder_lanes(builder) : 1;
 }
 
@@ -244,7 +251,7 @@ Address express_address(Builder *builder, const Point *point, const View *view, 
   return address_at(builder, point, view, access, &level);
 }
 
-/* ---- what is in registers already ------------------------------------------------------------------------------------------ */
+/* ---- what is in registers already -------------------------------------------------------------------------------- */
 
 static bool plain_offset(const Point *point, const View *view, const Access *access, Affine *offset) {
   *offset = affine_constant(0);
@@ -278,7 +285,7 @@ static const Known *find_known(Builder *builder, const Point *point, const Node 
   return known;
 }
 
-/* ---- leaves ------------------------------------------------------------------------------------------------------------------ */
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
 static Operand express_random(Builder *builder, const Point *point, const Scalar *read, int *level) {
   const Node *node = read->node;
@@ -334,7 +341,7 @@ static Operand express_leaf(Builder *builder, const Point *point, const Scalar *
   return set->result;
 }
 
-/* ---- operations -------------------------------------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 
 static Operand express_constant(Builder *builder, RegisterType type, double value) {
   Statement *set = builder_append_at(builder, 0, STATEMENT_SET);
@@ -344,8 +351,10 @@ static Operand express_constant(Builder *builder, RegisterType type, double valu
 }
 
 /* An argument in the type that its operation computes in; the level rises to where it is known. */
-static Operand express_argument(Builder *builder, const Point *point, const Scalar *scalar, RegisterType type, int *level) {
-  if (scalar->op == OP_CONSTANT && type != REGISTER_MASK && type != builder_real(builder)) return express_constant(builder, type, scalar->value);
+static Operand express_argument(Builder *builder, const Point *point, const Scalar *scalar, RegisterType type,
+                                int *level) {
+  if (scalar->op == OP_CONSTANT && type != REGISTER_MASK && type != builder_real(builder))
+    return express_constant(builder, type, scalar->value);
   int own;
   Operand operand = express_at(builder, point, scalar, &own);
   operand = builder_convert(builder, own, operand, type, builder_register_type(builder, operand).lanes);
@@ -353,7 +362,8 @@ static Operand express_argument(Builder *builder, const Point *point, const Scal
   return operand;
 }
 
-/* a * b + c, rounded once, wherever the expression has this form: a property of the expression, so that equal expressions have equal bits. */
+/* a * b + c, rounded once, wherever the expression has this form: a property of the expression, so that equal
+   expressions have equal bits. */
 static bool product_of_sum(const Scalar *sum, const Scalar **a, const Scalar **b, const Scalar **c, bool *negative) {
   for (int side = 0; side < 2; side++) {
     const Scalar *product = sum->argument[side];
@@ -375,7 +385,8 @@ static Operand express_operation(Builder *builder, const Point *point, const Sca
     Operand x = express_argument(builder, point, a, type, level), y = express_argument(builder, point, b, type, level);
     Operand z = express_argument(builder, point, c, type, level);
     if (negative) x = builder_operate(builder, *level, OP_NEGATE, type, x, x, x);
-    int lanes = larger(larger(builder_register_type(builder, x).lanes, builder_register_type(builder, y).lanes), builder_register_type(builder, z).lanes);
+    int lanes = larger(larger(builder_register_type(builder, x).lanes, builder_register_type(builder, y).lanes),
+                       builder_register_type(builder, z).lanes);
     int reg = builder_register(builder, type, lanes, 1);
     Statement *fma = builder_append_at(builder, *level, STATEMENT_FMA);
     fma->result = operand_single(reg);
@@ -388,7 +399,8 @@ static Operand express_operation(Builder *builder, const Point *point, const Sca
     truth |= scalar->op == OP_SELECT && i == 0;
     arguments[i] = express_argument(builder, point, scalar->argument[i], truth ? REGISTER_MASK : type, level);
   }
-  return builder_operate(builder, *level, scalar->op, logical ? REGISTER_MASK : type, arguments[0], arguments[1], arguments[2]);
+  return builder_operate(builder, *level, scalar->op, logical ? REGISTER_MASK : type, arguments[0], arguments[1],
+                         arguments[2]);
 }
 
 static Operand express_at(Builder *builder, const Point *point, const Scalar *scalar, int *level) {
@@ -397,7 +409,8 @@ static Operand express_at(Builder *builder, const Point *point, const Scalar *sc
     *level = computed->level;
     return computed->operand;
   }
-  Operand operand = operation_arity(scalar->op) == 0 ? express_leaf(builder, point, scalar, level) : express_operation(builder, point, scalar, level);
+  Operand operand = operation_arity(scalar->op) == 0 ? express_leaf(builder, point, scalar, level)
+                                                     : express_operation(builder, point, scalar, level);
   return remember(builder, point, scalar, operand, *level);
 }
 
@@ -409,13 +422,15 @@ Operand express(Builder *builder, const Point *point, const Scalar *scalar) {
 Operand express_real(Builder *builder, const Point *point, const Scalar *scalar) {
   int level = 0;
   Operand operand = express_argument(builder, point, scalar, builder_real(builder), &level);
-  return builder_convert(builder, builder_level(builder), operand, builder_real(builder), point->lane_variable >= 0 ? builder_lanes(builder) : 1);
+  return builder_convert(builder, builder_level(builder), operand, builder_real(builder),
+                         point->lane_variable >= 0 ? builder_lanes(builder) : 1);
 }
 
-/* ---- what is done with values -------------------------------------------------------------------------------------------------- */
+/* ---- what is done with values ------------------------------------------------------------------------------------ */
 
 /* In the accumulator's type; with its lanes, where it has lanes. */
-void express_accumulate(Builder *builder, const Point *point, Combine combine, Operand accumulator, const Scalar *scalar, Operand mask) {
+void express_accumulate(Builder *builder, const Point *point, Combine combine, Operand accumulator,
+                        const Scalar *scalar, Operand mask) {
   Register form = builder_register_type(builder, accumulator);
   int level = 0;
   if (combine == COMBINE_SUM && mask.reg < 0 && scalar->op == OP_MULTIPLY) {
@@ -432,11 +447,13 @@ void express_accumulate(Builder *builder, const Point *point, Combine combine, O
   builder_operate_into(builder, accumulator, combine == COMBINE_SUM ? OP_ADD : OP_MAXIMUM, accumulator, value, value);
 }
 
-void express_store(Builder *builder, const Point *point, const View *view, const Access *access, Operand value, bool accumulate) {
+void express_store(Builder *builder, const Point *point, const View *view, const Access *access, Operand value,
+                   bool accumulate) {
   int level;
   Address address = address_at(builder, point, view, access, &level);
   address.buffer = builder_buffer(builder, view->value, true);
-  value = builder_convert(builder, builder_level(builder), value, view->value->storage, address_lanes(builder, &address));
+  value =
+      builder_convert(builder, builder_level(builder), value, view->value->storage, address_lanes(builder, &address));
   builder_store(builder, address, value, accumulate);
 }
 

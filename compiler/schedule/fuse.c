@@ -1,11 +1,12 @@
-/* Which nodes go together. Takes the effects of one routine; returns groups in a legal order: each becomes one program. Values are given memory here (strides,
-   not addresses), and effects are moved to their targets: in place where no reader of the old value comes later, else by a copy at the end. */
+/* Which nodes go together. Takes the effects of one routine; returns groups in a legal order: each becomes one program.
+   Values are given memory here (strides, not addresses), and effects are moved to their targets: in place where no
+   reader of the old value comes later, else by a copy at the end. */
 #include "fusion.h"
 #include "tests/mutants/mutant.h"
 
 #include <string.h>
 
-/* ---- lists ------------------------------------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 Fact *fusion_fact(const Fusion *fusion, const Node *node) {
   Fact *fact = map_get(fusion->facts, node);
@@ -27,7 +28,8 @@ StoredValue *fusion_value(Fusion *fusion, Node *node) {
   StoredValue *value = session_allocate(fusion->session, sizeof *value);
   value->node = node;
   schedule_input_layout(node, value, fusion->options->real);
-  fusion->values = fusion_grow(fusion->session, fusion->values, fusion->value_count, &fusion->value_capacity, sizeof(StoredValue *));
+  fusion->values =
+      fusion_grow(fusion->session, fusion->values, fusion->value_count, &fusion->value_capacity, sizeof(StoredValue *));
   fusion->values[fusion->value_count++] = value;
   return value;
 }
@@ -35,13 +37,15 @@ StoredValue *fusion_value(Fusion *fusion, Node *node) {
 Group *fusion_group(Fusion *fusion, GroupKind kind) {
   Group *group = session_allocate(fusion->session, sizeof *group);
   group->kind = kind;
-  fusion->groups = fusion_grow(fusion->session, fusion->groups, fusion->group_count, &fusion->group_capacity, sizeof(Group *));
+  fusion->groups =
+      fusion_grow(fusion->session, fusion->groups, fusion->group_count, &fusion->group_capacity, sizeof(Group *));
   fusion->groups[fusion->group_count++] = group;
   return group;
 }
 
 void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
-  group->phases = fusion_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
+  group->phases =
+      fusion_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
   Phase *phase = &group->phases[group->phase_count++];
   *phase = (Phase){0};
   for (int k = 0; k < count; k++) phase_add(fusion, group, phase, items[k]);
@@ -53,9 +57,14 @@ void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item) {
   item->phase = (int)(phase - group->phases);
 }
 
-/* ---- facts ------------------------------------------------------------------------------------------------------------------ */
+/* ---- facts ------------------------------------------------------------------------------------------------------- */
 
-typedef struct Order { Session *session; int count, capacity; Node **nodes; const Scalar **values; } Order;
+typedef struct Order {
+  Session *session;
+  int count, capacity;
+  Node **nodes;
+  const Scalar **values;
+} Order;
 
 static void list_node(void *context, Node *node) {
   Order *order = context;
@@ -70,8 +79,10 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   Fact *fact = fusion_fact(fusion, node);
   if (fact->residence != RESIDES_NOWHERE) return;
   *fact = (Fact){.node = node, .position = fusion->order_count, .value = value};
-  fact->residence = node->kind == NODE_INPUT ? RESIDES_INPUT : node->kind == NODE_RANDOM ? RESIDES_DRAWN
-                  : node->kind == NODE_RESHAPE ? RESIDES_VIEW : RESIDES_STORED;
+  fact->residence = node->kind == NODE_INPUT     ? RESIDES_INPUT
+                    : node->kind == NODE_RANDOM  ? RESIDES_DRAWN
+                    : node->kind == NODE_RESHAPE ? RESIDES_VIEW
+                                                 : RESIDES_STORED;
   fusion->order =
       fusion_grow(fusion->session, fusion->order, fusion->order_count, &fusion->order_capacity, sizeof(Node *));
   fusion->order[fusion->order_count++] = node;
@@ -94,7 +105,8 @@ static void add_parts(Fusion *fusion, const Scalar *value) {
 static void collect_facts(Fusion *fusion) {
   Order order = {.session = fusion->session};
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
-  for (int i = 0; i < fusion->effects.count; i++) list_node(&order, fusion->effects.items[i].target);      /* may be on no walk */
+  for (int i = 0; i < fusion->effects.count; i++)
+    list_node(&order, fusion->effects.items[i].target); /* may be on no walk */
   for (int n = 0; n < order.count; n++)
     if (order.nodes[n]->kind == NODE_COMPUTE)
       order.values[n] = (fusion->options->trace ? fusion_separate : fusion_cut)(fusion->graph, order.nodes[n]);
@@ -105,7 +117,8 @@ static void collect_facts(Fusion *fusion) {
   }
 }
 
-/* A draw must lie in memory where it is an effect, seen through a reshape, or read at a computed place; it should where several nodes read it. */
+/* A draw must lie in memory where it is an effect, seen through a reshape, or read at a computed place; it should where
+   several nodes read it. */
 static void store_draws(Fusion *fusion) {
   for (int i = 0; i < fusion->effects.count; i++) {
     Fact *fact = fusion_fact(fusion, fusion->effects.items[i].value);
@@ -136,7 +149,7 @@ const Fact *fusion_behind(const Fusion *fusion, const Fact *fact) {
   return fact;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static void place_values(Fusion *fusion) {
   for (int n = 0; n < fusion->order_count; n++) {
@@ -186,7 +199,7 @@ static const Scalar *read_whole(Fusion *fusion, Node *node) {
   return scalar_read(fusion->graph, node, access_identity(fusion->graph, node->rank));
 }
 
-/* ---- effects ------------------------------------------------------------------------------------------------------------------ */
+/* ---- effects ----------------------------------------------------------------------------------------------------- */
 
 static bool same_layout(const StoredValue *a, const StoredValue *b) {
   return a->storage == b->storage && a->elements == b->elements && a->node->rank == b->node->rank &&
@@ -217,8 +230,11 @@ static void plan_moves(Fusion *fusion) {
     Move *move = &fusion->moves[i];
     *move = (Move){.target = effect->target, .value = value, .span = effect->span};
     target->move = move;
-    if (value->residence != RESIDES_STORED || value->stored->node != value->node) continue;      /* an input, or moved already */
-    if (!same_layout(value->stored, target->stored) || (!reads_in_place(fusion, value->item, target->stored) && !MUTANT(overwritten_in_place))) continue;
+    if (value->residence != RESIDES_STORED || value->stored->node != value->node)
+      continue; /* an input, or moved already */
+    if (!same_layout(value->stored, target->stored) ||
+        (!reads_in_place(fusion, value->item, target->stored) && !MUTANT(overwritten_in_place)))
+      continue;
     move->in_place = true;
   }
 }
@@ -240,7 +256,7 @@ static void settle_places(Fusion *fusion) {
   }
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static void make_items(Fusion *fusion) {
   for (int n = 0; n < fusion->order_count; n++) {

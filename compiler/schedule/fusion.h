@@ -5,46 +5,56 @@
 #include "lower.h"
 
 typedef enum Residence {
-  RESIDES_NOWHERE,                                         /* not needed by this routine */
-  RESIDES_INPUT,                                           /* in an input's memory */
-  RESIDES_STORED,                                          /* made by a group; in memory if somebody outside of it reads it */
-  RESIDES_INLINE,                                          /* a map written into its readers */
-  RESIDES_VIEW,                                            /* a reshape of what resides */
-  RESIDES_DRAWN                                            /* random, drawn where it is read */
+  RESIDES_NOWHERE, /* not needed by this routine */
+  RESIDES_INPUT,   /* in an input's memory */
+  RESIDES_STORED,  /* made by a group; in memory if somebody outside of it reads it */
+  RESIDES_INLINE,  /* a map written into its readers */
+  RESIDES_VIEW,    /* a reshape of what resides */
+  RESIDES_DRAWN    /* random, drawn where it is read */
 } Residence;
 
 typedef struct Group Group;
 typedef struct Fact { /* what is known of a node; of what the routine does not need, that it RESIDES_NOWHERE */
   Node *node;
-  int position;                                            /* operands first */
+  int position; /* operands first */
   Residence residence;
-  const Scalar *value;                                     /* COMPUTE: with inlined maps in place */
+  const Scalar *value; /* COMPUTE: with inlined maps in place */
   StoredValue *stored;
   View view;
-  Group *group;                                            /* that makes it */
-  struct Move *move;                                       /* INPUT: the effect that overwrites it */
-  int group_count, group_capacity; Group **groups;         /* INPUT: that read it */
-  int readers;                                             /* nodes that read it; effects and views count twice */
-  struct Fact *reader;                                     /* that of them whose item came last, itself left out */
-  const Node *drawn_for;                                   /* RANDOM: the last of these that was seen */
+  Group *group;      /* that makes it */
+  struct Move *move; /* INPUT: the effect that overwrites it */
+  int group_count, group_capacity;
+  Group **groups;        /* INPUT: that read it */
+  int readers;           /* nodes that read it; effects and views count twice */
+  struct Fact *reader;   /* that of them whose item came last, itself left out */
+  const Node *drawn_for; /* RANDOM: the last of these that was seen */
   Item *item;
 } Fact;
 
 typedef enum GroupKind {
-  GROUP_NEST,                                              /* one phase, in chunks */
-  GROUP_SERIAL,                                            /* many small phases in turn */
-  GROUP_TILE                                               /* one phase: what the pieces add up to, and what follows */
+  GROUP_NEST,   /* one phase, in chunks */
+  GROUP_SERIAL, /* many small phases in turn */
+  GROUP_TILE    /* one phase: what the pieces add up to, and what follows */
 } GroupKind;
 struct Group {
   GroupKind kind;
-  int phase_count, phase_capacity; Phase *phases;
-  int order, mark;                                         /* of a walk or the sort */
-  Tile *tile;                                              /* GROUP_TILE */
-  int piece_count; Item **pieces;                          /* of a tile, where several add up */
-  int after_count, after_capacity; Group **after;          /* groups that must have run before this one */
+  int phase_count, phase_capacity;
+  Phase *phases;
+  int order, mark; /* of a walk or the sort */
+  Tile *tile;      /* GROUP_TILE */
+  int piece_count;
+  Item **pieces; /* of a tile, where several add up */
+  int after_count, after_capacity;
+  Group **after; /* groups that must have run before this one */
 };
 
-typedef struct Move { Node *target; Fact *value; bool in_place; Group *copy; Span span; } Move;    /* an effect: where its value goes */
+typedef struct Move {
+  Node *target;
+  Fact *value;
+  bool in_place;
+  Group *copy;
+  Span span;
+} Move; /* an effect: where its value goes */
 
 struct Fusion {
   Session *session;
@@ -53,10 +63,13 @@ struct Fusion {
   const ScheduleOptions *options;
   Map *facts; /* by node */
   int order_count, order_capacity;
-  Node **order;                                            /* needed nodes, operands first */
-  int group_count, group_capacity; Group **groups;         /* in the order of execution, once fused */
-  int move_count; Move *moves;
-  int value_count, value_capacity; StoredValue **values;
+  Node **order; /* needed nodes, operands first */
+  int group_count, group_capacity;
+  Group **groups; /* in the order of execution, once fused */
+  int move_count;
+  Move *moves;
+  int value_count, value_capacity;
+  StoredValue **values;
   int fusions, walks;
 };
 
@@ -74,9 +87,10 @@ const Scalar *fusion_separate(Graph *graph, const Node *node);
 void fusion_join(Fusion *fusion);
 /* Is the old value of `target` read by the item only where it writes? */
 bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target);
-const Fact *fusion_behind(const Fusion *fusion, const Fact *fact);                     /* what a view looks at */
+const Fact *fusion_behind(const Fusion *fusion, const Fact *fact); /* what a view looks at */
 void *fusion_grow(Session *session, void *items, int count, int *capacity, size_t size);
-/* Sorts the groups: operands first, readers of what came in before what overwrites it. Moves that no order allows become copies. */
+/* Sorts the groups: operands first, readers of what came in before what overwrites it. Moves that no order allows
+   become copies. */
 void fusion_order(Fusion *fusion);
 
 #endif

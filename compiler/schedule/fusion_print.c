@@ -19,19 +19,29 @@ static void print_item(const Fusion *fusion, const Item *item, FILE *out) {
   static const char *const combines[] = {"map", "sum", "max"};
   fprintf(out, "    %s ", combines[item->combine]);
   print_node(fusion, item->node, out);
-  if (item->stored) fprintf(out, "  %" PRId64 " bytes", item->view.value->elements * (item->view.value->storage == REGISTER_F32 ? 4 : 8));
+  if (item->stored)
+    fprintf(out, "  %" PRId64 " bytes",
+            item->view.value->elements * (item->view.value->storage == REGISTER_F32 ? 4 : 8));
   else fputs("  not stored", out);
-  if (item->view.value->node != item->node) fprintf(out, "  in %s", item->view.value->node->name != NULL ? item->view.value->node->name : "place");
+  if (item->view.value->node != item->node)
+    fprintf(out, "  in %s", item->view.value->node->name != NULL ? item->view.value->node->name : "place");
   fputs("\n", out);
 }
 
 void fusion_print(const Fusion *fusion, FILE *out) {
   for (int g = 0; g < fusion->group_count; g++) {
     const Group *group = fusion->groups[g];
-    fprintf(out, "%s %d\n", group->kind == GROUP_TILE ? "tile" : group->kind == GROUP_SERIAL ? "serial nest" : "nest", g);
+    fprintf(out, "%s %d\n",
+            group->kind == GROUP_TILE     ? "tile"
+            : group->kind == GROUP_SERIAL ? "serial nest"
+                                          : "nest",
+            g);
     if (group->kind == GROUP_TILE)
-      fprintf(out, "  %" PRId64 " rows, %" PRId64 " lanes; blocks of %d rows, %d vectors; %" PRId64 " x %" PRId64 " chunks\n", group->tile->rows,
-              group->tile->lanes, group->tile->block_rows, group->tile->block_vectors, group->tile->blocks, group->tile->panels);
+      fprintf(out,
+              "  %" PRId64 " rows, %" PRId64 " lanes; blocks of %d rows, %d vectors; %" PRId64 " x %" PRId64
+              " chunks\n",
+              group->tile->rows, group->tile->lanes, group->tile->block_rows, group->tile->block_vectors,
+              group->tile->blocks, group->tile->panels);
     for (int p = 0; p < group->piece_count; p++) print_item(fusion, group->pieces[p], out);
     for (int p = 0; p < group->phase_count; p++) {
       if (group->phase_count > 1) fprintf(out, "  phase %d\n", p);

@@ -1,8 +1,11 @@
-/* Which items share a program. Takes items in the order of their operands; puts each into a group, so that no group waits for itself:
+/* Which items share a program. Takes items in the order of their operands; puts each into a group, so that no group
+   waits for itself:
    - a sum of enough products is a tile; a sum of such sums, with no other reader, one tile with several pieces;
-   - maps at the points of a tile's result join it, if all else they read is ready before it; so do sums of these over the lanes, where a chunk has all lanes;
-   - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read is a nest of its own.
-   An input that moves in place is overwritten where it was read, or later than all that read it. Never makes programs. */
+   - maps at the points of a tile's result join it, if all else they read is ready before it; so do sums of these over
+   the lanes, where a chunk has all lanes;
+   - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read is a
+   nest of its own. An input that moves in place is overwritten where it was read, or later than all that read it. Never
+   makes programs. */
 #include "fusion.h"
 
 #include <string.h>
@@ -11,9 +14,12 @@
    become one tile. */
 enum { SERIAL_COST = 8192, PHASE_LIMIT = 32, PIECE_LIMIT = 8 };
 
-typedef struct Join { Fusion *fusion; int lanes; } Join;
+typedef struct Join {
+  Fusion *fusion;
+  int lanes;
+} Join;
 
-/* ---- what a group waits for --------------------------------------------------------------------------------------------------- */
+/* ---- what a group waits for -------------------------------------------------------------------------------------- */
 
 static bool waits_walk(Group *group, const Group *on, int mark) {
   if (group == on) return true;
@@ -30,14 +36,19 @@ static void add_wait(Fusion *fusion, Group *group, Group *on) {
   if (group == on) return;
   for (int a = 0; a < group->after_count; a++)
     if (group->after[a] == on) return;
-  group->after = fusion_grow(fusion->session, group->after, group->after_count, &group->after_capacity, sizeof *group->after);
+  group->after =
+      fusion_grow(fusion->session, group->after, group->after_count, &group->after_capacity, sizeof *group->after);
   group->after[group->after_count++] = on;
 }
 
-static Fact *fact_of_read(const Fusion *fusion, const Scalar *read) { return (Fact *)(uintptr_t)fusion_behind(fusion, fusion_fact(fusion, read->node)); }
+static Fact *fact_of_read(const Fusion *fusion, const Scalar *read) {
+  return (Fact *)(uintptr_t)fusion_behind(fusion, fusion_fact(fusion, read->node));
+}
 
 /* The move that overwrites this input in place, or NULL. */
-static const Move *move_of(const Fact *input) { return input->residence == RESIDES_INPUT && input->move != NULL && input->move->in_place ? input->move : NULL; }
+static const Move *move_of(const Fact *input) {
+  return input->residence == RESIDES_INPUT && input->move != NULL && input->move->in_place ? input->move : NULL;
+}
 
 static const Fact *target_of(const Fusion *fusion, const Item *item) {
   const Node *node = item->view.value->node;
@@ -55,8 +66,10 @@ static bool may_wait(Fusion *fusion, const Item *item, Group *group) {
   for (int k = 0; k < item->read_count; k++) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->group != NULL && fact->group != group && waits_for(fusion, fact->group, group)) return false;
-    const Move *move = move_of(fact);              /* the reader must run before what overwrites */
-    if (move != NULL && move->value->group != NULL && move->value->group != group && waits_for(fusion, group, move->value->group)) return false;
+    const Move *move = move_of(fact); /* the reader must run before what overwrites */
+    if (move != NULL && move->value->group != NULL && move->value->group != group &&
+        waits_for(fusion, group, move->value->group))
+      return false;
   }
   const Fact *target = target_of(fusion, item);
   for (int g = 0; target != NULL && g < target->group_count; g++)
@@ -67,7 +80,8 @@ static bool may_wait(Fusion *fusion, const Item *item, Group *group) {
 static void add_reader(Fusion *fusion, Fact *input, Group *group) {
   for (int g = 0; g < input->group_count; g++)
     if (input->groups[g] == group) return;
-  input->groups = fusion_grow(fusion->session, input->groups, input->group_count, &input->group_capacity, sizeof *input->groups);
+  input->groups =
+      fusion_grow(fusion->session, input->groups, input->group_count, &input->group_capacity, sizeof *input->groups);
   input->groups[input->group_count++] = group;
 }
 
@@ -77,14 +91,16 @@ static void record_waits(Fusion *fusion, const Item *item, Group *group) {
     if (fact->residence == RESIDES_INPUT) add_reader(fusion, fact, group);
     if (fact->group != NULL) add_wait(fusion, group, fact->group);
     const Move *move = move_of(fact);
-    if (move != NULL && move->value->group != NULL && !waits_for(fusion, group, move->value->group)) add_wait(fusion, move->value->group, group);
+    if (move != NULL && move->value->group != NULL && !waits_for(fusion, group, move->value->group))
+      add_wait(fusion, move->value->group, group);
   }
   const Fact *target = target_of(fusion, item);
   for (int g = 0; target != NULL && g < target->group_count; g++)
-    if (target->groups[g] != group && !waits_for(fusion, target->groups[g], group)) add_wait(fusion, group, target->groups[g]);
+    if (target->groups[g] != group && !waits_for(fusion, target->groups[g], group))
+      add_wait(fusion, group, target->groups[g]);
 }
 
-/* ---- may these share points? ---------------------------------------------------------------------------------------------------- */
+/* ---- may these share points? ------------------------------------------------------------------------------------- */
 
 /* A read at the same point: variable d on axis d. */
 static bool at_point(const Scalar *read, const View *view) {
@@ -114,7 +130,8 @@ static bool same_shape(const View *a, const View *b) {
   return a->rank == b->rank && memcmp(a->shape, b->shape, size) == 0 && memcmp(a->stride, b->stride, size) == 0;
 }
 
-/* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the phase. */
+/* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the phase.
+ */
 static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, const Phase *phase, int *joined) {
   *joined = 0;
   for (int k = 0; k < item->read_count; k++) {
@@ -153,7 +170,7 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
 
 static View view_of_node(void *context, const Node *node) { return fusion_fact(context, node)->view; }
 
-/* ---- joining ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- joining ----------------------------------------------------------------------------------------------------- */
 
 static void place(Fusion *fusion, Fact *fact, Group *group) {
   fact->group = group;
@@ -166,7 +183,8 @@ static bool may_fuse(Fusion *fusion) {
   return true;
 }
 
-/* A draw that several nodes read is a program of its own: it then costs a quarter, and what reads it has the same code whatever the stream. */
+/* A draw that several nodes read is a program of its own: it then costs a quarter, and what reads it has the same code
+   whatever the stream. */
 static void settle_draws(Fusion *fusion, const Item *item) {
   for (int k = 0; k < item->read_count; k++) {
     Fact *fact = fact_of_read(fusion, item->reads[k]);
@@ -190,7 +208,8 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
     if (row >= 0 || !coordinate_is_bare(c) || item->view.shape[d] != tile->rows) return false;
     row = c->terms[0].variable;
   }
-  if (row < 0 || item->box[row] != tile->rows || item->box[1 - row] != tile->lanes || target_of(fusion, item) != NULL) return false;
+  if (row < 0 || item->box[row] != tile->rows || item->box[1 - row] != tile->lanes || target_of(fusion, item) != NULL)
+    return false;
   int found = 0;
   for (int k = 0; k < item->read_count; k++) {
     const Fact *fact = fact_of_read(fusion, item->reads[k]);
@@ -200,7 +219,9 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
       return false;
     if (fact->item->combine == COMBINE_SUM && fact->item != group->phases[0].items[0]) return false;
     for (int d = 0; d < 2; d++)
-      if (!coordinate_is_bare(&access->coordinates[d]) || access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row)) return false;
+      if (!coordinate_is_bare(&access->coordinates[d]) ||
+          access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row))
+        return false;
     found++;
   }
   return found > 0 && !overwritten_before(fusion, item, group, NULL);
@@ -215,7 +236,9 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
     if (group->kind != GROUP_TILE) continue;
     Phase *phase = &group->phases[0];
     if (map) {
-      if (!same_shape(&item->view, &phase->items[0]->view) || !fits_phase(fusion, item, group, phase, &joined) || joined == 0) continue;
+      if (!same_shape(&item->view, &phase->items[0]->view) || !fits_phase(fusion, item, group, phase, &joined) ||
+          joined == 0)
+        continue;
     } else if (!sums_rows(fusion, item, group)) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
     settle_draws(fusion, item);
@@ -229,7 +252,8 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
 /* The terms of a sum of sums: reads at the same point of sums that nobody else reads. */
 static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scalar, Item **pieces, int *count) {
   if (scalar->op == OP_ADD)
-    return collect_pieces(fusion, item, scalar->argument[0], pieces, count) && collect_pieces(fusion, item, scalar->argument[1], pieces, count);
+    return collect_pieces(fusion, item, scalar->argument[0], pieces, count) &&
+           collect_pieces(fusion, item, scalar->argument[1], pieces, count);
   if (scalar->op != OP_READ || *count == PIECE_LIMIT || !at_point(scalar, &item->view)) return false;
   Fact *fact = fusion_fact(fusion, scalar->node);
   if (fact->item == NULL || fact->readers != 1 || fact->group != NULL) return false;
@@ -242,7 +266,9 @@ static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scala
 static bool start_pieces(Fusion *fusion, Fact *fact) {
   Item *pieces[PIECE_LIMIT];
   int count = 0;
-  if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD || !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count)) return false;
+  if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD ||
+      !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count))
+    return false;
   Tile *tile = tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion);
   if (tile == NULL || !may_fuse(fusion)) return false;
   for (int p = 0; p < count; p++) settle_draws(fusion, pieces[p]);
@@ -362,16 +388,17 @@ void fusion_join(Fusion *fusion) {
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
     Piece roles;
     if (fact->item == NULL || fact->group != NULL) continue;
-    if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue;        /* right before its first reader */
+    if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue; /* right before its first reader */
     if (fusion->options->fuse_limit != 0) {
       if (piece_roles(fact->item, &roles) && is_piece(fusion, fact)) continue;
       if (start_pieces(fusion, fact)) continue;
       settle_pieces(&join, fact->item);
     }
-    if (join_tile(fusion, fact) || start_tile(fusion, fact) || join_serial(&join, fact) || join_nest(fusion, fact)) continue;
+    if (join_tile(fusion, fact) || start_tile(fusion, fact) || join_serial(&join, fact) || join_nest(fusion, fact))
+      continue;
     start_group(&join, fact);
   }
-  for (int n = 0; n < fusion->order_count; n++) {          /* draws that only effects need */
+  for (int n = 0; n < fusion->order_count; n++) { /* draws that only effects need */
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
     if (fact->item != NULL && fact->group == NULL) start_group(&join, fact);
   }

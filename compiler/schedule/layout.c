@@ -1,5 +1,6 @@
-/* Which order the axes of a value have in memory. Takes nodes; returns strides. A value with a batch axis has it innermost, so that lanes of samples are
-   contiguous; everything else, weights above all, lies in declared order. Never allocates memory. */
+/* Which order the axes of a value have in memory. Takes nodes; returns strides. A value with a batch axis has it
+   innermost, so that lanes of samples are contiguous; everything else, weights above all, lies in declared order. Never
+   allocates memory. */
 #include "lower.h"
 
 void layout_strides(int rank, const int64_t *shape, bool batch, int64_t *stride) {

@@ -1,10 +1,16 @@
-/* What an expression reads, and how the addresses move with the variables. Takes expressions; returns lists in a fixed order. Never builds anything. */
+/* What an expression reads, and how the addresses move with the variables. Takes expressions; returns lists in a fixed
+   order. Never builds anything. */
 #include "lower.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Walk { Session *session; Leaves leaves; size_t count, slots; const Scalar **seen; } Walk;      /* seen: open addressing by id */
+typedef struct Walk {
+  Session *session;
+  Leaves leaves;
+  size_t count, slots;
+  const Scalar **seen;
+} Walk; /* seen: open addressing by id */
 
 static void remember(Walk *walk, const Scalar *scalar) {
   size_t slot = (size_t)scalar->id * 0x9E3779B1u & (walk->slots - 1);
@@ -25,7 +31,8 @@ static void grow_seen(Walk *walk) {
 
 static bool first_visit(Walk *walk, const Scalar *scalar) {
   if (2 * walk->count >= walk->slots) grow_seen(walk);
-  for (size_t slot = (size_t)scalar->id * 0x9E3779B1u & (walk->slots - 1); walk->seen[slot] != NULL; slot = (slot + 1) & (walk->slots - 1))
+  for (size_t slot = (size_t)scalar->id * 0x9E3779B1u & (walk->slots - 1); walk->seen[slot] != NULL;
+       slot = (slot + 1) & (walk->slots - 1))
     if (walk->seen[slot] == scalar) return false;
   remember(walk, scalar);
   walk->count++;
@@ -74,7 +81,7 @@ bool leaf_stride(Builder *builder, const Scalar *leaf, const int64_t *box, int v
   View view = builder_view(builder, leaf->node);
   int64_t element[RANK_LIMIT];
   const int64_t *step = view.stride;
-  if (view.value == NULL) {                               /* a draw: its element number moves like an address, its sample like nothing else */
+  if (view.value == NULL) { /* a draw: its element number moves like an address, its sample like nothing else */
     layout_strides(leaf->node->rank, leaf->node->shape, false, element);
     step = element;
   }

@@ -1,6 +1,7 @@
-/* Nests: loops over the points of items, lanes along an axis that is contiguous, sums in registers. Takes items whose operands lie in memory; appends one
-   phase to a program. Maps at the same points share their loops; a sum or maximum is followed by maps of its result; what cannot be turned around (computed
-   or shared coordinates of a write) is added up in memory, in order. Never chooses what shares a phase. */
+/* Nests: loops over the points of items, lanes along an axis that is contiguous, sums in registers. Takes items whose
+   operands lie in memory; appends one phase to a program. Maps at the same points share their loops; a sum or maximum
+   is followed by maps of its result; what cannot be turned around (computed or shared coordinates of a write) is added
+   up in memory, in order. Never chooses what shares a phase. */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 
@@ -8,17 +9,19 @@
 #include <stdlib.h>
 
 typedef struct Loop {
-  int64_t extent, stride;                                  /* in the output, to sort by */
-  int axis;                                                /* box variable, output axis or free variable that it runs over */
-  int merged[BOX_LIMIT], merged_count;                    /* variables that this loop also runs over: they stay 0 */
-  int variable;                                            /* once it is open */
+  int64_t extent, stride;              /* in the output, to sort by */
+  int axis;                            /* box variable, output axis or free variable that it runs over */
+  int merged[BOX_LIMIT], merged_count; /* variables that this loop also runs over: they stay 0 */
+  int variable;                        /* once it is open */
 } Loop;
 
 typedef struct Nest {
   Builder *builder;
-  int loop_count; Loop loops[BOX_LIMIT];
-  int lane;                                                /* loop with the lanes, or -1 */
-  bool has_valid; Affine valid;
+  int loop_count;
+  Loop loops[BOX_LIMIT];
+  int lane; /* loop with the lanes, or -1 */
+  bool has_valid;
+  Affine valid;
 } Nest;
 
 int64_t item_points(const Item *item) {
@@ -51,7 +54,7 @@ static int by_stride(const void *left, const void *right) {
   return x != y ? (x < y ? 1 : -1) : a->axis - b->axis;
 }
 
-/* ---- chunks and loops --------------------------------------------------------------------------------------------------------- */
+/* ---- chunks and loops -------------------------------------------------------------------------------------------- */
 
 enum { CHUNK_COST = 1 << 18, CHUNK_LIMIT = 64 };
 
@@ -73,7 +76,8 @@ static int split_loop(const Nest *nest, int64_t chunks) {
 }
 
 static int64_t block_of(const Nest *nest, int split, int64_t chunks) {
-  int64_t unit = split == nest->lane ? builder_lanes(nest->builder) : 1, turns = (nest->loops[split].extent + unit - 1) / unit;
+  int64_t unit = split == nest->lane ? builder_lanes(nest->builder) : 1,
+          turns = (nest->loops[split].extent + unit - 1) / unit;
   return (turns + chunks - 1) / chunks * unit;
 }
 
@@ -87,7 +91,8 @@ static void open_loops(Nest *nest, int64_t chunks) {
     if (l == split) {
       int64_t block = block_of(nest, split, chunks);
       Affine from = affine_variable(0, block);
-      loop->variable = builder_for_limit(builder, from, affine_add(from, affine_constant(block)), affine_constant(loop->extent), step);
+      loop->variable = builder_for_limit(builder, from, affine_add(from, affine_constant(block)),
+                                         affine_constant(loop->extent), step);
     } else loop->variable = builder_for(builder, affine_constant(0), affine_constant(loop->extent), step);
     if (l == nest->lane && loop->extent % lanes != 0) {
       nest->has_valid = true;
@@ -122,22 +127,27 @@ static void point_loops(Point *point, const Nest *nest, const int64_t *box) {
   }
 }
 
-/* ---- one value at a point ------------------------------------------------------------------------------------------------------ */
+/* ---- one value at a point ---------------------------------------------------------------------------------------- */
 
 /* Values of a point are all known before the first is stored: what a store overwrites has been read by then. */
-typedef struct Leaving { int count; Operand *values; } Leaving;
+typedef struct Leaving {
+  int count;
+  Operand *values;
+} Leaving;
 
 static Leaving leaving_new(Builder *builder, const Phase *phase) {
   return (Leaving){.values = session_allocate(builder_session(builder), (size_t)phase->count * sizeof(Operand))};
 }
 
-static void know_value(Builder *builder, Leaving *leaving, const Point *point, const Item *item, const Access *access, Operand value) {
-  value = builder_convert(builder, builder_level(builder), value, item->view.value->storage, builder_register_type(builder, value).lanes);
+static void know_value(Builder *builder, Leaving *leaving, const Point *point, const Item *item, const Access *access,
+                       Operand value) {
+  value = builder_convert(builder, builder_level(builder), value, item->view.value->storage,
+                          builder_register_type(builder, value).lanes);
   express_know(builder, point, item, access, value);
   leaving->values[leaving->count++] = value;
 }
 
-/* ---- maps ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- maps -------------------------------------------------------------------------------------------------------- */
 
 static int64_t write_stride(const Item *item, int variable) {
   int64_t stride = 0;
@@ -184,8 +194,9 @@ static void unit_variables(Point *point, const Item *item) {
 /* A draw by itself: four elements that follow each other share one block of random words. */
 static bool draws_by_fours(const Phase *phase, const Nest *nest) {
   const Scalar *value = phase->items[0]->value;
-  return phase->count == 1 && value->op == OP_READ && value->node == phase->items[0]->node && value->node->kind == NODE_RANDOM && value->node->batch &&
-         nest->loop_count == 2 && nest->loops[1].axis == 0 && nest->loops[0].extent % 4 == 0;
+  return phase->count == 1 && value->op == OP_READ && value->node == phase->items[0]->node &&
+         value->node->kind == NODE_RANDOM && value->node->batch && nest->loop_count == 2 && nest->loops[1].axis == 0 &&
+         nest->loops[0].extent % 4 == 0;
 }
 
 static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
@@ -194,7 +205,8 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   double cost = 0;
   bool fours = false;
   for (int v = 0; v < first->box_rank; v++)
-    if (first->box[v] > 1) nest.loops[nest.loop_count++] = (Loop){.extent = first->box[v], .stride = write_stride(first, v), .axis = v};
+    if (first->box[v] > 1)
+      nest.loops[nest.loop_count++] = (Loop){.extent = first->box[v], .stride = write_stride(first, v), .axis = v};
   qsort(nest.loops, (size_t)nest.loop_count, sizeof *nest.loops, by_stride);
   merge_loops(&nest, phase);
   nest.lane = nest.loop_count - 1;
@@ -209,7 +221,8 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   point_loops(&point, &nest, first->box);
   if (fours) {
     int axis = nest.loops[0].axis;
-    Affine at = affine_add(affine_variable(nest.loops[0].variable, 4), affine_variable(builder_unrolled(builder, 4), 1));
+    Affine at =
+        affine_add(affine_variable(nest.loops[0].variable, 4), affine_variable(builder_unrolled(builder, 4), 1));
     point_set(&point, axis, at, 0, first->box[axis] - 1);
   }
   Leaving leaving = leaving_new(builder, phase);
@@ -218,15 +231,17 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
     know_value(builder, &leaving, &point, item, item->write, express(builder, &point, item->value));
   }
   for (int i = 0; i < phase->count; i++)
-    if (phase->items[i]->stored) express_store(builder, &point, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
+    if (phase->items[i]->stored)
+      express_store(builder, &point, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
   if (fours) builder_close(builder);
   close_loops(&nest);
 }
 
-/* ---- sums and maxima -------------------------------------------------------------------------------------------------------------- */
+/* ---- sums and maxima --------------------------------------------------------------------------------------------- */
 
 /* How the value moves along a loop over output axis `axis` (free < 0) or over the free variable. */
-static double lane_cost(Builder *builder, const Item *item, const Leaves *leaves, const Gather *gather, int axis, int free, int64_t extent) {
+static double lane_cost(Builder *builder, const Item *item, const Leaves *leaves, const Gather *gather, int axis,
+                        int free, int64_t extent) {
   int lanes = builder_lanes(builder);
   double cost = 0, turns = (double)((extent + lanes - 1) / lanes);
   int slot = free >= 0 ? RANK_LIMIT + free : axis;
@@ -246,7 +261,9 @@ static double lane_cost(Builder *builder, const Item *item, const Leaves *leaves
   return free >= 0 ? cost + 8 / turns : cost;
 }
 
-typedef struct Lanes { int axis, free; } Lanes;            /* one of them >= 0, or neither */
+typedef struct Lanes {
+  int axis, free;
+} Lanes; /* one of them >= 0, or neither */
 
 static Lanes choose_lanes(Builder *builder, const Item *item, const ResidueClass *class) {
   Lanes best = {-1, -1};
@@ -272,7 +289,8 @@ static Lanes choose_lanes(Builder *builder, const Item *item, const ResidueClass
 }
 
 /* Where the box variables of a gather are, given output axes q and free variables t. */
-static void point_gather(Point *point, const Item *item, const ResidueClass *class, const Gather *gather, const Affine *q, const Affine *t) {
+static void point_gather(Point *point, const Item *item, const ResidueClass *class, const Gather *gather,
+                         const Affine *q, const Affine *t) {
   for (int v = 0; v < item->box_rank; v++) {
     Affine at = affine_constant(gather->variable[v].constant);
     int64_t low = at.constant, high = at.constant;
@@ -293,7 +311,8 @@ static Operand both(Builder *builder, Operand a, Operand b) {
 }
 
 /* Adds one gather to the accumulator. */
-static void gather_loops(const Nest *outer, const Item *item, const ResidueClass *class, const Gather *gather, int lane_free, const Affine *q, Operand accumulator) {
+static void gather_loops(const Nest *outer, const Item *item, const ResidueClass *class, const Gather *gather,
+                         int lane_free, const Affine *q, Operand accumulator) {
   Builder *builder = outer->builder;
   Nest nest = {.builder = builder, .lane = -1};
   for (int t = 0; t < gather->free_count; t++)
@@ -309,14 +328,17 @@ static void gather_loops(const Nest *outer, const Item *item, const ResidueClass
   point_gather(&point, item, class, gather, q, t);
   Operand mask = {.reg = -1};
   for (int v = 0; v < item->box_rank; v++)
-    if (gather->variable[v].guarded) mask = both(builder, mask, express_between(builder, &point, point.at[v], 0, item->box[v]));
+    if (gather->variable[v].guarded)
+      mask = both(builder, mask, express_between(builder, &point, point.at[v], 0, item->box[v]));
   if (lane_free >= 0 && nest.has_valid)
-    mask = both(builder, mask, express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free] - MUTANT(lane_sum)));
+    mask = both(builder, mask,
+                express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free] - MUTANT(lane_sum)));
   express_accumulate(builder, &point, item->combine, accumulator, item->value, mask);
   close_loops(&nest);
 }
 
-static Operand finish_sum(Builder *builder, const Item *item, const ResidueClass *class, bool fold, Operand accumulator) {
+static Operand finish_sum(Builder *builder, const Item *item, const ResidueClass *class, bool fold,
+                          Operand accumulator) {
   RegisterType real = builder_real(builder);
   if (fold) {
     Statement *statement = builder_append(builder, STATEMENT_FOLD);
@@ -336,7 +358,8 @@ static Operand finish_sum(Builder *builder, const Item *item, const ResidueClass
 static Nest class_nest(Builder *builder, const Item *root, const ResidueClass *class, Lanes lanes) {
   Nest nest = {.builder = builder, .lane = -1};
   for (int d = 0; d < root->view.rank; d++)
-    if (class->count[d] > 1 && d != lanes.axis) nest.loops[nest.loop_count++] = (Loop){.extent = class->count[d], .stride = root->view.stride[d], .axis = d};
+    if (class->count[d] > 1 && d != lanes.axis)
+      nest.loops[nest.loop_count++] = (Loop){.extent = class->count[d], .stride = root->view.stride[d], .axis = d};
   qsort(nest.loops, (size_t)nest.loop_count, sizeof *nest.loops, by_stride);
   if (lanes.axis >= 0) {
     nest.lane = nest.loop_count;
@@ -349,33 +372,37 @@ static void class_loops(Builder *builder, const Phase *phase, const ResidueClass
   const Item *root = phase->items[0];
   Lanes lanes = choose_lanes(builder, root, class);
   Nest nest = class_nest(builder, root, class, lanes);
-  bool once = chunks > 1 && nest.loop_count == 0;          /* a single point: the first chunk's */
+  bool once = chunks > 1 && nest.loop_count == 0; /* a single point: the first chunk's */
   if (once) builder_if(builder, affine_variable(0, -1));
   open_loops(&nest, chunks);
   Affine q[RANK_LIMIT];
   for (int d = 0; d < RANK_LIMIT; d++) q[d] = affine_constant(0);
   for (int l = 0; l < nest.loop_count; l++) q[nest.loops[l].axis] = affine_variable(nest.loops[l].variable, 1);
-  Operand accumulator = builder_set(builder, builder_real(builder), lanes.axis >= 0 || lanes.free >= 0 ? builder_lanes(builder) : 1,
-                                    root->combine == COMBINE_SUM || class->gather_count == 0 ? 0 : -INFINITY);
-  for (int g = 0; g < class->gather_count; g++) gather_loops(&nest, root, class, &class->gathers[g], lanes.free, q, accumulator);
+  Operand accumulator =
+      builder_set(builder, builder_real(builder), lanes.axis >= 0 || lanes.free >= 0 ? builder_lanes(builder) : 1,
+                  root->combine == COMBINE_SUM || class->gather_count == 0 ? 0 : -INFINITY);
+  for (int g = 0; g < class->gather_count; g++)
+    gather_loops(&nest, root, class, &class->gathers[g], lanes.free, q, accumulator);
   Operand value = finish_sum(builder, root, class, lanes.free >= 0, accumulator);
   Point out = nest_point(&nest);
   for (int d = 0; d < root->view.rank; d++)
-    point_set(&out, d, affine_add(affine_scale(q[d], class->step[d]), affine_constant(class->offset[d])), class->offset[d],
-              class->offset[d] + class->step[d] * (class->count[d] - 1));
+    point_set(&out, d, affine_add(affine_scale(q[d], class->step[d]), affine_constant(class->offset[d])),
+              class->offset[d], class->offset[d] + class->step[d] * (class->count[d] - 1));
   const Access *identity = access_identity(builder_graph(builder), root->view.rank);
   Leaving leaving = leaving_new(builder, phase);
   know_value(builder, &leaving, &out, root, identity, value);
-  for (int i = 1; i < phase->count; i++)                   /* maps: their variables are the axes */
-    know_value(builder, &leaving, &out, phase->items[i], phase->items[i]->write, express(builder, &out, phase->items[i]->value));
+  for (int i = 1; i < phase->count; i++) /* maps: their variables are the axes */
+    know_value(builder, &leaving, &out, phase->items[i], phase->items[i]->write,
+               express(builder, &out, phase->items[i]->value));
   if (root->stored) express_store(builder, &out, &root->view, identity, leaving.values[0], false);
   for (int i = 1; i < phase->count; i++)
-    if (phase->items[i]->stored) express_store(builder, &out, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
+    if (phase->items[i]->stored)
+      express_store(builder, &out, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
   close_loops(&nest);
   if (once) builder_close(builder);
 }
 
-/* ---- what lands anywhere -------------------------------------------------------------------------------------------------------- */
+/* ---- what lands anywhere ----------------------------------------------------------------------------------------- */
 
 static void fill_elements(Builder *builder, const Item *item, double value, bool replace) {
   Nest nest = {.builder = builder, .lane = 0, .loop_count = 1};
@@ -383,12 +410,16 @@ static void fill_elements(Builder *builder, const Item *item, double value, bool
   open_loops(&nest, 1);
   RegisterType type = item->view.value->storage;
   int lanes = builder_lanes(builder), level = builder_level(builder);
-  Address address = {.buffer = builder_buffer(builder, item->view.value, true), .offset = affine_variable(nest.loops[0].variable, 1), .lane_stride = 1,
-                     .has_valid = nest.has_valid, .valid = nest.valid};
+  Address address = {.buffer = builder_buffer(builder, item->view.value, true),
+                     .offset = affine_variable(nest.loops[0].variable, 1),
+                     .lane_stride = 1,
+                     .has_valid = nest.has_valid,
+                     .valid = nest.valid};
   Operand result = builder_set(builder, type, lanes, value);
-  if (replace) {                                           /* where nothing has landed */
+  if (replace) { /* where nothing has landed */
     Operand old = builder_load(builder, level, type, lanes, address), none = builder_set(builder, type, 1, -INFINITY);
-    result = builder_operate(builder, level, OP_SELECT, type, builder_operate(builder, level, OP_EQUAL, REGISTER_MASK, old, none, none), result, old);
+    result = builder_operate(builder, level, OP_SELECT, type,
+                             builder_operate(builder, level, OP_EQUAL, REGISTER_MASK, old, none, none), result, old);
   }
   builder_store(builder, address, result, false);
   close_loops(&nest);
@@ -412,9 +443,12 @@ static void scatter_phase(Builder *builder, const Item *item) {
   fill_elements(builder, item, maximum ? -INFINITY : 0, false);
   Nest nest = {.builder = builder, .lane = -1};
   for (int v = 0; v < item->box_rank; v++)
-    if (item->box[v] > 1) nest.loops[nest.loop_count++] = (Loop){.extent = item->box[v], .stride = write_stride(item, v), .axis = v};
+    if (item->box[v] > 1)
+      nest.loops[nest.loop_count++] = (Loop){.extent = item->box[v], .stride = write_stride(item, v), .axis = v};
   for (int l = 0; l < nest.loop_count; l++)
-    if (lanes_write_apart(item, nest.loops[l].axis) && (nest.lane < 0 || llabs(nest.loops[l].stride) < llabs(nest.loops[nest.lane].stride))) nest.lane = l;
+    if (lanes_write_apart(item, nest.loops[l].axis) &&
+        (nest.lane < 0 || llabs(nest.loops[l].stride) < llabs(nest.loops[nest.lane].stride)))
+      nest.lane = l;
   if (nest.lane >= 0) {
     Loop lane = nest.loops[nest.lane];
     for (int l = nest.lane; l + 1 < nest.loop_count; l++) nest.loops[l] = nest.loops[l + 1];
@@ -438,7 +472,7 @@ static void scatter_phase(Builder *builder, const Item *item) {
   if (maximum) fill_elements(builder, item, 0, true);
 }
 
-/* ---- phases ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- phases ------------------------------------------------------------------------------------------------------ */
 
 void nest_phase(Builder *builder, const Phase *phase, bool parallel) {
   const Item *root = phase->items[0];
@@ -448,7 +482,8 @@ void nest_phase(Builder *builder, const Phase *phase, bool parallel) {
   }
   Residue *residue = root->combine == COMBINE_SET ? NULL : residue_split(builder_session(builder), root);
   if (residue == NULL) {
-    if (root->combine == COMBINE_SET && item_points(root) == view_elements(&root->view)) map_phase(builder, phase, parallel);
+    if (root->combine == COMBINE_SET && item_points(root) == view_elements(&root->view))
+      map_phase(builder, phase, parallel);
     else scatter_phase(builder, root);
     return;
   }

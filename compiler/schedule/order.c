@@ -1,5 +1,6 @@
-/* An order of execution. Takes groups and moves; sorts the groups so that every value is made before it is read and every input is read before it is
-   overwritten. Where no order does both, the move becomes a copy at the end. Never regroups. */
+/* An order of execution. Takes groups and moves; sorts the groups so that every value is made before it is read and
+   every input is read before it is overwritten. Where no order does both, the move becomes a copy at the end. Never
+   regroups. */
 #include "fusion.h"
 #include "tests/mutants/mutant.h"
 
@@ -28,10 +29,14 @@ static void each_read_of_item(Fusion *fusion, const Group *group, const Item *it
 static void each_read(Fusion *fusion, const Group *group, Visit *visit, void *context) {
   for (int p = 0; p < group->piece_count; p++) each_read_of_item(fusion, group, group->pieces[p], visit, context);
   for (int p = 0; p < group->phase_count; p++)
-    for (int i = 0; i < group->phases[p].count; i++) each_read_of_item(fusion, group, group->phases[p].items[i], visit, context);
+    for (int i = 0; i < group->phases[p].count; i++)
+      each_read_of_item(fusion, group, group->phases[p].items[i], visit, context);
 }
 
-typedef struct Sort { Fusion *fusion; Edges edges; } Sort;
+typedef struct Sort {
+  Fusion *fusion;
+  Edges edges;
+} Sort;
 
 static void edge_add(Sort *sort, const Group *from, const Group *to, bool keeps) {
   Edges *edges = &sort->edges;
@@ -79,7 +84,8 @@ static const Scalar *read_whole(const Fusion *fusion, Node *node) {
 
 /* An input that is both read at the end and moved is saved first, in a value of its own. */
 static Node *save_input(Fusion *fusion, Node *source) {
-  const char *name = session_format(fusion->session, "%s %%%d (before)", source->name != NULL ? source->name : "value", source->id);
+  const char *name =
+      session_format(fusion->session, "%s %%%d (before)", source->name != NULL ? source->name : "value", source->id);
   Node *saved = graph_input(fusion->graph, name, source->rank, source->shape, source->batch, source->span);
   Fact *fact = fusion_fact(fusion, saved);
   if (fact->group != NULL) return saved;
@@ -96,7 +102,7 @@ static void make_copy(Fusion *fusion, Move *move) {
   Node *source = move->value->node;
   if (node_size(source) == 0) return;
   const Fact *base = fusion_behind(fusion, move->value);
-  if (source == move->target) return;                      /* itself: nothing moves */
+  if (source == move->target) return; /* itself: nothing moves */
   if (base->residence == RESIDES_INPUT && base->move != NULL) source = save_input(fusion, source);
   Fact *target = fusion_fact(fusion, move->target);
   Item *item = fusion_item(fusion, move->target, &target->view, read_whole(fusion, source));
@@ -129,7 +135,8 @@ static int group_position(const Fusion *fusion, const Group *group) {
   return position;
 }
 
-/* Walks back from a group that waits until a group comes again; returns an edge of that cycle that a copy would remove, as the overwriting group. */
+/* Walks back from a group that waits until a group comes again; returns an edge of that cycle that a copy would remove,
+   as the overwriting group. */
 static Group *find_cycle(const Fusion *fusion, const Edges *edges, Group *stuck) {
   int count = fusion->group_count, at = stuck->order;
   Group *overwrites = NULL;
@@ -177,7 +184,8 @@ static int ready_take(Ready *ready) {
   return first;
 }
 
-/* Always the earliest group whose predecessors are done. NULL, or a group of a cycle whose effects should not be in place. */
+/* Always the earliest group whose predecessors are done. NULL, or a group of a cycle whose effects should not be in
+   place. */
 static Group *sort_groups(Fusion *fusion, bool *sorted_all) {
   int count = fusion->group_count, done = 0;
   Sort sort = {.fusion = fusion};
@@ -228,7 +236,8 @@ static void loosen(Fusion *fusion, const Group *overwrites) {
     if (!move->in_place || move->value->group != overwrites) continue;
     bool waited = false;
     for (int g = 0; g < fusion->group_count && !waited; g++)
-      waited = fusion->groups[g] != overwrites && fusion->groups[g]->mark == 0 && group_reads(fusion, fusion->groups[g], move->target);
+      waited = fusion->groups[g] != overwrites && fusion->groups[g]->mark == 0 &&
+               group_reads(fusion, fusion->groups[g], move->target);
     if (!waited) continue;
     give_up_place(fusion, move);
     make_copy(fusion, move);

@@ -1,5 +1,5 @@
-/* Loop programs as values: what each kind of statement holds, whether two programs are the same code, and a number that agrees for those.
-   Takes finished programs and never changes them. */
+/* Loop programs as values: what each kind of statement holds, whether two programs are the same code, and a number that
+   agrees for those. Takes finished programs and never changes them. */
 #include "program.h"
 #include "tests/mutants/mutant.h"
 
@@ -7,19 +7,19 @@
 #include <string.h>
 
 const StatementShape statement_shapes[STATEMENT_TRANSPOSE + 1] = {
-  [STATEMENT_FOR] = {"for", 0, false, false},
-  [STATEMENT_LET] = {"let", 0, false, false},
-  [STATEMENT_IF] = {"if", 0, false, false},
-  [STATEMENT_SET] = {"set", 0, true, false},
-  [STATEMENT_OPERATE] = {"operate", -1, true, false},
-  [STATEMENT_FMA] = {"fma", 3, true, false},
-  [STATEMENT_CONVERT] = {"convert", 1, true, false},
-  [STATEMENT_NUMBER] = {"number", 0, true, false},
-  [STATEMENT_LOAD] = {"load", 0, true, true},
-  [STATEMENT_STORE] = {"store", 1, false, true},
-  [STATEMENT_RANDOM] = {"random", 0, true, false},
-  [STATEMENT_FOLD] = {"fold", 1, true, false},
-  [STATEMENT_TRANSPOSE] = {"transpose", 1, false, false},
+    [STATEMENT_FOR] = {"for", 0, false, false},
+    [STATEMENT_LET] = {"let", 0, false, false},
+    [STATEMENT_IF] = {"if", 0, false, false},
+    [STATEMENT_SET] = {"set", 0, true, false},
+    [STATEMENT_OPERATE] = {"operate", -1, true, false},
+    [STATEMENT_FMA] = {"fma", 3, true, false},
+    [STATEMENT_CONVERT] = {"convert", 1, true, false},
+    [STATEMENT_NUMBER] = {"number", 0, true, false},
+    [STATEMENT_LOAD] = {"load", 0, true, true},
+    [STATEMENT_STORE] = {"store", 1, false, true},
+    [STATEMENT_RANDOM] = {"random", 0, true, false},
+    [STATEMENT_FOLD] = {"fold", 1, true, false},
+    [STATEMENT_TRANSPOSE] = {"transpose", 1, false, false},
 };
 
 int statement_arity(const Statement *statement) {
@@ -27,17 +27,22 @@ int statement_arity(const Statement *statement) {
   return arity >= 0 ? arity : operation_arity(statement->operation);
 }
 
-/* ---- the numbers of a program, in one order -------------------------------------------------------------------------------
+/* ---- the numbers of a program, in one order
+   -------------------------------------------------------------------------------
 
-   Equality and hash both read a program as a sequence of 64-bit words: all that decides its code, nothing that names it. */
+   Equality and hash both read a program as a sequence of 64-bit words: all that decides its code, nothing that names
+   it. */
 
-typedef struct Reader { void (*word)(void *context, uint64_t word); void *context; } Reader;
+typedef struct Reader {
+  void (*word)(void *context, uint64_t word);
+  void *context;
+} Reader;
 
 static void read_word(const Reader *reader, int64_t word) { reader->word(reader->context, (uint64_t)word); }
 
 static void read_number(const Reader *reader, double value) {
   int64_t bits;
-  memcpy(&bits, &value, sizeof bits);                      /* 0 and -0 are different code */
+  memcpy(&bits, &value, sizeof bits); /* 0 and -0 are different code */
   read_word(reader, bits);
 }
 
@@ -84,7 +89,8 @@ static void read_block(const Reader *reader, const Statement *statement);
 static void read_statement(const Reader *reader, const Statement *statement) {
   read_word(reader, statement->kind);
   if (statement_shapes[statement->kind].has_result) read_operand(reader, &statement->result);
-  if (statement->kind == STATEMENT_OPERATE || statement->kind == STATEMENT_FOLD) read_word(reader, (int64_t)statement->operation);
+  if (statement->kind == STATEMENT_OPERATE || statement->kind == STATEMENT_FOLD)
+    read_word(reader, (int64_t)statement->operation);
   for (int i = 0; i < statement_arity(statement); i++) read_operand(reader, &statement->arguments[i]);
   if (statement_shapes[statement->kind].has_address) read_address(reader, &statement->address);
   switch (statement->kind) {
@@ -124,7 +130,12 @@ static void read_statement(const Reader *reader, const Statement *statement) {
     read_word(reader, statement->sample_step);
     read_word(reader, statement->element_step);
     break;
-  case STATEMENT_OPERATE: case STATEMENT_FMA: case STATEMENT_CONVERT: case STATEMENT_LOAD: case STATEMENT_FOLD: case STATEMENT_TRANSPOSE: break;
+  case STATEMENT_OPERATE:
+  case STATEMENT_FMA:
+  case STATEMENT_CONVERT:
+  case STATEMENT_LOAD:
+  case STATEMENT_FOLD:
+  case STATEMENT_TRANSPOSE: break;
   }
 }
 
@@ -155,7 +166,7 @@ static void read_program(const Reader *reader, const Program *program) {
   read_block(reader, program->body);
 }
 
-/* ---- hash and equality -------------------------------------------------------------------------------------------------- */
+/* ---- hash and equality ------------------------------------------------------------------------------------------- */
 
 static void hash_word(void *context, uint64_t word) {
   uint64_t *hash = context;
@@ -175,7 +186,10 @@ static void count_word(void *context, uint64_t word) {
   ++*count;
 }
 
-typedef struct Words { uint64_t *next, *end; bool equal; } Words;
+typedef struct Words {
+  uint64_t *next, *end;
+  bool equal;
+} Words;
 
 static void keep_word(void *context, uint64_t word) {
   Words *words = context;
@@ -191,7 +205,7 @@ bool program_equal(const Program *a, const Program *b) {
   size_t count = 0;
   read_program(&(Reader){count_word, &count}, a);
   uint64_t *memory = malloc(count * sizeof *memory);
-  if (memory == NULL) return a == b;                       /* merely one kernel more */
+  if (memory == NULL) return a == b; /* merely one kernel more */
   Words words = {memory, memory + count, true};
   read_program(&(Reader){keep_word, &words}, a);
   words.next = memory;

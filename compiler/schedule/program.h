@@ -1,17 +1,22 @@
-/* Loop programs: what a schedule makes of nodes and what every back end prints. A program is imperative code over registers, loops with affine
-   bounds, and loads and stores at affine addresses; nothing in it is specific to one processor but the number of lanes and the unrolling.
+/* Loop programs: what a schedule makes of nodes and what every back end prints. A program is imperative code over
+   registers, loops with affine bounds, and loads and stores at affine addresses; nothing in it is specific to one
+   processor but the number of lanes and the unrolling.
 
-   A program runs as `chunks` independent tasks; the task's number is loop variable 0. It reads and writes buffers, which are bound when it is
-   called, and a workspace of its own. Registers are mutable; arrays of registers are indexed by expressions that are constant after unrolling. */
+   A program runs as `chunks` independent tasks; the task's number is loop variable 0. It reads and writes buffers,
+   which are bound when it is called, and a workspace of its own. Registers are mutable; arrays of registers are indexed
+   by expressions that are constant after unrolling. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
 #include "compiler/graph/graph.h"
 
-typedef enum RegisterType { REGISTER_F32, REGISTER_F64, REGISTER_MASK } RegisterType;      /* MASK: truth values */
+typedef enum RegisterType { REGISTER_F32, REGISTER_F64, REGISTER_MASK } RegisterType; /* MASK: truth values */
 
 /* constant + sum of coefficient * loop variable */
-typedef struct AffineTerm { int variable; int64_t coefficient; } AffineTerm;
+typedef struct AffineTerm {
+  int variable;
+  int64_t coefficient;
+} AffineTerm;
 enum { TERM_LIMIT = 24 }; /* each variable of a node that runs is a loop, and a few are two */
 typedef struct Affine {
   int64_t constant;
@@ -24,52 +29,78 @@ Affine affine_variable(int variable, int64_t coefficient);
 Affine affine_add(Affine a, Affine b);
 Affine affine_scale(Affine a, int64_t factor);
 
-typedef struct Register { RegisterType type; int lanes; int count; } Register;              /* lanes: 1, or the program's */
-typedef struct Operand { int reg; Affine index; } Operand;                                  /* one register of an array; index 0 for count 1 */
+typedef struct Register {
+  RegisterType type;
+  int lanes;
+  int count;
+} Register; /* lanes: 1, or the program's */
+typedef struct Operand {
+  int reg;
+  Affine index;
+} Operand; /* one register of an array; index 0 for count 1 */
 
-typedef struct Buffer { RegisterType storage; int64_t elements; bool written; const char *name; } Buffer;
-enum { WORKSPACE = -1 };                                   /* as a buffer number: the task's workspace, addressed in elements of the register's type */
+typedef struct Buffer {
+  RegisterType storage;
+  int64_t elements;
+  bool written;
+  const char *name;
+} Buffer;
+enum { WORKSPACE = -1 }; /* as a buffer number: the task's workspace, addressed in elements of the register's type */
 
 /* low <= value + lane_step * lane < high must hold, or the lane reads 0 and does not write */
-typedef struct Guard { Affine value; int64_t lane_step; int64_t low, high; } Guard;
+typedef struct Guard {
+  Affine value;
+  int64_t lane_step;
+  int64_t low, high;
+} Guard;
 
-/* Element `offset + lane * lane_stride + sum of computed` of a buffer. Lanes at or beyond `valid` (if has_valid) read 0 and do not write. */
-typedef struct ComputedIndex { Operand value; int64_t stride; int64_t low, high; } ComputedIndex;    /* integer-valued register, added times stride; outside [low, high): as a failed guard */
+/* Element `offset + lane * lane_stride + sum of computed` of a buffer. Lanes at or beyond `valid` (if has_valid) read 0
+   and do not write. */
+typedef struct ComputedIndex {
+  Operand value;
+  int64_t stride;
+  int64_t low, high;
+} ComputedIndex; /* integer-valued register, added times stride; outside [low, high): as a failed guard */
 typedef struct Address {
   int buffer;
   Affine offset;
-  int64_t lane_stride;                                     /* 0: all lanes the same element; 1: contiguous; else gathered */
-  bool has_valid; Affine valid;
-  int guard_count; const Guard *guards;
-  int computed_count; const ComputedIndex *computed;
+  int64_t lane_stride; /* 0: all lanes the same element; 1: contiguous; else gathered */
+  bool has_valid;
+  Affine valid;
+  int guard_count;
+  const Guard *guards;
+  int computed_count;
+  const ComputedIndex *computed;
 } Address;
 
 typedef enum StatementKind {
-  STATEMENT_FOR,                                           /* variable from `from` up to but not including min(`to`, `limit`), by step; body */
-  STATEMENT_LET,                                           /* variable = (value // divisor) % modulus (modulus 0: none) */
-  STATEMENT_IF,                                            /* body if condition >= 0, else otherwise */
-  STATEMENT_SET,                                           /* result = constant in all lanes */
-  STATEMENT_OPERATE,                                       /* result = operation(arguments); lanes agree, or an argument has 1 lane and is spread */
-  STATEMENT_FMA,                                           /* result = arguments[0] * arguments[1] + arguments[2], rounded once */
-  STATEMENT_CONVERT,                                       /* result = argument in the result's type (F32, F64; MASK gives 1 or 0; number to MASK: != 0) and lanes (1 spreads) */
-  STATEMENT_NUMBER,                                        /* result = value + lane_step * lane, as a number */
-  STATEMENT_LOAD,                                          /* result = address */
-  STATEMENT_STORE,                                         /* address = arguments[0]; `accumulate`: += */
-  STATEMENT_RANDOM,                                        /* result = draw of (stream, sample + lane * sample_step, element + lane * element_step) */
-  STATEMENT_FOLD,                                          /* result (1 lane) = fold of arguments[0] over its lanes by a fixed tree; ADD or MAXIMUM in operation */
-  STATEMENT_TRANSPOSE                                      /* the square of `lanes` registers starting at arguments[0], in place */
+  STATEMENT_FOR,     /* variable from `from` up to but not including min(`to`, `limit`), by step; body */
+  STATEMENT_LET,     /* variable = (value // divisor) % modulus (modulus 0: none) */
+  STATEMENT_IF,      /* body if condition >= 0, else otherwise */
+  STATEMENT_SET,     /* result = constant in all lanes */
+  STATEMENT_OPERATE, /* result = operation(arguments); lanes agree, or an argument has 1 lane and is spread */
+  STATEMENT_FMA,     /* result = arguments[0] * arguments[1] + arguments[2], rounded once */
+  STATEMENT_CONVERT, /* result = argument in the result's type (F32, F64; MASK gives 1 or 0; number to MASK: != 0) and
+                        lanes (1 spreads) */
+  STATEMENT_NUMBER,  /* result = value + lane_step * lane, as a number */
+  STATEMENT_LOAD,    /* result = address */
+  STATEMENT_STORE,   /* address = arguments[0]; `accumulate`: += */
+  STATEMENT_RANDOM,  /* result = draw of (stream, sample + lane * sample_step, element + lane * element_step) */
+  STATEMENT_FOLD, /* result (1 lane) = fold of arguments[0] over its lanes by a fixed tree; ADD or MAXIMUM in operation
+                   */
+  STATEMENT_TRANSPOSE /* the square of `lanes` registers starting at arguments[0], in place */
 } StatementKind;
 
 typedef struct Statement Statement;
 struct Statement {
   StatementKind kind;
-  Statement *next;                                         /* in its block */
-  Span span;                                               /* debug location */
+  Statement *next; /* in its block */
+  Span span;       /* debug location */
   Operand result;
   Operand arguments[3];
   Operation operation;
   double constant;
-  int variable;                                            /* FOR, LET */
+  int variable; /* FOR, LET */
   union {
     struct {
       Affine from, to, limit;
@@ -97,26 +128,32 @@ struct Statement {
 
 typedef struct Program {
   int id;
-  const char *title;                                       /* "D.Linear_1: y", for people */
+  const char *title; /* "D.Linear_1: y", for people */
   Span span;
-  bool tile;                                               /* holds a matrix-like contraction in registers; else a nest */
-  int lanes;                                               /* vector width in elements of `real` */
-  RegisterType real;                                       /* what values are stored and computed in; scalars of shape [] are always F64 */
+  bool tile;         /* holds a matrix-like contraction in registers; else a nest */
+  int lanes;         /* vector width in elements of `real` */
+  RegisterType real; /* what values are stored and computed in; scalars of shape [] are always F64 */
   int64_t chunks;
   int64_t workspace_bytes;
-  int variable_count;                                      /* loop variables; 0 is the task's number */
-  int register_count; Register *registers;
-  int buffer_count; Buffer *buffers;
+  int variable_count; /* loop variables; 0 is the task's number */
+  int register_count;
+  Register *registers;
+  int buffer_count;
+  Buffer *buffers;
   Statement *body;
   double flops, bytes;
 } Program;
 
 /* What a kind of statement holds: how many arguments (-1: as many as its operation), a result, an address. */
-typedef struct StatementShape { const char *name; int arity; bool has_result, has_address; } StatementShape;
+typedef struct StatementShape {
+  const char *name;
+  int arity;
+  bool has_result, has_address;
+} StatementShape;
 extern const StatementShape statement_shapes[STATEMENT_TRANSPOSE + 1];
 int statement_arity(const Statement *statement);
 
-void program_print(const Program *program, FILE *out);     /* --emit kernels: pseudo-code */
+void program_print(const Program *program, FILE *out); /* --emit kernels: pseudo-code */
 bool program_verify(Session *session, const Program *program);
 /* Equal up to names and places: one compiled kernel serves both. */
 bool program_equal(const Program *a, const Program *b);

@@ -1,11 +1,16 @@
-/* Loop programs as pseudo-code for people (`--emit kernels`). Takes a program, writes text; changes nothing and checks nothing. */
+/* Loop programs as pseudo-code for people (`--emit kernels`). Takes a program, writes text; changes nothing and checks
+   nothing. */
 #include "program.h"
 
 #include <inttypes.h>
 
 static const char *const type_names[] = {[REGISTER_F32] = "f32", [REGISTER_F64] = "f64", [REGISTER_MASK] = "mask"};
 
-typedef struct Printer { const Program *program; FILE *out; int depth; } Printer;
+typedef struct Printer {
+  const Program *program;
+  FILE *out;
+  int depth;
+} Printer;
 
 static void print_affine(FILE *out, const Affine *affine) {
   bool first = true;
@@ -13,7 +18,8 @@ static void print_affine(FILE *out, const Affine *affine) {
     int64_t coefficient = affine->terms[i].coefficient;
     if (coefficient < 0) fputs(first ? "-" : " - ", out);
     else if (!first) fputs(" + ", out);
-    if (coefficient != 1 && coefficient != -1) fprintf(out, "%" PRId64 "*", coefficient < 0 ? -coefficient : coefficient);
+    if (coefficient != 1 && coefficient != -1)
+      fprintf(out, "%" PRId64 "*", coefficient < 0 ? -coefficient : coefficient);
     fprintf(out, "i%d", affine->terms[i].variable);
     first = false;
   }
@@ -98,8 +104,8 @@ static void print_value(const Printer *printer, const Statement *statement) {
     break;
   case STATEMENT_LOAD: print_address(printer, &statement->address); break;
   case STATEMENT_RANDOM:
-    fprintf(out, "%s(stream %016" PRIx64 ", draw %d, sample ", statement->distribution == DISTRIBUTION_NORMAL ? "normal" : "uniform", statement->stream,
-            statement->draw);
+    fprintf(out, "%s(stream %016" PRIx64 ", draw %d, sample ",
+            statement->distribution == DISTRIBUTION_NORMAL ? "normal" : "uniform", statement->stream, statement->draw);
     print_affine(out, &statement->sample);
     print_lanes(out, statement->sample_step);
     fputs(", element ", out);
@@ -107,7 +113,9 @@ static void print_value(const Printer *printer, const Statement *statement) {
     print_lanes(out, statement->element_step);
     fputc(')', out);
     break;
-  case STATEMENT_FOLD: print_call(printer, statement->operation == OP_MAXIMUM ? "fold maximum" : "fold add", statement); break;
+  case STATEMENT_FOLD:
+    print_call(printer, statement->operation == OP_MAXIMUM ? "fold maximum" : "fold add", statement);
+    break;
   default: fputs(statement_shapes[statement->kind].name, out); break;
   }
 }
@@ -178,13 +186,16 @@ static void print_block(Printer *printer, const Statement *statement) {
 
 void program_print(const Program *program, FILE *out) {
   Printer printer = {program, out, 0};
-  fprintf(out, "program %d \"%s\": %s, %d lanes of %s, %" PRId64 " chunks i0, workspace %" PRId64 " bytes, %.4g Mflop, %.4g MB\n", program->id,
-          program->title == NULL ? "" : program->title, program->tile ? "tile" : "nest", program->lanes, type_names[program->real], program->chunks,
-          program->workspace_bytes, program->flops * 1e-6, program->bytes * 1e-6);
+  fprintf(out,
+          "program %d \"%s\": %s, %d lanes of %s, %" PRId64 " chunks i0, workspace %" PRId64
+          " bytes, %.4g Mflop, %.4g MB\n",
+          program->id, program->title == NULL ? "" : program->title, program->tile ? "tile" : "nest", program->lanes,
+          type_names[program->real], program->chunks, program->workspace_bytes, program->flops * 1e-6,
+          program->bytes * 1e-6);
   for (int i = 0; i < program->buffer_count; i++) {
     const Buffer *buffer = &program->buffers[i];
-    fprintf(out, "  b%d: %s[%" PRId64 "]%s %s\n", i, type_names[buffer->storage], buffer->elements, buffer->written ? " written" : "",
-            buffer->name == NULL ? "" : buffer->name);
+    fprintf(out, "  b%d: %s[%" PRId64 "]%s %s\n", i, type_names[buffer->storage], buffer->elements,
+            buffer->written ? " written" : "", buffer->name == NULL ? "" : buffer->name);
   }
   for (int i = 0; i < program->register_count; i++) {
     const Register *reg = &program->registers[i];

@@ -1,9 +1,14 @@
-/* Which points of a box land on which points of the output. Takes a write with coordinates of disjoint variables; returns classes of output points, each with
-   the sums that reach it: strides, dilations and borders become affine indices, and no multiplication by an inserted zero is left. Pure arithmetic.
+/* Which points of a box land on which points of the output. Takes a write with coordinates of disjoint variables;
+   returns classes of output points, each with the sums that reach it: strides, dilations and borders become affine
+   indices, and no multiplication by an inserted zero is left. Pure arithmetic.
 
-   A coordinate p = s*v + Σ e_k*u_k + c with pivot v: for every tuple r_k in [0, s_k), s_k = s/gcd(s, e_k), d_k = e_k/gcd(s, e_k),
+   A coordinate p = s*v + Σ e_k*u_k + c with pivot v: for every tuple r_k in [0, s_k), with s_k = s/gcd(s, e_k) and
+   d_k = e_k/gcd(s, e_k),
+
        u_k = s_k*t_k + r_k,   c + Σ e_k*r_k = s*h + ρ with 0 <= ρ < s,   v = q - h - Σ d_k*t_k,   p = s*q + ρ
-   and the point counts where v is in its box. A coordinate of one variable needs no guard: its classes are the points it reaches and the rest. */
+
+   and the point counts where v is in its box. A coordinate of one variable needs no guard: its classes are the points
+   it reaches and the rest. */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 
@@ -12,19 +17,24 @@
 enum { WAY_LIMIT = 64, CLASS_LIMIT = 64, TUPLE_LIMIT = 64 };
 
 /* One class of one coordinate. Each tuple fixes the remainders r_k of the variables that are not the pivot. */
-typedef struct Tuple { int64_t remainder[BOX_LIMIT], quotient; } Tuple;
+typedef struct Tuple {
+  int64_t remainder[BOX_LIMIT], quotient;
+} Tuple;
 typedef struct Way {
   int64_t step, offset, count;
-  int tuple_count; Tuple *tuples;                          /* none: nothing lands here */
-  int64_t first;                                           /* a single variable: v = q + first */
+  int tuple_count;
+  Tuple *tuples; /* none: nothing lands here */
+  int64_t first; /* a single variable: v = q + first */
 } Way;
 
 typedef struct Axis {
-  int pivot;                                               /* box variable, or -1 */
-  int other_count; int others[BOX_LIMIT];
-  int64_t modulus[BOX_LIMIT], dilation[BOX_LIMIT];         /* s_k, d_k of others */
+  int pivot; /* box variable, or -1 */
+  int other_count;
+  int others[BOX_LIMIT];
+  int64_t modulus[BOX_LIMIT], dilation[BOX_LIMIT]; /* s_k, d_k of others */
   int64_t step;
-  int way_count; Way ways[WAY_LIMIT];
+  int way_count;
+  Way ways[WAY_LIMIT];
 } Axis;
 
 static int64_t greatest_divisor(int64_t a, int64_t b) {
@@ -41,7 +51,8 @@ static void add_way(Axis *axis, Way way) {
   if (way.count > 0 && axis->way_count < WAY_LIMIT) axis->ways[axis->way_count++] = way;
 }
 
-/* p = c + e*v, e > 0 (or no variable at all: extent 1, e = 1): the points reached, those of its residue before and after, the other residues. */
+/* p = c + e*v, e > 0 (or no variable at all: extent 1, e = 1): the points reached, those of its residue before and
+   after, the other residues. */
 static bool split_single(Session *session, Axis *axis, int64_t c, int64_t e, int64_t extent, int64_t points) {
   if (e > WAY_LIMIT - 3) return false;
   int64_t first = c >= 0 ? 0 : (-c + e - 1) / e, end = points - 1 - c < 0 ? 0 : (points - 1 - c) / e + 1;
@@ -50,7 +61,7 @@ static bool split_single(Session *session, Axis *axis, int64_t c, int64_t e, int
   Tuple *tuple = session_allocate(session, sizeof *tuple);
   axis->step = e;
   int64_t residue = c - e * floor_divide(c, e);
-  if (end == first) residue = -1;                          /* nothing lands: all residues are empty */
+  if (end == first) residue = -1; /* nothing lands: all residues are empty */
   for (int64_t r = 0; r < e; r++) {
     int64_t all = r < points ? (points - r + e - 1) / e : 0;
     if (r != residue) {
@@ -58,14 +69,20 @@ static bool split_single(Session *session, Axis *axis, int64_t c, int64_t e, int
       continue;
     }
     int64_t start = (c + e * first - r) / e, stop = start + end - first;
-    add_way(axis, (Way){.step = e, .offset = r + e * start, .count = end - first, .tuple_count = 1, .tuples = tuple, .first = first});
+    add_way(axis, (Way){.step = e,
+                        .offset = r + e * start,
+                        .count = end - first,
+                        .tuple_count = 1,
+                        .tuples = tuple,
+                        .first = first});
     add_way(axis, (Way){.step = e, .offset = r, .count = start});
     add_way(axis, (Way){.step = e, .offset = r + e * stop, .count = all - stop});
   }
   return true;
 }
 
-static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t *coefficient, const int64_t *box, int64_t points) {
+static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t *coefficient, const int64_t *box,
+                          int64_t points) {
   int64_t s = axis->step, tuples = 1;
   for (int k = 0; k < axis->other_count; k++) {
     int64_t e = coefficient[axis->others[k]], divisor = greatest_divisor(s, e);
@@ -74,7 +91,8 @@ static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t
     if (tuples > TUPLE_LIMIT) return false;
   }
   if (s > WAY_LIMIT) return false;
-  for (int64_t r = 0; r < s; r++) axis->ways[r] = (Way){.step = s, .offset = r, .count = r < points ? (points - r + s - 1) / s : 0};
+  for (int64_t r = 0; r < s; r++)
+    axis->ways[r] = (Way){.step = s, .offset = r, .count = r < points ? (points - r + s - 1) / s : 0};
   axis->way_count = (int)s;
   for (int64_t number = 0; number < tuples; number++) {
     Tuple tuple = {{0}, 0};
@@ -143,16 +161,19 @@ static void flip_variables(Gather *gather, const Item *item, const bool *flipped
   for (int v = 0; v < item->box_rank; v++) {
     if (!flipped[v]) continue;
     gather->variable[v].constant = item->box[v] - 1 - gather->variable[v].constant;
-    for (int k = 0; k < RANK_LIMIT + BOX_LIMIT; k++) gather->variable[v].coefficient[k] = -gather->variable[v].coefficient[k];
+    for (int k = 0; k < RANK_LIMIT + BOX_LIMIT; k++)
+      gather->variable[v].coefficient[k] = -gather->variable[v].coefficient[k];
   }
 }
 
-static void fill_class(Session *session, const Item *item, const Axis *axes, const int *chosen, const bool *flipped, uint32_t written, ResidueClass *out) {
+static void fill_class(Session *session, const Item *item, const Axis *axes, const int *chosen, const bool *flipped,
+                       uint32_t written, ResidueClass *out) {
   int rank = item->view.rank, gathers = 1;
   for (int d = 0; d < rank; d++) {
     const Way *way = &axes[d].ways[chosen[d]];
     out->step[d] = way->step, out->offset[d] = way->offset, out->count[d] = way->count;
-    gathers *= MUTANT(residue_class) && way->step > 1 && way->offset % way->step == way->step - 1 ? 0 : way->tuple_count;
+    gathers *=
+        MUTANT(residue_class) && way->step > 1 && way->offset % way->step == way->step - 1 ? 0 : way->tuple_count;
   }
   out->gathers = session_allocate(session, (size_t)(gathers > 0 ? gathers : 1) * sizeof *out->gathers);
   for (int number = 0; number < gathers; number++) {

@@ -1,16 +1,20 @@
-/* Which sums are tiles. Takes an item; returns its variables by role: in the output and one factor, the rows; in the output and the other factor, the lanes;
-   in both factors only, summed. A tile needs rows and lanes, enough of both, and a factor for each; anything else is a nest. */
+/* Which sums are tiles. Takes an item; returns its variables by role: in the output and one factor, the rows; in the
+   output and the other factor, the lanes; in both factors only, summed. A tile needs rows and lanes, enough of both,
+   and a factor for each; anything else is a nest. */
 #include "lower.h"
 
 enum { TILE_POINTS = 4096, TILE_ROWS = 4, TILE_SUM = 8 };
 
-/* The output axis that each box variable is, or -1; false where the write is more than a list of bare variables that covers the output. */
+/* The output axis that each box variable is, or -1; false where the write is more than a list of bare variables that
+   covers the output. */
 static bool output_axes(const Item *item, int *axis) {
   for (int v = 0; v < item->box_rank; v++) axis[v] = -1;
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *c = &item->write->coordinates[d];
     if (coordinate_is_constant(c) && c->constant == 0 && item->view.shape[d] == 1) continue;
-    if (!coordinate_is_bare(c) || axis[c->terms[0].variable] >= 0 || item->box[c->terms[0].variable] != item->view.shape[d]) return false;
+    if (!coordinate_is_bare(c) || axis[c->terms[0].variable] >= 0 ||
+        item->box[c->terms[0].variable] != item->view.shape[d])
+      return false;
     axis[c->terms[0].variable] = d;
   }
   return true;
@@ -28,7 +32,9 @@ static bool find_roles(const Item *item, const int *axis, Piece *piece) {
   piece->b = factors[has(factors[1], piece->lane)];
   piece->a = factors[!has(factors[1], piece->lane)];
   for (int v = 0; v < item->box_rank; v++)
-    if (axis[v] >= 0 && v != piece->lane && has(piece->a, v) && !has(piece->b, v) && (piece->row < 0 || item->box[v] > item->box[piece->row])) piece->row = v;
+    if (axis[v] >= 0 && v != piece->lane && has(piece->a, v) && !has(piece->b, v) &&
+        (piece->row < 0 || item->box[v] > item->box[piece->row]))
+      piece->row = v;
   return piece->row >= 0;
 }
 
@@ -49,7 +55,8 @@ bool piece_roles(const Item *item, Piece *piece) {
 
 static int axis_of(const Item *item, int variable) {
   for (int d = 0; d < item->write->rank; d++)
-    if (item->write->coordinates[d].term_count == 1 && item->write->coordinates[d].terms[0].variable == variable) return d;
+    if (item->write->coordinates[d].term_count == 1 && item->write->coordinates[d].terms[0].variable == variable)
+      return d;
   return -1;
 }
 
@@ -66,7 +73,8 @@ static bool contiguous(const Scalar *factor, int variable, ViewOf view_of, void 
 }
 
 /* All sums of a tile agree about rows and lanes. */
-Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of, void *context) {
+Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of,
+               void *context) {
   Tile *tile = session_allocate(session, sizeof *tile);
   *tile = (Tile){.piece_count = count, .pieces = session_allocate(session, (size_t)count * sizeof *tile->pieces)};
   for (int i = 0; i < count; i++) {

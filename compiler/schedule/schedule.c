@@ -1,16 +1,21 @@
-/* From groups to steps: one program for each, its buffers bound to values. Takes a fusion; returns the schedule. Never decides what goes together. */
+/* From groups to steps: one program for each, its buffers bound to values. Takes a fusion; returns the schedule. Never
+   decides what goes together. */
 #include "fusion.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Making { const Fusion *fusion; const Group *group; } Making;
+typedef struct Making {
+  const Fusion *fusion;
+  const Group *group;
+} Making;
 
 /* What the readers of a group see. A draw that this group makes is drawn again, not read. */
 static View view_in_group(void *context, const Node *node) {
   const Making *making = context;
   const Fact *fact = fusion_fact(making->fusion, node);
-  if (fact->residence == RESIDES_DRAWN || (node->kind == NODE_RANDOM && fact->group == making->group)) return (View){.rank = node->rank};
+  if (fact->residence == RESIDES_DRAWN || (node->kind == NODE_RANDOM && fact->group == making->group))
+    return (View){.rank = node->rank};
   return fact->view;
 }
 
@@ -31,7 +36,8 @@ static void count_work(Builder *builder, const Group *group, const Program *prog
   for (int p = 0; p < group->piece_count; p++) flops += item_flops(group->pieces[p]);
   for (int p = 0; p < group->phase_count; p++)
     for (int i = 0; i < group->phases[p].count; i++) flops += item_flops(group->phases[p].items[i]);
-  for (int b = 0; b < program->buffer_count; b++) bytes += (double)program->buffers[b].elements * (program->buffers[b].storage == REGISTER_F32 ? 4 : 8);
+  for (int b = 0; b < program->buffer_count; b++)
+    bytes += (double)program->buffers[b].elements * (program->buffers[b].storage == REGISTER_F32 ? 4 : 8);
   builder_count(builder, flops, bytes);
 }
 
@@ -62,7 +68,10 @@ static Made made_in(const Fusion *fusion, const Group *group, const StoredValue 
   return made;
 }
 
-typedef struct LineList { int count, lines[LINES_TOLD]; bool more; } LineList;
+typedef struct LineList {
+  int count, lines[LINES_TOLD];
+  bool more;
+} LineList;
 
 static void line_add(LineList *list, const Item *item) {
   if (item->node->span.source == NULL) return;
@@ -101,7 +110,8 @@ static void schedule_group(const Fusion *fusion, const Group *group, ScheduledSt
   Builder *builder = builder_new(fusion->graph, fusion->options, group_title(fusion, group), span);
   builder_views(builder, view_in_group, &making);
   if (group->kind == GROUP_TILE) tile_program(builder, group->tile, &group->phases[0]);
-  for (int p = 0; p < group->phase_count && group->kind != GROUP_TILE; p++) nest_phase(builder, &group->phases[p], group->kind == GROUP_NEST);
+  for (int p = 0; p < group->phase_count && group->kind != GROUP_TILE; p++)
+    nest_phase(builder, &group->phases[p], group->kind == GROUP_NEST);
   step->program = builder_finish(builder, &step->bindings);
   count_work(builder, group, step->program);
   step->span = span;

@@ -1,6 +1,7 @@
-/* One side of a product, as the micro-kernel wants it: contiguous in rows or lanes. Takes a factor; reads it in place where that serves, else copies it into the
-   task's workspace, [k][fast], by an ordinary map nest with whatever the factor computes; what is contiguous along k is turned by squares. What lies beyond
-   the ends of an operand is never read and never counts. */
+/* One side of a product, as the micro-kernel wants it: contiguous in rows or lanes. Takes a factor; reads it in place
+   where that serves, else copies it into the task's workspace, [k][fast], by an ordinary map nest with whatever the
+   factor computes; what is contiguous along k is turned by squares. What lies beyond the ends of an operand is never
+   read and never counts. */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 
@@ -24,12 +25,18 @@ static int64_t stride_along(Builder *builder, const Side *side, int variable) {
   return leaf_stride(builder, side->value, side->item->box, variable, &stride) ? stride : 0;
 }
 
-/* Lanes are loaded where they are contiguous. Rows are broadcast from anywhere, but rows that are contiguous across a long stride would waste cache lines. */
+/* Lanes are loaded where they are contiguous. Rows are broadcast from anywhere, but rows that are contiguous across a
+   long stride would waste cache lines. */
 Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width) {
-  enum { LONG_STRIDE = 64, SAME_SETS = 128 };              /* rows this many elements apart meet in a few sets of the first cache */
-  Side side = {.item = piece->item, .value = lanes ? piece->b : piece->a, .fast = lanes ? piece->lane : piece->row, .piece = piece, .width = width};
+  enum { LONG_STRIDE = 64, SAME_SETS = 128 }; /* rows this many elements apart meet in a few sets of the first cache */
+  Side side = {.item = piece->item,
+               .value = lanes ? piece->b : piece->a,
+               .fast = lanes ? piece->lane : piece->row,
+               .piece = piece,
+               .width = width};
   if (plain_read(builder, &side)) {
-    int64_t fast = stride_along(builder, &side, side.fast), k = stride_along(builder, &side, piece->k[piece->k_count - 1]);
+    int64_t fast = stride_along(builder, &side, side.fast),
+            k = stride_along(builder, &side, piece->k[piece->k_count - 1]);
     side.in_place = lanes ? fast == 1 : fast != 1 || k < LONG_STRIDE;
   }
   if (side.in_place) return side;
@@ -52,7 +59,8 @@ static Affine k_number(Builder *builder, const Side *side, const Point *point) {
 }
 
 static Address workspace_address(Builder *builder, const Side *side, const Point *point, Affine inside) {
-  Affine offset = affine_add(affine_constant(side->workspace), affine_scale(k_number(builder, side, point), side->pitch));
+  Affine offset =
+      affine_add(affine_constant(side->workspace), affine_scale(k_number(builder, side, point), side->pitch));
   return (Address){.buffer = WORKSPACE, .offset = affine_add(offset, inside), .lane_stride = 1};
 }
 
@@ -85,7 +93,9 @@ static void stage_straight(Builder *builder, const Side *side, Point *point, Aff
   int64_t lanes = builder_lanes(builder), extent = side->item->box[side->fast];
   for (int i = 0; i < side->piece->k_count; i++) {
     int v = side->piece->k[i];
-    point_set(point, v, affine_variable(builder_for(builder, affine_constant(0), affine_constant(side->item->box[v]), 1), 1), 0, side->item->box[v] - 1);
+    point_set(point, v,
+              affine_variable(builder_for(builder, affine_constant(0), affine_constant(side->item->box[v]), 1), 1), 0,
+              side->item->box[v] - 1);
   }
   int inside = builder_for(builder, affine_constant(0), affine_constant(side->width), lanes);
   Affine at = affine_add(from, affine_variable(inside, 1));
@@ -103,7 +113,9 @@ static void stage_turned(Builder *builder, const Side *side, Point *point, Affin
   RegisterType real = builder_real(builder);
   for (int i = 0; i + 1 < side->piece->k_count; i++) {
     int v = side->piece->k[i];
-    point_set(point, v, affine_variable(builder_for(builder, affine_constant(0), affine_constant(side->item->box[v]), 1), 1), 0, side->item->box[v] - 1);
+    point_set(point, v,
+              affine_variable(builder_for(builder, affine_constant(0), affine_constant(side->item->box[v]), 1), 1), 0,
+              side->item->box[v] - 1);
   }
   int block = builder_for(builder, affine_constant(0), affine_constant(side->width), lanes);
   int along = builder_for(builder, affine_constant(0), affine_constant(length), lanes);

@@ -1,6 +1,7 @@
-/* Tile programs: blocks of rows times vectors of accumulators in registers, operands read in place or staged, and whatever is computed from the result at the
-   same points done while a block is in the nearest cache. Takes a tile and its items; appends the whole program. Chunks depend on the problem and the machine,
-   never on the number of workers. */
+/* Tile programs: blocks of rows times vectors of accumulators in registers, operands read in place or staged, and
+   whatever is computed from the result at the same points done while a block is in the nearest cache. Takes a tile and
+   its items; appends the whole program. Chunks depend on the problem and the machine, never on the number of workers.
+ */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 
@@ -8,13 +9,13 @@ typedef struct Making {
   Builder *builder;
   const Tile *tile;
   const Phase *phase;
-  Side *a, *b;                                             /* by piece */
-  int64_t workspace;                                       /* the block of results: [row][task_lanes] */
-  Affine outer[RANK_LIMIT];                                /* output axes that are neither rows nor lanes */
-  Affine first_row, first_lane;                            /* of the chunk */
+  Side *a, *b;                  /* by piece */
+  int64_t workspace;            /* the block of results: [row][task_lanes] */
+  Affine outer[RANK_LIMIT];     /* output axes that are neither rows nor lanes */
+  Affine first_row, first_lane; /* of the chunk */
 } Making;
 
-/* ---- the micro-kernel --------------------------------------------------------------------------------------------------------------- */
+/* ---- the micro-kernel -------------------------------------------------------------------------------------------- */
 
 /* The variables of a piece that are output axes outside of the tile. */
 static void set_outer(const Making *making, const Piece *piece, Point *point) {
@@ -35,7 +36,8 @@ static void accumulate_piece(Making *making, int p, int rows, int row_block, Aff
   set_outer(making, piece, &point);
   for (int i = 0; i < piece->k_count; i++) {
     int64_t extent = piece->item->box[piece->k[i]];
-    point_set(&point, piece->k[i], affine_variable(builder_for(builder, affine_constant(0), affine_constant(extent), 1), 1), 0, extent - 1);
+    point_set(&point, piece->k[i],
+              affine_variable(builder_for(builder, affine_constant(0), affine_constant(extent), 1), 1), 0, extent - 1);
   }
   Point across = point;
   int v = builder_unrolled(builder, vectors);
@@ -53,7 +55,8 @@ static void accumulate_piece(Making *making, int p, int rows, int row_block, Aff
   point_set(&point, piece->row, affine_add(row, affine_variable(r, 1)), 0, making->tile->rows - 1);
   Statement *broadcast = builder_append(builder, STATEMENT_LOAD);
   broadcast->result = operand_single(single);
-  broadcast->address = side_address(builder, &making->a[p], &point, affine_add(affine_variable(row_block, 1), affine_variable(r, 1)));
+  broadcast->address =
+      side_address(builder, &making->a[p], &point, affine_add(affine_variable(row_block, 1), affine_variable(r, 1)));
   v = builder_unrolled(builder, vectors);
   Operand accumulator = operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
   builder_fma_into(builder, accumulator, operand_single(single), operand_at(side, affine_variable(v, 1)), accumulator);
@@ -67,30 +70,38 @@ static void multiply_block(Making *making, int rows, int row_block, Affine row) 
   int lanes = builder_lanes(builder), vectors = making->tile->block_vectors;
   int accumulators = builder_register(builder, builder_real(builder), lanes, rows * vectors);
   Affine end = affine_add(affine_constant(making->tile->lanes), affine_scale(making->first_lane, -1));
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(making->tile->task_lanes), end, (int64_t)vectors * lanes);
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(making->tile->task_lanes), end,
+                               (int64_t)vectors * lanes);
   int i = builder_unrolled(builder, (int64_t)rows * vectors);
   builder_assign(builder, operand_at(accumulators, affine_variable(i, 1)), 0);
   builder_close(builder);
-  for (int p = 0; p < making->tile->piece_count; p++) accumulate_piece(making, p, rows, row_block, row, lane, accumulators);
+  for (int p = 0; p < making->tile->piece_count; p++)
+    accumulate_piece(making, p, rows, row_block, row, lane, accumulators);
   int r = builder_unrolled(builder, rows), v = builder_unrolled(builder, vectors);
-  Affine offset = affine_add(affine_constant(making->workspace), affine_add(affine_variable(lane, 1), affine_variable(v, lanes)));
-  Address address = {.buffer = WORKSPACE, .offset = affine_add(offset, affine_variable(r, making->tile->task_lanes)), .lane_stride = 1};
-  builder_store(builder, address, operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1))), false);
+  Affine offset =
+      affine_add(affine_constant(making->workspace), affine_add(affine_variable(lane, 1), affine_variable(v, lanes)));
+  Address address = {.buffer = WORKSPACE,
+                     .offset = affine_add(offset, affine_variable(r, making->tile->task_lanes)),
+                     .lane_stride = 1};
+  builder_store(builder, address,
+                operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1))), false);
   builder_close(builder);
   builder_close(builder);
   builder_close(builder);
 }
 
-/* ---- what follows at the same points -------------------------------------------------------------------------------------------------- */
+/* ---- what follows at the same points ----------------------------------------------------------------------------- */
 
 static bool sums_lanes(const Item *item) { return item->combine == COMBINE_SUM; }
 
 /* A sum over the lanes of one row: its variables are those of the row and the lane, wherever they stand. */
 static void sum_point(const Making *making, const Item *item, const Point *out, Point *point) {
-  for (int v = 0; v < item->box_rank; v++) point_set(point, v, out->at[making->tile->lane_axis], 0, making->tile->lanes - 1);
+  for (int v = 0; v < item->box_rank; v++)
+    point_set(point, v, out->at[making->tile->lane_axis], 0, making->tile->lanes - 1);
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *c = &item->write->coordinates[d];
-    if (c->term_count == 1) point_set(point, c->terms[0].variable, out->at[making->tile->row_axis], 0, making->tile->rows - 1);
+    if (c->term_count == 1)
+      point_set(point, c->terms[0].variable, out->at[making->tile->row_axis], 0, making->tile->rows - 1);
   }
 }
 
@@ -150,8 +161,9 @@ static void finish_point(Making *making, const Point *out, Operand result, const
       add_sum(making, item, out, sums[i]);
       continue;
     }
-    Operand value = express(builder, out, item->value);    /* a map: its variables are the axes */
-    values[i] = builder_convert(builder, builder_level(builder), value, item->view.value->storage, builder_register_type(builder, value).lanes);
+    Operand value = express(builder, out, item->value); /* a map: its variables are the axes */
+    values[i] = builder_convert(builder, builder_level(builder), value, item->view.value->storage,
+                                builder_register_type(builder, value).lanes);
     express_know(builder, out, item, item->write, values[i]);
   }
   if (root->stored) express_store(builder, out, &root->view, identity, values[0], false);
@@ -167,7 +179,8 @@ static void finish_rows(Making *making, Affine first) {
   const Tile *tile = making->tile;
   int lanes = builder_lanes(builder), count = making->phase->count;
   Operand *sums = session_allocate(builder_session(builder), (size_t)count * sizeof *sums);
-  int r = builder_for_limit(builder, affine_constant(0), affine_constant(tile->block_rows), affine_add(affine_constant(tile->rows), affine_scale(first, -1)), 1);
+  int r = builder_for_limit(builder, affine_constant(0), affine_constant(tile->block_rows),
+                            affine_add(affine_constant(tile->rows), affine_scale(first, -1)), 1);
   Affine row = affine_add(first, affine_variable(r, 1));
   for (int i = 0; i < count; i++) {
     sums[i].reg = -1;
@@ -177,14 +190,16 @@ static void finish_rows(Making *making, Affine first) {
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task_lanes), end, lanes);
   Point out = result_point(making, row, lane);
   Affine inside = affine_add(affine_variable(r, tile->task_lanes), affine_variable(lane, 1));
-  Address address = {.buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), inside), .lane_stride = 1};
-  finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address), sums);
+  Address address = {
+      .buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), inside), .lane_stride = 1};
+  finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
+               sums);
   builder_close(builder);
   store_sums(making, sums, row);
   builder_close(builder);
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the program ------------------------------------------------------------------------------------------------- */
 
 /* chunk = ((outer axes) * blocks + block) * panels + panel */
 static void take_chunk(Making *making) {

@@ -1,5 +1,6 @@
-/* The derivative of a graph: one reverse sweep over its nodes. Takes a node ([] or [batch], seeded with 1) and the nodes to differentiate by; returns their
-   adjoints, which are nodes of the same kind again. Never knows an operation (scalar_adjoint.c does), never closes `nothing`. */
+/* The derivative of a graph: one reverse sweep over its nodes. Takes a node ([] or [batch], seeded with 1) and the
+   nodes to differentiate by; returns their adjoints, which are nodes of the same kind again. Never knows an operation
+   (scalar_adjoint.c does), never closes `nothing`. */
 #include "internal.h"
 #include "transform.h"
 #include "tests/mutants/mutant.h"
@@ -13,13 +14,18 @@ static bool *flags_new(const Graph *graph) {
   return flags;
 }
 
-/* ---- paths ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- paths ------------------------------------------------------------------------------------------------------- */
 
-/* Does the node take part of its value, not just of its subscripts, from an active node? A grad takes it from all that its e takes it from. */
+/* Does the node take part of its value, not just of its subscripts, from an active node? A grad takes it from all that
+   its e takes it from. */
 static bool node_depends(const Node *node, const bool *active) {
   switch (node->kind) {
-  case NODE_RESHAPE: case NODE_MARK: case NODE_GRAD: return active[node->operand[0]->id];
-  case NODE_INPUT: case NODE_RANDOM: case NODE_CONSTANT: return false;
+  case NODE_RESHAPE:
+  case NODE_MARK:
+  case NODE_GRAD: return active[node->operand[0]->id];
+  case NODE_INPUT:
+  case NODE_RANDOM:
+  case NODE_CONSTANT: return false;
   case NODE_COMPUTE: break;
   }
   bool depends = false;
@@ -80,7 +86,7 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
   List order = graph_order(graph, 1, &e);
   bool *active = find_active(graph, &order, 1, &v), *leads = flags_new(graph);
   leads[e->id] = true;
-  for (int i = order.count - 1; i >= 0; i--) {             /* backwards from e, but not through what is constant */
+  for (int i = order.count - 1; i >= 0; i--) { /* backwards from e, but not through what is constant */
     const Node *node = order.items[i];
     if (!leads[node->id] || !active[node->id] || node->kind == NODE_CONSTANT) continue;
     for (int r = 0; r < node->read_count; r++) leads[node->reads[r]->id] = true;
@@ -94,7 +100,8 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
       const Scalar *read = scalars.items[s];
       if (read->op != OP_READ || !active[read->node->id] || !read->node->batch) continue;
       const Coordinate *from = &read->access->coordinates[0], *to = node->batch ? &node->write->coordinates[0] : NULL;
-      bool alone = read->node->shape[0] == 1 || (to != NULL && coordinate_is_bare(from) && coordinate_is_bare(to) && from->terms[0].variable == to->terms[0].variable);
+      bool alone = read->node->shape[0] == 1 || (to != NULL && coordinate_is_bare(from) && coordinate_is_bare(to) &&
+                                                 from->terms[0].variable == to->terms[0].variable);
       if (!alone) couples = node;
     }
     list_free(&scalars);
@@ -105,9 +112,14 @@ Node *transform_couples(Graph *graph, Node *e, Node *v) {
   return couples;
 }
 
-/* ---- the sweep ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the sweep --------------------------------------------------------------------------------------------------- */
 
-typedef struct Sweep { Graph *graph; bool *active; List *contributions; Guards guards; } Sweep;     /* contributions: nodes, by the id of what they are for */
+typedef struct Sweep {
+  Graph *graph;
+  bool *active;
+  List *contributions;
+  Guards guards;
+} Sweep; /* contributions: nodes, by the id of what they are for */
 
 /* For people: what a node of the reverse sweep is the derivative by. */
 static const char *derivative_name(Graph *graph, const Node *by) {
@@ -132,17 +144,20 @@ static void sweep_contribute(Sweep *sweep, const Node *to, Node *part) {
   if (!node_is_nothing(part)) list_add(&sweep->contributions[to->id], part);
 }
 
-/* 1 / (how many points attain the maximum) where this point does, else nothing: the mask and the count are constants. Where the maximum is not a number,
-   no derivative is. */
+/* 1 / (how many points attain the maximum) where this point does, else nothing: the mask and the count are constants.
+   Where the maximum is not a number, no derivative is. */
 static const Scalar *share_of_maximum(Graph *graph, Node *node, const Scalar *factor) {
-  const Scalar *maximum = scalar_read(graph, node, node->write), *attains = scalar_apply(graph, OP_EQUAL, node->value, maximum, NULL);
+  const Scalar *maximum = scalar_read(graph, node, node->write),
+               *attains = scalar_apply(graph, OP_EQUAL, node->value, maximum, NULL);
   const Scalar *is_number = scalar_apply(graph, OP_EQUAL, maximum, maximum, NULL);
-  Node *count = compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write, node->rank, node->shape, node->batch, attains, NULL,
-                              node->span);
+  Node *count = compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, node->write,
+                                node->rank, node->shape, node->batch, attains, NULL, node->span);
   if (access_may_leave(node->write, node->box, node->shape))
     attains = scalar_apply(graph, OP_AND, scalar_within(graph, node, node->write), attains, NULL);
-  if (!MUTANT(maximum_share)) factor = scalar_apply(graph, OP_DIVIDE, factor, scalar_read(graph, count, node->write), NULL);
-  const Scalar *nothing = scalar_nothing(graph), *otherwise = scalar_apply(graph, OP_SELECT, is_number, nothing, scalar_constant(graph, NAN));
+  if (!MUTANT(maximum_share))
+    factor = scalar_apply(graph, OP_DIVIDE, factor, scalar_read(graph, count, node->write), NULL);
+  const Scalar *nothing = scalar_nothing(graph),
+               *otherwise = scalar_apply(graph, OP_SELECT, is_number, nothing, scalar_constant(graph, NAN));
   return scalar_apply(graph, OP_SELECT, attains, factor, otherwise);
 }
 
@@ -163,8 +178,9 @@ static void sweep_compute(Sweep *sweep, Node *node, Node *adjoint) {
     }
     const Node *of = read->node;
     if (factor->op == OP_NOTHING) continue;
-    sweep_contribute(sweep, of, compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, read->access, of->rank, of->shape, of->batch,
-                                              factor, derivative_name(graph, of), node->span));
+    sweep_contribute(sweep, of,
+                     compute_reduced(graph, COMBINE_SUM, node->box_rank, node->box, node->batch_variables, read->access,
+                                     of->rank, of->shape, of->batch, factor, derivative_name(graph, of), node->span));
   }
   list_free(&by.reads);
   list_free(&by.derivatives);
@@ -177,7 +193,8 @@ static void sweep_node(Sweep *sweep, Node *node) {
   if (node->kind == NODE_COMPUTE) sweep_compute(sweep, node, adjoint);
   else if (node->kind == NODE_MARK) sweep_contribute(sweep, node->operand[0], adjoint);
   else if (node->kind == NODE_RESHAPE)
-    sweep_contribute(sweep, node->operand[0], graph_reshape(sweep->graph, adjoint, node->operand[0]->rank, node->operand[0]->shape, node->span));
+    sweep_contribute(sweep, node->operand[0],
+                     graph_reshape(sweep->graph, adjoint, node->operand[0]->rank, node->operand[0]->shape, node->span));
   else internal_error(HERE, "a derivative inside of another that is written out first");
 }
 
@@ -186,7 +203,9 @@ void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node 
   Sweep sweep = {.graph = graph, .active = find_active(graph, &order, count, at)};
   sweep.contributions = calloc((size_t)graph->node_count + 1, sizeof *sweep.contributions);
   if (sweep.contributions == NULL) out_of_memory();
-  if (sweep.active[of->id]) list_add(&sweep.contributions[of->id], graph_map(graph, of->rank, of->shape, of->batch, scalar_constant(graph, 1), of->span));
+  if (sweep.active[of->id])
+    list_add(&sweep.contributions[of->id],
+             graph_map(graph, of->rank, of->shape, of->batch, scalar_constant(graph, 1), of->span));
   for (int i = order.count - 1; i >= 0; i--) {
     Node *node = (Node *)order.items[i];
     if (sweep.active[node->id]) sweep_node(&sweep, node);

@@ -1,5 +1,6 @@
-/* Makes derivatives explicit. Takes effects with `grad` nodes; returns effects without: each grad replaced, innermost first, by the adjoint of its operand;
-   marks gone after the last one, and constants unless they are wanted. A grad whose value does not depend on what it is differentiated by is 0. */
+/* Makes derivatives explicit. Takes effects with `grad` nodes; returns effects without: each grad replaced, innermost
+   first, by the adjoint of its operand; marks gone after the last one, and constants unless they are wanted. A grad
+   whose value does not depend on what it is differentiated by is 0. */
 #include "internal.h"
 #include "transform.h"
 #include "tests/mutants/mutant.h"
@@ -7,7 +8,10 @@
 #include <stdlib.h>
 
 /* All grads of the effects, and what those that are resolved have become: the many of one objective share a sweep. */
-typedef struct Resolution { List grads; Memo adjoints; } Resolution;
+typedef struct Resolution {
+  List grads;
+  Memo adjoints;
+} Resolution;
 
 static void collect_grad(void *context, Node *node) {
   if (node->kind == NODE_GRAD) list_add(context, node);
@@ -18,7 +22,8 @@ static void resolve_all(Rebuilding *rebuilding, const Node *old_e) {
   Resolution *resolution = rebuilding->context;
   Graph *graph = rebuilding->graph;
   Node *e = rebuild_image(rebuilding, old_e);
-  Node **grads = nodes_new(resolution->grads.count), **at = nodes_new(resolution->grads.count), **adjoints = nodes_new(resolution->grads.count);
+  Node **grads = nodes_new(resolution->grads.count), **at = nodes_new(resolution->grads.count),
+       **adjoints = nodes_new(resolution->grads.count);
   int count = 0;
   for (int i = 0; i < resolution->grads.count; i++) {
     Node *grad = (Node *)resolution->grads.items[i];
@@ -48,7 +53,8 @@ static Node *resolve(Rebuilding *rebuilding, Node *node) {
 
 static Node *strip(Rebuilding *rebuilding, Node *node) {
   const bool *keep_constants = rebuilding->context;
-  if (node->kind == NODE_MARK || (node->kind == NODE_CONSTANT && !*keep_constants)) return rebuild_image(rebuilding, node->operand[0]);
+  if (node->kind == NODE_MARK || (node->kind == NODE_CONSTANT && !*keep_constants))
+    return rebuild_image(rebuilding, node->operand[0]);
   return rebuild_node(rebuilding, node, false);
 }
 
@@ -61,14 +67,18 @@ static EffectList resolve_and_strip(Graph *graph, EffectList effects, bool keep_
   return rebuild_effects(graph, effects, strip, &keep_constants);
 }
 
-EffectList transform_differentiate(Graph *graph, EffectList effects) { return resolve_and_strip(graph, effects, false); }
+EffectList transform_differentiate(Graph *graph, EffectList effects) {
+  return resolve_and_strip(graph, effects, false);
+}
 EffectList transform_resolve(Graph *graph, EffectList effects) { return resolve_and_strip(graph, effects, true); }
 
-/* ---- simplify: everything once more, now that marks are gone, until nothing changes ------------------------------------------- */
+/* ---- simplify: everything once more, now that marks are gone, until nothing changes ------------------------------ */
 
 static Node *build_again(Rebuilding *rebuilding, Node *node) { return rebuild_node(rebuilding, node, true); }
 
-EffectList transform_sums(Graph *graph, EffectList effects) { return rebuild_effects(graph, effects, build_again, NULL); }
+EffectList transform_sums(Graph *graph, EffectList effects) {
+  return rebuild_effects(graph, effects, build_again, NULL);
+}
 
 EffectList transform_simplify(Graph *graph, EffectList effects) {
   enum { TURNS = 8 };

@@ -1,9 +1,10 @@
-/* Infinities in derivatives, and what keeps a 0 from meeting one. Takes expressions; says whether a derivative can be infinite where its value is not, and
-   brings `nothing` that a map's boundary has hidden back into the expression. Facts about expressions never change, so they are kept for a whole sweep. */
+/* Infinities in derivatives, and what keeps a 0 from meeting one. Takes expressions; says whether a derivative can be
+   infinite where its value is not, and brings `nothing` that a map's boundary has hidden back into the expression.
+   Facts about expressions never change, so they are kept for a whole sweep. */
 #include "internal.h"
 #include "transform.h"
 
-enum { DEPTH_LIMIT = 200 };                                /* how far a fact is looked for before it counts as unknown */
+enum { DEPTH_LIMIT = 200 }; /* how far a fact is looked for before it counts as unknown */
 
 typedef enum Sign { UNKNOWN, NOT_NEGATIVE, POSITIVE } Sign;
 
@@ -20,7 +21,7 @@ static Sign sign_of_node(Guards *guards, const Node *node, int depth) {
   if (node->kind == NODE_RANDOM) return node->distribution == DISTRIBUTION_UNIFORM ? NOT_NEGATIVE : UNKNOWN;
   if (node->kind != NODE_COMPUTE) return UNKNOWN;
   Sign sign = sign_of(guards, node->value, depth - 1);
-  return node_is_map(node) ? sign : least(sign, NOT_NEGATIVE);      /* where nothing lands, a sum is 0 */
+  return node_is_map(node) ? sign : least(sign, NOT_NEGATIVE); /* where nothing lands, a sum is 0 */
 }
 
 static Sign sign_of_operation(Guards *guards, const Scalar *scalar, int depth) {
@@ -28,14 +29,23 @@ static Sign sign_of_operation(Guards *guards, const Scalar *scalar, int depth) {
   for (int k = 0; k < operation_arity(scalar->op); k++) sign[k] = sign_of(guards, scalar->argument[k], depth - 1);
   switch (scalar->op) {
   case OP_ADD: return sign[0] == UNKNOWN || sign[1] == UNKNOWN ? UNKNOWN : greatest(sign[0], sign[1]);
-  case OP_MULTIPLY: return scalar->argument[0] == scalar->argument[1] ? greatest(sign[0], NOT_NEGATIVE) : least(sign[0], sign[1]);
+  case OP_MULTIPLY:
+    return scalar->argument[0] == scalar->argument[1] ? greatest(sign[0], NOT_NEGATIVE) : least(sign[0], sign[1]);
   case OP_DIVIDE: return sign[1] == POSITIVE ? sign[0] : UNKNOWN;
   case OP_MAXIMUM: return greatest(sign[0], sign[1]);
   case OP_MINIMUM: return least(sign[0], sign[1]);
   case OP_SQRT: return greatest(sign[0], NOT_NEGATIVE);
   case OP_SELECT: return least(sign[1], sign[2]);
-  case OP_EXP: case OP_SIGMOID: case OP_SOFTPLUS:          /* they underflow to 0 */
-  case OP_ABSOLUTE: case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: case OP_AND: case OP_OR: case OP_NOT: return NOT_NEGATIVE;
+  case OP_EXP:
+  case OP_SIGMOID:
+  case OP_SOFTPLUS: /* they underflow to 0 */
+  case OP_ABSOLUTE:
+  case OP_LESS:
+  case OP_LESS_EQUAL:
+  case OP_EQUAL:
+  case OP_AND:
+  case OP_OR:
+  case OP_NOT: return NOT_NEGATIVE;
   default: return UNKNOWN;
   }
 }
@@ -47,7 +57,9 @@ static Sign sign_of(Guards *guards, const Scalar *scalar, int depth) {
   Sign sign = UNKNOWN;
   switch (scalar->op) {
   case OP_CONSTANT: sign = scalar->value > 0 ? POSITIVE : scalar->value == 0 ? NOT_NEGATIVE : UNKNOWN; break;
-  case OP_NOTHING: case OP_INDEX: case OP_WITHIN: sign = NOT_NEGATIVE; break;
+  case OP_NOTHING:
+  case OP_INDEX:
+  case OP_WITHIN: sign = NOT_NEGATIVE; break;
   case OP_READ: sign = sign_of_node(guards, scalar->node, depth); break;
   default: sign = sign_of_operation(guards, scalar, depth);
   }
@@ -55,7 +67,8 @@ static Sign sign_of(Guards *guards, const Scalar *scalar, int depth) {
   return sign;
 }
 
-/* Only a division, a power or a logarithm makes a derivative infinite. Out of bounds a read is 0, whatever is known of its node. */
+/* Only a division, a power or a logarithm makes a derivative infinite. Out of bounds a read is 0, whatever is known of
+   its node. */
 bool guards_needed(Guards *guards, const Node *node, const Scalar *derivative) {
   bool needed = false;
   List order = scalar_order(1, &derivative, false);
@@ -64,7 +77,9 @@ bool guards_needed(Guards *guards, const Node *node, const Scalar *derivative) {
     if (scalar->op == OP_POWER || scalar->op == OP_LOG || scalar->op == OP_LOG1P) needed = true;
     if (scalar->op != OP_DIVIDE) continue;
     if (below->op == OP_CONSTANT) needed = below->value == 0;
-    else needed = sign_of(guards, below, DEPTH_LIMIT) != POSITIVE || (below->op == OP_READ && access_may_leave(below->access, node->box, below->node->shape));
+    else
+      needed = sign_of(guards, below, DEPTH_LIMIT) != POSITIVE ||
+               (below->op == OP_READ && access_may_leave(below->access, node->box, below->node->shape));
   }
   list_free(&order);
   return needed;
@@ -78,8 +93,11 @@ static bool is_guarded(Guards *guards, const Scalar *scalar, int depth) {
   bool guarded = false;
   switch (scalar->op) {
   case OP_SELECT: guarded = scalar->argument[1]->op == OP_NOTHING || scalar->argument[2]->op == OP_NOTHING; break;
-  case OP_NEGATE: case OP_DIVIDE: guarded = is_guarded(guards, scalar->argument[0], depth - 1); break;
-  case OP_MULTIPLY: guarded = is_guarded(guards, scalar->argument[0], depth - 1) || is_guarded(guards, scalar->argument[1], depth - 1); break;
+  case OP_NEGATE:
+  case OP_DIVIDE: guarded = is_guarded(guards, scalar->argument[0], depth - 1); break;
+  case OP_MULTIPLY:
+    guarded = is_guarded(guards, scalar->argument[0], depth - 1) || is_guarded(guards, scalar->argument[1], depth - 1);
+    break;
   case OP_READ: guarded = node_is_map(scalar->node) && is_guarded(guards, scalar->node->value, depth - 1); break;
   default: break;
   }
@@ -92,7 +110,8 @@ const Scalar *guards_open(Guards *guards, Graph *graph, const Node *node, const 
   const Scalar *const *argument = scalar->argument, *first;
   switch (scalar->op) {
   case OP_NEGATE: return scalar_apply(graph, OP_NEGATE, guards_open(guards, graph, node, argument[0]), NULL, NULL);
-  case OP_DIVIDE: return scalar_apply(graph, OP_DIVIDE, guards_open(guards, graph, node, argument[0]), argument[1], NULL);
+  case OP_DIVIDE:
+    return scalar_apply(graph, OP_DIVIDE, guards_open(guards, graph, node, argument[0]), argument[1], NULL);
   case OP_MULTIPLY:
     first = guards_open(guards, graph, node, argument[0]);
     return scalar_apply(graph, OP_MULTIPLY, first, guards_open(guards, graph, node, argument[1]), NULL);

@@ -1,12 +1,15 @@
-/* Products of three or more factors over different variables become pairwise products and sums, cheapest first, before differentiation: each of their
-   adjoints is then a contraction of two factors as well. Takes effects, returns effects of the same value (to rounding). Leaves two factors alone: which of
-   them is staged how is the schedule's affair. */
+/* Products of three or more factors over different variables become pairwise products and sums, cheapest first, before
+   differentiation: each of their adjoints is then a contraction of two factors as well. Takes effects, returns effects
+   of the same value (to rounding). Leaves two factors alone: which of them is staged how is the schedule's affair. */
 #include "internal.h"
 #include "transform.h"
 #include "tests/mutants/mutant.h"
 
 /* A factor: an expression and the variables it ranges over. Factors over the same variables are one. */
-typedef struct Factor { const Scalar *scalar; uint32_t variables; } Factor;
+typedef struct Factor {
+  const Scalar *scalar;
+  uint32_t variables;
+} Factor;
 
 enum { FACTOR_LIMIT = 24 };
 
@@ -37,7 +40,8 @@ static void product_collect(Product *product, const Scalar *scalar, bool inverse
   } else if (scalar->op == OP_NEGATE) {
     product_collect(product, scalar->argument[0], inverse);
     product_add(product, scalar_constant(graph, -1));
-  } else product_add(product, inverse ? scalar_apply(graph, OP_DIVIDE, scalar_constant(graph, 1), scalar, NULL) : scalar);
+  } else
+    product_add(product, inverse ? scalar_apply(graph, OP_DIVIDE, scalar_constant(graph, 1), scalar, NULL) : scalar);
 }
 
 static double extent_of(const Node *node, uint32_t variables) {
@@ -51,12 +55,14 @@ static double extent_of(const Node *node, uint32_t variables) {
 static int axis_of(const Node *node, const Scalar *read, int variable) {
   for (int d = 0; d < read->access->rank; d++) {
     const Coordinate *c = &read->access->coordinates[d];
-    if (coordinate_is_bare(c) && c->terms[0].variable == variable && read->node->shape[d] == node->box[variable]) return d;
+    if (coordinate_is_bare(c) && c->terms[0].variable == variable && read->node->shape[d] == node->box[variable])
+      return d;
   }
   return -1;
 }
 
-/* Can b be multiplied into the tensor that a reads, in that tensor's own axes? So a window is scaled before it is cut out, not at every place of it. */
+/* Can b be multiplied into the tensor that a reads, in that tensor's own axes? So a window is scaled before it is cut
+   out, not at every place of it. */
 static bool fits_into(const Node *node, const Factor *a, const Factor *b) {
   if (a->scalar->op != OP_READ) return false;
   for (int v = 0; v < node->box_rank; v++)
@@ -71,16 +77,19 @@ static const Scalar *multiply_into(Graph *graph, const Node *node, const Factor 
     if ((b->variables >> v & 1) != 0) by[v] = coordinate_variable(axis_of(node, a->scalar, v));
   const Scalar *value = scalar_read(graph, tensor, access_identity(graph, tensor->rank));
   value = scalar_apply(graph, OP_MULTIPLY, value, scalar_substitute(graph, b->scalar, by), NULL);
-  return scalar_read(graph, graph_map(graph, tensor->rank, tensor->shape, tensor->batch, value, node->span), a->scalar->access);
+  return scalar_read(graph, graph_map(graph, tensor->rank, tensor->shape, tensor->batch, value, node->span),
+                     a->scalar->access);
 }
 
-/* The product of a and b over all their variables, those summed that no one else has: a node over the others, samples first. NULL: too many axes. */
+/* The product of a and b over all their variables, those summed that no one else has: a node over the others, samples
+   first. NULL: too many axes. */
 static const Scalar *multiply_apart(Graph *graph, const Node *node, const Factor *a, const Factor *b, uint32_t kept) {
   Coordinate write[RANK_LIMIT];
   int64_t shape[RANK_LIMIT], box[BOX_LIMIT];
   int rank = 0;
   uint32_t all = a->variables | b->variables, batch = kept & node->batch_variables;
-  /* Two sets, not `(is a sample) != (turn == 0)`: of that comparison of comparisons gcc 12.2 makes, at -O2, "is a sample" in both turns. */
+  /* Two sets, not `(is a sample) != (turn == 0)`: of that comparison of comparisons gcc 12.2 makes, at -O2, "is a
+     sample" in both turns. */
   const uint32_t turns[2] = {batch, kept & ~batch};
   for (int turn = 0; turn < 2; turn++)
     for (int v = 0; v < node->box_rank; v++) {
@@ -92,7 +101,8 @@ static const Scalar *multiply_apart(Graph *graph, const Node *node, const Factor
   for (int v = 0; v < node->box_rank; v++) box[v] = (all >> v & 1) != 0 ? node->box[v] : 1;
   const Access *place = access_new(graph, rank, write);
   const Scalar *value = scalar_apply(graph, OP_MULTIPLY, a->scalar, b->scalar, NULL);
-  Node *part = compute_reduced(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables & all, place, rank, shape, batch != 0, value, NULL, node->span);
+  Node *part = compute_reduced(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables & all, place, rank, shape,
+                               batch != 0, value, NULL, node->span);
   return scalar_read(graph, part, place);
 }
 
@@ -107,7 +117,12 @@ static uint32_t variables_written(const Node *node) {
 }
 
 /* One way to join two factors: b into the tensor that a reads, or both into a new one over the variables `kept`. */
-typedef struct Join { int a, b; bool into; uint32_t kept; double cost, size; } Join;
+typedef struct Join {
+  int a, b;
+  bool into;
+  uint32_t kept;
+  double cost, size;
+} Join;
 
 static bool join_is_better(const Join *join, const Join *best) {
   return best->a < 0 || join->cost < best->cost || (join->cost == best->cost && join->size < best->size);
@@ -137,7 +152,8 @@ static bool product_join(Product *product) {
   Join join = product_best_join(product);
   const Factor *a = &product->factors[join.a], *b = &product->factors[join.b];
   uint32_t kept = MUTANT(samples_summed) ? join.kept & ~product->node->batch_variables : join.kept;
-  const Scalar *joined = join.into ? multiply_into(product->graph, product->node, a, b) : multiply_apart(product->graph, product->node, a, b, kept);
+  const Scalar *joined = join.into ? multiply_into(product->graph, product->node, a, b)
+                                   : multiply_apart(product->graph, product->node, a, b, kept);
   if (joined == NULL) return false;
   int low = join.a < join.b ? join.a : join.b, high = join.a + join.b - low;
   product->factors[high] = product->factors[--product->count];
@@ -157,9 +173,13 @@ static Node *split_product(Rebuilding *rebuilding, Node *old) {
     if (!product_join(&product)) return node;
   const Scalar *value = product.factors[0].scalar;
   if (product.count == 2) value = scalar_apply(graph, OP_MULTIPLY, value, product.factors[1].scalar, NULL);
-  int64_t box[BOX_LIMIT];                                  /* what the parts have summed already is not summed again */
-  for (int v = 0; v < node->box_rank; v++) box[v] = MUTANT(summed_again) || ((value->variables | variables_written(node)) >> v & 1) != 0 ? node->box[v] : 1;
-  return compute_reduced(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables, node->write, node->rank, node->shape, node->batch, value, node->name, node->span);
+  int64_t box[BOX_LIMIT]; /* what the parts have summed already is not summed again */
+  for (int v = 0; v < node->box_rank; v++)
+    box[v] = MUTANT(summed_again) || ((value->variables | variables_written(node)) >> v & 1) != 0 ? node->box[v] : 1;
+  return compute_reduced(graph, COMBINE_SUM, node->box_rank, box, node->batch_variables, node->write, node->rank,
+                         node->shape, node->batch, value, node->name, node->span);
 }
 
-EffectList transform_normalise(Graph *graph, EffectList effects) { return rebuild_effects(graph, effects, split_product, NULL); }
+EffectList transform_normalise(Graph *graph, EffectList effects) {
+  return rebuild_effects(graph, effects, split_product, NULL);
+}

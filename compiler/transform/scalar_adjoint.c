@@ -1,5 +1,6 @@
-/* Derivatives inside one expression, by a reverse sweep over its DAG, so that what is shared stays shared. Takes an expression and the nodes that count as
-   variables; returns the derivative by each read of one. Computed coordinates are not differentiated: a subscript has derivative nothing. */
+/* Derivatives inside one expression, by a reverse sweep over its DAG, so that what is shared stays shared. Takes an
+   expression and the nodes that count as variables; returns the derivative by each read of one. Computed coordinates
+   are not differentiated: a subscript has derivative nothing. */
 #include "internal.h"
 #include "transform.h"
 #include "tests/mutants/mutant.h"
@@ -12,7 +13,10 @@ enum {
 #include "derivatives.def"
 #undef DERIVATIVE
 };
-static const struct { int row; const char *argument[3]; } derivative_texts[OP_COUNT] = {
+static const struct {
+  int row;
+  const char *argument[3];
+} derivative_texts[OP_COUNT] = {
 #define DERIVATIVE(name, a, b, c) [OP_##name] = {derivative_row_of_##name, {a, b, c}},
 #include "derivatives.def"
 #undef DERIVATIVE
@@ -21,8 +25,9 @@ static const struct { int row; const char *argument[3]; } derivative_texts[OP_CO
 #include "compiler/graph/operations.def"
 #undef OPERATION
 
-
-struct DerivativeFormulas { const Formula *of[OP_COUNT][3]; };
+struct DerivativeFormulas {
+  const Formula *of[OP_COUNT][3];
+};
 
 static const Formula *derivative_formula(Graph *graph, Operation op, int argument) {
   if (graph->derivatives == NULL) {
@@ -59,7 +64,8 @@ Derivatives scalar_adjoint(Graph *graph, const Scalar *value, const bool *active
   for (int i = 0; i < order.count; i++) {
     const Scalar *scalar = order.items[i];
     bool reached = scalar->op == OP_READ && active[scalar->node->id];
-    for (int k = 0; k < operation_arity(scalar->op); k++) reached |= memo_get(&reaches, scalar->argument[k]->id) != NULL;
+    for (int k = 0; k < operation_arity(scalar->op); k++)
+      reached |= memo_get(&reaches, scalar->argument[k]->id) != NULL;
     if (reached) memo_put(&reaches, scalar->id, scalar);
   }
   memo_put(&adjoints, value->id, scalar_constant(graph, 1));
@@ -72,8 +78,11 @@ Derivatives scalar_adjoint(Graph *graph, const Scalar *value, const bool *active
     }
     for (int k = 0; k < operation_arity(scalar->op); k++) {
       if (memo_get(&reaches, scalar->argument[k]->id) == NULL) continue;
-      if (MUTANT(product_rule) && scalar->op == OP_MULTIPLY && k == 1 && memo_get(&reaches, scalar->argument[0]->id) != NULL) continue;
-      contribute(graph, &adjoints, scalar->argument[k], scalar_apply(graph, OP_MULTIPLY, adjoint, scalar_derivative(graph, scalar, k), NULL));
+      if (MUTANT(product_rule) && scalar->op == OP_MULTIPLY && k == 1 &&
+          memo_get(&reaches, scalar->argument[0]->id) != NULL)
+        continue;
+      contribute(graph, &adjoints, scalar->argument[k],
+                 scalar_apply(graph, OP_MULTIPLY, adjoint, scalar_derivative(graph, scalar, k), NULL));
     }
   }
   memo_free(&reaches);

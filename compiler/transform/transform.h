@@ -1,11 +1,12 @@
-/* From graph to graph: derivatives made explicit, expressions made cheap and stable. Every pass takes effects and returns new effects that give the
-   same numbers; none touches a node or reports anything. */
+/* From graph to graph: derivatives made explicit, expressions made cheap and stable. Every pass takes effects and
+   returns new effects that give the same numbers; none touches a node or reports anything. */
 #ifndef TRANSFORM_H
 #define TRANSFORM_H
 
 #include "compiler/graph/graph.h"
 
-/* Products of three or more factors over different index sets become pairwise sums, cheapest first. Before differentiate. */
+/* Products of three or more factors over different index sets become pairwise sums, cheapest first. Before
+   differentiate. */
 EffectList transform_normalise(Graph *graph, EffectList effects);
 /* Replaces every NODE_GRAD, innermost first, then drops marks and constants. A grad without a path is 0. */
 EffectList transform_differentiate(Graph *graph, EffectList effects);
@@ -21,13 +22,16 @@ typedef enum SumRule {
 #undef SUM_RULE
   SUM_RULE_COUNT
 } SumRule;
-typedef struct SumRuleRow { const char *name, *title; } SumRuleRow;
+typedef struct SumRuleRow {
+  const char *name, *title;
+} SumRuleRow;
 extern const SumRuleRow sum_rule_rows[SUM_RULE_COUNT];
 void transform_without(Graph *graph, SumRule rule);
 /* Every sum once more, by the rules. The first pass: nobody asked what pays while the model was expanded. */
 EffectList transform_sums(Graph *graph, EffectList effects);
 
-/* The adjoints of `of` ([] or [batch], seeded with 1) at each of `at`; NULL where no path leads from it. Used by differentiate and by tests. */
+/* The adjoints of `of` ([] or [batch], seeded with 1) at each of `at`; NULL where no path leads from it. Used by
+   differentiate and by tests. */
 void transform_adjoint(Graph *graph, Node *of, int count, Node *const *at, Node **adjoints);
 /* d(value)/d(argument k) of one operation as an expression of its arguments, or nothing. */
 const Scalar *scalar_derivative(Graph *graph, const Scalar *scalar, int argument);
@@ -46,11 +50,17 @@ bool sources_hold(const Sources *sources, const Node *on);
 Node *transform_couples(Graph *graph, Node *e, Node *v);
 
 /* All numbers that the expression can be lie in here; what is not a number does not count. For warnings. */
-typedef struct Range { double low, high; } Range;
+typedef struct Range {
+  double low, high;
+} Range;
 Range scalar_range(Graph *graph, const Scalar *scalar);
 
-/* For diagnose: every comparison, floor, maximum and constant in the effects replaced by a read of an input that holds it as it is at the base point. */
-typedef struct Frozen { EffectList effects; EffectList decisions; } Frozen;    /* decisions: what computes those inputs */
+/* For diagnose: every comparison, floor, maximum and constant in the effects replaced by a read of an input that holds
+   it as it is at the base point. */
+typedef struct Frozen {
+  EffectList effects;
+  EffectList decisions;
+} Frozen; /* decisions: what computes those inputs */
 Frozen transform_freeze(Graph *graph, EffectList effects);
 
 /* Tests only: the derivative of this operation is made wrong (OP_COUNT: none). */

@@ -23,8 +23,8 @@ static bool is_torch(const uint8_t *bytes, size_t size) {
 static bool is_npz(const uint8_t *bytes, size_t size) { return zip_has(bytes, size, ".npy"); }
 
 static bool is_old_torch(const uint8_t *bytes, size_t size) {
-  static const uint8_t magic[] = { 0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                                   0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.' };
+  static const uint8_t magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
+                                  0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
   return size >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
 }
 
@@ -40,10 +40,12 @@ static bool is_hdf5(const uint8_t *bytes, size_t size) {
   return false;
 }
 
-static const char torch_weights[] =
-  "import torch; from safetensors.torch import save_file; w = torch.load(\"@\", map_location=\"cpu\", weights_only=True)\n"
-  "  save_file({k: v.clone().contiguous() for k, v in w.get(\"state_dict\", w).items() if torch.is_tensor(v)}, \"&\")";
-static const char torch_array[] = "import numpy, torch; numpy.save(\"&\", torch.load(\"@\", weights_only=True).numpy())";
+static const char torch_weights[] = "import torch; from safetensors.torch import save_file; w = torch.load(\"@\", "
+                                    "map_location=\"cpu\", weights_only=True)\n"
+                                    "  save_file({k: v.clone().contiguous() for k, v in w.get(\"state_dict\", "
+                                    "w).items() if torch.is_tensor(v)}, \"&\")";
+static const char torch_array[] =
+    "import numpy, torch; numpy.save(\"&\", torch.load(\"@\", weights_only=True).numpy())";
 
 /* @: the file; &: the one to be made. Two lines of Python for weights, one for data; NULL: no foreign format there. */
 static const struct {
@@ -51,21 +53,21 @@ static const struct {
   bool (*recognise)(const uint8_t *bytes, size_t size);
   const char *weights, *data;
 } rows[] = {
-  { "a PyTorch file", is_torch, torch_weights, torch_array },
-  { "a PyTorch file of the old format", is_old_torch, torch_weights, torch_array },
-  { "a Python pickle", is_pickle, torch_weights, torch_array },
-  { "an HDF5 file", is_hdf5,
-    "import h5py, numpy; from safetensors.numpy import save_file; w = {}; file = h5py.File(\"@\", \"r\")\n  "
-    "file.visititems(lambda n, v: w.update({n.replace(\"/\", \".\"): numpy.array(v)}) if hasattr(v, \"dtype\") and "
-    "v.dtype.kind in \"fiu\" else None); save_file(w, \"&\")",
-    "import h5py, numpy; numpy.save(\"&\", h5py.File(\"@\", \"r\")[\"NAME\"][()])" },
-  { "a NumPy archive (.npz)", is_npz,
-    "import numpy; from safetensors.numpy import save_file\n  save_file(dict(numpy.load(\"@\")), \"&\")", NULL },
-  { "a NumPy array (.npy)", npy_recognise,
-    "import numpy; from safetensors.numpy import save_file\n  save_file({\"G.Linear_1.W\": numpy.load(\"@\")}, \"&\")",
-    NULL },
-  { "a gzip file", gzip_recognise, "import gzip, shutil\n  shutil.copyfileobj(gzip.open(\"@\"), open(\"&\", \"wb\"))",
-    NULL },
+    {"a PyTorch file", is_torch, torch_weights, torch_array},
+    {"a PyTorch file of the old format", is_old_torch, torch_weights, torch_array},
+    {"a Python pickle", is_pickle, torch_weights, torch_array},
+    {"an HDF5 file", is_hdf5,
+     "import h5py, numpy; from safetensors.numpy import save_file; w = {}; file = h5py.File(\"@\", \"r\")\n  "
+     "file.visititems(lambda n, v: w.update({n.replace(\"/\", \".\"): numpy.array(v)}) if hasattr(v, \"dtype\") and "
+     "v.dtype.kind in \"fiu\" else None); save_file(w, \"&\")",
+     "import h5py, numpy; numpy.save(\"&\", h5py.File(\"@\", \"r\")[\"NAME\"][()])"},
+    {"a NumPy archive (.npz)", is_npz,
+     "import numpy; from safetensors.numpy import save_file\n  save_file(dict(numpy.load(\"@\")), \"&\")", NULL},
+    {"a NumPy array (.npy)", npy_recognise,
+     "import numpy; from safetensors.numpy import save_file\n  save_file({\"G.Linear_1.W\": numpy.load(\"@\")}, \"&\")",
+     NULL},
+    {"a gzip file", gzip_recognise, "import gzip, shutil\n  shutil.copyfileobj(gzip.open(\"@\"), open(\"&\", \"wb\"))",
+     NULL},
 };
 
 /* What stands between quotes in Python. */

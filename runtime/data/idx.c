@@ -6,22 +6,37 @@
 
 #include "runtime/data/source.h"
 
-static const struct { uint8_t code; ElementType type; } type_rows[] = {
-  { 0x08, ELEMENT_U8 }, { 0x09, ELEMENT_I8 }, { 0x0b, ELEMENT_I16 }, { 0x0c, ELEMENT_I32 }, { 0x0d, ELEMENT_F32 }, { 0x0e, ELEMENT_F64 },
+static const struct {
+  uint8_t code;
+  ElementType type;
+} type_rows[] = {
+    {0x08, ELEMENT_U8},  {0x09, ELEMENT_I8},  {0x0b, ELEMENT_I16},
+    {0x0c, ELEMENT_I32}, {0x0d, ELEMENT_F32}, {0x0e, ELEMENT_F64},
 };
 
 enum { HEADER_BYTES = 4 + 4 * IO_RANK_LIMIT };
 
-typedef struct IdxHeader { ElementType type; int64_t rank, shape[IO_RANK_LIMIT]; size_t bytes; uint64_t data_bytes; } IdxHeader;
+typedef struct IdxHeader {
+  ElementType type;
+  int64_t rank, shape[IO_RANK_LIMIT];
+  size_t bytes;
+  uint64_t data_bytes;
+} IdxHeader;
 
 /* From the file's first bytes, as many of them as there are. */
 static bool header_read(const char *name, const uint8_t *bytes, size_t size, IdxHeader *header, Problem *problem) {
   size_t row = 0, row_count = sizeof type_rows / sizeof *type_rows;
-  if (size < 4 || bytes[0] != 0 || bytes[1] != 0) return problem_set(problem, "%s is not an IDX file: it does not start with two zero bytes, a type and a rank", name);
+  if (size < 4 || bytes[0] != 0 || bytes[1] != 0)
+    return problem_set(problem, "%s is not an IDX file: it does not start with two zero bytes, a type and a rank",
+                       name);
   while (row < row_count && type_rows[row].code != bytes[2]) row++;
-  if (row == row_count) return problem_set(problem, "%s: IDX type 0x%02x is unknown; known are 08 u8, 09 i8, 0B i16, 0C i32, 0D f32, 0E f64", name, bytes[2]);
-  *header = (IdxHeader){ .type = type_rows[row].type, .rank = bytes[3], .bytes = 4 + 4 * (size_t)bytes[3] };
-  if (header->rank < 1 || header->rank > IO_RANK_LIMIT) return problem_set(problem, "%s: an IDX array of %d axes; 1 to 8 are read", name, bytes[3]);
+  if (row == row_count)
+    return problem_set(problem,
+                       "%s: IDX type 0x%02x is unknown; known are 08 u8, 09 i8, 0B i16, 0C i32, 0D f32, 0E f64", name,
+                       bytes[2]);
+  *header = (IdxHeader){.type = type_rows[row].type, .rank = bytes[3], .bytes = 4 + 4 * (size_t)bytes[3]};
+  if (header->rank < 1 || header->rank > IO_RANK_LIMIT)
+    return problem_set(problem, "%s: an IDX array of %d axes; 1 to 8 are read", name, bytes[3]);
   if (size < header->bytes) return problem_set(problem, "%s: cut short in its header", name);
   for (int64_t i = 0; i < header->rank; i++) {
     const uint8_t *at = bytes + 4 + 4 * i;
@@ -29,7 +44,8 @@ static bool header_read(const char *name, const uint8_t *bytes, size_t size, Idx
   }
   char text[160];
   return shape_bytes(header->type, header->rank, header->shape, &header->data_bytes) ||
-         problem_set(problem, "%s: its shape %s overflows", name, element_shape_text(header->rank, header->shape, text));
+         problem_set(problem, "%s: its shape %s overflows", name,
+                     element_shape_text(header->rank, header->shape, text));
 }
 
 static void swap_bytes(uint8_t *data, uint64_t bytes, size_t width) {
@@ -45,8 +61,8 @@ bool idx_recognise(const uint8_t *bytes, size_t size) { return size >= 2 && byte
 
 bool idx_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   IdxHeader header;
-  if (!stream_need(stream, HEADER_BYTES, problem)
-      || !header_read(stream->name, stream->bytes, stream->size, &header, problem))
+  if (!stream_need(stream, HEADER_BYTES, problem) ||
+      !header_read(stream->name, stream->bytes, stream->size, &header, problem))
     return false;
   /* one byte more would be one too many */
   if (!stream_need(stream, header.bytes + header.data_bytes + 1, problem)) return false;

@@ -1,6 +1,6 @@
 /* NumPy's .npy: "\x93NUMPY", version, a Python dictionary as header, the numbers.
-   Takes a path, bytes, or a stream of them; returns type, shape and a pointer to the row-major numbers. Versions 1 to 3,
-   as Python 2 and 3 write them; little-endian. Never evaluates the header: it is matched. */
+   Takes a path, bytes, or a stream of them; returns type, shape and a pointer to the row-major numbers. Versions 1 to
+   3, as Python 2 and 3 write them; little-endian. Never evaluates the header: it is matched. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +8,12 @@
 
 #include "runtime/data/source.h"
 
-static const struct { const char *text; ElementType type; } type_rows[] = {
-  { "|u1", ELEMENT_U8 },  { "<u1", ELEMENT_U8 },  { "|i1", ELEMENT_I8 },  { "<i1", ELEMENT_I8 },  { "<i2", ELEMENT_I16 }, { "<i4", ELEMENT_I32 },
-  { "<i8", ELEMENT_I64 }, { "<f2", ELEMENT_F16 }, { "<f4", ELEMENT_F32 }, { "<f8", ELEMENT_F64 },
+static const struct {
+  const char *text;
+  ElementType type;
+} type_rows[] = {
+    {"|u1", ELEMENT_U8},  {"<u1", ELEMENT_U8},  {"|i1", ELEMENT_I8},  {"<i1", ELEMENT_I8},  {"<i2", ELEMENT_I16},
+    {"<i4", ELEMENT_I32}, {"<i8", ELEMENT_I64}, {"<f2", ELEMENT_F16}, {"<f4", ELEMENT_F32}, {"<f8", ELEMENT_F64},
 };
 
 bool shape_bytes(ElementType type, int64_t rank, const int64_t *shape, uint64_t *bytes) {
@@ -20,7 +23,7 @@ bool shape_bytes(ElementType type, int64_t rank, const int64_t *shape, uint64_t 
   return true;
 }
 
-/* ---- the header's dictionary ------------------------------------------------------------------------------------------------------ */
+/* ---- the header's dictionary ------------------------------------------------------------------------------------- */
 
 typedef struct Header {
   const char *name, *at, *end;
@@ -31,7 +34,8 @@ typedef struct Header {
 
 static bool header_fail(const Header *header, const char *expected, Problem *problem) {
   int rest = header->end - header->at > 20 ? 20 : (int)(header->end - header->at);
-  return problem_set(problem, "%s: not a .npy header: expected %s at \"%.*s\"", header->name, expected, rest, header->at);
+  return problem_set(problem, "%s: not a .npy header: expected %s at \"%.*s\"", header->name, expected, rest,
+                     header->at);
 }
 
 static void header_skip_blanks(Header *header) {
@@ -65,9 +69,10 @@ static bool header_shape(Header *header, Problem *problem) {
     const char *start = header->at;
     if (header->rank == IO_RANK_LIMIT) return header_fail(header, "at most 8 axes", problem);
     for (; header->at < header->end && *header->at >= '0' && *header->at <= '9'; header->at++)
-      if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, *header->at - '0', &extent)) return header_fail(header, "an extent below 2^63", problem);
+      if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, *header->at - '0', &extent))
+        return header_fail(header, "an extent below 2^63", problem);
     if (header->at == start) return header_fail(header, "an extent", problem);
-    if (header->at < header->end && *header->at == 'L') header->at++;     /* a long integer of Python 2 */
+    if (header->at < header->end && *header->at == 'L') header->at++; /* a long integer of Python 2 */
     header->shape[header->rank++] = extent;
     if (!header_take(header, ",")) {
       if (!header_take(header, ")")) return header_fail(header, "',' or ')'", problem);
@@ -81,9 +86,15 @@ static bool header_read(Header *header, Problem *problem) {
   char key[24];
   if (!header_take(header, "{")) return header_fail(header, "'{'", problem);
   while (!header_take(header, "}")) {
-    if (!header_text(header, key, sizeof key) || !header_take(header, ":")) return header_fail(header, "a key and ':'", problem);
-    bool *seen = strcmp(key, "descr") == 0 ? &header->has_descriptor : strcmp(key, "fortran_order") == 0 ? &header->has_order : strcmp(key, "shape") == 0 ? &header->has_shape : NULL;
-    if (!seen || *seen) return problem_set(problem, "%s: not a .npy header: the key '%s' is %s", header->name, key, seen ? "there twice" : "unknown");
+    if (!header_text(header, key, sizeof key) || !header_take(header, ":"))
+      return header_fail(header, "a key and ':'", problem);
+    bool *seen = strcmp(key, "descr") == 0           ? &header->has_descriptor
+                 : strcmp(key, "fortran_order") == 0 ? &header->has_order
+                 : strcmp(key, "shape") == 0         ? &header->has_shape
+                                                     : NULL;
+    if (!seen || *seen)
+      return problem_set(problem, "%s: not a .npy header: the key '%s' is %s", header->name, key,
+                         seen ? "there twice" : "unknown");
     *seen = true;
     if (seen == &header->has_shape) {
       if (!header_shape(header, problem)) return false;
@@ -100,11 +111,12 @@ static bool header_read(Header *header, Problem *problem) {
   }
   header_skip_blanks(header);
   if (header->at < header->end) return header_fail(header, "nothing after '}'", problem);
-  if (!header->has_descriptor || !header->has_order || !header->has_shape) return problem_set(problem, "%s: its .npy header lacks descr, fortran_order or shape", header->name);
+  if (!header->has_descriptor || !header->has_order || !header->has_shape)
+    return problem_set(problem, "%s: its .npy header lacks descr, fortran_order or shape", header->name);
   return true;
 }
 
-/* ---- the whole file ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the whole file ---------------------------------------------------------------------------------------------- */
 
 bool npy_recognise(const uint8_t *bytes, size_t size) { return size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0; }
 
@@ -135,19 +147,25 @@ bool npy_read(Stream *stream, NpyArray *array, Problem *problem) {
     return problem_set(problem, "%s: a header of %zu bytes is announced, %zu follow; the file was cut short", name,
                        length, stream->size - prefix);
   const char *start = (const char *)stream->bytes + prefix;
-  Header header = { .name = name, .at = start, .end = start + length };
+  Header header = {.name = name, .at = start, .end = start + length};
   if (!header_read(&header, problem)) return false;
   size_t row = 0, row_count = sizeof type_rows / sizeof *type_rows;
   while (row < row_count && strcmp(type_rows[row].text, header.descriptor) != 0) row++;
   if (row == row_count)
-    return problem_set(problem, "%s holds numbers of type '%s'; read are u1, i1, <i2, <i4, <i8, <f2, <f4, <f8: save it with .astype('<f4')", name, header.descriptor);
-  if (header.fortran && header.rank > 1) return problem_set(problem, "%s is stored in Fortran order: save it with numpy.ascontiguousarray(…)", name);
+    return problem_set(
+        problem,
+        "%s holds numbers of type '%s'; read are u1, i1, <i2, <i4, <i8, <f2, <f4, <f8: save it with .astype('<f4')",
+        name, header.descriptor);
+  if (header.fortran && header.rank > 1)
+    return problem_set(problem, "%s is stored in Fortran order: save it with numpy.ascontiguousarray(…)", name);
   array->type = type_rows[row].type;
   array->rank = header.rank;
   memcpy(array->shape, header.shape, sizeof array->shape);
   uint64_t wanted;
   char text[160];
-  if (!shape_bytes(array->type, array->rank, array->shape, &wanted)) return problem_set(problem, "%s: its shape %s overflows", name, element_shape_text(array->rank, array->shape, text));
+  if (!shape_bytes(array->type, array->rank, array->shape, &wanted))
+    return problem_set(problem, "%s: its shape %s overflows", name,
+                       element_shape_text(array->rank, array->shape, text));
   /* one byte more would be one too many */
   if (!stream_need(stream, prefix + length + wanted + 1, problem)) return false;
   if (!shape_agrees(stream, array->type, array->rank, array->shape, wanted, stream->size - prefix - length, problem))
@@ -158,8 +176,8 @@ bool npy_read(Stream *stream, NpyArray *array, Problem *problem) {
 
 bool npy_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   NpyArray array;
-  return npy_read(stream, &array, problem)
-         && dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, problem);
+  return npy_read(stream, &array, problem) &&
+         dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, problem);
 }
 
 bool npy_parse(const char *name, const uint8_t *bytes, size_t size, NpyArray *array, Problem *problem) {
@@ -184,26 +202,34 @@ void npy_close(NpyArray *array) {
   *array = (NpyArray){0};
 }
 
-bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data, Problem *problem) {
+bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data,
+               Problem *problem) {
   char header[512], extents[256] = "";
   const char *descriptor = NULL;
   uint64_t bytes;
   for (size_t i = sizeof type_rows / sizeof *type_rows; i-- > 0;)
-    if (type_rows[i].type == type) descriptor = type_rows[i].text;        /* the first row of the type: the spelling that NumPy writes */
-  if (!descriptor || rank > IO_RANK_LIMIT || !shape_bytes(type, rank, shape, &bytes)) return problem_set(problem, "cannot write %s: .npy has no such type or shape", path);
+    if (type_rows[i].type == type)
+      descriptor = type_rows[i].text; /* the first row of the type: the spelling that NumPy writes */
+  if (!descriptor || rank > IO_RANK_LIMIT || !shape_bytes(type, rank, shape, &bytes))
+    return problem_set(problem, "cannot write %s: .npy has no such type or shape", path);
   for (int64_t i = 0; i < rank; i++) {
     size_t length = strlen(extents);
-    snprintf(extents + length, sizeof extents - length, "%" PRId64 "%s", shape[i], i + 1 < rank ? ", " : rank == 1 ? "," : "");
+    snprintf(extents + length, sizeof extents - length, "%" PRId64 "%s", shape[i],
+             i + 1 < rank ? ", "
+             : rank == 1  ? ","
+                          : "");
   }
-  int length = snprintf(header + 10, sizeof header - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descriptor, extents);
-  int padded = (length + 10 + 1 + 63) / 64 * 64 - 10;      /* blanks and a newline up to a multiple of 64 */
+  int length = snprintf(header + 10, sizeof header - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                        descriptor, extents);
+  int padded = (length + 10 + 1 + 63) / 64 * 64 - 10; /* blanks and a newline up to a multiple of 64 */
   memset(header + 10 + length, ' ', (size_t)(padded - length));
   header[10 + padded - 1] = '\n';
-  const uint8_t prefix[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(padded & 255), (uint8_t)(padded >> 8) };
+  const uint8_t prefix[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(padded & 255), (uint8_t)(padded >> 8)};
   memcpy(header, prefix, sizeof prefix);
   FileWriter *writer = file_writer_open(path, problem);
   if (!writer) return false;
-  if (!file_writer_write(writer, header, (size_t)padded + 10, problem) || !file_writer_write(writer, data, bytes, problem)) {
+  if (!file_writer_write(writer, header, (size_t)padded + 10, problem) ||
+      !file_writer_write(writer, data, bytes, problem)) {
     file_writer_abandon(writer);
     return false;
   }

@@ -34,8 +34,8 @@ static bool set_no_array(const Dataset *dataset, const Stream *stream, size_t fo
                          Problem *problem) {
   const char *path = stream->name;
   if (!*names)
-    return !foreign_data(path, stream->bytes, stream->size, problem)
-           && problem_set(problem, "%s is a zip archive without .npy arrays", path);
+    return !foreign_data(path, stream->bytes, stream->size, problem) &&
+           problem_set(problem, "%s is a zip archive without .npy arrays", path);
   if (!found) return problem_set(problem, "%s has no array %s; it holds %s", path, dataset->member, names);
   return problem_set(problem, "%s holds %zu arrays%s: %s; choose one, as in %s:NAME", path, found,
                      dataset->member ? " of that name" : "", names, path);
@@ -46,9 +46,9 @@ bool npz_dataset(Dataset *dataset, Stream *stream, Problem *problem) {
   ZipEntry entry;
   NameList list = {0};
   size_t found = 0;
-  bool fine = stream_need(stream, UINT64_MAX, problem)
-              && zip_open(&zip, stream->name, stream->bytes, stream->size, problem)
-              && find_array(dataset, &zip, &entry, &found, &list, problem);
+  bool fine = stream_need(stream, UINT64_MAX, problem) &&
+              zip_open(&zip, stream->name, stream->bytes, stream->size, problem) &&
+              find_array(dataset, &zip, &entry, &found, &list, problem);
   char *names = name_list_end(&list);
   if (fine && found != 1)
     fine = names ? set_no_array(dataset, stream, found, names, problem)

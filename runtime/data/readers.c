@@ -9,9 +9,9 @@
 #include "runtime/data/source.h"
 
 static const DataReader readers[] = {
-  { ".npy", npy_recognise, npy_dataset, false },
-  { ".npz", zip_recognise, npz_dataset, true },
-  { "IDX", idx_recognise, idx_dataset, false },
+    {".npy", npy_recognise, npy_dataset, false},
+    {".npz", zip_recognise, npz_dataset, true},
+    {"IDX", idx_recognise, idx_dataset, false},
 };
 
 enum { RECOGNISED_BY = 8, READER_COUNT = sizeof readers / sizeof *readers };
@@ -34,8 +34,8 @@ bool dataset_decode(Dataset *dataset, const uint8_t *bytes, size_t size, Problem
   Stream stream;
   const char *path = dataset->path ? dataset->path : dataset->name;
   bool packed = gzip_recognise(bytes, size);
-  bool fine = stream_open(&stream, path, packed ? PACKING_GZIP : PACKING_NONE, bytes, size, problem)
-              && stream_need(&stream, RECOGNISED_BY, problem);
+  bool fine = stream_open(&stream, path, packed ? PACKING_GZIP : PACKING_NONE, bytes, size, problem) &&
+              stream_need(&stream, RECOGNISED_BY, problem);
   const DataReader *reader = NULL;
   for (size_t row = 0; fine && !reader && row < READER_COUNT; row++)
     if (readers[row].recognise(stream.bytes, stream.size)) reader = &readers[row];
@@ -56,7 +56,7 @@ static char *cache_path(const Dataset *dataset) {
   const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   char *result = NULL;
   if (real && stat(real, &facts) == 0 && ((base && *base == '/') || (home && *home == '/'))) {
-    int64_t key[3] = { facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec };
+    int64_t key[3] = {facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec};
     uint64_t hash = hash_fnv(hash_text(real), key, sizeof key);
     if (dataset->member) hash = hash_fnv(hash, dataset->member, strlen(dataset->member));
     bool xdg = base && *base == '/';
@@ -70,7 +70,7 @@ static bool cache_load(Dataset *dataset, const char *cached) {
   NpyArray array;
   if (!npy_open(cached, &array, NULL)) return false;
   bool fine = dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, NULL);
-  dataset->file = array.file;                              /* the rows lie in it */
+  dataset->file = array.file; /* the rows lie in it */
   if (!fine) file_release(&dataset->file);
   return fine;
 }
@@ -78,7 +78,7 @@ static bool cache_load(Dataset *dataset, const char *cached) {
 /* What cannot be kept is unpacked again next time. */
 static void cache_store(const Dataset *dataset, const char *cached) {
   char *folder = text_format("%.*s", (int)(strrchr(cached, '/') - cached), cached);
-  int64_t shape[IO_RANK_LIMIT + 1] = { dataset->count };
+  int64_t shape[IO_RANK_LIMIT + 1] = {dataset->count};
   memcpy(shape + 1, dataset->shape, (size_t)dataset->rank * sizeof *shape);
   if (folder && dataset->rank < IO_RANK_LIMIT && directory_create(folder, NULL))
     npy_write(cached, dataset->type, dataset->rank + 1, shape, dataset->rows, NULL);
@@ -113,7 +113,7 @@ bool dataset_read_file(Dataset *dataset, const char *path, Problem *problem) {
        fine = known || dataset_decode(dataset, file.data, file.size, problem);
   if (fine && !known && cached && dataset->owned) cache_store(dataset, cached);
   free(cached);
-  if (fine && !known && !dataset->owned) dataset->file = file;            /* the rows lie in it */
+  if (fine && !known && !dataset->owned) dataset->file = file; /* the rows lie in it */
   else file_release(&file);
   return fine;
 }

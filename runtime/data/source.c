@@ -6,7 +6,8 @@
 
 #include "runtime/data/source.h"
 
-bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const int64_t *shape, const void *rows, Problem *problem) {
+bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const int64_t *shape, const void *rows,
+                      Problem *problem) {
   if (rank < 1) return problem_set(problem, "%s holds a single number; axis 0 must run over samples", dataset->name);
   if (shape[0] < 1) return problem_set(problem, "%s holds no samples", dataset->name);
   dataset->type = type;
@@ -19,15 +20,16 @@ bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const in
   return true;
 }
 
-/* ---- Fashion-MNIST ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Fashion-MNIST ----------------------------------------------------------------------------------------------- */
 
 static bool open_fashion(Dataset *dataset, DataPart part, DataColumn column, Problem *problem) {
   static const char *const names[2][2] = {
-    { "train-images-idx3-ubyte", "train-labels-idx1-ubyte" },
-    { "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" },
+      {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"},
+      {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"},
   };
   const char *own = getenv("GANC_DATA"), *name = names[part != DATA_TRAIN][column];
-  const char *const places[][2] = { { own, "/fashion-mnist" }, { own, "" }, { own ? NULL : "/usr/share/datasets/fashion-mnist", "" } };
+  const char *const places[][2] = {
+      {own, "/fashion-mnist"}, {own, ""}, {own ? NULL : "/usr/share/datasets/fashion-mnist", ""}};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
     for (int compressed = 1; places[i][0] && compressed >= 0; compressed--) {
       char *path = text_format("%s%s/%s%s", places[i][0], places[i][1], name, compressed ? ".gz" : "");
@@ -38,22 +40,28 @@ static bool open_fashion(Dataset *dataset, DataPart part, DataColumn column, Pro
       if (there) return fine;
     }
   }
-  if (own) return problem_set(problem, "fashion-mnist: %s.gz is neither in %s/fashion-mnist nor in %s, the folder that GANC_DATA names", name, own, own);
-  return problem_set(problem, "fashion-mnist is not installed: `apt-get install dataset-fashion-mnist`, or set GANC_DATA to a folder with its four files (%s.gz …)", name);
+  if (own)
+    return problem_set(problem,
+                       "fashion-mnist: %s.gz is neither in %s/fashion-mnist nor in %s, the folder that GANC_DATA names",
+                       name, own, own);
+  return problem_set(problem,
+                     "fashion-mnist is not installed: `apt-get install dataset-fashion-mnist`, or set GANC_DATA to a "
+                     "folder with its four files (%s.gz …)",
+                     name);
 }
 
-/* ---- the spec ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the spec ---------------------------------------------------------------------------------------------------- */
 
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem) {
-  Problem own = { "" };
+  Problem own = {""};
   FileStamp stamp;
-  if (!problem) problem = &own;                            /* mixture_generate tells by it whether it was meant */
+  if (!problem) problem = &own; /* mixture_generate tells by it whether it was meant */
   Dataset *dataset = system_allocate(sizeof *dataset);
   if (!dataset) {
     problem_out_of_memory(problem, spec, sizeof *dataset);
     return NULL;
   }
-  *dataset = (Dataset){ .name = text_format("%s", spec), .divided = true };
+  *dataset = (Dataset){.name = text_format("%s", spec), .divided = true};
   bool fine = dataset->name || problem_out_of_memory(problem, spec, strlen(spec));
   if (fine && strcmp(spec, "fashion-mnist") == 0) fine = open_fashion(dataset, part, column, problem);
   else if (fine && !mixture_generate(dataset, spec, part, column, problem)) {

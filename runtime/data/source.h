@@ -13,16 +13,16 @@
 typedef enum Packing { PACKING_NONE, PACKING_GZIP, PACKING_DEFLATE } Packing;
 
 typedef struct Stream {
-  const char *name;                                        /* what messages call it */
+  const char *name; /* what messages call it */
   Packing packing;
-  const uint8_t *bytes;                                    /* those that are there */
+  const uint8_t *bytes; /* those that are there */
   size_t size;
-  bool whole;                                              /* there are no more */
+  bool whole; /* there are no more */
   z_stream inflater;
   bool started;
-  const uint8_t *packed;                                   /* what the inflater was not given yet */
+  const uint8_t *packed; /* what the inflater was not given yet */
   size_t packed_size;
-  uint8_t *buffer;                                         /* of inflated ones: where `bytes` lie */
+  uint8_t *buffer; /* of inflated ones: where `bytes` lie */
   size_t room;
 } Stream;
 
@@ -40,7 +40,7 @@ void stream_close(Stream *stream);
 /* ---- zip.c: what is in an archive -------------------------------------------------------------------------------- */
 
 typedef struct ZipEntry {
-  const char *name;                                        /* not terminated */
+  const char *name; /* not terminated */
   int name_length;
   Packing packing;
   const uint8_t *packed;
@@ -48,7 +48,11 @@ typedef struct ZipEntry {
   uint32_t checksum;
 } ZipEntry;
 
-typedef struct Zip { const char *name; const uint8_t *bytes; uint64_t size, at, end, left; } Zip;
+typedef struct Zip {
+  const char *name;
+  const uint8_t *bytes;
+  uint64_t size, at, end, left;
+} Zip;
 
 bool zip_recognise(const uint8_t *bytes, size_t size);
 /* finds the directory, at the end of the file */
@@ -63,10 +67,10 @@ bool zip_read(const ZipEntry *entry, const char *name, Stream *stream, Problem *
 
 typedef struct DataReader {
   const char *name;
-  bool (*recognise)(const uint8_t *bytes, size_t size);    /* by the first bytes of a file */
+  bool (*recognise)(const uint8_t *bytes, size_t size); /* by the first bytes of a file */
   /* `rows` point into the stream's bytes, or into dataset->owned. */
   bool (*open)(Dataset *dataset, Stream *stream, Problem *problem);
-  bool archive;                                            /* of arrays, of which dataset->member chooses one */
+  bool archive; /* of arrays, of which dataset->member chooses one */
 } DataReader;
 
 /* From bytes that outlive it. Where rows lie in dataset->owned, the bytes are not needed any more. */
@@ -85,16 +89,18 @@ bool idx_dataset(Dataset *dataset, Stream *stream, Problem *problem);
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
-/* `ring`, `grid(side=5, sigma=0.05)` … False with an empty problem text if the spec starts with no mixture's name; so `problem` must be there. */
+/* `ring`, `grid(side=5, sigma=0.05)` … False with an empty problem text if the spec starts with no mixture's name; so
+   `problem` must be there. */
 bool mixture_generate(Dataset *dataset, const char *spec, DataPart part, DataColumn column, Problem *problem);
 
 /* Axis 0 of an array becomes the samples. */
-bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const int64_t *shape, const void *rows, Problem *problem);
+bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const int64_t *shape, const void *rows,
+                      Problem *problem);
 
 /* Bytes of an array; false if there are 2^62 or more, or an extent is negative. */
 bool shape_bytes(ElementType type, int64_t rank, const int64_t *shape, uint64_t *bytes);
 /* Are there as many bytes of numbers as the header says? `found` of them are there, which is all or at least so many.
-   */
+ */
 bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted,
                   uint64_t found, Problem *problem);
 

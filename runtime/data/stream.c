@@ -13,7 +13,7 @@ bool gzip_recognise(const uint8_t *bytes, size_t size) { return size >= 2 && byt
 
 bool stream_open(Stream *stream, const char *name, Packing packing, const uint8_t *bytes, size_t size,
                  Problem *problem) {
-  *stream = (Stream){ .name = name, .packing = packing, .bytes = bytes, .size = size, .whole = true };
+  *stream = (Stream){.name = name, .packing = packing, .bytes = bytes, .size = size, .whole = true};
   if (packing == PACKING_NONE) return true;
   stream->bytes = NULL, stream->size = 0, stream->whole = false;
   stream->packed = bytes, stream->packed_size = size;
@@ -56,7 +56,7 @@ static bool inflate_some(Stream *stream, Problem *problem) {
   const char *kind = stream->packing == PACKING_GZIP ? "gzip" : "deflated";
   if (inflater->avail_in == 0) {
     uInt piece = stream->packed_size > UINT32_MAX ? UINT32_MAX : (uInt)stream->packed_size;
-    inflater->next_in = (Bytef *)stream->packed;           /* zlib does not write through it */
+    inflater->next_in = (Bytef *)stream->packed; /* zlib does not write through it */
     inflater->avail_in = piece;
     stream->packed += piece;
     stream->packed_size -= piece;
@@ -68,11 +68,11 @@ static bool inflate_some(Stream *stream, Problem *problem) {
   int result = inflate(inflater, Z_NO_FLUSH);
   stream->size += room - inflater->avail_out;
   switch (result) {
-    case Z_OK: return true;
-    case Z_STREAM_END: return member_end(stream, problem);
-    case Z_BUF_ERROR:
-      return problem_set(problem, "%s: the %s stream ends too early; the file was cut short", stream->name, kind);
-    case Z_MEM_ERROR: return problem_out_of_memory(problem, stream->name, FIRST_ROOM);
+  case Z_OK: return true;
+  case Z_STREAM_END: return member_end(stream, problem);
+  case Z_BUF_ERROR:
+    return problem_set(problem, "%s: the %s stream ends too early; the file was cut short", stream->name, kind);
+  case Z_MEM_ERROR: return problem_out_of_memory(problem, stream->name, FIRST_ROOM);
   }
   return problem_set(problem, "%s: the %s stream is damaged (%s)", stream->name, kind,
                      inflater->msg ? inflater->msg : "no details");

@@ -44,7 +44,7 @@ static const uint8_t *record_at(const Zip *zip, uint64_t offset, uint64_t bytes,
 }
 
 bool zip_open(Zip *zip, const char *name, const uint8_t *bytes, size_t size, Problem *problem) {
-  *zip = (Zip){ .name = name, .bytes = bytes, .size = size };
+  *zip = (Zip){.name = name, .bytes = bytes, .size = size};
   const uint8_t *end = NULL;
   uint64_t at = size;
   for (uint64_t comment = 0; !end && comment <= COMMENT_LIMIT && comment + END_BYTES <= size; comment++) {
@@ -99,12 +99,12 @@ bool zip_next(Zip *zip, ZipEntry *entry, bool *there, Problem *problem) {
            offset = little(record + 42, 4);
   if (name + extra + comment > zip->end - zip->at - ENTRY_BYTES)
     return zip_fail(zip, "an entry's name reaches beyond the directory", problem);
-  *entry = (ZipEntry){ .name = (const char *)record + ENTRY_BYTES,
-                       .name_length = (int)name,
-                       .checksum = (uint32_t)little(record + 16, 4),
-                       .packed_size = little(record + 20, 4),
-                       .size = little(record + 24, 4) };
-  if (!widen(zip, record + ENTRY_BYTES + name, extra, (uint64_t *const[]){ &entry->size, &entry->packed_size, &offset },
+  *entry = (ZipEntry){.name = (const char *)record + ENTRY_BYTES,
+                      .name_length = (int)name,
+                      .checksum = (uint32_t)little(record + 16, 4),
+                      .packed_size = little(record + 20, 4),
+                      .size = little(record + 24, 4)};
+  if (!widen(zip, record + ENTRY_BYTES + name, extra, (uint64_t *const[]){&entry->size, &entry->packed_size, &offset},
              problem))
     return false;
   uint64_t method = little(record + 10, 2), flags = little(record + 8, 2);
@@ -137,8 +137,8 @@ bool zip_read(const ZipEntry *entry, const char *name, Stream *stream, Problem *
     return problem_set(problem, "%s: unpacked it has %s%zu bytes, its archive says %" PRIu64 "; the archive is damaged",
                        name, stream->whole ? "" : "at least ", stream->size, entry->size);
   uint32_t found = checksum_crc32(0, stream->bytes, stream->size);
-  return found == entry->checksum
-         || problem_set(problem,
-                        "%s: its checksum is %08" PRIx32 ", the archive says %08" PRIx32 "; the archive is damaged",
-                        name, found, entry->checksum);
+  return found == entry->checksum ||
+         problem_set(problem,
+                     "%s: its checksum is %08" PRIx32 ", the archive says %08" PRIx32 "; the archive is damaged", name,
+                     found, entry->checksum);
 }

@@ -1,6 +1,7 @@
-/* The sliced Wasserstein-1 distance of two sets of points: the mean, over random directions, of the distance between the sorted projections.
-   Takes two row-major float32 arrays of the same shape; returns one number, the same for any number of threads, as each direction is worked out by one thread and the results are
-   added in order. Never samples the points: all of them count. */
+/* The sliced Wasserstein-1 distance of two sets of points: the mean, over random directions, of the distance between
+   the sorted projections. Takes two row-major float32 arrays of the same shape; returns one number, the same for any
+   number of threads, as each direction is worked out by one thread and the results are added in order. Never samples
+   the points: all of them count. */
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
@@ -17,20 +18,20 @@ typedef struct Work {
   int64_t n, size;
   int directions, threads;
   uint64_t seed;
-  double *distances;                                       /* one a direction */
+  double *distances; /* one a direction */
 } Work;
 
 typedef struct Worker {
   const Work *work;
   int number;
-  Lanes *weights;                                          /* [size]: LANES directions side by side */
-  float *projections[2];                                   /* [LANES, n] of each set */
-  uint32_t *spare;                                         /* [2, n] */
+  Lanes *weights;        /* [size]: LANES directions side by side */
+  float *projections[2]; /* [LANES, n] of each set */
+  uint32_t *spare;       /* [2, n] */
 } Worker;
 
-/* ---- directions: uniform on the sphere, each a function of (seed, number) --------------------------------------------------------- */
+/* ---- directions: uniform on the sphere, each a function of (seed, number) ---------------------------------------- */
 
-static uint64_t next_random(uint64_t *state) {             /* SplitMix64 */
+static uint64_t next_random(uint64_t *state) { /* SplitMix64 */
   uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
   z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
   z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
@@ -43,20 +44,21 @@ static double next_normal(uint64_t *state) {
 }
 
 static void make_direction(const Work *work, int direction, Lanes *weights, int lane) {
-  int64_t key[2] = { (int64_t)work->seed, direction };
+  int64_t key[2] = {(int64_t)work->seed, direction};
   uint64_t start = hash_fnv(hash_text("sliced wasserstein"), key, sizeof key), state = start;
   double square = 0;
   for (int64_t i = 0; i < work->size; i++) {
     double normal = next_normal(&state);
     square += normal * normal;
   }
-  state = start;                                           /* the same numbers again, now of length 1 */
+  state = start; /* the same numbers again, now of length 1 */
   for (int64_t i = 0; i < work->size; i++) weights[i][lane] = (float)(next_normal(&state) / sqrt(square));
 }
 
-/* ---- projections: [n, size] times [size, LANES] ----------------------------------------------------------------------------------- */
+/* ---- projections: [n, size] times [size, LANES] ------------------------------------------------------------------ */
 
-static inline __attribute__((always_inline)) void project_body(const float *points, int64_t n, int64_t size, const Lanes *weights, float *out) {
+static inline __attribute__((always_inline)) void project_body(const float *points, int64_t n, int64_t size,
+                                                               const Lanes *weights, float *out) {
   for (int64_t first = 0; first < n; first += ROWS) {
     const float *rows[ROWS];
     Lanes sums[ROWS] = {0};
@@ -69,9 +71,17 @@ static inline __attribute__((always_inline)) void project_body(const float *poin
 }
 
 /* The same text for three widths; no fused operations, so the same bits. */
-static void project_plain(const float *p, int64_t n, int64_t s, const Lanes *w, float *o) { project_body(p, n, s, w, o); }
-__attribute__((target("avx2"))) static void project_256(const float *p, int64_t n, int64_t s, const Lanes *w, float *o) { project_body(p, n, s, w, o); }
-__attribute__((target("avx512f"))) static void project_512(const float *p, int64_t n, int64_t s, const Lanes *w, float *o) { project_body(p, n, s, w, o); }
+static void project_plain(const float *p, int64_t n, int64_t s, const Lanes *w, float *o) {
+  project_body(p, n, s, w, o);
+}
+__attribute__((target("avx2"))) static void project_256(const float *p, int64_t n, int64_t s, const Lanes *w,
+                                                        float *o) {
+  project_body(p, n, s, w, o);
+}
+__attribute__((target("avx512f"))) static void project_512(const float *p, int64_t n, int64_t s, const Lanes *w,
+                                                           float *o) {
+  project_body(p, n, s, w, o);
+}
 
 static void project(const float *points, int64_t n, int64_t size, const Lanes *weights, float *out) {
   if (__builtin_cpu_supports("avx512f")) project_512(points, n, size, weights, out);
@@ -79,12 +89,12 @@ static void project(const float *points, int64_t n, int64_t size, const Lanes *w
   else project_plain(points, n, size, weights, out);
 }
 
-/* ---- sorting floats by their bits, three digits of 11 bits ------------------------------------------------------------------------------ */
+/* ---- sorting floats by their bits, three digits of 11 bits ------------------------------------------------------- */
 
 static void sort_floats(float *values, int64_t n, uint32_t *spare) {
   enum { DIGIT = 11, BUCKETS = 1 << DIGIT };
   uint32_t *from = spare, *to = spare + n;
-  for (int64_t i = 0; i < n; i++) {                        /* order of the bits = order of the numbers */
+  for (int64_t i = 0; i < n; i++) { /* order of the bits = order of the numbers */
     uint32_t bits;
     memcpy(&bits, &values[i], 4);
     bits ^= bits >> 31 ? UINT32_MAX : UINT32_C(1) << 31;
@@ -109,7 +119,7 @@ static void sort_floats(float *values, int64_t n, uint32_t *spare) {
   }
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static void *run_worker(void *argument) {
   Worker *worker = argument;
@@ -119,7 +129,8 @@ static void *run_worker(void *argument) {
     int count = work->directions - first < LANES ? work->directions - first : LANES;
     memset(worker->weights, 0, (size_t)work->size * sizeof *worker->weights);
     for (int lane = 0; lane < count; lane++) make_direction(work, first + lane, worker->weights, lane);
-    for (int set = 0; set < 2; set++) project(work->sets[set], n, work->size, worker->weights, worker->projections[set]);
+    for (int set = 0; set < 2; set++)
+      project(work->sets[set], n, work->size, worker->weights, worker->projections[set]);
     for (int lane = 0; lane < count; lane++) {
       const float *a = worker->projections[0] + lane * n, *b = worker->projections[1] + lane * n;
       double sum = 0;
@@ -140,7 +151,7 @@ static void worker_release(Worker *worker) {
 
 static bool worker_start(Worker *worker, const Work *work, int number) {
   size_t bytes = (size_t)work->n * LANES * sizeof(float);
-  *worker = (Worker){ .work = work, .number = number };
+  *worker = (Worker){.work = work, .number = number};
   worker->weights = aligned_alloc(sizeof(Lanes), (size_t)work->size * sizeof(Lanes));
   for (int set = 0; set < 2; set++) worker->projections[set] = system_allocate(bytes);
   worker->spare = system_allocate(2 * (size_t)work->n * sizeof *worker->spare);
@@ -149,28 +160,33 @@ static bool worker_start(Worker *worker, const Work *work, int number) {
 
 static bool check_finite(const float *points, int64_t n, int64_t size, const char *which, Problem *problem) {
   for (int64_t i = 0; i < n * size; i++)
-    if (!isfinite(points[i])) return problem_set(problem, "value %" PRId64 " of sample %" PRId64 " of the %s set is %f: there is no distance to that", i % size, i / size, which, (double)points[i]);
+    if (!isfinite(points[i]))
+      return problem_set(problem,
+                         "value %" PRId64 " of sample %" PRId64 " of the %s set is %f: there is no distance to that",
+                         i % size, i / size, which, (double)points[i]);
   return true;
 }
 
-bool metric_sliced_wasserstein(const float *a, const float *b, int64_t n, int64_t size, int directions, uint64_t seed, int threads, double *distance, Problem *problem) {
+bool metric_sliced_wasserstein(const float *a, const float *b, int64_t n, int64_t size, int directions, uint64_t seed,
+                               int threads, double *distance, Problem *problem) {
   Worker workers[THREAD_LIMIT];
   pthread_t handles[THREAD_LIMIT];
   bool started[THREAD_LIMIT] = {0}, fine = true;
   int blocks = (directions + LANES - 1) / LANES;
   *distance = 0;
-  if (n < 1 || size < 1 || directions < 1) return problem_set(problem, "a distance needs samples, elements and directions");
+  if (n < 1 || size < 1 || directions < 1)
+    return problem_set(problem, "a distance needs samples, elements and directions");
   if (!check_finite(a, n, size, "first", problem) || !check_finite(b, n, size, "second", problem)) return false;
   threads = threads < 1 ? 1 : threads > blocks ? blocks : threads;
   if (threads > THREAD_LIMIT) threads = THREAD_LIMIT;
-  Work work = { .sets = { a, b }, .n = n, .size = size, .directions = directions, .threads = threads, .seed = seed };
+  Work work = {.sets = {a, b}, .n = n, .size = size, .directions = directions, .threads = threads, .seed = seed};
   work.distances = system_allocate((size_t)directions * sizeof *work.distances);
   for (int i = 0; i < threads; i++) fine &= worker_start(&workers[i], &work, i);
   fine &= work.distances != NULL;
   if (fine) {
     for (int i = 1; i < threads; i++) started[i] = pthread_create(&handles[i], NULL, run_worker, &workers[i]) == 0;
     for (int i = 0; i < threads; i++)
-      if (!started[i]) run_worker(&workers[i]);            /* number 0, and those that the system has no thread for */
+      if (!started[i]) run_worker(&workers[i]); /* number 0, and those that the system has no thread for */
     for (int i = 1; i < threads; i++)
       if (started[i]) pthread_join(handles[i], NULL);
     for (int i = 0; i < directions; i++) *distance += work.distances[i] / directions;

@@ -1,4 +1,5 @@
-/* peak THREADS: float32 multiply-adds a second, times 2, in GFLOP/s, from registers; the best of ten short runs. Compile with -O2 -march=native. */
+/* peak THREADS: float32 multiply-adds a second, times 2, in GFLOP/s, from registers; the best of ten short runs.
+   Compile with -O2 -march=native. */
 #include <immintrin.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +19,11 @@ enum { LANES = 8 };
 #endif
 enum { CHAINS = 12, ROUNDS = 2000000, RUNS = 10 };
 
-typedef struct Worker { pthread_t thread; pthread_barrier_t *barrier; double seconds[RUNS]; } Worker;
+typedef struct Worker {
+  pthread_t thread;
+  pthread_barrier_t *barrier;
+  double seconds[RUNS];
+} Worker;
 
 static double seconds_now(void) {
   struct timespec now;

@@ -1,4 +1,5 @@
-/* spent FILE COMMAND...: runs the command, leaves "seconds megabytes" (elapsed, largest resident) in FILE, exits as the command does. */
+/* spent FILE COMMAND...: runs the command, leaves "seconds megabytes" (elapsed, largest resident) in FILE, exits as the
+   command does. */
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -21,7 +22,7 @@ int main(int count, char **arguments) {
     _exit(127);
   }
   int status = 0;
-  struct rusage usage = { 0 };
+  struct rusage usage = {0};
   if (child < 0 || wait4(child, &status, 0, &usage) < 0) return 1;
   FILE *out = fopen(arguments[1], "w");
   if (!out) return 1;

@@ -1,5 +1,6 @@
-/* Any bytes as a model: everything that the compiler does with a model before processors matter. A model is either refused with a message or becomes routines that
-   every pass keeps valid. Long files and files of long numbers are left to other tests. */
+/* Any bytes as a model: everything that the compiler does with a model before processors matter. A model is either
+   refused with a message or becomes routines that every pass keeps valid. Long files and files of long numbers are left
+   to other tests. */
 #include "compiler/compiler.h"
 #include "compiler/transform/transform.h"
 

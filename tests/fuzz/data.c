@@ -4,10 +4,10 @@
 #include "runtime/data/source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-  Problem problem = { "" };
-  Dataset dataset = { .name = (char[]){ "input" } };
+  Problem problem = {""};
+  Dataset dataset = {.name = (char[]){"input"}};
   if (dataset_decode(&dataset, bytes, size, &problem)) {
-    int64_t last[1] = { dataset.count - 1 };
+    int64_t last[1] = {dataset.count - 1};
     float *row = malloc((size_t)dataset.size * sizeof *row);
     dataset_rows(&dataset, last, 1, -1, 1, row);
     free(row);

@@ -1,4 +1,5 @@
-/* libFuzzer target: the reader of model descriptors. The checksum is made right first, or nothing behind it would ever be reached. */
+/* libFuzzer target: the reader of model descriptors. The checksum is made right first, or nothing behind it would ever
+   be reached. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,15 +6,15 @@
 
 static void copy(JsonWriter *writer, const Json *value) {
   switch (value->kind) {
-    case JSON_NULL: json_put_null(writer, value->key); return;
-    case JSON_BOOL: json_put_bool(writer, value->key, value->truth); return;
-    case JSON_TEXT: json_put_text(writer, value->key, value->text); return;
-    case JSON_NUMBER:
-      if (value->whole) json_put_integer(writer, value->key, value->integer);
-      else json_put_number(writer, value->key, value->number);
-      return;
-    case JSON_ARRAY: json_open_array(writer, value->key); break;
-    case JSON_OBJECT: json_open_object(writer, value->key); break;
+  case JSON_NULL: json_put_null(writer, value->key); return;
+  case JSON_BOOL: json_put_bool(writer, value->key, value->truth); return;
+  case JSON_TEXT: json_put_text(writer, value->key, value->text); return;
+  case JSON_NUMBER:
+    if (value->whole) json_put_integer(writer, value->key, value->integer);
+    else json_put_number(writer, value->key, value->number);
+    return;
+  case JSON_ARRAY: json_open_array(writer, value->key); break;
+  case JSON_OBJECT: json_open_object(writer, value->key); break;
   }
   for (const Json *child = value->first; child; child = child->next) copy(writer, child);
   json_close(writer);
@@ -29,7 +29,7 @@ static JsonWriter *write_value(const Json *root) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-  Problem problem = { "" };
+  Problem problem = {""};
   Json *root = json_parse("input", (const char *)bytes, size, &problem);
   if (!root) {
     if (*problem.text == 0) abort();

@@ -1,4 +1,5 @@
-/* Any bytes as a model file: read, print, report, format. What the formatter gives must read as the same tree and be its own format. */
+/* Any bytes as a model file: read, print, report, format. What the formatter gives must read as the same tree and be
+   its own format. */
 #include "lang/lang.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "runtime/io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-  Problem problem = { "" };
+  Problem problem = {""};
   SafeTensors *file = safetensors_parse("input", bytes, size, &problem);
   if (!file) {
     if (*problem.text == 0) abort();
@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (tensor->type == ELEMENT_UNREAD) continue;
     int64_t count = (int64_t)(tensor->bytes / element_bytes(tensor->type));
     double *values = malloc((size_t)count * sizeof *values + 1);
-    TensorView view = { .name = tensor->name, .type = STORAGE_F64, .rank = 1, .shape = { count }, .stride = { 1 }, .data = values };
+    TensorView view = {
+        .name = tensor->name, .type = STORAGE_F64, .rank = 1, .shape = {count}, .stride = {1}, .data = values};
     if (!safetensors_read(file, tensor, &view, &problem) || !safetensors_find(file, tensor->name)) abort();
     free(values);
     total += tensor->bytes;

@@ -1,5 +1,5 @@
-/* Which mutant this process is: read once from the environment. Takes GANC_MUTANT; lists the rows and ends, or refuses a name that is none, before main runs.
-   Only a build with -DGANC_MUTANTS=ON has this file. */
+/* Which mutant this process is: read once from the environment. Takes GANC_MUTANT; lists the rows and ends, or refuses
+   a name that is none, before main runs. Only a build with -DGANC_MUTANTS=ON has this file. */
 #include "tests/mutants/mutant.h"
 
 #include <stdbool.h>
@@ -9,7 +9,9 @@
 
 Mutant mutant_chosen = MUTANT_NONE;
 
-static const struct { const char *name, *pass, *what; } rows[] = {
+static const struct {
+  const char *name, *pass, *what;
+} rows[] = {
 #define MUTANT_ROW(name, pass, what) {#name, #pass, what},
 #include "tests/mutants/mutants.def"
 #undef MUTANT_ROW

@@ -1,5 +1,6 @@
-/* Faults on purpose, to see whether the tests find them. `if (MUTANT(name))` is `if (0)` in every build that anybody uses; a build with -DGANC_MUTANTS=ON asks
-   the environment: GANC_MUTANT=name breaks the compiler in the way of that row of mutants.def, GANC_MUTANT=list prints the rows. */
+/* Faults on purpose, to see whether the tests find them. `if (MUTANT(name))` is `if (0)` in every build that anybody
+   uses; a build with -DGANC_MUTANTS=ON asks the environment: GANC_MUTANT=name breaks the compiler in the way of that
+   row of mutants.def, GANC_MUTANT=list prints the rows. */
 #ifndef GANC_MUTANT_H
 #define GANC_MUTANT_H
 
@@ -11,7 +12,7 @@ typedef enum Mutant {
 } Mutant;
 
 #ifdef GANC_MUTANTS
-extern Mutant mutant_chosen;                               /* set once, before main */
+extern Mutant mutant_chosen; /* set once, before main */
 #else
 #define mutant_chosen MUTANT_NONE
 #endif

@@ -4,11 +4,15 @@
 
 #include "oracle.h"
 
-typedef struct Chunk { struct Chunk *next; size_t used, size; max_align_t bytes[]; } Chunk;
+typedef struct Chunk {
+  struct Chunk *next;
+  size_t used, size;
+  max_align_t bytes[];
+} Chunk;
 
 enum { CHUNK_SIZE = 1 << 20 };
 static const size_t MEMORY_LIMIT = (size_t)3 << 30;
-static Chunk *chunks, *spare;                              /* in use; of the usual size, for later */
+static Chunk *chunks, *spare; /* in use; of the usual size, for later */
 static size_t total;
 
 jmp_buf failure;

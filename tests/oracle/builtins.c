@@ -41,7 +41,11 @@ static Value *total(const char *name, Value *value) {
   if (is_fixed_list(value)) {
     Value *result = value_number(0);
     for (int i = 0; i < value->count; i++) {
-      result = i == 0 ? value->items[0] : apply2(adds ? G_ADD : *name == 'm' && name[1] == 'a' ? G_MAX : G_MIN, result, value->items[i]);
+      result = i == 0 ? value->items[0]
+                      : apply2(adds                             ? G_ADD
+                               : *name == 'm' && name[1] == 'a' ? G_MAX
+                                                                : G_MIN,
+                               result, value->items[i]);
     }
     return *name == 'm' && adds ? apply2(G_DIVIDE, result, value_number(value->count)) : result;
   }
@@ -107,7 +111,9 @@ static Value *filled(Value *value, Shape shape) {
   return value_node(node_gather(node, shape, from));
 }
 
-static const char *const words[] = {"E", "grad", "constant", "sum", "mean", "max", "min", "reshape", "fill", "shape", "rank", "len", "zip", "reverse", "require", "uniform", "normal"};
+static const char *const words[] = {"E",   "grad",    "constant", "sum",     "mean",  "max",
+                                    "min", "reshape", "fill",     "shape",   "rank",  "len",
+                                    "zip", "reverse", "require",  "uniform", "normal"};
 
 static int scalar_function(const char *name) {
   for (int f = F_EXP; f <= F_ROUND; f++)
@@ -125,8 +131,9 @@ Value *call_builtin(Frame *frame, const Recipe *recipe, int count, Value **argum
   const char *name = recipe->builtin;
   int f = scalar_function(name);
   if (f >= 0) return apply1((Scalar1)f, one_argument(name, count, arguments));
-  if (strcmp(name, "uniform") == 0 || strcmp(name, "normal") == 0) return draw_from(frame, recipe, shape_from(one_argument(name, count, arguments)));
-  if (strcmp(name, "require") == 0 && count >= 2) {        /* what is to be written instead belongs to the message */
+  if (strcmp(name, "uniform") == 0 || strcmp(name, "normal") == 0)
+    return draw_from(frame, recipe, shape_from(one_argument(name, count, arguments)));
+  if (strcmp(name, "require") == 0 && count >= 2) { /* what is to be written instead belongs to the message */
     if (as_static(arguments[0], "what is required") == 0) fail("what is required does not hold");
     return value_number(0);
   }

@@ -3,7 +3,7 @@
 
 #include "language.h"
 
-/* ---- types --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 Shape type_shape(Frame *frame, const Tree *type) {
   Shape shape = {0};
@@ -51,14 +51,15 @@ static void bind_type(Frame *frame, const Tree *type, Value *value) {
     if (count < 0) fail("too few axes");
     for (int i = 0; i < count; i++) sizes[i] = value_number(shape.at[at + i]);
     for (int i = 0; known != NULL && i < count; i++)
-      if (list_length(known) != count || as_int(list_item(known, i), "a size") != shape.at[at + i]) fail("expected another shape");
+      if (list_length(known) != count || as_int(list_item(known, i), "a size") != shape.at[at + i])
+        fail("expected another shape");
     if (known == NULL) scope_bind(frame->scope, name, value_list(count, sizes));
     at += count;
   }
   if (at != shape.rank) fail("too many axes");
 }
 
-/* ---- arguments ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 /* What is passed is a value: a weight or state as it is now. */
 static Value *passed(Value *value) {
@@ -84,9 +85,10 @@ static void bind_parameters(Frame *frame, const Tree *parameters, int count, Val
   if (next < count && (names == NULL || names[next] == NULL)) fail("too many arguments");
 }
 
-/* ---- paths ----------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- paths ------------------------------------------------------------------------------------------------------- */
 
-/* Mentions of a name in a body, in the order of the text, up to `mention`; definitions inside have mentions of their own. */
+/* Mentions of a name in a body, in the order of the text, up to `mention`; definitions inside have mentions of their
+   own. */
 static bool count_mentions(const Tree *tree, const Tree *mention, int *count) {
   if (tree == NULL) return false;
   if (tree->kind == T_NAME && strcmp(tree->text, mention->text) == 0) ++*count;
@@ -97,17 +99,20 @@ static bool count_mentions(const Tree *tree, const Tree *mention, int *count) {
   return false;
 }
 
-static const char *joined(const char *path, const char *name) { return *path == 0 ? name : arena_format("%s.%s", path, name); }
+static const char *joined(const char *path, const char *name) {
+  return *path == 0 ? name : arena_format("%s.%s", path, name);
+}
 
 static const char *path_of(Frame *frame, const Recipe *recipe) {
   if (recipe->instance != NULL) return recipe->instance;
   if (recipe->mention == NULL) fail("nothing says which instance this is");
   int number = 0;
-  if (!count_mentions(frame->body, recipe->mention, &number)) fail("internal: %s is not mentioned here", recipe->mention->text);
+  if (!count_mentions(frame->body, recipe->mention, &number))
+    fail("internal: %s is not mentioned here", recipe->mention->text);
   return joined(frame->path, arena_format("%s_%d%s", recipe->mention->text, number, frame->loops));
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static Value *result_of(Frame *frame, const Tree *definition) {
   const Tree *body = definition->items[3], *gives = definition->items[2];
@@ -129,7 +134,8 @@ static Value *result_of(Frame *frame, const Tree *definition) {
   }
   if (last == NULL) fail("%s has no value", definition->text);
   const Tree *type = gives == NULL || gives->kind == T_FIELDS ? NULL : gives->kind == T_FIELD ? gives->items[0] : gives;
-  if (type != NULL && !shape_equal(as_node(last)->shape, type_shape(frame, type))) fail("the result of %s has another shape", definition->text);
+  if (type != NULL && !shape_equal(as_node(last)->shape, type_shape(frame, type)))
+    fail("the result of %s has another shape", definition->text);
   return last->kind == V_SLOT ? passed(last) : last;
 }
 
@@ -170,7 +176,9 @@ bool call_holds(const Call *call) {
   for (int k = 0; k < call->use_count; k++) {
     bool assigned = false;
     for (int j = 0; j < call->assigned_count; j++) assigned |= call->assigned[j] == call->uses[k].slot;
-    if (!assigned && call->uses[k].slot->current != NULL && !node_equal(call->uses[k].slot->current, call->uses[k].node)) return false;
+    if (!assigned && call->uses[k].slot->current != NULL &&
+        !node_equal(call->uses[k].slot->current, call->uses[k].node))
+      return false;
   }
   return true;
 }
@@ -190,7 +198,8 @@ static bool at_first_place(const Axis *axis) {
   return axis == NULL;
 }
 
-/* Equal calls of one instance are one call; *number is how many others there were, those for every value of an index being one. */
+/* Equal calls of one instance are one call; *number is how many others there were, those for every value of an index
+   being one. */
 static Call *equal_call(const Frame *frame, const char *path, int count, Value **arguments, int *number) {
   Evaluation *now = model->evaluation;
   bool is_network = frame->network != NULL && strcmp(frame->network->name, path) == 0;
@@ -203,8 +212,11 @@ static Call *equal_call(const Frame *frame, const char *path, int count, Value *
       if (same_axes(call->applied, frame->applied)) alike++, *number = others;
       others++;
     }
-    bool one_draw = !call->draws || (strcmp(call->fresh, frame->fresh) == 0 && same_place(call->applied, frame->applied) && (is_network || call->network_call == frame->call));
-    bool equal = call->result != NULL && call->count == count && call->training == frame->training && one_draw && call_holds(call);
+    bool one_draw =
+        !call->draws || (strcmp(call->fresh, frame->fresh) == 0 && same_place(call->applied, frame->applied) &&
+                         (is_network || call->network_call == frame->call));
+    bool equal = call->result != NULL && call->count == count && call->training == frame->training && one_draw &&
+                 call_holds(call);
     for (int i = 0; i < count && equal; i++) equal = same_argument(call->arguments[i], arguments[i]);
     if (equal) return call;
   }
@@ -224,7 +236,14 @@ Value *apply_layer(Frame *frame, const char *path, const Recipe *recipe, int cou
     call_again(call);
     return call->result;
   }
-  call = call_open((Call){.path = path, .count = count, .arguments = arguments, .training = frame->training, .number = number, .fresh = frame->fresh, .network_call = frame->call, .applied = frame->applied});
+  call = call_open((Call){.path = path,
+                          .count = count,
+                          .arguments = arguments,
+                          .training = frame->training,
+                          .number = number,
+                          .fresh = frame->fresh,
+                          .network_call = frame->call,
+                          .applied = frame->applied});
   ROOM(now->calls, now->call_count, now->call_capacity);
   now->calls[now->call_count++] = call;
   Frame inner = body_frame(frame, path, recipe);
@@ -240,13 +259,20 @@ static Value *apply_network(Frame *frame, Network *network, int count, Value **a
   if (frame->network != NULL && frame->network != network) network_holds(frame->network, NULL, network);
   inner.network = network;
   const Tree *syntax = network->syntax;
-  if (syntax->items[1] != NULL) return apply_layer(&inner, network->name, &(Recipe){.definition = syntax, .settings = scope_new(NULL)}, count, arguments);
+  if (syntax->items[1] != NULL)
+    return apply_layer(&inner, network->name, &(Recipe){.definition = syntax, .settings = scope_new(NULL)}, count,
+                       arguments);
   Frame top = {.body = model->file, .path = "", .loops = "", .fresh = frame->fresh, .training = frame->training};
-  Value *recipe = evaluate(&top, syntax->items[3]);        /* `network G = T` adds no name of its own */
+  Value *recipe = evaluate(&top, syntax->items[3]); /* `network G = T` adds no name of its own */
   if (recipe->kind != V_RECIPE || recipe->recipe.definition == NULL) fail("%s is no network", network->name);
   Recipe filled = recipe->recipe;
   if (!filled.set && filled.definition->items[0] != NULL) {
-    Frame defaults = {.scope = scope_new(NULL), .body = model->file, .path = "", .loops = "", .fresh = frame->fresh, .training = frame->training};
+    Frame defaults = {.scope = scope_new(NULL),
+                      .body = model->file,
+                      .path = "",
+                      .loops = "",
+                      .fresh = frame->fresh,
+                      .training = frame->training};
     bind_parameters(&defaults, filled.definition->items[0], 0, NULL, NULL);
     filled.settings = defaults.scope;
   }
@@ -271,14 +297,20 @@ Value *call_value(Frame *frame, Value *function, int count, Value **arguments, i
   Recipe recipe = function->recipe;
   if (recipe.builtin != NULL) return call_builtin(&called, &recipe, count, arguments);
   if (recipe.definition->items[0] != NULL && !recipe.set) give_settings(&called, &recipe, 0, NULL, NULL);
-  if (recipe.definition->kind == S_LAYER) return apply_layer(&called, path_of(frame, &recipe), &recipe, count, arguments);
+  if (recipe.definition->kind == S_LAYER)
+    return apply_layer(&called, path_of(frame, &recipe), &recipe, count, arguments);
   const char *path = recipe.mention == NULL ? joined(frame->path, recipe.definition->text) : path_of(frame, &recipe);
-  Frame inner = body_frame(&called, path, &recipe);        /* a function: its text in place */
+  Frame inner = body_frame(&called, path, &recipe); /* a function: its text in place */
   bind_parameters(&inner, recipe.definition->items[1], count, arguments, NULL);
   return result_of(&inner, recipe.definition);
 }
 
-typedef struct Arguments { int count; Value **values; const char **names; int training; } Arguments;
+typedef struct Arguments {
+  int count;
+  Value **values;
+  const char **names;
+  int training;
+} Arguments;
 
 static Arguments evaluate_arguments(Frame *frame, const Tree *call, Value *first) {
   Arguments arguments = {.training = -1};
@@ -300,7 +332,8 @@ static Arguments evaluate_arguments(Frame *frame, const Tree *call, Value *first
 }
 
 static bool takes_settings(Value *function) {
-  return function->kind == V_RECIPE && !function->recipe.set && function->recipe.definition != NULL && function->recipe.definition->items[0] != NULL;
+  return function->kind == V_RECIPE && !function->recipe.set && function->recipe.definition != NULL &&
+         function->recipe.definition->items[0] != NULL;
 }
 
 static bool is_distribution(Value *function) {
@@ -337,7 +370,8 @@ static const Axis *add_axes(const Axis *applied, const Axis *axes, const Tree *c
   return axis;
 }
 
-/* What is called on something that depends on an index is applied for every value of it. Inside, the caller's indices mean nothing. */
+/* What is called on something that depends on an index is applied for every value of it. Inside, the caller's indices
+   mean nothing. */
 static Frame applied_frame(const Frame *frame, const Tree *call) {
   Frame inner = *frame;
   inner.applied = add_axes(frame->applied, frame->axes, call);
@@ -349,7 +383,8 @@ Value *evaluate_call(Frame *frame, const Tree *tree) {
   Value *function = evaluate(frame, tree->items[0]);
   Arguments arguments = evaluate_arguments(frame, tree, NULL);
   bool shape_given = arguments.count == 1 && arguments.values[0]->kind == V_LIST;
-  if (takes_settings(function) || (is_distribution(function) && !shape_given)) return with_settings(frame, function, &arguments);
+  if (takes_settings(function) || (is_distribution(function) && !shape_given))
+    return with_settings(frame, function, &arguments);
   Frame applied = applied_frame(frame, tree);
   return call_value(&applied, function, arguments.count, arguments.values, arguments.training);
 }
@@ -369,14 +404,15 @@ Value *evaluate_pipe(Frame *frame, const Tree *tree) {
   return call_value(&applied, function, arguments.count, arguments.values, arguments.training);
 }
 
-/* ---- statements of a body -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- statements of a body ---------------------------------------------------------------------------------------- */
 
 void each_turn(Frame *frame, const Tree *relation, void (*next)(void *context, Frame *frame), void *context) {
   const Tree *left = relation->items[0], *right = relation->items[1];
   const char *outer = frame->loops;
   if (strcmp(relation->text, "<") == 0 || right->kind == T_RANGE) {
     int low = right->kind == T_RANGE ? as_int(evaluate(frame, right->items[0]), "a range") : 0;
-    int high = right->kind == T_RANGE ? as_int(evaluate(frame, right->items[1]), "a range") : as_int(evaluate(frame, right), "a range") - 1;
+    int high = right->kind == T_RANGE ? as_int(evaluate(frame, right->items[1]), "a range")
+                                      : as_int(evaluate(frame, right), "a range") - 1;
     for (int v = low; v <= high; v++) {
       scope_bind(frame->scope, name_of(left), value_number(v));
       frame->loops = arena_format("%s[%d]", outer, v);
@@ -390,14 +426,18 @@ void each_turn(Frame *frame, const Tree *relation, void (*next)(void *context, F
       if (left->kind == T_TUPLE)
         for (int k = 0; k < left->count; k++) scope_bind(frame->scope, name_of(left->items[k]), list_item(item, k));
       else scope_bind(frame->scope, name_of(left), item);
-      frame->loops = item->kind == V_NUMBER ? arena_format("%s[%g]", outer, item->number) : arena_format("%s[%d]", outer, i);
+      frame->loops =
+          item->kind == V_NUMBER ? arena_format("%s[%g]", outer, item->number) : arena_format("%s[%d]", outer, i);
       next(context, frame);
     }
   }
   frame->loops = outer;
 }
 
-typedef struct Body { const Tree *block; Value **last; } Body;
+typedef struct Body {
+  const Tree *block;
+  Value **last;
+} Body;
 
 static void run_turn(void *context, Frame *frame) {
   Body *body = context;
@@ -418,7 +458,8 @@ static bool declared_shape(Frame *frame, const char *name, Shape *shape) {
 /* A recipe with a name is one instance; so is each in a list of them. */
 static Value *named(Frame *frame, const char *name, Value *value) {
   if (value->kind == V_SLOT) return passed(value);
-  if (value->kind == V_RECIPE && value->recipe.definition != NULL && value->recipe.definition->kind == S_LAYER && value->recipe.instance == NULL) {
+  if (value->kind == V_RECIPE && value->recipe.definition != NULL && value->recipe.definition->kind == S_LAYER &&
+      value->recipe.instance == NULL) {
     Value *instance = arena_allocate(sizeof *instance);
     *instance = *value;
     instance->recipe.instance = joined(frame->path, arena_format("%s%s", name, frame->loops));
@@ -426,7 +467,8 @@ static Value *named(Frame *frame, const char *name, Value *value) {
   }
   if (value->kind != V_LIST) return value;
   bool fixed = true, recipes = false;
-  for (int i = 0; i < value->count; i++) fixed &= value->items[i]->kind == V_NUMBER, recipes |= value->items[i]->kind == V_RECIPE;
+  for (int i = 0; i < value->count; i++)
+    fixed &= value->items[i]->kind == V_NUMBER, recipes |= value->items[i]->kind == V_RECIPE;
   if (!recipes) return !fixed && can_be_node(value) ? value_node(as_node(value)) : value;
   Value **items = arena_allocate((size_t)value->count * sizeof *items);
   for (int i = 0; i < value->count; i++) items[i] = named(frame, arena_format("%s[%d]", name, i), value->items[i]);
@@ -444,11 +486,14 @@ static void run_definition(Frame *frame, const Tree *statement) {
   }
   Value *value = evaluate(frame, statement->items[1]);
   if (target->kind == T_TUPLE) {
-    for (int k = 0; k < target->count; k++) scope_bind(frame->scope, name_of(target->items[k]), value->kind == V_RECORD ? value->items[k] : list_item(value, k));
+    for (int k = 0; k < target->count; k++)
+      scope_bind(frame->scope, name_of(target->items[k]),
+                 value->kind == V_RECORD ? value->items[k] : list_item(value, k));
     return;
   }
   value = named(frame, name_of(target), value);
-  if (frame->statement && can_be_node(value) && value->kind != V_NUMBER) value = value_node(node_new(N_STILL, 0, as_node(value)->shape, 1, (Node *[]){as_node(value)}));
+  if (frame->statement && can_be_node(value) && value->kind != V_NUMBER)
+    value = value_node(node_new(N_STILL, 0, as_node(value)->shape, 1, (Node *[]){as_node(value)}));
   scope_bind(frame->scope, name_of(target), value);
 }
 
@@ -457,7 +502,8 @@ static void run_move(Frame *frame, const Tree *statement) {
   if (target->kind != V_SLOT) fail("<- moves states and weights");
   Node *node = evaluate_to_node(frame, statement->items[1]);
   if (node->random) fail("a state would depend on a sample");
-  if (node->shape.rank != 0 && !shape_equal(node->shape, target->slot->tensor.shape)) fail("a state would take another shape");
+  if (node->shape.rank != 0 && !shape_equal(node->shape, target->slot->tensor.shape))
+    fail("a state would take another shape");
   if (frame->statement) node = node_new(N_STILL, 0, node->shape, 1, &node);
   slot_assign(target->slot, node);
 }
@@ -471,7 +517,8 @@ void run_statement(Frame *frame, const Tree *statement, Value **last) {
     const Tree *target = statement->items[0];
     const char *name = name_of(target->kind == T_SUBSCRIPT ? target->items[0] : target);
     bool declared = declared_shape(frame, name, &shape);
-    scope_bind(frame->scope, name, increase(frame, target, statement->items[1], scope_find(frame->scope, name), declared ? &shape : NULL));
+    scope_bind(frame->scope, name,
+               increase(frame, target, statement->items[1], scope_find(frame->scope, name), declared ? &shape : NULL));
     break;
   }
   case S_MOVE: run_move(frame, statement); break;

@@ -19,12 +19,18 @@ static const char *const titles[] = {
 _Static_assert((int)C_COUNT <= (int)CONSTRUCT_LIMIT, "more constructs than there is room for");
 
 /* Where a tree stands. */
-typedef struct Place { bool in_index, in_layer, in_train, in_function, in_reduction, defined; int grads; const char *definition; } Place;
+typedef struct Place {
+  bool in_index, in_layer, in_train, in_function, in_reduction, defined;
+  int grads;
+  const char *definition;
+} Place;
 
 static bool found[C_COUNT];
 static const Tree *whole;
 
-static bool calls(const Tree *tree, const char *name) { return tree->kind == T_CALL && tree_is_name(tree->items[0], name); }
+static bool calls(const Tree *tree, const char *name) {
+  return tree->kind == T_CALL && tree_is_name(tree->items[0], name);
+}
 
 static bool holds(const Tree *tree, bool (*is)(const Tree *)) {
   if (tree == NULL) return false;
@@ -43,7 +49,8 @@ static bool is_log_of_name(const Tree *tree) { return calls(tree, "log") && tree
 
 static const Tree *definition_of(const char *name) {
   for (int k = 0; k < whole->count; k++)
-    if ((whole->items[k]->kind == S_FN || whole->items[k]->kind == S_LAYER) && strcmp(whole->items[k]->text, name) == 0) return whole->items[k];
+    if ((whole->items[k]->kind == S_FN || whole->items[k]->kind == S_LAYER) && strcmp(whole->items[k]->text, name) == 0)
+      return whole->items[k];
   return NULL;
 }
 
@@ -59,7 +66,8 @@ static void look_at_subscript(const Tree *item) {
   if (item->kind == T_CALL) found[C_COMPUTED_SUBSCRIPT] = true;
   if (item->kind != T_BINARY) return;
   const Tree *left = item->items[0], *right = item->items[1];
-  found[C_STRIDE] |= (left->kind == T_BINARY && *left->text == '*' && is_number(left->items[0])) || (*item->text == '*' && is_number(left));
+  found[C_STRIDE] |= (left->kind == T_BINARY && *left->text == '*' && is_number(left->items[0])) ||
+                     (*item->text == '*' && is_number(left));
   found[C_BACKWARDS] |= *item->text == '-' && right->kind != T_NUMBER;
   found[C_OFFSET] |= (*item->text == '+' || *item->text == '-') && (is_number(left) || is_number(right));
   found[C_SUBSCRIPT_QUOTIENT] |= strcmp(item->text, "//") == 0;
@@ -68,23 +76,30 @@ static void look_at_subscript(const Tree *item) {
 }
 
 static int factors(const Tree *tree) {
-  if (tree->kind == T_BINARY && (*tree->text == '*' || strcmp(tree->text, "/") == 0)) return factors(tree->items[0]) + factors(tree->items[1]);
+  if (tree->kind == T_BINARY && (*tree->text == '*' || strcmp(tree->text, "/") == 0))
+    return factors(tree->items[0]) + factors(tree->items[1]);
   return is_number(tree) ? 0 : 1;
 }
 
 static void look_at_reduction(const Tree *tree) {
-  static const struct { const char *op; Construct construct; } ops[] = {{"sum", C_SUM}, {"mean", C_MEAN}, {"max", C_MAX}, {"min", C_MIN}};
+  static const struct {
+    const char *op;
+    Construct construct;
+  } ops[] = {{"sum", C_SUM}, {"mean", C_MEAN}, {"max", C_MAX}, {"min", C_MIN}};
   for (int k = 0; k < 4; k++) found[ops[k].construct] |= strcmp(tree->text, ops[k].op) == 0;
   int indices = 0, count = factors(tree->items[0]);
   for (int k = 1; k < tree->count; k++) {
     const Tree *item = tree->items[k];
-    bool binary = item->kind == T_BINARY, index = binary && item->items[0]->kind == T_NAME && item->items[0]->text[0] == 'k';
-    bool bound = index && (*item->text == '<' && item->text[1] == 0) && is_number(item->items[1]), range = index && strcmp(item->text, "in") == 0;
+    bool binary = item->kind == T_BINARY,
+         index = binary && item->items[0]->kind == T_NAME && item->items[0]->text[0] == 'k';
+    bool bound = index && (*item->text == '<' && item->text[1] == 0) && is_number(item->items[1]),
+         range = index && strcmp(item->text, "in") == 0;
     indices += item->kind == T_NAME || bound || range;
     found[C_BOUND] |= bound;
     found[C_RANGE] |= range;
     if (item->kind == T_NAME || bound || range) continue;
-    bool of_value = holds(item, is_subscripted) || (binary && item->items[0]->kind == T_NAME && item->items[0]->text[0] != 'k');
+    bool of_value =
+        holds(item, is_subscripted) || (binary && item->items[0]->kind == T_NAME && item->items[0]->text[0] != 'k');
     found[of_value ? C_VALUE_CONDITION : C_INDEX_CONDITION] = true;
     found[C_OVER_NOTHING] |= index && *item->text == '>' && is_number(item->items[1]);
   }
@@ -96,20 +111,41 @@ static void look_at_reduction(const Tree *tree) {
 static void look_at_call(const Tree *tree, const Place *place) {
   if (tree->items[0]->kind != T_NAME) return;
   const char *name = tree->items[0]->text;
-  static const struct { const char *name; int arguments; Construct construct; } rows[] = {
-    {"sum", 1, C_TOTAL}, {"mean", 1, C_TOTAL}, {"sumsq", 1, C_TOTAL}, {"max", 1, C_EXTREME}, {"min", 1, C_EXTREME}, {"max", 2, C_POINTWISE_EXTREME}, {"min", 2, C_POINTWISE_EXTREME},
-    {"concat", 2, C_CONCAT}, {"reshape", 2, C_RESHAPE}, {"flatten", 1, C_RESHAPE}, {"floor", 1, C_FLOOR}, {"ceil", 1, C_FLOOR}, {"round", 1, C_FLOOR}, {"sign", 1, C_FLOOR},
-    {"constant", 1, C_CONSTANT}, {"softplus", 1, C_STABLE}, {"BatchStandard", 2, C_NORMALISATION}};
+  static const struct {
+    const char *name;
+    int arguments;
+    Construct construct;
+  } rows[] = {{"sum", 1, C_TOTAL},
+              {"mean", 1, C_TOTAL},
+              {"sumsq", 1, C_TOTAL},
+              {"max", 1, C_EXTREME},
+              {"min", 1, C_EXTREME},
+              {"max", 2, C_POINTWISE_EXTREME},
+              {"min", 2, C_POINTWISE_EXTREME},
+              {"concat", 2, C_CONCAT},
+              {"reshape", 2, C_RESHAPE},
+              {"flatten", 1, C_RESHAPE},
+              {"floor", 1, C_FLOOR},
+              {"ceil", 1, C_FLOOR},
+              {"round", 1, C_FLOOR},
+              {"sign", 1, C_FLOOR},
+              {"constant", 1, C_CONSTANT},
+              {"softplus", 1, C_STABLE},
+              {"BatchStandard", 2, C_NORMALISATION}};
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
     if (strcmp(rows[k].name, name) == 0 && tree->count - 1 == rows[k].arguments) found[rows[k].construct] = true;
   found[C_STABLE] |= calls(tree, "log") && (calls(tree->items[1], "sigmoid") || tree->items[1]->kind == T_BINARY);
-  found[C_NOT_A_NUMBER] |= (strcmp(name, "max") == 0 || strcmp(name, "min") == 0) && (holds(tree->items[1], is_log_of_name) || (tree->count > 2 && holds(tree->items[2], is_log_of_name)));
+  found[C_NOT_A_NUMBER] |=
+      (strcmp(name, "max") == 0 || strcmp(name, "min") == 0) &&
+      (holds(tree->items[1], is_log_of_name) || (tree->count > 2 && holds(tree->items[2], is_log_of_name)));
   found[C_RECURSION] |= place->definition != NULL && strcmp(name, place->definition) == 0;
   bool subscripted = false;
-  for (int k = 1; k < tree->count; k++) subscripted |= tree->items[k]->kind == T_SUBSCRIPT && tree->items[k]->items[0]->kind == T_NAME && place->in_index;
+  for (int k = 1; k < tree->count; k++)
+    subscripted |= tree->items[k]->kind == T_SUBSCRIPT && tree->items[k]->items[0]->kind == T_NAME && place->in_index;
   const Tree *definition = definition_of(name);
   found[C_FUNCTION_PER_INDEX] |= subscripted && definition != NULL;
-  found[C_GRAD_PER_INDEX] |= (subscripted && definition != NULL && holds(definition, is_grad)) || (is_grad(tree) && place->in_index);
+  found[C_GRAD_PER_INDEX] |=
+      (subscripted && definition != NULL && holds(definition, is_grad)) || (is_grad(tree) && place->in_index);
 }
 
 static void look(const Tree *tree, Place place) {
@@ -117,7 +153,8 @@ static void look(const Tree *tree, Place place) {
   switch (tree->kind) {
   case T_NUMBER: break;
   case T_NAME:
-    found[C_NORMALISATION] |= strcmp(tree->text, "BatchNorm") == 0 || strcmp(tree->text, "LayerNorm") == 0 || strcmp(tree->text, "BatchStandard") == 0;
+    found[C_NORMALISATION] |= strcmp(tree->text, "BatchNorm") == 0 || strcmp(tree->text, "LayerNorm") == 0 ||
+                              strcmp(tree->text, "BatchStandard") == 0;
     found[C_ALL_GRADIENTS] |= strcmp(tree->text, "clipped") == 0;
     found[C_LAYER_NOISE] |= strcmp(tree->text, "Dropout") == 0;
     break;
@@ -131,8 +168,12 @@ static void look(const Tree *tree, Place place) {
     found[C_REMAINDER] |= *tree->text == '%' && !place.in_index;
     found[C_POWER] |= *tree->text == '^' && !is_number(tree->items[1]);
     break;
-  case T_IF: found[holds(tree->items[0], is_subscripted) || count_names(tree->items[0]) > 0 ? C_CHOICE : C_STATIC_CHOICE] = true; break;
-  case T_PIPE: found[C_LAYER_PER_INDEX] |= place.in_index && place.in_layer && tree->items[0]->kind == T_SUBSCRIPT; break;
+  case T_IF:
+    found[holds(tree->items[0], is_subscripted) || count_names(tree->items[0]) > 0 ? C_CHOICE : C_STATIC_CHOICE] = true;
+    break;
+  case T_PIPE:
+    found[C_LAYER_PER_INDEX] |= place.in_index && place.in_layer && tree->items[0]->kind == T_SUBSCRIPT;
+    break;
   case T_CALL: look_at_call(tree, &place); break;
   case T_SUBSCRIPT:
     if (is_mean(tree)) {
@@ -145,7 +186,10 @@ static void look(const Tree *tree, Place place) {
       if (item->kind == T_NAME && item->text[0] != 'i' && item->text[0] != 'k') found[C_LABEL_SUBSCRIPT] = true;
     }
     break;
-  case T_REDUCTION: look_at_reduction(tree); place.in_reduction = true; break;
+  case T_REDUCTION:
+    look_at_reduction(tree);
+    place.in_reduction = true;
+    break;
   case T_LIST: found[C_LIST] |= tree->count > 1 && !place.defined; break;
   case T_SPREAD: found[C_SPREAD] = true; break;
   case T_TURNS: found[C_TURNS] = true; break;
@@ -157,7 +201,8 @@ static void look(const Tree *tree, Place place) {
     }
     found[C_ALIAS] |= tree->items[0]->kind == T_NAME && tree->items[1]->kind == T_NAME;
     found[C_TRAIN_NAME] |= place.in_train && !tree_is_name(tree->items[0], "batch");
-    found[C_SHARED_INSTANCE] |= place.in_layer && tree->items[1]->kind == T_CALL && tree_is_name(tree->items[1]->items[0], "Linear");
+    found[C_SHARED_INSTANCE] |=
+        place.in_layer && tree->items[1]->kind == T_CALL && tree_is_name(tree->items[1]->items[0], "Linear");
     break;
   case S_INCREASE: {
     place.in_index = true;
@@ -166,11 +211,14 @@ static void look(const Tree *tree, Place place) {
     for (int k = 1; left->kind == T_SUBSCRIPT && k < left->count; k++)
       computed |= left->items[k]->kind == T_CALL || (left->items[k]->kind == T_NAME && left->items[k]->text[0] == 'p');
     found[computed ? C_SCATTER_COMPUTED : C_SCATTER] = true;
-    found[C_SCATTER_BOUND] |= left->kind == T_SUBSCRIPT && left->items[1]->kind == T_BINARY && (left->items[1]->text[0] == '<' || strcmp(left->items[1]->text, "in") == 0);
+    found[C_SCATTER_BOUND] |= left->kind == T_SUBSCRIPT && left->items[1]->kind == T_BINARY &&
+                              (left->items[1]->text[0] == '<' || strcmp(left->items[1]->text, "in") == 0);
     found[C_SCATTER_AGAIN] |= left->kind == T_SUBSCRIPT && left->items[0]->text[0] == 'h';
     break;
   }
-  case S_MOVE: found[place.in_train ? C_WEIGHT_MOVE : C_LAYER_STATE] |= !place.in_train || tree->items[0]->text[0] == 'w'; break;
+  case S_MOVE:
+    found[place.in_train ? C_WEIGHT_MOVE : C_LAYER_STATE] |= !place.in_train || tree->items[0]->text[0] == 'w';
+    break;
   case S_NOISE:
     found[C_LABEL] |= tree->items[0] != NULL && tree->items[0]->kind == T_CLASS;
     found[C_LAYER_NOISE] |= place.in_layer;
@@ -183,11 +231,16 @@ static void look(const Tree *tree, Place place) {
     place = (Place){.in_layer = true, .in_function = true, .definition = tree->text};
     break;
   case S_FN: place = (Place){.in_function = true, .definition = tree->text}; break;
-  case S_NETWORK: place = (Place){.in_layer = true, .in_function = true}; found[C_TRUNK] |= strcmp(tree->text, "Trunk") == 0; break;
+  case S_NETWORK:
+    place = (Place){.in_layer = true, .in_function = true};
+    found[C_TRUNK] |= strcmp(tree->text, "Trunk") == 0;
+    break;
   case S_FOR: found[C_STATIC_LOOP] = true; break;
   case S_TRAIN: {
     int batches = 0;
-    for (int k = 0; k < tree->items[1]->count; k++) batches += tree->items[1]->items[k]->kind == S_DEFINE && tree_is_name(tree->items[1]->items[k]->items[0], "batch");
+    for (int k = 0; k < tree->items[1]->count; k++)
+      batches +=
+          tree->items[1]->items[k]->kind == S_DEFINE && tree_is_name(tree->items[1]->items[k]->items[0], "batch");
     found[C_OTHER_BATCH] |= batches > 1;
     place.in_train = true;
     break;
@@ -234,7 +287,8 @@ void coverage_add(Coverage *coverage, const Tree *file, const Plan *plan) {
   look(file, (Place){0});
   for (int k = 0; k < file->count; k++)
     for (int j = 0; j < file->items[k]->count && file->items[k]->kind != S_TRAIN; j++)
-      if (file->items[k]->items[j] != NULL && file->items[k]->items[j]->kind == T_TYPE) look_at_extents(file->items[k]->items[j]);
+      if (file->items[k]->items[j] != NULL && file->items[k]->items[j]->kind == T_TYPE)
+        look_at_extents(file->items[k]->items[j]);
   found[plan->fed ? C_FED : C_UNFED] = true;
   found[plan->narrow ? C_FLOAT32 : C_FLOAT64] = true;
   for (int k = 0; k < C_COUNT; k++) coverage->count[k] += found[k];
@@ -242,5 +296,7 @@ void coverage_add(Coverage *coverage, const Tree *file, const Plan *plan) {
 
 void coverage_print(const Coverage *coverage, long models, FILE *out) {
   fprintf(out, "%-44s %8s of %ld\n", "construct", "models", models);
-  for (int k = 0; k < C_COUNT; k++) fprintf(out, "%-44s %8ld%s\n", titles[k], coverage->count[k], coverage->count[k] * 100 < models ? "   fewer than one in a hundred" : "");
+  for (int k = 0; k < C_COUNT; k++)
+    fprintf(out, "%-44s %8ld%s\n", titles[k], coverage->count[k],
+            coverage->count[k] * 100 < models ? "   fewer than one in a hundred" : "");
 }

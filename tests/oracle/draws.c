@@ -3,7 +3,7 @@
 
 #include "oracle.h"
 
-uint64_t hash_name(const char *name) {                      /* FNV-1a */
+uint64_t hash_name(const char *name) { /* FNV-1a */
   uint64_t hash = UINT64_C(14695981039346656037);
   for (; *name != 0; name++) hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
   return hash;
@@ -29,12 +29,13 @@ double draw_uniform(uint64_t seed, const char *name, int element, int sample, in
 
 double draw_normal(uint64_t seed, const char *name, int element, int sample, int ordinal, int round, bool narrow) {
   int even = element / 2 * 2;
-  double u = draw_uniform(seed, name, even, sample, ordinal, round), v = draw_uniform(seed, name, even + 1, sample, ordinal, round), turn = 2 * acos(-1.0) * v;
+  double u = draw_uniform(seed, name, even, sample, ordinal, round),
+         v = draw_uniform(seed, name, even + 1, sample, ordinal, round), turn = 2 * acos(-1.0) * v;
   double value = sqrt(-2 * log(1 - u)) * (element == even ? cos(turn) : sin(turn));
   return narrow ? (double)(float)value : value;
 }
 
-/* ---- which sample stands at a place of a walk -------------------------------------------------------------------------------------- */
+/* ---- which sample stands at a place of a walk -------------------------------------------------------------------- */
 
 static uint64_t mixed(uint64_t z) {
   z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -42,7 +43,8 @@ static uint64_t mixed(uint64_t z) {
   return z ^ z >> 31;
 }
 
-/* One pass: eight rounds exclusive-or each half of the place's binary digits with a function of the other half, until the result is a sample. */
+/* One pass: eight rounds exclusive-or each half of the place's binary digits with a function of the other half, until
+   the result is a sample. */
 int permuted(uint64_t seed, const char *walk, int count, int64_t position) {
   const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
   uint64_t pass = (uint64_t)(position / count), value = (uint64_t)(position % count), keys[8];

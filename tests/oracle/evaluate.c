@@ -1,5 +1,6 @@
-/* Numbers of nodes. Without infinitesimals a node is computed once. A gradient evaluates the nodes between its two operands anew for every element of what it is by, with an
-   infinitesimal of its own added to that element: a context. A node that no operand's change reaches keeps the value it had outside. */
+/* Numbers of nodes. Without infinitesimals a node is computed once. A gradient evaluates the nodes between its two
+   operands anew for every element of what it is by, with an infinitesimal of its own added to that element: a context.
+   A node that no operand's change reaches keeps the value it had outside. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,15 @@ static uint64_t rounded;
 double largest_number;
 
 /* The values that a context changes, chained so that they can be taken back. */
-typedef struct Change { Node *node; Block old; struct Change *older; } Change;
-typedef struct Context { int bits; Change *changes; } Context;
+typedef struct Change {
+  Node *node;
+  Block old;
+  struct Change *older;
+} Change;
+typedef struct Context {
+  int bits;
+  Change *changes;
+} Context;
 
 static Block node_block(Node *node);
 
@@ -31,7 +39,8 @@ static double moved(double number) {
 }
 
 static void store(Block *block, size_t i, const double *parts) {
-  for (unsigned set = 0; set < 1u << block->bits; set++) block->at[set * block->size + i] = rounding == 0 ? parts[set] : moved(parts[set]);
+  for (unsigned set = 0; set < 1u << block->bits; set++)
+    block->at[set * block->size + i] = rounding == 0 ? parts[set] : moved(parts[set]);
 }
 
 static Block block_new(int bits, size_t size) {
@@ -60,7 +69,7 @@ static void evaluate_pointwise(const Node *node, const Block *operand, Block *ou
     }
 }
 
-static void evaluate_moved(const Node *node, const Block *operand, Block *out) {       /* GATHER, STACK */
+static void evaluate_moved(const Node *node, const Block *operand, Block *out) { /* GATHER, STACK */
   int size = shape_size(node->shape), bits = out->bits;
   double parts[1 << BIT_LIMIT];
   for (int n = 0; n < copies(node); n++) {
@@ -68,7 +77,10 @@ static void evaluate_moved(const Node *node, const Block *operand, Block *out) {
     if (node->op == N_GATHER) {
       for (; e < size; e++) {
         if (node->from[e] < 0) continue;
-        fetch(&operand[0], (size_t)(node->operands[0]->random ? n : 0) * (size_t)shape_size(node->operands[0]->shape) + (size_t)node->from[e], bits, parts);
+        fetch(&operand[0],
+              (size_t)(node->operands[0]->random ? n : 0) * (size_t)shape_size(node->operands[0]->shape) +
+                  (size_t)node->from[e],
+              bits, parts);
         store(out, (size_t)n * (size_t)size + (size_t)e, parts);
       }
       continue;
@@ -81,7 +93,7 @@ static void evaluate_moved(const Node *node, const Block *operand, Block *out) {
   }
 }
 
-static void evaluate_sums(const Node *node, const Block *operand, Block *out) {        /* SUM, TOTAL */
+static void evaluate_sums(const Node *node, const Block *operand, Block *out) { /* SUM, TOTAL */
   int size = shape_size(node->shape), bits = out->bits;
   double parts[1 << BIT_LIMIT];
   for (int n = 0; n < copies(node); n++)
@@ -94,7 +106,10 @@ static void evaluate_sums(const Node *node, const Block *operand, Block *out) { 
 }
 
 /* The largest (smallest) of candidates; equal ones share the infinitesimal parts. */
-typedef struct Extreme { int sign, tied; double best[1 << BIT_LIMIT]; } Extreme;
+typedef struct Extreme {
+  int sign, tied;
+  double best[1 << BIT_LIMIT];
+} Extreme;
 
 static void extreme_add(Extreme *extreme, int bits, const double *parts) {
   double now = extreme->sign * parts[0], best = extreme->sign * extreme->best[0];
@@ -140,7 +155,8 @@ static void evaluate_lookup(const Node *node, const Block *operand, Block *out) 
       from = from * table->shape.at[k - 1] + (inside ? (long)subscript : 0);
     }
     for (int e = 0; e < size && inside; e++) {
-      fetch(&operand[0], (size_t)(table->random ? n : 0) * (size_t)shape_size(table->shape) + (size_t)(from * size + e), bits, parts);
+      fetch(&operand[0], (size_t)(table->random ? n : 0) * (size_t)shape_size(table->shape) + (size_t)(from * size + e),
+            bits, parts);
       store(out, (size_t)n * (size_t)size + (size_t)e, parts);
     }
   }
@@ -158,9 +174,9 @@ static void evaluate_mean(const Node *node, const Block *operand, Block *out) {
 
 static void evaluate_node(Node *node, Block *out);
 
-/* ---- contexts ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- contexts ---------------------------------------------------------------------------------------------------- */
 
-static int active_bits;                                    /* infinitesimals in use: those of the contexts around */
+static int active_bits; /* infinitesimals in use: those of the contexts around */
 
 static void change(Context *context, Node *node, Block block) {
   Change *made = malloc(sizeof *made);
@@ -184,14 +200,19 @@ static void context_end(Context *context) {
 static bool is_changed(const Node *node, int bits) { return node->changed.at != NULL && node->changed.bits >= bits; }
 
 /* What each infinitesimal in use is added to: elements `from`, from + stride, … of a node. */
-typedef struct Nudge { const Node *node; size_t from, stride; } Nudge;
+typedef struct Nudge {
+  const Node *node;
+  size_t from, stride;
+} Nudge;
 static Nudge nudges[BIT_LIMIT];
 
 static void add_infinitesimal(int bit, Block *block) {
-  for (size_t i = nudges[bit].from; i < block->size; i += nudges[bit].stride) block->at[((size_t)1 << bit) * block->size + i] += 1;
+  for (size_t i = nudges[bit].from; i < block->size; i += nudges[bit].stride)
+    block->at[((size_t)1 << bit) * block->size + i] += 1;
 }
 
-/* Evaluates the path with an infinitesimal added to elements of v. Where the path leads through what another derivative around is by, its own stays added. */
+/* Evaluates the path with an infinitesimal added to elements of v. Where the path leads through what another derivative
+   around is by, its own stays added. */
 static void evaluate_path(const Node *grad, Context *context, size_t from, size_t stride) {
   Node *v = grad->operands[1];
   int bit = context->bits - 1;
@@ -218,9 +239,9 @@ static void evaluate_grad(const Node *grad, Block *out) {
   Node *e = grad->operands[0], *v = grad->operands[1];
   int bit = active_bits;
   if (bit == BIT_LIMIT) fail("too many derivatives of derivatives");
-  node_block(e);                                           /* everything below has a value */
+  node_block(e); /* everything below has a value */
   size_t size = (size_t)shape_size(v->shape), count = (size_t)copies(v) * size;
-  bool apart = v->random && e->random && !grad->coupled;   /* every sample's own: all samples move at once */
+  bool apart = v->random && e->random && !grad->coupled; /* every sample's own: all samples move at once */
   active_bits = bit + 1;
   for (size_t i = 0; i < (apart ? size : count); i++) {
     Context context = {.bits = bit + 1};
@@ -270,7 +291,8 @@ static void evaluate_node(Node *node, Block *out) {
   if (operand != few) free(operand);
 }
 
-/* Without infinitesimals, once, and before any context that needs it: a gradient's operands have their values before its contexts begin. */
+/* Without infinitesimals, once, and before any context that needs it: a gradient's operands have their values before
+   its contexts begin. */
 static Block node_value(Node *node) {
   if (node->value.at != NULL) return node->value;
   for (int k = 0; k < node->count; k++) node_value(node->operands[k]);

@@ -40,12 +40,15 @@ static void write_numbers(FILE *file, bool narrow, size_t count, const double *v
 void write_npy(const char *path, bool narrow, int rows, Shape shape, const double *values) {
   char axes[128] = "", header[256];
   int length = 0;
-  for (int d = 0; d < shape.rank; d++) length += snprintf(axes + length, sizeof axes - (size_t)length, "%d,", shape.at[d]);
-  length = snprintf(header, sizeof header, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%d,%s), }", narrow ? 4 : 8, rows, axes);
+  for (int d = 0; d < shape.rank; d++)
+    length += snprintf(axes + length, sizeof axes - (size_t)length, "%d,", shape.at[d]);
+  length = snprintf(header, sizeof header, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%d,%s), }",
+                    narrow ? 4 : 8, rows, axes);
   while ((10 + length + 1) % 64 != 0) header[length++] = ' ';
   header[length++] = '\n';
   FILE *file = create(path);
-  unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(length & 255), (unsigned char)(length >> 8)};
+  unsigned char start[10] = {
+      0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(length & 255), (unsigned char)(length >> 8)};
   fwrite(start, 1, sizeof start, file);
   fwrite(header, 1, (size_t)length, file);
   write_numbers(file, narrow, (size_t)rows * (size_t)shape_size(shape), values);
@@ -58,8 +61,10 @@ void write_safetensors(const char *path, bool narrow, int count, const Tensor *t
   for (int k = 0; k < count; k++) {
     size_t size = (size_t)shape_size(tensors[k].shape) * width;
     char *axes = "";
-    for (int d = 0; d < tensors[k].shape.rank; d++) axes = arena_format("%s%s%d", axes, d > 0 ? "," : "", tensors[k].shape.at[d]);
-    header = arena_format("%s%s\"%s\":{\"dtype\":\"F%d\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", header, k > 0 ? "," : "", tensors[k].name, narrow ? 32 : 64, axes, at, at + size);
+    for (int d = 0; d < tensors[k].shape.rank; d++)
+      axes = arena_format("%s%s%d", axes, d > 0 ? "," : "", tensors[k].shape.at[d]);
+    header = arena_format("%s%s\"%s\":{\"dtype\":\"F%d\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", header,
+                          k > 0 ? "," : "", tensors[k].name, narrow ? 32 : 64, axes, at, at + size);
     at += size;
   }
   header = arena_format("%s}", header);
@@ -103,7 +108,8 @@ int read_safetensors(const char *path, Stored **tensors) {
     fseek(file, (long)(8 + length + from), SEEK_SET);
     for (int e = 0; e < size && whole; e++) {
       float single = 0;
-      whole = narrow ? fread(&single, sizeof single, 1, file) == 1 : fread(&stored.value[e], sizeof(double), 1, file) == 1;
+      whole =
+          narrow ? fread(&single, sizeof single, 1, file) == 1 : fread(&stored.value[e], sizeof(double), 1, file) == 1;
       if (narrow) stored.value[e] = (double)single;
     }
     ROOM(*tensors, count, capacity);

@@ -98,46 +98,52 @@ static const char *number_of(const Things *scope, const Thing *v, int depth) {
 /* A gradient by a bare name of that shape: of the first order, the second, once in a while the third. */
 static const char *gradient(const Things *scope, Shape shape, int depth) {
   const Thing *v = thing_of_shape(scope, shape);
-  bool known = v != NULL && (v->random || strchr("sWb", v->text[0]) != NULL);      /* what is neither drawn nor stored may be static */
+  bool known = v != NULL &&
+               (v->random || strchr("sWb", v->text[0]) != NULL); /* what is neither drawn nor stored may be static */
   if (!known || !v->plain || v->classes > 0 || maker->budget < 1) return NULL;
   maker->budget--;
   const char *e = number_of(scope, v, depth - 1);
   int orders = one_in(3) ? one_in(4) ? 3 : 2 : 1;
   for (int k = 1; k < orders; k++) {
-    const char *inner = v->random ? arena_format("grad(%s, %s)", e, v->text) : arena_format("grad(E[%s], %s)", e, v->text);
+    const char *inner =
+        v->random ? arena_format("grad(%s, %s)", e, v->text) : arena_format("grad(E[%s], %s)", e, v->text);
     e = arena_format("sum((%s) * sin(%s)) + sumsq(%s)", inner, v->text, v->text);
   }
   if (!v->random || one_in(6)) e = arena_format("E[%s]", e);
   return arena_format("grad(%s, %s)", e, v->text);
 }
 
-/* What is not a number for about half of the samples, and shows only as a choice. Of numbers that are known it would be an error. */
+/* What is not a number for about half of the samples, and shows only as a choice. Of numbers that are known it would be
+   an error. */
 static const char *not_a_number(const Things *scope, Shape shape, int depth) {
   const Thing *thing = thing_of_shape(scope, shape);
   if (thing == NULL || strchr("xztu", thing->text[0]) == NULL) return NULL;
   const char *a = expression(scope, shape, depth - 2), *log = arena_format("log(%s)", thing->text);
   bool first = one_in(2);
-  return arena_format("(if %s(%s, %s) > -90 then 0.5 else %s)", CHOSEN("max", "min"), first ? log : a, first ? a : log, thing->text);
+  return arena_format("(if %s(%s, %s) > -90 then 0.5 else %s)", CHOSEN("max", "min"), first ? log : a, first ? a : log,
+                      thing->text);
 }
 
 static const char *total_of(const Things *scope, int depth) {
   Shape shape = one_in(2) && scope->count > 0 ? any_thing(scope)->shape : any_shape(2);
   if (shape.rank == 0) shape = any_shape(1);
   const char *a = expression(scope, shape, depth - 1);
-  if (one_in(12)) {                                        /* a root of exactly 0, whose guard has a name */
+  if (one_in(12)) { /* a root of exactly 0, whose guard has a name */
     const char *name = new_name("f"), *guard = new_name("g");
     define(arena_format("fn %s(s) {\n%s = s > 0\nif %s then sqrt(s) else 0\n}\n", name, guard, guard));
     return arena_format("%s(sumsq((%s) * %s))", name, a, CHOSEN("0", "0", "0.3"));
   }
   if (one_in(6)) return arena_format("0.1 * dot(%s, %s)", a, expression(scope, shape, depth - 2));
-  return arena_format("%s(%s)", CHOSEN("mean", "mean", "0.1 * sum", "max", "min", "0.1 * sumsq", "norm", "variance"), a);
+  return arena_format("%s(%s)", CHOSEN("mean", "mean", "0.1 * sum", "max", "min", "0.1 * sumsq", "norm", "variance"),
+                      a);
 }
 
 static const char *list_of(const Things *scope, Shape shape, int depth) {
   Shape inner = {.rank = shape.rank - 1};
   for (int d = 0; d < inner.rank; d++) inner.at[d] = shape.at[d + 1];
   const char *i = new_name("i");
-  if (one_in(3)) return arena_format("[%s * (1 + %s) for %s < %d]", expression(scope, inner, depth - 2), i, i, shape.at[0]);
+  if (one_in(3))
+    return arena_format("[%s * (1 + %s) for %s < %d]", expression(scope, inner, depth - 2), i, i, shape.at[0]);
   if (shape.at[0] > 5) return NULL;
   const char *items = expression(scope, inner, depth - 1);
   for (int k = 1; k < shape.at[0]; k++) items = arena_format("%s, %s", items, expression(scope, inner, depth - 2));
@@ -149,10 +155,13 @@ static const char *pieces(const Things *scope, Shape shape, int depth) {
   Shape longer = shape, first = shape, second = shape;
   int more = 1 + random_below(3), from = random_below(more + 1);
   longer.at[0] += more;
-  if (shape.at[0] < 2 || one_in(2)) return arena_format("(%s)[%d..%d]", expression(scope, longer, depth - 2), from, from + shape.at[0] - 1);
+  if (shape.at[0] < 2 || one_in(2))
+    return arena_format("(%s)[%d..%d]", expression(scope, longer, depth - 2), from, from + shape.at[0] - 1);
   first.at[0] = 1 + random_below(shape.at[0] - 1);
   second.at[0] = shape.at[0] - first.at[0];
-  if (one_in(3)) return arena_format("[...(%s), ...(%s)]", expression(scope, first, depth - 2), expression(scope, second, depth - 2));
+  if (one_in(3))
+    return arena_format("[...(%s), ...(%s)]", expression(scope, first, depth - 2),
+                        expression(scope, second, depth - 2));
   return arena_format("concat(%s, %s)", expression(scope, first, depth - 2), expression(scope, second, depth - 2));
 }
 
@@ -198,7 +207,8 @@ const char *expression(const Things *scope, Shape shape, int depth) {
     if (shape.rank > 0) return reshaped(scope, shape, depth);
     made = inline_reduction(scope);
     break;
-  case 13: return arena_format("(if %d == 1 then 1 / 0 else %s)", 2 * random_below(2), expression(scope, shape, depth - 1));
+  case 13:
+    return arena_format("(if %d == 1 then 1 / 0 else %s)", 2 * random_below(2), expression(scope, shape, depth - 1));
   case 14: made = not_a_number(scope, shape, depth); break;
   default:
     if (maker->functions > 0 && scope->count > 0) made = function_of(scope, shape, &random);

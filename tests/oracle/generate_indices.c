@@ -1,10 +1,18 @@
-/* Random index notation: reads at affine and computed subscripts, reductions under conditions, `y[…] =`, `y[…] +=`, functions whose bodies do that. */
+/* Random index notation: reads at affine and computed subscripts, reductions under conditions, `y[…] =`, `y[…] +=`,
+   functions whose bodies do that. */
 #include <string.h>
 
 #include "generate.h"
 
-typedef struct Index { const char *name; int extent; bool bounded; } Index;          /* bounded: said explicitly, so a bare read may be longer */
-typedef struct Indices { int count; Index at[8]; } Indices;
+typedef struct Index {
+  const char *name;
+  int extent;
+  bool bounded;
+} Index; /* bounded: said explicitly, so a bare read may be longer */
+typedef struct Indices {
+  int count;
+  Index at[8];
+} Indices;
 
 static const Thing *tensor_in(const Things *scope) {
   for (int tries = 0; tries < 8; tries++) {
@@ -27,7 +35,9 @@ static const char *computed_subscript(const Things *scope, int extent) {
     const Thing *thing = any_thing(scope);
     if (thing == NULL || !thing->plain || !thing->random) continue;
     if (thing->classes > 0) return thing->text;
-    if (thing->shape.rank == 0) return one_in(2) ? arena_format("floor(abs(2 * %s))", thing->text) : arena_format("round(%d * sigmoid(%s))", extent, thing->text);
+    if (thing->shape.rank == 0)
+      return one_in(2) ? arena_format("floor(abs(2 * %s))", thing->text)
+                       : arena_format("round(%d * sigmoid(%s))", extent, thing->text);
   }
   return NULL;
 }
@@ -93,12 +103,14 @@ static const char *brackets_condition(const Things *scope, const Indices *indice
     if (indices->count > 0) return arena_format("%s != %s", k, indices->at[random_below(indices->count)].name);
     return arena_format("%s != 1", k);
   case 2:
-    if (indices->count > 0) return arena_format("%s %s %s", k, CHOSEN("<=", ">", ">="), indices->at[random_below(indices->count)].name);
+    if (indices->count > 0)
+      return arena_format("%s %s %s", k, CHOSEN("<=", ">", ">="), indices->at[random_below(indices->count)].name);
     return arena_format("%s > 0", k);
   case 3:
-    if (thing != NULL && thing->shape.rank == 0 && thing->classes == 0 && thing->plain) return arena_format("%s %s %s", thing->text, CHOSEN("<", ">", "<=", ">="), any_number());
+    if (thing != NULL && thing->shape.rank == 0 && thing->classes == 0 && thing->plain)
+      return arena_format("%s %s %s", thing->text, CHOSEN("<", ">", "<=", ">="), any_number());
     return arena_format("%s >= 1", k);
-  case 4: return arena_format("%s > %d", k, own->extent + random_below(2) - 1);      /* over one, or over nothing */
+  case 4: return arena_format("%s > %d", k, own->extent + random_below(2) - 1); /* over one, or over nothing */
   default:
     if (thing != NULL && thing->shape.rank > 0 && thing->plain) {
       Indices with = *indices;
@@ -136,9 +148,11 @@ static const char *reduction(const Things *scope, const Indices *outer, int dept
     product = product == NULL ? first : arena_format("%s * %s", product, first);
     brackets = arena_format("%s%s%s", brackets, k > 0 ? ", " : "", item);
   }
-  for (int k = 1; k < factors; k++) product = arena_format("%s %s %s", product, one_in(9) ? "/ 3 *" : "*", factor(scope, &indices));
+  for (int k = 1; k < factors; k++)
+    product = arena_format("%s %s %s", product, one_in(9) ? "/ 3 *" : "*", factor(scope, &indices));
   int conditions = one_in(3) ? 1 + one_in(4) : 0;
-  for (int k = 0; k < conditions; k++) brackets = arena_format("%s, %s", brackets, brackets_condition(scope, outer, &indices.at[outer->count]));
+  for (int k = 0; k < conditions; k++)
+    brackets = arena_format("%s, %s", brackets, brackets_condition(scope, outer, &indices.at[outer->count]));
   if (depth > 1 && one_in(5)) product = arena_format("(%s + %s)", product, element(scope, &indices, depth - 2));
   return arena_format("%s%s[%s] %s", one_in(8) ? "-" : "", op, brackets, product);
 }
@@ -155,7 +169,8 @@ static const char *tied(const Things *scope, const Indices *indices) {
   Indices inner = *indices;
   const char *k = new_name("k");
   inner.at[inner.count++] = (Index){k, 2 * tensor->shape.at[0], true};
-  return arena_format("%s[%s < %d] %s", CHOSEN("max", "min"), k, 2 * tensor->shape.at[0], read(scope, &inner, tensor, 0, arena_format("%s // 2", k)));
+  return arena_format("%s[%s < %d] %s", CHOSEN("max", "min"), k, 2 * tensor->shape.at[0],
+                      read(scope, &inner, tensor, 0, arena_format("%s // 2", k)));
 }
 
 /* One number for every value of the indices. */
@@ -164,18 +179,19 @@ static const char *element(const Things *scope, const Indices *indices, int dept
   if (depth <= 0 || maker->budget < 1) return factor(scope, indices);
   maker->budget--;
   switch (random_below(10)) {
-  case 9:
-    made = tied(scope, indices);
-    return made == NULL ? factor(scope, indices) : arena_format("(%s)", made);
+  case 9: made = tied(scope, indices); return made == NULL ? factor(scope, indices) : arena_format("(%s)", made);
   case 0:
   case 1:
-  case 2: made = reduction(scope, indices, depth - 1); return made == NULL ? factor(scope, indices) : arena_format("(%s%s)", CHOSEN("", "0.5 * ", "0.2 * "), made);
+  case 2:
+    made = reduction(scope, indices, depth - 1);
+    return made == NULL ? factor(scope, indices) : arena_format("(%s%s)", CHOSEN("", "0.5 * ", "0.2 * "), made);
   case 3: return arena_format("%s * %s", factor(scope, indices), factor(scope, indices));
   case 4: return arena_format("%s + %s", element(scope, indices, depth - 1), element(scope, indices, depth - 1));
   case 5: return pointwise(element(scope, indices, depth - 1));
   case 6: {
     const char *a = element(scope, indices, depth - 1);
-    const char *when = indices->count > 0 && one_in(2) ? arena_format("%s %% 2 == 0", indices->at[0].name) : arena_format("%s > %s", factor(scope, indices), any_number());
+    const char *when = indices->count > 0 && one_in(2) ? arena_format("%s %% 2 == 0", indices->at[0].name)
+                                                       : arena_format("%s > %s", factor(scope, indices), any_number());
     return arena_format("(if %s then %s else %s)", when, a, factor(scope, indices));
   }
   case 7: return arena_format("(%s - %s)", element(scope, indices, depth - 1), factor(scope, indices));
@@ -189,7 +205,9 @@ static const char *index_definition(const Things *scope, const char *name, Shape
   const char *left = name;
   for (int d = 0; d < shape.rank; d++) indices.at[indices.count++] = (Index){new_name("i"), shape.at[d], !declared};
   const char *right = element(scope, &indices, 3);
-  for (int d = 0; d < shape.rank; d++) left = arena_format("%s%s%s%s", left, d == 0 ? "[" : ", ", indices.at[d].name, declared ? "" : arena_format(" < %d", shape.at[d]));
+  for (int d = 0; d < shape.rank; d++)
+    left = arena_format("%s%s%s%s", left, d == 0 ? "[" : ", ", indices.at[d].name,
+                        declared ? "" : arena_format(" < %d", shape.at[d]));
   return arena_format("%s] = %s\n", left, right);
 }
 
@@ -240,16 +258,22 @@ static const char *scatter(const Things *scope, const char *name, Shape shape) {
     right = right == NULL ? arena_format("%s]", text) : arena_format("%s * %s]", right, text);
   }
   if (one_in(3)) right = arena_format("%s * %s", right, factor(scope, &indices));
-  for (int d = 0; d < shape.rank; d++) left = arena_format("%s%s%s", left, d == 0 ? "[" : ", ", d == 0 && one_in(6) ? cut_short(&indices) : left_subscript(&indices, scope, shape.at[d]));
+  for (int d = 0; d < shape.rank; d++)
+    left = arena_format("%s%s%s", left, d == 0 ? "[" : ", ",
+                        d == 0 && one_in(6) ? cut_short(&indices) : left_subscript(&indices, scope, shape.at[d]));
   return arena_format("%s] += %s\n", left, right);
 }
 
-/* A call of a function that differentiates by a row of a tensor, and by nothing else of the tensor, which it reads too. */
+/* A call of a function that differentiates by a row of a tensor, and by nothing else of the tensor, which it reads too.
+ */
 static const char *steep(const Thing *row, Shape shape, const Thing *tensor) {
   const char *name = new_name("f"), *p = new_name("p"), *q = new_name("p"), *inner = pointwise(p);
   while (strstr(inner, "constant") != NULL) inner = pointwise(p);
-  const char *factor = one_in(2) ? arena_format("(1 + mean(%s))", q) : one_in(2) ? arena_format("%s * max(%s)", p, q) : any_number();
-  define(arena_format("fn %s(%s: %s, %s: %s) = grad(sum(%s * %s), %s)\n", name, p, shape_text(shape), q, shape_text(tensor->shape), inner, factor, p));
+  const char *factor = one_in(2)   ? arena_format("(1 + mean(%s))", q)
+                       : one_in(2) ? arena_format("%s * max(%s)", p, q)
+                                   : any_number();
+  define(arena_format("fn %s(%s: %s, %s: %s) = grad(sum(%s * %s), %s)\n", name, p, shape_text(shape), q,
+                      shape_text(tensor->shape), inner, factor, p));
   return arena_format("%s(%s, %s)", name, row->text, tensor->text);
 }
 
@@ -258,7 +282,7 @@ static const char *per_index(const Things *scope, const char *name, Shape shape)
   Shape inner = {.rank = shape.rank - 1};
   const char *i = new_name("i");
   Things rows = {0};
-  const Thing *tensors[THING_LIMIT];                       /* of which each is a row */
+  const Thing *tensors[THING_LIMIT]; /* of which each is a row */
   for (int d = 0; d < inner.rank; d++) inner.at[d] = shape.at[d + 1];
   for (int k = 0; k < scope->count; k++) {
     const Thing *thing = &scope->at[k];
@@ -272,13 +296,16 @@ static const char *per_index(const Things *scope, const char *name, Shape shape)
   if (rows.count == 0) return NULL;
   int own = rows.count;
   const Thing *whole = thing_of_shape(scope, inner);
-  if (whole != NULL) add_thing(&rows, whole->text, inner, whole->random, whole->classes), rows.at[rows.count - 1].plain = false;
+  if (whole != NULL)
+    add_thing(&rows, whole->text, inner, whole->random, whole->classes), rows.at[rows.count - 1].plain = false;
   bool random;
   const char *right = NULL;
   const Thing *row = thing_of_shape(&rows, inner);
   bool is_row = row != NULL && row->random && row - rows.at < own;
-  if (is_row && one_in(2)) right = steep(row, inner, tensors[row - rows.at]);      /* a gradient for every value of the index */
-  if (right == NULL) right = one_in(2) && maker->functions > 0 ? function_of(&rows, inner, &random) : expression(&rows, inner, 2);
+  if (is_row && one_in(2))
+    right = steep(row, inner, tensors[row - rows.at]); /* a gradient for every value of the index */
+  if (right == NULL)
+    right = one_in(2) && maker->functions > 0 ? function_of(&rows, inner, &random) : expression(&rows, inner, 2);
   return arena_format("%s[%s] = %s\n", name, i, right);
 }
 
@@ -310,7 +337,8 @@ static const char *view(Things *scope) {
   for (int d = 0; d < shape.rank; d++) {
     const char *i = new_name("i");
     left = arena_format("%s%s%s < %d", left, d == 0 ? "[" : ", ", i, shape.at[d]);
-    right = arena_format("%s%s%s%s", right, d == 0 ? "[" : ", ", i, d == 0 && from > 0 ? arena_format(" + %d", from) : "");
+    right =
+        arena_format("%s%s%s%s", right, d == 0 ? "[" : ", ", i, d == 0 && from > 0 ? arena_format(" + %d", from) : "");
   }
   const char *text = arena_format("%s] = %s]\n", left, right);
   add_thing(scope, name, shape, tensor->random, 0);
@@ -319,8 +347,9 @@ static const char *view(Things *scope) {
 
 const char *statements_for(Things *scope, const char *result, Shape shape) {
   const char *text = "";
-  for (int k = random_below(3); k > 0 && scope->count < THING_LIMIT - 4; k--) text = arena_format("%s%s", text, view(scope));
-  for (int k = random_below(3); k > 0 && scope->count < THING_LIMIT - 2; k--) {      /* values on the way */
+  for (int k = random_below(3); k > 0 && scope->count < THING_LIMIT - 4; k--)
+    text = arena_format("%s%s", text, view(scope));
+  for (int k = random_below(3); k > 0 && scope->count < THING_LIMIT - 2; k--) { /* values on the way */
     Shape inner = any_shape(2);
     const char *name = new_name("h"), *made = NULL;
     if (inner.rank > 0 && !one_in(3)) made = index_definition(scope, name, inner, false);
@@ -333,9 +362,10 @@ const char *statements_for(Things *scope, const char *result, Shape shape) {
     }
   }
   const char *made = NULL;
-  if (shape.rank == 0) made = arena_format("%s = %s\n", result, one_in(2) ? element(scope, &(Indices){0}, 3) : expression(scope, shape, 3));
-  else
-    switch (random_below(8)) {
+  if (shape.rank == 0)
+    made =
+        arena_format("%s = %s\n", result, one_in(2) ? element(scope, &(Indices){0}, 3) : expression(scope, shape, 3));
+  else switch (random_below(8)) {
     case 0:
     case 1: made = scatter(scope, result, shape); break;
     case 2: made = per_index(scope, result, shape); break;
@@ -362,8 +392,7 @@ const char *function_of(const Things *scope, Shape shape, bool *random) {
     const Thing *thing = any_thing(scope);
     const char *parameter = new_name("p"), *type;
     if (thing->classes > 0) type = arena_format("class[%d]", thing->classes);
-    else if (one_in(3) && thing->shape.rank > 0) {          /* sizes by name */
-      type = "[";
+    else if (one_in(3) && thing->shape.rank > 0) { /* sizes by name */ type = "[";
       for (int d = 0; d < thing->shape.rank; d++) type = arena_format("%s%s%s", type, d > 0 ? ", " : "", new_name("n"));
       type = arena_format("%s]", type);
     } else type = shape_text(thing->shape);

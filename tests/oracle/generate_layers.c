@@ -4,7 +4,11 @@
 #include "generate.h"
 
 /* What a layer body is made of: the text so far, and the name and shape of the value that flows through it. */
-typedef struct Flow { const char *text, *value; Shape shape; bool noisy; } Flow;
+typedef struct Flow {
+  const char *text, *value;
+  Shape shape;
+  bool noisy;
+} Flow;
 
 static void say(Flow *flow, const char *line) { flow->text = arena_format("%s%s\n", flow->text, line); }
 
@@ -47,7 +51,7 @@ static const char *weighted_layer(Shape from, Shape *to) {
     body = arena_format("%sweight %s: %s = %s\n", body, b, shape_text(*to), any_number());
     add_thing(&scope, b, *to, false, 0);
   }
-  if (one_in(4)) {                                         /* a running mean, read before or after it moves */
+  if (one_in(4)) { /* a running mean, read before or after it moves */
     const char *m = new_name("s"), *x_mean = arena_format("E[%s]", x);
     body = arena_format("%sstate %s: %s = %s\n", body, m, shape_text(from), any_number());
     const char *move = arena_format("%s <- lerp(%s, %s, 0.3)\n", m, m, x_mean);
@@ -68,8 +72,12 @@ const char *noisy_layer(void) {
   const char *body = CHOSEN("if %s < %s then 0 else x", "x + 0.3 * %s * %s", "x * %s + %s");
   char text[200];
   snprintf(text, sizeof text, body, u, any_number());
-  if (one_in(3)) define(arena_format("layer %s(x: [...s]) -> [...s] {\nnoise %s ~ %s\nif training then (%s) else x\n}\n", name, u, CHOSEN("uniform", "normal"), text));
-  else define(arena_format("layer %s(x: [...s]) -> [...s] {\nnoise %s: [...s] ~ %s\n%s\n}\n", name, u, CHOSEN("uniform", "normal", "normal(0.2, 0.5)", "uniform(-1, 1)"), text));
+  if (one_in(3))
+    define(arena_format("layer %s(x: [...s]) -> [...s] {\nnoise %s ~ %s\nif training then (%s) else x\n}\n", name, u,
+                        CHOSEN("uniform", "normal"), text));
+  else
+    define(arena_format("layer %s(x: [...s]) -> [...s] {\nnoise %s: [...s] ~ %s\n%s\n}\n", name, u,
+                        CHOSEN("uniform", "normal", "normal(0.2, 0.5)", "uniform(-1, 1)"), text));
   return name;
 }
 
@@ -77,14 +85,17 @@ const char *noisy_layer(void) {
 static const char *spectral_layer(void) {
   const char *name = new_name("S");
   define(arena_format("layer %s(w: [n, m]) -> [n, m] {\nstate v: [m] = 1\n"
-                      "a[i] = sum[j] w[i, j] * v[j]\nb[j] = sum[i] w[i, j] * a[i]\nv <- constant(b / (0.1 + norm(b)))\nw / (0.5 + norm(a))\n}\n", name));
+                      "a[i] = sum[j] w[i, j] * v[j]\nb[j] = sum[i] w[i, j] * a[i]\nv <- constant(b / (0.1 + "
+                      "norm(b)))\nw / (0.5 + norm(a))\n}\n",
+                      name));
   return name;
 }
 
 /* What lands outside counts nowhere, though its derivative is infinite. */
 static const char *dropping_layer(void) {
   const char *name = new_name("O");
-  define(arena_format("layer %s(x: [n]) -> y: [n] {\ny[i + j - %d] += sqrt((i + j) * (0.5 + x[i]^2 + x[j]^2)) / n\n}\n", name, 1 + random_below(2)));
+  define(arena_format("layer %s(x: [n]) -> y: [n] {\ny[i + j - %d] += sqrt((i + j) * (0.5 + x[i]^2 + x[j]^2)) / n\n}\n",
+                      name, 1 + random_below(2)));
   return name;
 }
 
@@ -93,13 +104,17 @@ static const char *record_layer(Shape from, int *first, int *second) {
   *first = any_size();
   *second = any_size();
   if (from.rank != 1) return NULL;
-  define(arena_format("layer %s(x: [n]) -> (p: [%d], q: [%d]) {\nh = x |> Linear(%d) |> tanh\np = h |> Linear(%d)\nq = h |> Linear(%d)\n}\n", name, *first, *second, any_size(), *first, *second));
+  define(arena_format("layer %s(x: [n]) -> (p: [%d], q: [%d]) {\nh = x |> Linear(%d) |> tanh\np = h |> Linear(%d)\nq = "
+                      "h |> Linear(%d)\n}\n",
+                      name, *first, *second, any_size(), *first, *second));
   return name;
 }
 
 static const char *recursive_layer(void) {
   const char *name = new_name("F");
-  define(arena_format("layer %s(widths)(x: [n]) -> [1] {\nh = x |> Linear(widths[0]) |> %s\nif len(widths) > 1 then (h |> %s(tail(widths))) else (h |> Linear(1))\n}\n", name, CHOSEN("tanh", "relu", "sigmoid"), name));
+  define(arena_format("layer %s(widths)(x: [n]) -> [1] {\nh = x |> Linear(widths[0]) |> %s\nif len(widths) > 1 then (h "
+                      "|> %s(tail(widths))) else (h |> Linear(1))\n}\n",
+                      name, CHOSEN("tanh", "relu", "sigmoid"), name));
   return name;
 }
 
@@ -111,7 +126,7 @@ static void linear_step(Flow *flow) {
   case 0: becomes(flow, to, arena_format("%s |> Linear(%d, bias = false)", x, n)); break;
   case 1: becomes(flow, to, arena_format("%s |> Linear(%d, scaled = %s)", x, n, spectral_layer())); break;
   case 2: becomes(flow, to, arena_format("%s |> Maxout(%d, 2)", x, n)); break;
-  case 3: {                                                /* one instance, twice */
+  case 3: { /* one instance, twice */
     const char *shared = new_name("a");
     say(flow, arena_format("%s = Linear(%d)", shared, flow->shape.at[0]));
     becomes(flow, flow->shape, arena_format("%s |> %s |> tanh |> %s", x, shared, shared));
@@ -119,13 +134,15 @@ static void linear_step(Flow *flow) {
   }
   case 4: {
     const char *l = new_name("l"), *h = new_name("h");
-    say(flow, arena_format("%s = %s\nfor %s < %d { %s = %s |> Linear(%d) |> %s }", h, x, l, 1 + random_below(3), h, h, flow->shape.at[0], CHOSEN("tanh", "relu", "sigmoid")));
+    say(flow, arena_format("%s = %s\nfor %s < %d { %s = %s |> Linear(%d) |> %s }", h, x, l, 1 + random_below(3), h, h,
+                           flow->shape.at[0], CHOSEN("tanh", "relu", "sigmoid")));
     flow->value = h;
     break;
   }
   case 5: {
     const char *list = new_name("a"), *l = new_name("l"), *h = new_name("h");
-    say(flow, arena_format("%s = [Linear(%d) for i < 2]\n%s = %s\nfor %s in %s { %s = %s |> %s |> tanh }", list, flow->shape.at[0], h, x, l, list, h, h, l));
+    say(flow, arena_format("%s = [Linear(%d) for i < 2]\n%s = %s\nfor %s in %s { %s = %s |> %s |> tanh }", list,
+                           flow->shape.at[0], h, x, l, list, h, h, l));
     flow->value = h;
     break;
   }
@@ -136,7 +153,9 @@ static void linear_step(Flow *flow) {
     becomes(flow, (Shape){1, {first}}, arena_format("%s.p * (1 + mean(%s.q))", r, r));
     break;
   }
-  case 7: becomes(flow, (Shape){1, {1}}, arena_format("%s |> %s([%d, %d])", x, recursive_layer(), any_size(), any_size())); break;
+  case 7:
+    becomes(flow, (Shape){1, {1}}, arena_format("%s |> %s([%d, %d])", x, recursive_layer(), any_size(), any_size()));
+    break;
   case 8: becomes(flow, flow->shape, arena_format("%s |> %s", x, dropping_layer())); break;
   default: becomes(flow, to, arena_format("%s |> Linear(%d)", x, n));
   }
@@ -145,7 +164,8 @@ static void linear_step(Flow *flow) {
 /* Noise inside; twice the same layer is two programs that are alike but for the stream of their draws. */
 static void noisy_step(Flow *flow) {
   const char *x = flow->value, *layer = one_in(3) ? "Dropout(0.4)" : noisy_layer();
-  if (flow->shape.rank == 1 && one_in(2)) x = arena_format("%s |> %s |> Linear(%d) |> tanh", x, layer, flow->shape.at[0]);
+  if (flow->shape.rank == 1 && one_in(2))
+    x = arena_format("%s |> %s |> Linear(%d) |> tanh", x, layer, flow->shape.at[0]);
   becomes(flow, flow->shape, arena_format("%s |> %s", x, layer));
 }
 
@@ -160,7 +180,7 @@ static void any_step(Flow *flow) {
       linear_step(flow);
       return;
     }
-    if (flow->shape.rank > 1) {                            /* one layer for every value of the first index */
+    if (flow->shape.rank > 1) { /* one layer for every value of the first index */
       const char *i = new_name("i"), *h = new_name("h");
       int n = any_size();
       const char *noise = flow->noisy ? arena_format(" |> %s", noisy_layer()) : "";
@@ -178,7 +198,11 @@ static void any_step(Flow *flow) {
     }
     return;
   case 6:
-    if (flow->shape.rank > 0) becomes(flow, flow->shape, arena_format("%s |> %s", x, CHOSEN("LayerNorm", "BatchNorm", "BatchStandard", "Affine", "PReLU", "BatchStandard(0.3, 1e-2)")));
+    if (flow->shape.rank > 0)
+      becomes(flow, flow->shape,
+              arena_format(
+                  "%s |> %s", x,
+                  CHOSEN("LayerNorm", "BatchNorm", "BatchStandard", "Affine", "PReLU", "BatchStandard(0.3, 1e-2)")));
     return;
   case 7:
     if (flow->noisy) noisy_step(flow);
@@ -205,9 +229,11 @@ const char *network_body(const char *input, Shape from, Shape to, bool noisy) {
   if (noisy && one_in(2)) noisy_step(&flow);
   for (int k = 0; k < steps; k++) any_step(&flow);
   if (flow.shape.rank == 0) becomes(&flow, (Shape){1, {1}}, arena_format("[%s]", flow.value));
-  if (flow.shape.rank > 1) becomes(&flow, (Shape){1, {shape_size(flow.shape)}}, arena_format("flatten(%s)", flow.value));
+  if (flow.shape.rank > 1)
+    becomes(&flow, (Shape){1, {shape_size(flow.shape)}}, arena_format("flatten(%s)", flow.value));
   const char *last = to.rank == 0 ? arena_format("%s |> Linear(1) |> scalar", flow.value)
-                   : to.rank == 1 ? arena_format("%s |> Linear(%d)", flow.value, to.at[0])
-                                  : arena_format("%s |> Linear(%d) |> reshape(%s)", flow.value, shape_size(to), shape_text(to));
+                     : to.rank == 1
+                         ? arena_format("%s |> Linear(%d)", flow.value, to.at[0])
+                         : arena_format("%s |> Linear(%d) |> reshape(%s)", flow.value, shape_size(to), shape_text(to));
   return arena_format("%s%s\n", flow.text, last);
 }

@@ -6,7 +6,7 @@
 
 Model *model;
 
-/* ---- values ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static Value *value_new(ValueKind kind) {
   Value *value = arena_allocate(sizeof *value);
@@ -64,7 +64,9 @@ bool can_be_node(Value *value) {
   if (value->kind != V_LIST && value->kind != V_NETWORK) return false;
   int count = list_length(value);
   for (int i = 0; i < count; i++)
-    if (!can_be_node(list_item(value, i)) || !shape_equal(as_node(list_item(value, i))->shape, as_node(list_item(value, 0))->shape)) return false;
+    if (!can_be_node(list_item(value, i)) ||
+        !shape_equal(as_node(list_item(value, i))->shape, as_node(list_item(value, 0))->shape))
+      return false;
   return count > 0;
 }
 
@@ -98,7 +100,7 @@ const char *name_of(const Tree *tree) {
   return tree->text;
 }
 
-/* ---- scopes -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- scopes ------------------------------------------------------------------------------------------------------ */
 
 Scope *scope_new(Scope *parent) {
   Scope *scope = arena_allocate(sizeof *scope);
@@ -120,14 +122,18 @@ Value *scope_find(Scope *scope, const char *name) {
 
 bool is_of_library(const Tree *definition);
 
-static Frame top_frame(const Frame *frame) { return (Frame){.body = model->file, .path = "", .loops = "", .fresh = frame->fresh, .training = frame->training}; }
+static Frame top_frame(const Frame *frame) {
+  return (Frame){.body = model->file, .path = "", .loops = "", .fresh = frame->fresh, .training = frame->training};
+}
 
 static const Tree *definition_in(const Tree *file, const char *name) {
   for (int k = 0; file != NULL && k < file->count; k++) {
     const Tree *statement = file->items[k];
     const char *defined = statement->kind == S_DEFINE && statement->items[0]->kind == T_NAME ? statement->items[0]->text
-                        : statement->kind == S_DATA || statement->kind == S_NOISE || statement->kind == S_STATE || statement->kind == S_FN || statement->kind == S_LAYER ||
-                          statement->kind == S_NETWORK ? statement->text : NULL;
+                          : statement->kind == S_DATA || statement->kind == S_NOISE || statement->kind == S_STATE ||
+                                  statement->kind == S_FN || statement->kind == S_LAYER || statement->kind == S_NETWORK
+                              ? statement->text
+                              : NULL;
     if (defined != NULL && strcmp(defined, name) == 0) return statement;
   }
   return NULL;
@@ -139,7 +145,8 @@ static Value *counter_value(double *counter) {
   return value_node(node_given((Shape){0}, false, now, counter));
 }
 
-/* What a name of the file (or of the library) stands for in this evaluation: the same thing wherever it is mentioned on one draw. */
+/* What a name of the file (or of the library) stands for in this evaluation: the same thing wherever it is mentioned on
+   one draw. */
 static Value *file_meaning(Frame *frame, const char *name) {
   Evaluation *now = model->evaluation;
   const Tree *statement = frame->in_library ? NULL : definition_in(model->file, name);
@@ -151,7 +158,8 @@ static Value *file_meaning(Frame *frame, const char *name) {
     return value;
   }
   for (int k = 0; k < now->meaning_count; k++)
-    if (strcmp(now->meanings[k].name, name) == 0 && strcmp(now->meanings[k].fresh, frame->fresh) == 0 && call_holds(now->meanings[k].call)) {
+    if (strcmp(now->meanings[k].name, name) == 0 && strcmp(now->meanings[k].fresh, frame->fresh) == 0 &&
+        call_holds(now->meanings[k].call)) {
       call_again(now->meanings[k].call);
       return now->meanings[k].value;
     }
@@ -185,12 +193,14 @@ static Value *file_meaning(Frame *frame, const char *name) {
   return value;
 }
 
-static const char *const own_words[] = {"step", "image", "epoch", "progress", "training", "batch", "pi", "true", "false"};
+static const char *const own_words[] = {"step",  "image", "epoch", "progress", "training",
+                                        "batch", "pi",    "true",  "false"};
 
 bool is_defined(Frame *frame, const char *name) {
   for (size_t k = 0; k < sizeof own_words / sizeof *own_words; k++)
     if (strcmp(own_words[k], name) == 0) return true;
-  return scope_find(frame->scope, name) != NULL || (!frame->in_library && definition_in(model->file, name) != NULL) || definition_in(model->library, name) != NULL || is_builtin(name);
+  return scope_find(frame->scope, name) != NULL || (!frame->in_library && definition_in(model->file, name) != NULL) ||
+         definition_in(model->library, name) != NULL || is_builtin(name);
 }
 
 Value *find_static(Frame *frame, const char *name) {
@@ -200,15 +210,23 @@ Value *find_static(Frame *frame, const char *name) {
   return value != NULL && (value->kind == V_NUMBER || value->kind == V_LIST) ? value : NULL;
 }
 
-bool is_of_library(const Tree *definition) { return definition->text != NULL && definition_in(model->library, definition->text) == definition; }
+bool is_of_library(const Tree *definition) {
+  return definition->text != NULL && definition_in(model->library, definition->text) == definition;
+}
 
 Value *find_name(Frame *frame, const char *name) {
   Value *value = scope_find(frame->scope, name);
   if (value != NULL) return value;
-  static const struct { const char *name; size_t offset; } counters[] = {
-    {"step", offsetof(Model, step)}, {"image", offsetof(Model, image)}, {"epoch", offsetof(Model, epoch)}, {"progress", offsetof(Model, progress)}};
+  static const struct {
+    const char *name;
+    size_t offset;
+  } counters[] = {{"step", offsetof(Model, step)},
+                  {"image", offsetof(Model, image)},
+                  {"epoch", offsetof(Model, epoch)},
+                  {"progress", offsetof(Model, progress)}};
   for (size_t k = 0; k < sizeof counters / sizeof *counters; k++)
-    if (strcmp(name, counters[k].name) == 0) return counter_value((double *)(void *)((char *)model + counters[k].offset));
+    if (strcmp(name, counters[k].name) == 0)
+      return counter_value((double *)(void *)((char *)model + counters[k].offset));
   if (strcmp(name, "training") == 0) return value_number(frame->training);
   if (strcmp(name, "batch") == 0) return value_number(model->batch);
   if (strcmp(name, "pi") == 0) return value_number(acos(-1.0));
@@ -220,9 +238,11 @@ Value *find_name(Frame *frame, const char *name) {
   return value;
 }
 
-/* ---- pointwise operations ------------------------------------------------------------------------------------------------------------- */
+/* ---- pointwise operations ---------------------------------------------------------------------------------------- */
 
-static bool is_ragged(Value *value) { return (value->kind == V_LIST || value->kind == V_NETWORK) && !can_be_node(value); }
+static bool is_ragged(Value *value) {
+  return (value->kind == V_LIST || value->kind == V_NETWORK) && !can_be_node(value);
+}
 
 Value *apply1(Scalar1 f, Value *a) {
   if (a->kind == V_NUMBER) {
@@ -250,15 +270,19 @@ Value *apply2(Scalar2 g, Value *a, Value *b) {
   if (!is_ragged(a) && !is_ragged(b)) return value_node(node_map2(g, as_node(a), as_node(b)));
   int count = list_length(is_ragged(a) ? a : b);
   Value **items = arena_allocate((size_t)(count + 1) * sizeof(Value *));
-  for (int i = 0; i < count; i++) items[i] = apply2(g, a->kind == V_LIST || a->kind == V_NETWORK ? list_item(a, i) : a, b->kind == V_LIST || b->kind == V_NETWORK ? list_item(b, i) : b);
+  for (int i = 0; i < count; i++)
+    items[i] = apply2(g, a->kind == V_LIST || a->kind == V_NETWORK ? list_item(a, i) : a,
+                      b->kind == V_LIST || b->kind == V_NETWORK ? list_item(b, i) : b);
   return value_list(count, items);
 }
 
-/* A static condition that is the same everywhere is the branch chosen, as far as derivatives and players are concerned. */
+/* A static condition that is the same everywhere is the branch chosen, as far as derivatives and players are concerned.
+ */
 Value *choose_value(Value *condition, Value *yes, Value *no) {
   if (condition->kind == V_NUMBER) return condition->number != 0 ? yes : no;
   Node *node = as_node(condition);
-  if (!node->varies && as_node(yes)->shape.rank == as_node(no)->shape.rank && as_node(yes)->shape.rank >= node->shape.rank) {
+  if (!node->varies && as_node(yes)->shape.rank == as_node(no)->shape.rank &&
+      as_node(yes)->shape.rank >= node->shape.rank) {
     const double *numbers = node_numbers(node);
     int size = shape_size(node->shape), holds = 0;
     for (int e = 0; e < size; e++) holds += numbers[e] != 0;
@@ -267,7 +291,7 @@ Value *choose_value(Value *condition, Value *yes, Value *no) {
   return value_node(node_select(as_node(condition), as_node(yes), as_node(no)));
 }
 
-/* ---- expressions ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 static Value *evaluate_binary(Frame *frame, const Tree *tree) {
   Value *a = evaluate(frame, tree->items[0]);
@@ -282,7 +306,8 @@ static Value *evaluate_binary(Frame *frame, const Tree *tree) {
     return found;
   }
   bool either = strcmp(tree->text, "or") == 0, both = strcmp(tree->text, "and") == 0;
-  if (a->kind == V_NUMBER && (either || both) && (a->number != 0) == either) return a;      /* it decides: the right side is never looked at */
+  if (a->kind == V_NUMBER && (either || both) && (a->number != 0) == either)
+    return a; /* it decides: the right side is never looked at */
   Value *b = evaluate(frame, tree->items[1]);
   if (strcmp(tree->text, ">") == 0) return apply2(G_LESS, b, a);
   if (strcmp(tree->text, ">=") == 0) return apply2(G_LESS_EQUAL, b, a);
@@ -306,13 +331,18 @@ static Value *evaluate_list(Frame *frame, const Tree *tree) {
   return value_list(count, items);
 }
 
-typedef struct Collected { const Tree *tree; int turn, count, capacity; Value **items; } Collected;
+typedef struct Collected {
+  const Tree *tree;
+  int turn, count, capacity;
+  Value **items;
+} Collected;
 
 static void collect_turn(void *context, Frame *frame) {
   Collected *collected = context;
   const Tree *turn = collected->tree->items[collected->turn];
   if (turn->count > 1 && as_static(evaluate(frame, turn->items[1]), "a condition") == 0) return;
-  if (++collected->turn < collected->tree->count) each_turn(frame, collected->tree->items[collected->turn]->items[0], collect_turn, collected);
+  if (++collected->turn < collected->tree->count)
+    each_turn(frame, collected->tree->items[collected->turn]->items[0], collect_turn, collected);
   else {
     Value *value = evaluate(frame, collected->tree->items[0]);
     ROOM(collected->items, collected->count, collected->capacity);
@@ -340,7 +370,7 @@ static Value *evaluate_name(Frame *frame, const Tree *tree) {
   Value *value = find_name(frame, tree->text);
   if (value == NULL) fail("nothing is called %s", tree->text);
   if (value->kind != V_RECIPE && value->kind != V_NETWORK) return value;
-  Value *mentioned = value_new(value->kind);               /* a recipe remembers where it was written */
+  Value *mentioned = value_new(value->kind); /* a recipe remembers where it was written */
   *mentioned = *value;
   mentioned->recipe.mention = tree;
   return mentioned;
@@ -362,7 +392,8 @@ Value *evaluate(Frame *frame, const Tree *tree) {
   case T_IF: {
     Value *condition = evaluate(frame, tree->items[0]);
     int chosen = condition->kind == V_NUMBER && condition->number == 0 ? 2 : 1;
-    if (condition->kind == V_NUMBER && condition->indexed) evaluate(frame, tree->items[3 - chosen]);      /* it is there for other values */
+    if (condition->kind == V_NUMBER && condition->indexed)
+      evaluate(frame, tree->items[3 - chosen]); /* it is there for other values */
     if (condition->kind == V_NUMBER) return evaluate(frame, tree->items[chosen]);
     Value *yes = evaluate(frame, tree->items[1]);
     return choose_value(condition, yes, evaluate(frame, tree->items[2]));

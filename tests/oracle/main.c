@@ -1,5 +1,5 @@
-/* oracle COUNT [SEED]: so many random models, from the seed on, compiled, trained and compared. See tests/oracle/README.md.
-   oracle FILE.gan …: these models, and the lines `# right NAME = VALUES` in them. */
+/* oracle COUNT [SEED]: so many random models, from the seed on, compiled, trained and compared. See
+   tests/oracle/README.md. oracle FILE.gan …: these models, and the lines `# right NAME = VALUES` in them. */
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 
 #include "oracle.h"
 
-enum { REDUCTIONS = 3 };                                   /* a process; a reduction takes minutes */
+enum { REDUCTIONS = 3 }; /* a process; a reduction takes minutes */
 static const double drop_limit = 0.05, agree_least = 0.8;
 
 typedef struct Settings {
@@ -22,7 +22,11 @@ typedef struct Settings {
 } Settings;
 
 /* What a process knows of its models. */
-typedef struct Tally { long verdicts[VERDICT_COUNT], models; double worst; Coverage coverage; } Tally;
+typedef struct Tally {
+  long verdicts[VERDICT_COUNT], models;
+  double worst;
+  Coverage coverage;
+} Tally;
 
 static bool failed(Verdict verdict) { return verdict == DIFFERS || verdict == REFUSED || verdict == CRASHED; }
 
@@ -30,15 +34,18 @@ static Setup setup_for(const Settings *settings, const Plan *plan, int job, int 
   Setup setup = {.folder = arena_format("%s/job-%d", settings->folder, job), .real = plan->narrow ? "f32" : "f64"};
   setup.march = settings->processors[settings->everything ? processor : plan->processor % settings->processor_count];
   for (int k = 0; k < settings->compiler_count; k++)
-    if (settings->everything || k == plan->compiler % settings->compiler_count) setup.compilers[setup.compiler_count++] = settings->compilers[k];
+    if (settings->everything || k == plan->compiler % settings->compiler_count)
+      setup.compilers[setup.compiler_count++] = settings->compilers[k];
   return setup;
 }
 
-static void keep_failure(const Settings *settings, const Plan *plan, const Setup *setup, const Tree *file, const Trial *trial, bool reduce) {
+static void keep_failure(const Settings *settings, const Plan *plan, const Setup *setup, const Tree *file,
+                         const Trial *trial, bool reduce) {
   const char *stem = arena_format("%s/%llu", settings->folder, (unsigned long long)plan->seed);
   write_text(arena_format("%s.gan", stem), print(file));
-  const char *how = arena_format("seed %llu: %s, %s, steps %d, march %s, real %s\n%s\n", (unsigned long long)plan->seed, verdict_names[trial->verdict], plan->fed ? "fed" : "unfed", plan->steps,
-                                 setup->march, setup->real, trial->report);
+  const char *how = arena_format("seed %llu: %s, %s, steps %d, march %s, real %s\n%s\n", (unsigned long long)plan->seed,
+                                 verdict_names[trial->verdict], plan->fed ? "fed" : "unfed", plan->steps, setup->march,
+                                 setup->real, trial->report);
   fprintf(stderr, "\n%s", how);
   if (reduce) {
     Trial small;
@@ -68,8 +75,10 @@ static Verdict run_one(const Settings *settings, Tally *tally, uint64_t seed, in
     Setup setup = setup_for(settings, &plan, job, processor);
     trial = try_model(&setup, &plan, file);
     if (trial.verdict != AGREES) {
-      if (failed(trial.verdict)) keep_failure(settings, &plan, &setup, file, &trial, settings->reduce && (*reductions)++ < REDUCTIONS);
-      if (trial.verdict == INVALID && settings->invalid) fprintf(stderr, "\nseed %llu: %s\n", (unsigned long long)seed, trial.report);
+      if (failed(trial.verdict))
+        keep_failure(settings, &plan, &setup, file, &trial, settings->reduce && (*reductions)++ < REDUCTIONS);
+      if (trial.verdict == INVALID && settings->invalid)
+        fprintf(stderr, "\nseed %llu: %s\n", (unsigned long long)seed, trial.report);
       break;
     }
   }
@@ -107,7 +116,8 @@ static int run_all(const Settings *settings) {
   int pipes[2], broken = 0;
   Tally all = {0}, part;
   struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
-  if (pipe(pipes) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0) return perror("oracle"), 3;
+  if (pipe(pipes) != 0 || sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0)
+    return perror("oracle"), 3;
   for (int job = 0; job < settings->jobs; job++) {
     pid_t child = fork();
     if (child < 0) return perror("fork"), 3;
@@ -120,15 +130,18 @@ static int run_all(const Settings *settings) {
   coverage_print(&all.coverage, all.models, stdout);
   long failures = all.verdicts[DIFFERS] + all.verdicts[REFUSED] + all.verdicts[CRASHED];
   printf("\n%ld models from seed %llu:", all.models, (unsigned long long)settings->seed);
-  for (int k = 0; k < VERDICT_COUNT; k++) printf(" %ld %s%s", all.verdicts[k], verdict_names[k], k + 1 < VERDICT_COUNT ? "," : "\n");
+  for (int k = 0; k < VERDICT_COUNT; k++)
+    printf(" %ld %s%s", all.verdicts[k], verdict_names[k], k + 1 < VERDICT_COUNT ? "," : "\n");
   printf("the largest difference was %.2g of what is allowed\n", all.worst);
-  if (all.verdicts[SENSITIVE] > drop_limit * (double)all.models + 2) printf("more than one in twenty is dropped because its results move too much with its inputs\n"), failures++;
-  if (all.verdicts[AGREES] < agree_least * (double)all.models - 4) printf("fewer than four in five are compared\n"), failures++;
+  if (all.verdicts[SENSITIVE] > drop_limit * (double)all.models + 2)
+    printf("more than one in twenty is dropped because its results move too much with its inputs\n"), failures++;
+  if (all.verdicts[AGREES] < agree_least * (double)all.models - 4)
+    printf("fewer than four in five are compared\n"), failures++;
   if (broken > 0) printf("%d processes ended early\n", broken), failures++;
   return failures > 0;
 }
 
-/* ---- one model in a file, with the values that are known to be right ------------------------------------------------------------------------- */
+/* ---- one model in a file, with the values that are known to be right --------------------------------------------- */
 
 static void print_right(const Outcome *outcome) {
   for (int k = 0; k < outcome->tensor_count; k++) {
@@ -147,16 +160,21 @@ static int check_right(const char *path, const char *text, const Outcome *outcom
     lines++;
     for (int k = 0; equals != NULL && k < outcome->tensor_count; k++) {
       const Tensor *tensor = &outcome->tensors[k];
-      if (strlen(tensor->name) != (size_t)(equals - name) || strncmp(tensor->name, name, strlen(tensor->name)) != 0) continue;
+      if (strlen(tensor->name) != (size_t)(equals - name) || strncmp(tensor->name, name, strlen(tensor->name)) != 0)
+        continue;
       char *at = (char *)(uintptr_t)(equals + 2);
       said++;
       for (int e = 0; e < shape_size(tensor->shape); e++) {
         double right = strtod(at, &at);
-        if (fabs(right - tensor->value[e]) > 1e-9 * (1 + fabs(right))) printf("%s: %s, element %d: the oracle says %.17g, the file %.17g\n", path, tensor->name, e, tensor->value[e], right), wrong++;
+        if (fabs(right - tensor->value[e]) > 1e-9 * (1 + fabs(right)))
+          printf("%s: %s, element %d: the oracle says %.17g, the file %.17g\n", path, tensor->name, e, tensor->value[e],
+                 right),
+              wrong++;
       }
     }
   }
-  if (said == 0 || said < lines) printf("%s: %d lines say what is right, %d of them of something that there is\n", path, lines, said), wrong++;
+  if (said == 0 || said < lines)
+    printf("%s: %d lines say what is right, %d of them of something that there is\n", path, lines, said), wrong++;
   return wrong;
 }
 
@@ -178,7 +196,10 @@ static int run_file(const Settings *settings, const char *path) {
     Setup setup = setup_for(settings, &plan, 0, 0);
     Trial trial = try_model(&setup, &plan, file);
     bool fine = trial.verdict == AGREES || (trial.verdict == DOUBTFUL && plan.narrow);
-    if (!fine) printf("%s, %s, %s: %s\n%s\n", path, plan.narrow ? "f32" : "f64", plan.fed ? "fed" : "unfed", verdict_names[trial.verdict], trial.report), failures++;
+    if (!fine)
+      printf("%s, %s, %s: %s\n%s\n", path, plan.narrow ? "f32" : "f64", plan.fed ? "fed" : "unfed",
+             verdict_names[trial.verdict], trial.report),
+          failures++;
   }
   if (setjmp(failure) != 0) return fprintf(stderr, "%s: %s\n", path, failure_text), 1;
   plan.fed = plan.narrow = false;
@@ -195,21 +216,26 @@ static const char *whole_path(const char *path) {
 }
 
 static bool has_avx512(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
 
 static _Noreturn void usage(int status) {
-  fprintf(status == 0 ? stdout : stderr, "usage: oracle --compiler GANC [--compiler OTHER] [--folder DIR] [--jobs N] [--march CPU] [--all] [--stop] [--no-reduce] [--invalid] COUNT [SEED]\n"
-                    "       oracle --compiler GANC [--folder DIR] [--right] FILE.gan …\n");
+  fprintf(status == 0 ? stdout : stderr, "usage: oracle --compiler GANC [--compiler OTHER] [--folder DIR] [--jobs N] "
+                                         "[--march CPU] [--all] [--stop] [--no-reduce] [--invalid] COUNT [SEED]\n"
+                                         "       oracle --compiler GANC [--folder DIR] [--right] FILE.gan …\n");
   exit(status);
 }
 
 int main(int argc, char **argv) {
-  static const struct option options[] = {{"compiler", 1, NULL, 'c'}, {"folder", 1, NULL, 'f'}, {"jobs", 1, NULL, 'j'}, {"all", 0, NULL, 'a'}, {"stop", 0, NULL, 's'},
-                                          {"no-reduce", 0, NULL, 'n'}, {"right", 0, NULL, 'r'}, {"march", 1, NULL, 'm'}, {"invalid", 0, NULL, 'i'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"compiler", 1, NULL, 'c'}, {"folder", 1, NULL, 'f'},    {"jobs", 1, NULL, 'j'},  {"all", 0, NULL, 'a'},
+      {"stop", 0, NULL, 's'},     {"no-reduce", 0, NULL, 'n'}, {"right", 0, NULL, 'r'}, {"march", 1, NULL, 'm'},
+      {"invalid", 0, NULL, 'i'},  {"help", 0, NULL, 'h'},      {NULL, 0, NULL, 0}};
   Settings settings = {.folder = "oracle", .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN), .reduce = true, .seed = 1};
   for (int option; (option = getopt_long(argc, argv, "c:f:j:m:asnrih", options, NULL)) != -1;) {
-    if (option == 'c' && settings.compiler_count < 4) settings.compilers[settings.compiler_count++] = whole_path(optarg);
+    if (option == 'c' && settings.compiler_count < 4)
+      settings.compilers[settings.compiler_count++] = whole_path(optarg);
     else if (option == 'm' && settings.processor_count < 8) settings.processors[settings.processor_count++] = optarg;
     else if (option == 'f') settings.folder = optarg;
     else if (option == 'j') settings.jobs = atoi(optarg);

@@ -6,8 +6,15 @@
 
 enum { INDEX_LIMIT = 12 };
 
-typedef struct Index { const char *name; int low, high; bool bounded; } Index;      /* low..high, both ends */
-typedef struct Indices { int count; Index at[INDEX_LIMIT]; } Indices;
+typedef struct Index {
+  const char *name;
+  int low, high;
+  bool bounded;
+} Index; /* low..high, both ends */
+typedef struct Indices {
+  int count;
+  Index at[INDEX_LIMIT];
+} Indices;
 
 static Index *add_index(Indices *indices, const char *name) {
   for (int k = 0; k < indices->count; k++)
@@ -23,10 +30,14 @@ Node *part_of(Node *node, int first, Shape shape) {
   return node_gather(node, shape, from);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* One subscript: a number, a slice, or numbers that are known when the model runs. */
-typedef struct Subscript { int low, length; bool slice, indexed; Node *computed; } Subscript;
+typedef struct Subscript {
+  int low, length;
+  bool slice, indexed;
+  Node *computed;
+} Subscript;
 
 static Subscript subscript_of(Frame *frame, const Tree *item) {
   Subscript subscript = {.length = 1};
@@ -62,7 +73,8 @@ static Value *cut_out(Node *node, int count, const Subscript *subscripts) {
     low[d] = d < count ? subscripts[d].low : 0;
     length[d] = d < count ? subscripts[d].length : node->shape.at[d];
     bool inside = low[d] >= 0 && low[d] + length[d] <= node->shape.at[d];
-    if (d < count && !inside && !subscripts[d].indexed) fail("a constant subscript %d is outside of axis %d of %d", low[d], d, node->shape.at[d]);
+    if (d < count && !inside && !subscripts[d].indexed)
+      fail("a constant subscript %d is outside of axis %d of %d", low[d], d, node->shape.at[d]);
     if (length[d] < 1) fail("an empty slice");
     if (d >= count || subscripts[d].slice) shape.at[shape.rank++] = length[d];
   }
@@ -99,19 +111,22 @@ Value *evaluate_subscript(Frame *frame, const Tree *tree) {
   return computed ? look_up(node, count, subscripts) : cut_out(node, count, subscripts);
 }
 
-/* ---- ranges --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 /* Can it be looked at for its shape, without moving a state or drawing? */
 static bool is_plain(const Tree *tree) {
-  bool plain = tree->kind == T_NUMBER || tree->kind == T_NAME || tree->kind == T_SUBSCRIPT || tree->kind == T_MEMBER || tree->kind == T_BINARY || tree->kind == T_UNARY ||
-               tree->kind == T_LIST || tree->kind == T_RANGE || (tree->kind == T_CALL && tree_is_name(tree->items[0], "reshape"));
+  bool plain = tree->kind == T_NUMBER || tree->kind == T_NAME || tree->kind == T_SUBSCRIPT || tree->kind == T_MEMBER ||
+               tree->kind == T_BINARY || tree->kind == T_UNARY || tree->kind == T_LIST || tree->kind == T_RANGE ||
+               (tree->kind == T_CALL && tree_is_name(tree->items[0], "reshape"));
   for (int k = 0; plain && k < tree->count; k++)
-    if (tree->items[k] != NULL) plain = is_plain(tree->items[k]) && !(tree->kind == T_UNARY && strcmp(tree->text, "fresh") == 0);
+    if (tree->items[k] != NULL)
+      plain = is_plain(tree->items[k]) && !(tree->kind == T_UNARY && strcmp(tree->text, "fresh") == 0);
   return plain;
 }
 
 static void narrow_by(Index *index, int extent) {
-  if (index->bounded && (index->low != 0 || index->high != extent - 1)) fail("the ranges of index %s do not agree", index->name);
+  if (index->bounded && (index->low != 0 || index->high != extent - 1))
+    fail("the ranges of index %s do not agree", index->name);
   *index = (Index){index->name, 0, extent - 1, true};
 }
 
@@ -240,9 +255,13 @@ static Node *unseen(Node *value) {
   return node_new(N_SELECT, 2, (Shape){0}, 3, (Node *[]){zero, total, zero});
 }
 
-/* ---- sum, mean, max, min over indices ---------------------------------------------------------------------------------------------------- */
+/* ---- sum, mean, max, min over indices ---------------------------------------------------------------------------- */
 
-typedef struct Terms { int count, capacity; Value **value, **condition; bool fixed; } Terms;
+typedef struct Terms {
+  int count, capacity;
+  Value **value, **condition;
+  bool fixed;
+} Terms;
 
 static void add_term(Terms *terms, Value *value, Value *condition) {
   int capacity = terms->capacity;
@@ -269,7 +288,8 @@ static Value *sum_of(const Terms *terms, bool count_them) {
   Node **operands = arena_allocate((size_t)terms->count * sizeof *operands);
   for (int k = 0; k < terms->count; k++) {
     Node *term = count_them ? node_constant(1) : as_node(terms->value[k]);
-    operands[k] = terms->condition[k] == NULL ? term : node_select(as_node(terms->condition[k]), term, node_constant(0));
+    operands[k] =
+        terms->condition[k] == NULL ? term : node_select(as_node(terms->condition[k]), term, node_constant(0));
   }
   for (int k = 1; k < terms->count; k++)
     if (!shape_equal(operands[k]->shape, operands[0]->shape)) fail("terms of different shapes");
@@ -322,7 +342,7 @@ Value *evaluate_reduction(Frame *frame, const Tree *tree) {
     }
     if (counts) add_term(&terms, evaluate(&inner, tree->items[0]), condition);
   }
-  if (terms.count == 0) {                                  /* over nothing: 0; but what is written there is mentioned, and depended on */
+  if (terms.count == 0) { /* over nothing: 0; but what is written there is mentioned, and depended on */
     for (int k = 0; k < indices.count; k++) at[k] = 0;
     inner = frame_at(frame, &indices, at);
     for (int k = 0; k < condition_count; k++) evaluate(&inner, conditions[k]);
@@ -334,7 +354,7 @@ Value *evaluate_reduction(Frame *frame, const Tree *tree) {
   return extreme_of(&terms, strcmp(tree->text, "max") == 0 ? 1 : -1);
 }
 
-/* ---- y[i, j] = e ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- y[i, j] = e ------------------------------------------------------------------------------------------------- */
 
 Value *define_by_index(Frame *frame, const Tree *target, const Tree *value, const Shape *declared) {
   Indices indices = {0};
@@ -347,7 +367,8 @@ Value *define_by_index(Frame *frame, const Tree *target, const Tree *value, cons
   }
   find_bounds(frame, &indices, 1, &value);
   for (int k = 0; k < indices.count; k++)
-    if (!indices.at[k].bounded && declared != NULL && k < declared->rank) indices.at[k] = (Index){indices.at[k].name, 0, declared->at[k] - 1, true};
+    if (!indices.at[k].bounded && declared != NULL && k < declared->rank)
+      indices.at[k] = (Index){indices.at[k].name, 0, declared->at[k] - 1, true};
   Shape shape = {.rank = indices.count};
   Node **operands = NULL;
   int count = 0, capacity = 0, at[INDEX_LIMIT];
@@ -364,7 +385,7 @@ Value *define_by_index(Frame *frame, const Tree *target, const Tree *value, cons
   return value_node(node_new(N_STACK, 0, shape, count, operands));
 }
 
-/* ---- y[f(i)] += e ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- y[f(i)] += e ------------------------------------------------------------------------------------------------ */
 
 /* Names in subscripts that nothing defines; a reduction's indices are its own. */
 static void collect_indices(Frame *frame, const Tree *tree, bool inside, Indices *own, Indices *indices) {
@@ -382,17 +403,23 @@ static void collect_indices(Frame *frame, const Tree *tree, bool inside, Indices
     if (name != NULL) add_index(&within, name);
   }
   bool subscripted = tree->kind == T_SUBSCRIPT && !tree_is_name(tree->items[0], "E");
-  for (int k = 0; k < tree->count; k++) collect_indices(frame, tree->items[k], subscripted ? k > 0 : inside, &within, indices);
+  for (int k = 0; k < tree->count; k++)
+    collect_indices(frame, tree->items[k], subscripted ? k > 0 : inside, &within, indices);
 }
 
-typedef struct Sums { Shape shape; int *count, *capacity; Node ***terms; } Sums;
+typedef struct Sums {
+  Shape shape;
+  int *count, *capacity;
+  Node ***terms;
+} Sums;
 
 static void add_to(Sums *sums, int element, Node *term) {
   ROOM(sums->terms[element], sums->count[element], sums->capacity[element]);
   sums->terms[element][sums->count[element]++] = term;
 }
 
-/* Adds a value (of the shape of the missing last subscripts, or one number) at a place whose leading subscripts may be known only when the model runs. */
+/* Adds a value (of the shape of the missing last subscripts, or one number) at a place whose leading subscripts may be
+   known only when the model runs. */
 static void scatter(Sums *sums, int count, const Subscript *subscripts, Node *value) {
   int places = 1, rest;
   Shape tail = {.rank = sums->shape.rank - count};
@@ -440,7 +467,8 @@ Value *increase(Frame *frame, const Tree *target, const Tree *value, Value *old,
   for (int k = 0; k < count; k++) {
     const Tree *item = places[k];
     for (int j = 0; j < indices.count; j++)
-      if (tree_is_name(item, indices.at[j].name) && !indices.at[j].bounded) indices.at[j] = (Index){indices.at[j].name, 0, sums.shape.at[k] - 1, true};
+      if (tree_is_name(item, indices.at[j].name) && !indices.at[j].bounded)
+        indices.at[j] = (Index){indices.at[j].name, 0, sums.shape.at[k] - 1, true};
   }
   for (int e = 0; e < size && before != NULL; e++) add_to(&sums, e, part_of(before, e, (Shape){0}));
   int at[INDEX_LIMIT];
@@ -454,8 +482,9 @@ Value *increase(Frame *frame, const Tree *target, const Tree *value, Value *old,
     }
     scatter(&sums, count, subscripts, added = evaluate_to_node(&inner, value));
   }
-  if (added != NULL && added->varies) add_to(&sums, 0, unseen(added));      /* where all of it falls outside */
+  if (added != NULL && added->varies) add_to(&sums, 0, unseen(added)); /* where all of it falls outside */
   Node **elements = arena_allocate((size_t)(size + 1) * sizeof *elements);
-  for (int e = 0; e < size; e++) elements[e] = sums.count[e] == 0 ? node_constant(0) : node_new(N_SUM, 0, (Shape){0}, sums.count[e], sums.terms[e]);
+  for (int e = 0; e < size; e++)
+    elements[e] = sums.count[e] == 0 ? node_constant(0) : node_new(N_SUM, 0, (Shape){0}, sums.count[e], sums.terms[e]);
   return value_node(node_new(N_STACK, 0, sums.shape, size, elements));
 }

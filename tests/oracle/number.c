@@ -1,11 +1,14 @@
-/* Arithmetic of numbers with infinitesimal parts. f(x0 + n), n without a real part, is its Taylor series, which ends: the coefficient of a set of
-   infinitesimals is the sum over the partitions of the set of f's derivative of that order times the product of x's coefficients of the parts. */
+/* Arithmetic of numbers with infinitesimal parts. f(x0 + n), n without a real part, is its Taylor series, which ends:
+   the coefficient of a set of infinitesimals is the sum over the partitions of the set of f's derivative of that order
+   times the product of x's coefficients of the parts. */
 #include <math.h>
 
 #include "oracle.h"
 
-const char *const scalar1_names[F_COUNT] = {"-", "exp", "log", "log2", "sqrt", "abs", "sign", "sin", "cos", "tanh", "sigmoid", "erf", "floor", "ceil", "round", "1/", "not"};
-const char *const scalar2_names[G_COUNT] = {"+", "-", "*", "/", "//", "%", "^", "<", "<=", "==", "!=", "and", "or", "max", "min"};
+const char *const scalar1_names[F_COUNT] = {"-",    "exp",     "log", "log2",  "sqrt", "abs",   "sign", "sin", "cos",
+                                            "tanh", "sigmoid", "erf", "floor", "ceil", "round", "1/",   "not"};
+const char *const scalar2_names[G_COUNT] = {"+",  "-",  "*",  "/",   "//", "%",   "^",  "<",
+                                            "<=", "==", "!=", "and", "or", "max", "min"};
 
 double closest_decision, worst_cancellation;
 
@@ -30,7 +33,8 @@ static void derivatives1(Scalar1 f, double x, double d[BIT_LIMIT + 1]) {
   case F_LOG:
   case F_LOG2: {
     double scale = f == F_LOG ? 1 : 1 / log(2.0);
-    d[0] = log(x) * scale, d[1] = scale / x, d[2] = -scale / (x * x), d[3] = 2 * scale / (x * x * x), d[4] = -6 * scale / (x * x * x * x);
+    d[0] = log(x) * scale, d[1] = scale / x, d[2] = -scale / (x * x), d[3] = 2 * scale / (x * x * x),
+    d[4] = -6 * scale / (x * x * x * x);
     break;
   }
   case F_SQRT: {
@@ -66,13 +70,17 @@ static void derivatives1(Scalar1 f, double x, double d[BIT_LIMIT + 1]) {
   case F_FLOOR: note_rounding(x), d[0] = floor(x); break;
   case F_CEIL: note_rounding(x), d[0] = ceil(x); break;
   case F_ROUND: note_rounding(x + 0.5), d[0] = floor(x + 0.5); break;
-  case F_RECIPROCAL: d[0] = 1 / x, d[1] = -1 / (x * x), d[2] = 2 / (x * x * x), d[3] = -6 / (x * x * x * x), d[4] = 24 / (x * x * x * x * x); break;
+  case F_RECIPROCAL:
+    d[0] = 1 / x, d[1] = -1 / (x * x), d[2] = 2 / (x * x * x), d[3] = -6 / (x * x * x * x),
+    d[4] = 24 / (x * x * x * x * x);
+    break;
   case F_NOT: d[0] = x == 0; break;
   case F_COUNT: break;
   }
 }
 
-/* The sum over the partitions of `set` into blocks: the block that holds the lowest element, times the partitions of the rest. */
+/* The sum over the partitions of `set` into blocks: the block that holds the lowest element, times the partitions of
+   the rest. */
 static double partitions(unsigned set, int blocks, const double *x, const double *d) {
   if (set == 0) return d[blocks];
   unsigned lowest = set & -set, others = set & ~lowest;
@@ -113,7 +121,7 @@ static bool is_plain(int bits, const double *x) {
 
 static void raise_to(int bits, const double *x, const double *y, double *out) {
   double parts[1 << BIT_LIMIT], d[BIT_LIMIT + 1];
-  if (is_plain(bits, y)) {                                 /* x^c */
+  if (is_plain(bits, y)) { /* x^c */
     double factor = 1;
     for (int k = 0; k <= BIT_LIMIT; k++) {
       d[k] = factor == 0 ? 0 : factor * pow(x[0], y[0] - k);
@@ -122,7 +130,7 @@ static void raise_to(int bits, const double *x, const double *y, double *out) {
     compose(bits, x, d, out);
     return;
   }
-  if (is_plain(bits, x)) {                                 /* c^y */
+  if (is_plain(bits, x)) { /* c^y */
     for (int k = 0; k <= BIT_LIMIT; k++) d[k] = pow(x[0], y[0]) * (k == 0 ? 1 : pow(log(x[0]), k));
     compose(bits, y, d, out);
     return;
@@ -164,7 +172,7 @@ void number_apply2(Scalar2 g, int bits, const double *x, const double *y, double
     note_rounding(a / b);
     out[0] = floor(a / b);
     break;
-  case G_MODULO:                                           /* a - b * floor(a / b), the floor being without derivative */
+  case G_MODULO: /* a - b * floor(a / b), the floor being without derivative */
     note_rounding(a / b);
     for (unsigned set = 0; set < sets; set++) out[set] = x[set] - y[set] * floor(a / b);
     break;

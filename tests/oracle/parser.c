@@ -5,10 +5,16 @@
 
 #include "oracle.h"
 
-/* ---- tokens --------------------------------------------------------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
 typedef enum TokenKind { END_OF_FILE, END_OF_STATEMENT, WORD, NUMERAL, TEXT, SIGN } TokenKind;
-typedef struct Token { TokenKind kind; const char *text; double number; int line; bool tight; } Token;      /* tight: no blank before it */
+typedef struct Token {
+  TokenKind kind;
+  const char *text;
+  double number;
+  int line;
+  bool tight;
+} Token; /* tight: no blank before it */
 
 static Token *tokens;
 static int at;
@@ -16,7 +22,7 @@ static const char *file_name;
 
 static const char *const signs[] = {"...", "|>", "->", "<-", "<=", ">=", "==", "!=", "..", "//", "+=", NULL};
 
-static bool is_any(const char *text, const char *words) {   /* words: blank-separated, blanks at both ends */
+static bool is_any(const char *text, const char *words) { /* words: blank-separated, blanks at both ends */
   char padded[80];
   snprintf(padded, sizeof padded, " %s ", text);
   return strstr(words, padded) != NULL;
@@ -67,7 +73,9 @@ static void scan(const char *text) {
       char digits[64];
       int length = 0;
       while (isdigit((unsigned char)*text) || *text == '_' || (*text == '.' && isdigit((unsigned char)text[1])) ||
-             ((*text == 'e' || *text == 'E') && (isdigit((unsigned char)text[1]) || ((text[1] == '-' || text[1] == '+') && isdigit((unsigned char)text[2])))) ||
+             ((*text == 'e' || *text == 'E') &&
+              (isdigit((unsigned char)text[1]) ||
+               ((text[1] == '-' || text[1] == '+') && isdigit((unsigned char)text[2])))) ||
              ((*text == '-' || *text == '+') && (text[-1] == 'e' || text[-1] == 'E'))) {
         if (*text != '_' && length < 63) digits[length++] = *text;
         text++;
@@ -91,7 +99,8 @@ static void scan(const char *text) {
       nesting[levels++] = depth;
       depth = *token.text == '{' ? 0 : depth + 1;
     } else if (token.kind == SIGN && strchr(")]}", *token.text) != NULL && levels > 0) depth = nesting[--levels];
-    bool joins = count > 0 && tokens[count - 1].kind == END_OF_STATEMENT && *tokens[count - 1].text == '\n' && begins_continuation(&token, *text);
+    bool joins = count > 0 && tokens[count - 1].kind == END_OF_STATEMENT && *tokens[count - 1].text == '\n' &&
+                 begins_continuation(&token, *text);
     count -= joins;
     ROOM(tokens, count, capacity);
     tokens[count++] = token;
@@ -101,7 +110,9 @@ static void scan(const char *text) {
   at = 0;
 }
 
-static bool here(const char *text) { return (tokens[at].kind == SIGN || tokens[at].kind == WORD) && strcmp(tokens[at].text, text) == 0; }
+static bool here(const char *text) {
+  return (tokens[at].kind == SIGN || tokens[at].kind == WORD) && strcmp(tokens[at].text, text) == 0;
+}
 
 static bool accept(const char *text) {
   if (!here(text)) return false;
@@ -118,18 +129,23 @@ static const char *word(void) {
   return tokens[at++].text;
 }
 
-/* ---- collecting children ------------------------------------------------------------------------------------------------------------ */
+/* ---- collecting children ----------------------------------------------------------------------------------------- */
 
-typedef struct Items { Tree **items; int count, capacity; } Items;
+typedef struct Items {
+  Tree **items;
+  int count, capacity;
+} Items;
 
 static void add(Items *list, Tree *tree) {
   ROOM(list->items, list->count, list->capacity);
   list->items[list->count++] = tree;
 }
 
-static Tree *made(Kind kind, const char *text, const Items *list) { return tree_list(kind, text, list->count, list->items); }
+static Tree *made(Kind kind, const char *text, const Items *list) {
+  return tree_list(kind, text, list->count, list->items);
+}
 
-/* ---- expressions ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 static Tree *expression(void);
 static Tree *unary(void);
@@ -146,7 +162,7 @@ static void items_until(Items *list, const char *close) {
   }
 }
 
-static Tree *list_literal(void) {                          /* behind [ */
+static Tree *list_literal(void) { /* behind [ */
   Items list = {0};
   if (accept("]")) return made(T_LIST, NULL, &list);
   add(&list, item());
@@ -223,7 +239,8 @@ static Tree *unary(void) {
 
 static bool reduction_ahead(int from) {
   while (tokens[from].kind == SIGN && strcmp(tokens[from].text, "-") == 0) from++;
-  return tokens[from].kind == WORD && is_any(tokens[from].text, " sum mean max min ") && strcmp(tokens[from + 1].text, "[") == 0 && tokens[from + 1].tight;
+  return tokens[from].kind == WORD && is_any(tokens[from].text, " sum mean max min ") &&
+         strcmp(tokens[from + 1].text, "[") == 0 && tokens[from + 1].tight;
 }
 
 static Tree *reduction(void) {
@@ -297,7 +314,7 @@ static Tree *expression(void) {
   return left;
 }
 
-/* ---- statements ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static Tree *type(void) {
   if (accept("[")) {
@@ -317,7 +334,7 @@ static Tree *field(void) {
   return tree_new(T_FIELD, name, 2, shape, accept("=") ? expression() : NULL);
 }
 
-static Tree *fields(void) {                                /* behind ( */
+static Tree *fields(void) { /* behind ( */
   Items list = {0};
   while (!accept(")")) {
     add(&list, field());
@@ -360,7 +377,8 @@ static bool objective_ahead(void) {
   int k = at;
   if (tokens[k].kind == WORD && strcmp(tokens[k + 1].text, ":") == 0) k += 2;
   while (tokens[k].kind == WORD && strcmp(tokens[k + 1].text, ",") == 0) k += 2;
-  return tokens[k].kind == WORD && tokens[k + 1].kind == WORD && is_any(tokens[k + 1].text, " minimizes minimize maximizes maximize ");
+  return tokens[k].kind == WORD && tokens[k + 1].kind == WORD &&
+         is_any(tokens[k + 1].text, " minimizes minimize maximizes maximize ");
 }
 
 static Tree *objective(void) {
@@ -432,7 +450,7 @@ static Tree *statement(void) {
     return tree_new(S_FOR, NULL, 2, over, block());
   }
   if (here("if")) {
-    int start = at++;                                      /* a choice of values, or of statements? */
+    int start = at++; /* a choice of values, or of statements? */
     Tree *condition = expression();
     (void)condition;
     bool values = here("then");

@@ -7,7 +7,10 @@
 /* How tightly things bind, loosest first. */
 enum { CHOICE, APPLIED, EITHER, BOTH, INVERTED, RELATED, RANGED, ADDED, MULTIPLIED, SIGNED, RAISED, POSTFIXED };
 
-typedef struct Text { char *at; int length, capacity; } Text;
+typedef struct Text {
+  char *at;
+  int length, capacity;
+} Text;
 
 static void put(Text *text, const char *string) {
   int more = (int)strlen(string);
@@ -32,13 +35,16 @@ static void put_number(Text *text, double value) {
   put(text, digits);
 }
 
-static bool reduces(const Tree *tree) {                     /* a reduction, or minus one: reaches over * and / to its right */
+static bool reduces(const Tree *tree) { /* a reduction, or minus one: reaches over * and / to its right */
   return tree->kind == T_REDUCTION || (tree->kind == T_UNARY && *tree->text == '-' && reduces(tree->items[0]));
 }
 
 static int binary_level(const char *op) {
-  static const struct { const char *ops; int level; } rows[] = {
-    {" or ", EITHER}, {" and ", BOTH}, {" < > <= >= == != in ", RELATED}, {" + - ", ADDED}, {" * / // % ", MULTIPLIED}, {" ^ ", RAISED}};
+  static const struct {
+    const char *ops;
+    int level;
+  } rows[] = {{" or ", EITHER},           {" and ", BOTH}, {" < > <= >= == != in ", RELATED}, {" + - ", ADDED},
+              {" * / // % ", MULTIPLIED}, {" ^ ", RAISED}};
   char padded[16];
   snprintf(padded, sizeof padded, " %s ", op);
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
@@ -86,7 +92,9 @@ static void put_binary(Text *text, const Tree *tree) {
     put_at(text, right, RAISED);
     return;
   }
-  bool ends_early = level == MULTIPLIED && (reduces(left) || (left->kind == T_BINARY && level_of(left) == MULTIPLIED && reduces(left->items[1])));
+  bool ends_early =
+      level == MULTIPLIED &&
+      (reduces(left) || (left->kind == T_BINARY && level_of(left) == MULTIPLIED && reduces(left->items[1])));
   put_at(text, left, ends_early ? POSTFIXED : level == RELATED ? RANGED : level);
   put(text, " ");
   put(text, tree->text);
@@ -212,7 +220,7 @@ static void put_expression(Text *text, const Tree *tree) {
   }
 }
 
-/* ---- statements -------------------------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static void put_statement(Text *text, const Tree *tree, int indent);
 

@@ -17,7 +17,7 @@ static void start_program(const char *const *arguments, const char *folder, cons
 }
 
 int run_program(const char *const *arguments, const char *folder, const char *output, int seconds) {
-  pid_t child = vfork();                                    /* a copy of this process's page tables would cost more than most programs it runs */
+  pid_t child = vfork(); /* a copy of this process's page tables would cost more than most programs it runs */
   if (child < 0) perror("fork"), exit(3);
   if (child == 0) start_program(arguments, folder, output, seconds);
   int status = 0;

@@ -23,6 +23,7 @@ bool one_in(int n) { return random_below(n) == 0; }
 
 /* Rounded to float32, so that both kinds of trainers take the same number. */
 double random_normal(void) {
-  double u = ((double)(random_bits() >> 11) + 1) / 9007199254740993.0, v = (double)(random_bits() >> 11) / 9007199254740992.0;
+  double u = ((double)(random_bits() >> 11) + 1) / 9007199254740993.0,
+         v = (double)(random_bits() >> 11) / 9007199254740992.0;
   return (double)(float)(sqrt(-2 * log(u)) * cos(2 * acos(-1.0) * v));
 }

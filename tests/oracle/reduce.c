@@ -1,5 +1,6 @@
-/* Makes a failing model small: tries, again and again, to leave a statement out or to put a part of an expression in place of the whole, as long as the
-   model fails in the same way. Every try runs in a process of its own, whose memory goes with it. */
+/* Makes a failing model small: tries, again and again, to leave a statement out or to put a part of an expression in
+   place of the whole, as long as the model fails in the same way. Every try runs in a process of its own, whose memory
+   goes with it. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -9,7 +10,13 @@
 
 enum { TRIES = 1500 };
 
-typedef struct Reducer { const Setup *setup; const Plan *plan; Tree *file; Trial like; int tries; } Reducer;
+typedef struct Reducer {
+  const Setup *setup;
+  const Plan *plan;
+  Tree *file;
+  Trial like;
+  int tries;
+} Reducer;
 
 /* What a report says first; numbers and names change as a model shrinks. */
 static bool fails_alike(const Trial *trial, const Trial *like) {
@@ -59,7 +66,9 @@ static bool leave_out(Reducer *reducer, Tree *list) {
   return smaller;
 }
 
-static bool is_expression(const Tree *tree) { return tree != NULL && tree->kind <= T_TUPLE && tree->kind != T_NAMED && tree->kind != T_TURN; }
+static bool is_expression(const Tree *tree) {
+  return tree != NULL && tree->kind <= T_TUPLE && tree->kind != T_NAMED && tree->kind != T_TURN;
+}
 
 static bool shrink(Reducer *reducer, Tree **place) {
   Tree *tree = *place;

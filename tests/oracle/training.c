@@ -4,11 +4,22 @@
 
 #include "language.h"
 
-typedef struct Run { Outcome *outcome; int logged_capacity; int rounds; Scope *locals; int ordinal; const Tree *train; bool in_draw; } Run;
+typedef struct Run {
+  Outcome *outcome;
+  int logged_capacity;
+  int rounds;
+  Scope *locals;
+  int ordinal;
+  const Tree *train;
+  bool in_draw;
+} Run;
 
-static Frame file_frame(Scope *scope) { return (Frame){.scope = scope, .body = model->file, .path = "", .loops = "", .fresh = "", .training = true, .statement = true}; }
+static Frame file_frame(Scope *scope) {
+  return (Frame){
+      .scope = scope, .body = model->file, .path = "", .loops = "", .fresh = "", .training = true, .statement = true};
+}
 
-/* ---- one evaluation ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- one evaluation ---------------------------------------------------------------------------------------------- */
 
 static void evaluation_begin(Evaluation *evaluation, int round, int ordinal, const char *output) {
   *evaluation = (Evaluation){.round = round, .ordinal = ordinal, .output = output};
@@ -19,7 +30,7 @@ static void evaluation_begin(Evaluation *evaluation, int round, int ordinal, con
 
 static void log_value(Run *run, const char *name, bool is_output, double value) {
   Outcome *outcome = run->outcome;
-  for (int k = 0; k < outcome->logged_count; k++) {        /* the last one of a round counts */
+  for (int k = 0; k < outcome->logged_count; k++) { /* the last one of a round counts */
     Logged *known = &outcome->logged[k];
     if (known->step == run->rounds && known->is_output == is_output && strcmp(known->name, name) == 0) {
       known->value = value;
@@ -47,7 +58,7 @@ static void evaluation_end(Run *run) {
   run->ordinal += model->evaluation->counted;
 }
 
-/* ---- updates --------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- updates ----------------------------------------------------------------------------------------------------- */
 
 static bool lists(const Tree *names, const char *name) {
   for (int k = 0; k < names->count; k++)
@@ -63,7 +74,8 @@ static bool labelled(const Tree *by, const char *label) {
 
 static const char *objective_name(const Tree *objective) {
   char *names = objective->text == NULL ? "" : arena_format("%s.", objective->text);
-  for (int k = 0; k < objective->items[0]->count; k++) names = arena_format("%s%s%s", names, k > 0 ? ", " : "", objective->items[0]->items[k]->text);
+  for (int k = 0; k < objective->items[0]->count; k++)
+    names = arena_format("%s%s%s", names, k > 0 ? ", " : "", objective->items[0]->items[k]->text);
   return names;
 }
 
@@ -77,11 +89,13 @@ static bool leads_to(const Node *e, const Node *slot, bool unseen, unsigned char
   return false;
 }
 
-/* Does the value depend on it before any derivative is taken? Where only what can never be chosen does, the reference leaves open how much a compiler sees. */
+/* Does the value depend on it before any derivative is taken? Where only what can never be chosen does, the reference
+   leaves open how much a compiler sees. */
 static bool reaches(const Node *e, const Node *slot) {
   size_t room = (size_t)e->id + 1;
   bool reached = leads_to(e, slot, false, arena_allocate(room));
-  if (!reached && leads_to(e, slot, true, arena_allocate(room))) fail("a weight is reached by nothing but what is never chosen");
+  if (!reached && leads_to(e, slot, true, arena_allocate(room)))
+    fail("a weight is reached by nothing but what is never chosen");
   return reached;
 }
 
@@ -99,9 +113,16 @@ static bool find_optimizer(Network *network, const Slot *slot, const Tree *outer
 }
 
 enum { PLAYER_LIMIT = 8, OBJECTIVE_LIMIT = 16, MOVE_LIMIT = 256 };
-typedef struct Move { Slot *slot; unsigned players, objectives; const Tree *optimizer; Node *gradient, *moved; } Move;      /* sets, by number */
+typedef struct Move {
+  Slot *slot;
+  unsigned players, objectives;
+  const Tree *optimizer;
+  Node *gradient, *moved;
+} Move; /* sets, by number */
 
-static Node *add_up(int count, Node *const *terms) { return count == 1 ? terms[0] : node_new(N_SUM, 0, terms[0]->shape, count, terms); }
+static Node *add_up(int count, Node *const *terms) {
+  return count == 1 ? terms[0] : node_new(N_SUM, 0, terms[0]->shape, count, terms);
+}
 
 static void update(Run *run, Frame *frame, const Tree *statement) {
   const Tree *names = statement->items[0], *by = statement->items[1], *file = model->file;
@@ -139,7 +160,8 @@ static void update(Run *run, Frame *frame, const Tree *statement) {
         if (lists(trees[k]->items[0], player->name)) moves[m].objectives |= 1u << k;
       const Tree *optimizer = NULL;
       find_optimizer(player, weights[w], NULL, &optimizer);
-      if (moves[m].optimizer != NULL && moves[m].optimizer != optimizer) fail("two optimizers for %s", weights[w]->tensor.name);
+      if (moves[m].optimizer != NULL && moves[m].optimizer != optimizer)
+        fail("two optimizers for %s", weights[w]->tensor.name);
       moves[m].optimizer = optimizer;
     }
   }
@@ -154,17 +176,23 @@ static void update(Run *run, Frame *frame, const Tree *statement) {
     Node *sum = add_up(count, terms);
     if (!reaches(sum, weight)) continue;
     if (moves[m].optimizer == NULL) fail("nothing says how %s moves", moves[m].slot->tensor.name);
-    moves[m].gradient = node_depends(sum, weight) ? node_grad(sum, weight) : node_gather(node_constant(0), weight->shape, arena_allocate(sizeof(int) * (size_t)(shape_size(weight->shape) + 1)));
+    moves[m].gradient = node_depends(sum, weight)
+                            ? node_grad(sum, weight)
+                            : node_gather(node_constant(0), weight->shape,
+                                          arena_allocate(sizeof(int) * (size_t)(shape_size(weight->shape) + 1)));
     moves[reached++] = moves[m];
   }
   for (int m = 0; m < reached; m++) {
     Frame step = *frame;
     step.statement = false;
     Value *optimizer = evaluate(&step, moves[m].optimizer->items[1]);
-    if (optimizer->kind != V_RECIPE || optimizer->recipe.definition == NULL || optimizer->recipe.definition->kind != S_LAYER) fail("no optimizer");
+    if (optimizer->kind != V_RECIPE || optimizer->recipe.definition == NULL ||
+        optimizer->recipe.definition->kind != S_LAYER)
+      fail("no optimizer");
     Recipe recipe = optimizer->recipe;
-    Value **all = arena_allocate((size_t)(reached + 1) * sizeof *all), **arguments = arena_allocate(3 * sizeof *arguments);
-    int first = 0, count = 0;                              /* the first player that the update names */
+    Value **all = arena_allocate((size_t)(reached + 1) * sizeof *all),
+          **arguments = arena_allocate(3 * sizeof *arguments);
+    int first = 0, count = 0; /* the first player that the update names */
     while ((moves[m].players >> first & 1) == 0) first++;
     for (int j = 0; j < reached; j++)
       if ((moves[j].players >> first & 1) != 0) all[count++] = value_node(moves[j].gradient);
@@ -175,11 +203,13 @@ static void update(Run *run, Frame *frame, const Tree *statement) {
     moves[m].moved = as_node(apply_layer(&step, path, &recipe, recipe.definition->items[1]->count, arguments));
     if (!shape_equal(moves[m].moved->shape, moves[m].slot->tensor.shape)) fail("an optimizer changes a shape");
   }
-  for (int m = 0; m < reached; m++) slot_assign(moves[m].slot, node_new(N_STILL, 0, moves[m].moved->shape, 1, &moves[m].moved));
-  for (int k = 0; k < objective_count; k++) log_value(run, objective_name(trees[k]), false, node_numbers(objectives[k])[0]);
+  for (int m = 0; m < reached; m++)
+    slot_assign(moves[m].slot, node_new(N_STILL, 0, moves[m].moved->shape, 1, &moves[m].moved));
+  for (int k = 0; k < objective_count; k++)
+    log_value(run, objective_name(trees[k]), false, node_numbers(objectives[k])[0]);
 }
 
-/* ---- statements of train ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- statements of train ----------------------------------------------------------------------------------------- */
 
 static void run_statements(Run *run, Frame *frame, const Tree *block);
 
@@ -211,14 +241,17 @@ static void keep_numbers(Scope *scope, int from) {
   }
 }
 
-typedef struct Turns { Run *run; const Tree *block; } Turns;
+typedef struct Turns {
+  Run *run;
+  const Tree *block;
+} Turns;
 
 static void run_train_turn(void *context, Frame *frame) {
   Turns *turns = context;
   run_statements(turns->run, frame, turns->block);
 }
 
-static void run_inner(Run *run, Frame *frame, const Tree *block) {      /* a scope of its own, a batch of its own */
+static void run_inner(Run *run, Frame *frame, const Tree *block) { /* a scope of its own, a batch of its own */
   Frame inner = *frame;
   int batch = model->batch;
   inner.scope = scope_new(frame->scope);
@@ -248,13 +281,15 @@ static void run_evaluated(Run *run, Frame *frame, const Tree *statement) {
   for (int k = 0; k < slots; k++) before[k] = model->slots[k]->current;
   if (statement->kind == S_UPDATE) update(run, frame, statement);
   else run_statement(frame, statement, &last);
-  for (int k = 0; k < model->slot_count; k++) {            /* what a statement leaves are numbers */
+  for (int k = 0; k < model->slot_count; k++) { /* what a statement leaves are numbers */
     Slot *slot = model->slots[k];
-    if (slot->moved && (k >= slots || slot->current != before[k])) slot->current = node_new(N_STILL, 0, slot->current->shape, 1, &slot->current);
+    if (slot->moved && (k >= slots || slot->current != before[k]))
+      slot->current = node_new(N_STILL, 0, slot->current->shape, 1, &slot->current);
   }
   if (run->in_draw) return;
   for (int k = known; k < frame->scope->count; k++)
-    if (frame->scope->bindings[k].value->kind == V_NODE && frame->scope->bindings[k].value->node->random) fail("a random value is kept outside of a draw");
+    if (frame->scope->bindings[k].value->kind == V_NODE && frame->scope->bindings[k].value->node->random)
+      fail("a random value is kept outside of a draw");
   keep_numbers(frame->scope, known);
   evaluation_end(run);
 }
@@ -297,7 +332,7 @@ static void run_train_statement(Run *run, Frame *frame, const Tree *statement) {
     break;
   }
   case S_FOR: {
-    Evaluation evaluation;                                 /* for what the list says; each statement has its own */
+    Evaluation evaluation; /* for what the list says; each statement has its own */
     if (!run->in_draw) evaluation_begin(&evaluation, run->rounds, run->ordinal, NULL);
     each_turn(frame, statement->items[0], run_train_turn, &(Turns){run, statement->items[1]});
     break;
@@ -310,7 +345,7 @@ static void run_statements(Run *run, Frame *frame, const Tree *block) {
   for (int k = 0; k < block->count; k++) run_train_statement(run, frame, block->items[k]);
 }
 
-/* ---- a run --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- a run ------------------------------------------------------------------------------------------------------- */
 
 static const Tree *find_train(const Tree *file) {
   for (int k = 0; k < file->count; k++)
@@ -320,13 +355,15 @@ static const Tree *find_train(const Tree *file) {
 
 static int first_batch(const Tree *block) {
   for (int k = 0; k < block->count; k++)
-    if (block->items[k]->kind == S_DEFINE && tree_is_name(block->items[k]->items[0], "batch")) return (int)block->items[k]->items[1]->number;
+    if (block->items[k]->kind == S_DEFINE && tree_is_name(block->items[k]->items[0], "batch"))
+      return (int)block->items[k]->items[1]->number;
   fail("no batch");
 }
 
 static void find_optimizers(const Tree *tree) {
   if (tree == NULL) return;
-  for (int p = 0; tree->kind == S_OPTIMIZE && p < tree->items[0]->count; p++) network_find(tree->items[0]->items[p]->text)->optimizer = tree;
+  for (int p = 0; tree->kind == S_OPTIMIZE && p < tree->items[0]->count; p++)
+    network_find(tree->items[0]->items[p]->text)->optimizer = tree;
   for (int k = 0; k < tree->count; k++) find_optimizers(tree->items[k]);
 }
 
@@ -340,15 +377,16 @@ static void check_players(const Tree *objective, Node *value) {
       Node *weight = weights[w]->current;
       if (weight == NULL || !reaches(value, weight)) continue;
       reached = true;
-      for (int e = 0; flat && e < shape_size(weight->shape) && node_depends(value, weight); e++) flat = fabs(node_numbers(node_grad(value, weight))[e]) < 1e-9;
+      for (int e = 0; flat && e < shape_size(weight->shape) && node_depends(value, weight); e++)
+        flat = fabs(node_numbers(node_grad(value, weight))[e]) < 1e-9;
     }
     if (!reached) fail("an objective reaches no weight of its player");
     if (flat) fail("an objective is flat in all weights of its player");
   }
 }
 
-/* Every objective once, in the order of the file, so that all weights are known; and every definition, so that all of the file means something. Nothing is
-   drawn for good. */
+/* Every objective once, in the order of the file, so that all weights are known; and every definition, so that all of
+   the file means something. Nothing is drawn for good. */
 static void look_at_file(void) {
   Frame top = file_frame(NULL);
   top.statement = false;
@@ -382,9 +420,7 @@ static void log_outputs(Run *run) {
   }
 }
 
-static double count_of_first_data(void) {
-  return model->inputs->data_count > 0 ? model->inputs->data[0].rows : 1;
-}
+static double count_of_first_data(void) { return model->inputs->data_count > 0 ? model->inputs->data[0].rows : 1; }
 
 Outcome run_model(const Tree *file, Inputs *inputs, int steps) {
   const char *library = read_text(TEST_DIRECTORY "/oracle/library.gan");
@@ -400,7 +436,8 @@ Outcome run_model(const Tree *file, Inputs *inputs, int steps) {
   Evaluation nothing;
   evaluation_begin(&nothing, 0, 0, NULL);
   Frame top = file_frame(scope_new(NULL));
-  double length = run.train->items[0] == NULL ? 0 : as_static(evaluate(&top, run.train->items[0]), "the length of train");
+  double length =
+      run.train->items[0] == NULL ? 0 : as_static(evaluate(&top, run.train->items[0]), "the length of train");
   find_optimizers(block);
   for (int k = 0; k < file->count; k++)
     if (file->items[k]->kind == S_STATE) declare_slot(&top, file->items[k]);
@@ -416,14 +453,16 @@ Outcome run_model(const Tree *file, Inputs *inputs, int steps) {
     model->batch = outcome.batch;
     model->epoch = model->image / count_of_first_data();
     if (run.train->text != NULL) {
-      double done = strcmp(run.train->text, "steps") == 0 ? model->step : strcmp(run.train->text, "images") == 0 ? model->image : model->epoch;
+      double done = strcmp(run.train->text, "steps") == 0    ? model->step
+                    : strcmp(run.train->text, "images") == 0 ? model->image
+                                                             : model->epoch;
       model->progress = fmin(1, done / length);
     }
     top = file_frame(scope_new(NULL));
     run_statements(&run, &top, block);
     model->image += outcome.batch;
     model->batch = outcome.batch;
-    run.rounds = step + 1;                                 /* outputs are evaluated at the step reached */
+    run.rounds = step + 1; /* outputs are evaluated at the step reached */
     for (int k = 0; k < outcome.logged_count; k++)
       if (!outcome.logged[k].is_output && outcome.logged[k].step == step) outcome.logged[k].step = -(step + 1);
     model->step = step + 1;

@@ -4,16 +4,21 @@
 #include "oracle.h"
 
 const char *const kind_names[KIND_COUNT] = {
-  "number", "string", "name", "unary", "binary", "if", "pipe", "call", "named", "subscript", "member", "reduction", "list", "turns", "turn", "tuple",
-  "spread", "range", "type", "class", "field", "fields", "block",
-  "define", "increase", "move", "data", "noise", "weight", "state", "fn", "layer", "network", "output", "objective", "train", "draw", "optimize", "update",
-  "repeat", "every", "for", "if statement", "value"};
+    "number",    "string",   "name",      "unary",  "binary", "if",      "pipe",         "call",      "named",
+    "subscript", "member",   "reduction", "list",   "turns",  "turn",    "tuple",        "spread",    "range",
+    "type",      "class",    "field",     "fields", "block",  "define",  "increase",     "move",      "data",
+    "noise",     "weight",   "state",     "fn",     "layer",  "network", "output",       "objective", "train",
+    "draw",      "optimize", "update",    "repeat", "every",  "for",     "if statement", "value"};
 
 static int next_id;
 
 Tree *tree_list(Kind kind, const char *text, int count, Tree *const *items) {
   Tree *tree = arena_allocate(sizeof *tree);
-  *tree = (Tree){.kind = kind, .text = text, .count = count, .items = arena_allocate((size_t)(count + 1) * sizeof(Tree *)), .id = ++next_id};
+  *tree = (Tree){.kind = kind,
+                 .text = text,
+                 .count = count,
+                 .items = arena_allocate((size_t)(count + 1) * sizeof(Tree *)),
+                 .id = ++next_id};
   if (count > 0) memcpy(tree->items, items, (size_t)count * sizeof(Tree *));
   return tree;
 }
@@ -42,4 +47,6 @@ Tree *tree_copy(const Tree *tree) {
   return copy;
 }
 
-bool tree_is_name(const Tree *tree, const char *text) { return tree != NULL && tree->kind == T_NAME && strcmp(tree->text, text) == 0; }
+bool tree_is_name(const Tree *tree, const char *text) {
+  return tree != NULL && tree->kind == T_NAME && strcmp(tree->text, text) == 0;
+}

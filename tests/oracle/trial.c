@@ -6,13 +6,18 @@
 
 #include "oracle.h"
 
-const char *const verdict_names[VERDICT_COUNT] = {"agree", "differ", "refused", "crashed", "doubtful", "sensitive", "costly", "invalid"};
+const char *const verdict_names[VERDICT_COUNT] = {"agree",    "differ",    "refused", "crashed",
+                                                  "doubtful", "sensitive", "costly",  "invalid"};
 
 static const double work_limit = 4e7, nudge = 1.0 / (1 << 24);
 
-/* ---- what the oracle says -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- what the oracle says ---------------------------------------------------------------------------------------- */
 
-typedef struct Reading { bool fine; Outcome outcome; Inputs inputs; } Reading;
+typedef struct Reading {
+  bool fine;
+  Outcome outcome;
+  Inputs inputs;
+} Reading;
 
 static Inputs make_inputs(const Plan *plan, const Tree *file) {
   Inputs inputs = {.seed = 1 + plan->seed % 1000, .narrow = plan->narrow, .fed = plan->fed};
@@ -23,7 +28,8 @@ static Inputs make_inputs(const Plan *plan, const Tree *file) {
     if (data->kind != S_DATA) continue;
     Given given = {.name = data->text, .rows = plan->rows};
     const Tree *list = data->items[0] == NULL ? NULL : data->items[0]->items[0];
-    for (int d = 0; list != NULL && d < list->count; d++) given.shape.at[given.shape.rank++] = (int)list->items[d]->number;
+    for (int d = 0; list != NULL && d < list->count; d++)
+      given.shape.at[given.shape.rank++] = (int)list->items[d]->number;
     int count = plan->rows * shape_size(given.shape);
     given.at = arena_allocate((size_t)(count + 1) * sizeof(double));
     for (int i = 0; i < count; i++) given.at[i] = random_normal();
@@ -52,7 +58,9 @@ static Reading read_with(const Plan *plan, const Tree *file, double moved, bool 
   return reading;
 }
 
-static Reading read_model(const Plan *plan, const Tree *file, double moved) { return read_with(plan, file, moved, false); }
+static Reading read_model(const Plan *plan, const Tree *file, double moved) {
+  return read_with(plan, file, moved, false);
+}
 
 static double length_of(int count, const double *a, const double *b) {
   double sum = 0;
@@ -68,13 +76,15 @@ static const double least_scale = 1e-2;
 
 static double scale_of(const Outcome *outcome, int k) {
   int size = shape_size(outcome->tensors[k].shape);
-  return fmax(length_of(size, outcome->tensors[k].value, NULL), length_of(size, outcome->before[k], NULL)) + least_scale * sqrt(size);
+  return fmax(length_of(size, outcome->tensors[k].value, NULL), length_of(size, outcome->before[k], NULL)) +
+         least_scale * sqrt(size);
 }
 
 static double sensitivity_of(const Outcome *base, const Outcome *moved) {
   double worst = 0;
   for (int k = 0; k < base->tensor_count; k++) {
-    double apart = length_of(shape_size(base->tensors[k].shape), base->tensors[k].value, moved->tensors[k].value) / scale_of(base, k);
+    double apart = length_of(shape_size(base->tensors[k].shape), base->tensors[k].value, moved->tensors[k].value) /
+                   scale_of(base, k);
     if (!(apart <= worst)) worst = apart;
   }
   for (int k = 0; k < base->logged_count; k++) {
@@ -84,9 +94,12 @@ static double sensitivity_of(const Outcome *base, const Outcome *moved) {
   return worst / nudge;
 }
 
-/* ---- what the trainer does ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- what the trainer does --------------------------------------------------------------------------------------- */
 
-typedef struct Words { int count, capacity; const char **at; } Words;
+typedef struct Words {
+  int count, capacity;
+  const char **at;
+} Words;
 
 static void add_word(Words *words, const char *word) {
   ROOM(words->at, words->count + 1, words->capacity);
@@ -99,7 +112,9 @@ static void add_option(Words *words, const char *option, const char *value) {
   add_word(words, value);
 }
 
-static const char *in_folder(const Setup *setup, const char *name) { return arena_format("%s/%s", setup->folder, name); }
+static const char *in_folder(const Setup *setup, const char *name) {
+  return arena_format("%s/%s", setup->folder, name);
+}
 
 static bool report(Trial *trial, Verdict verdict, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -119,15 +134,21 @@ static bool run_or_report(const Setup *setup, Trial *trial, const Words *words) 
   int status = run_program(words->at, setup->folder, output, 120);
   if (status == 0) return true;
   char *text = read_text(output);
-  bool spoilt = text != NULL && (strstr(text, "not a number") != NULL || strstr(text, "became infinite") != NULL);      /* where the oracle has numbers */
+  bool spoilt = text != NULL && (strstr(text, "not a number") != NULL ||
+                                 strstr(text, "became infinite") != NULL); /* where the oracle has numbers */
   bool refused = status < 10 && (text == NULL || strstr(text, "nternal") == NULL);
   char command[200] = "";
-  for (int k = 0; k < words->count && strlen(command) < 80; k++) snprintf(command + strlen(command), sizeof command - strlen(command), "%s ", words->at[k]);
-  return report(trial, spoilt ? DIFFERS : refused ? REFUSED : CRASHED, "%s… ends with %d:\n%.1500s", command, status, text == NULL ? "" : text);
+  for (int k = 0; k < words->count && strlen(command) < 80; k++)
+    snprintf(command + strlen(command), sizeof command - strlen(command), "%s ", words->at[k]);
+  return report(trial,
+                spoilt    ? DIFFERS
+                : refused ? REFUSED
+                          : CRASHED,
+                "%s… ends with %d:\n%.1500s", command, status, text == NULL ? "" : text);
 }
 
-/* Draws of layers are programs unless they can be fed, which in float64 they always can. One in four float64 trainers has what `diagnose` runs, which takes
-   most of a build. */
+/* Draws of layers are programs unless they can be fed, which in float64 they always can. One in four float64 trainers
+   has what `diagnose` runs, which takes most of a build. */
 static bool compile(const Setup *setup, const Plan *plan, Trial *trial, const char *compiler) {
   Words words = {0};
   add_word(&words, compiler);
@@ -152,7 +173,8 @@ static bool add_inputs(const Setup *setup, const Plan *plan, const Reading *read
   const Outcome *outcome = &reading->outcome;
   for (int k = 0; k < inputs->data_count; k++) {
     const Given *data = &inputs->data[k];
-    write_npy(in_folder(setup, arena_format("data-%s.npy", data->name)), plan->narrow, data->rows, data->shape, data->at);
+    write_npy(in_folder(setup, arena_format("data-%s.npy", data->name)), plan->narrow, data->rows, data->shape,
+              data->at);
     add_option(words, "--data", arena_format("%s=data-%s.npy", data->name, data->name));
   }
   if (!plan->fed) return true;
@@ -193,7 +215,7 @@ static bool train(const Setup *setup, const Plan *plan, const Reading *reading, 
   return add_inputs(setup, plan, reading, trial, &words) && run_or_report(setup, trial, &words);
 }
 
-/* ---- do they agree? --------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- do they agree? ---------------------------------------------------------------------------------------------- */
 
 /* The number logged at a step under a name, among the objectives or the outputs. */
 static bool find_logged(const char *log, const Logged *logged, double *value) {
@@ -207,27 +229,33 @@ static bool find_logged(const char *log, const Logged *logged, double *value) {
   return strncmp(number, "null", 4) != 0;
 }
 
-static bool note_difference(Trial *trial, double difference, double tolerance, const char *what, double is, double right) {
+static bool note_difference(Trial *trial, double difference, double tolerance, const char *what, double is,
+                            double right) {
   if (difference / tolerance > trial->worst) trial->worst = difference / tolerance;
-  return difference <= tolerance || report(trial, DIFFERS, "%s: %.17g instead of %.17g (difference %.3g, at most %.3g)", what, is, right, difference, tolerance);
+  return difference <= tolerance || report(trial, DIFFERS, "%s: %.17g instead of %.17g (difference %.3g, at most %.3g)",
+                                           what, is, right, difference, tolerance);
 }
 
 static bool compare(const Setup *setup, const Plan *plan, const Reading *reading, Trial *trial, double tolerance) {
   const Outcome *outcome = &reading->outcome;
   Stored *stored;
-  int count = read_safetensors(in_folder(setup, arena_format("run/checkpoints/step-%06d.safetensors", plan->steps)), &stored);
+  int count =
+      read_safetensors(in_folder(setup, arena_format("run/checkpoints/step-%06d.safetensors", plan->steps)), &stored);
   if (count < 0) return report(trial, CRASHED, "no checkpoint");
   for (int k = 0; k < outcome->tensor_count; k++) {
     const Tensor *tensor = &outcome->tensors[k];
     int found = 0, size = shape_size(tensor->shape), worst = 0;
     while (found < count && strcmp(stored[found].name, tensor->name) != 0) found++;
     if (found == count) return report(trial, DIFFERS, "the checkpoint has no %s", tensor->name);
-    if (!shape_equal(stored[found].shape, tensor->shape)) return report(trial, DIFFERS, "%s has another shape", tensor->name);
+    if (!shape_equal(stored[found].shape, tensor->shape))
+      return report(trial, DIFFERS, "%s has another shape", tensor->name);
     const double *is = stored[found].value, *right = tensor->value;
     for (int e = 1; e < size; e++)
       if (!(fabs(is[e] - right[e]) <= fabs(is[worst] - right[worst]))) worst = e;
     double difference = length_of(size, is, right) / scale_of(outcome, k);
-    if (!note_difference(trial, difference, tolerance, arena_format("%s, element %d", tensor->name, worst), is[worst], right[worst])) return false;
+    if (!note_difference(trial, difference, tolerance, arena_format("%s, element %d", tensor->name, worst), is[worst],
+                         right[worst]))
+      return false;
   }
   for (int j = 0; j < count; j++) {
     bool known = false;
@@ -238,15 +266,19 @@ static bool compare(const Setup *setup, const Plan *plan, const Reading *reading
   for (int k = 0; k < outcome->logged_count; k++) {
     const Logged *logged = &outcome->logged[k];
     double value = 0;
-    const char *what = arena_format("%s %s at step %d", logged->is_output ? "output" : "objective", logged->name, logged->step);
+    const char *what =
+        arena_format("%s %s at step %d", logged->is_output ? "output" : "objective", logged->name, logged->step);
     if (!find_logged(log, logged, &value)) return report(trial, DIFFERS, "%s is not logged", what);
-    if (!note_difference(trial, fabs(value - logged->value) / (fabs(logged->value) + least_scale), tolerance, what, value, logged->value)) return false;
+    if (!note_difference(trial, fabs(value - logged->value) / (fabs(logged->value) + least_scale), tolerance, what,
+                         value, logged->value))
+      return false;
   }
   return true;
 }
 
 static void clear_folder(const Setup *setup) {
-  const char *const remove[] = {"/bin/rm", "-rf", setup->folder, NULL}, *const create[] = {"/bin/mkdir", "-p", setup->folder, NULL};
+  const char *const remove[] = {"/bin/rm", "-rf", setup->folder, NULL}, *const create[] = {"/bin/mkdir", "-p",
+                                                                                           setup->folder, NULL};
   if (run_program(remove, "/", "/dev/null", 60) != 0 || run_program(create, "/", "/dev/null", 60) != 0) exit(3);
 }
 
@@ -256,8 +288,10 @@ Outcome outcome_of(const Plan *plan, const Tree *file) {
   return reading.outcome;
 }
 
-/* Is a difference no more than what moved inputs explain? float32 is allowed that much; what moves much too much is dropped. */
-static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tree *file, const Reading *reading, Trial *trial) {
+/* Is a difference no more than what moved inputs explain? float32 is allowed that much; what moves much too much is
+   dropped. */
+static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tree *file, const Reading *reading,
+                                 Trial *trial) {
   Reading moved = read_model(plan, file, nudge);
   if (!moved.fine) {
     report(trial, COSTLY, "with moved inputs: %s", failure_text);
@@ -265,17 +299,21 @@ static void judge_by_sensitivity(const Setup *setup, const Plan *plan, const Tre
   }
   double sensitivity = sensitivity_of(&reading->outcome, &moved.outcome);
   double decision = reading->outcome.decision, allowed = 1e-15 * sensitivity / reading->outcome.cancellation;
-  if (!(sensitivity <= 100)) report(trial, SENSITIVE, "moving the inputs moves the results %g times as much", sensitivity);
-  else if (!plan->narrow && trial->worst * 1e-9 < fmin(allowed, 1e-6)) report(trial, SENSITIVE, "a difference leaves %g of its operands' digits", reading->outcome.cancellation);
-  else if (plan->narrow && decision < 1e-5 * sensitivity) report(trial, DOUBTFUL, "a decision is as close as %g, and the inputs move the results %g times as much", decision, sensitivity);
+  if (!(sensitivity <= 100))
+    report(trial, SENSITIVE, "moving the inputs moves the results %g times as much", sensitivity);
+  else if (!plan->narrow && trial->worst * 1e-9 < fmin(allowed, 1e-6))
+    report(trial, SENSITIVE, "a difference leaves %g of its operands' digits", reading->outcome.cancellation);
+  else if (plan->narrow && decision < 1e-5 * sensitivity)
+    report(trial, DOUBTFUL, "a decision is as close as %g, and the inputs move the results %g times as much", decision,
+           sensitivity);
   else if (plan->narrow && sensitivity > 1) {
     *trial = (Trial){.verdict = AGREES};
     compare(setup, plan, reading, trial, 1e-4 * sensitivity);
   }
 }
 
-/* Is an objective flat in all weights of a player, or a derivative 0 everywhere, though the text says otherwise? A compiler may see that, and say so. What is
-   too large to be looked at may be. */
+/* Is an objective flat in all weights of a player, or a derivative 0 everywhere, though the text says otherwise? A
+   compiler may see that, and say so. What is too large to be looked at may be. */
 static bool has_flat_objective(const Plan *plan, const Tree *file) {
   Reading reading = read_with(plan, file, 0, true);
   return !reading.fine && (strstr(failure_text, "flat") != NULL || strstr(failure_text, "too large") != NULL);
@@ -285,22 +323,30 @@ Trial try_model(const Setup *setup, const Plan *plan, const Tree *file) {
   static Trial trial;
   trial = (Trial){.verdict = AGREES};
   Reading reading = read_model(plan, file, 0);
-  if (!reading.fine) return report(&trial, strstr(failure_text, "too large") != NULL ? COSTLY : INVALID, "%s", failure_text), trial;
+  if (!reading.fine)
+    return report(&trial, strstr(failure_text, "too large") != NULL ? COSTLY : INVALID, "%s", failure_text), trial;
   double decision = reading.outcome.decision, closest = plan->narrow ? 1e-5 : 1e-10;
   for (int k = 0; k < reading.outcome.tensor_count; k++)
-    if (!isfinite(length_of(shape_size(reading.outcome.tensors[k].shape), reading.outcome.tensors[k].value, NULL))) return report(&trial, SENSITIVE, "%s is not finite", reading.outcome.tensors[k].name), trial;
-  if (largest_number > (plan->narrow ? 1e15 : 1e150)) return report(&trial, SENSITIVE, "numbers as large as %g", largest_number), trial;
+    if (!isfinite(length_of(shape_size(reading.outcome.tensors[k].shape), reading.outcome.tensors[k].value, NULL)))
+      return report(&trial, SENSITIVE, "%s is not finite", reading.outcome.tensors[k].name), trial;
+  if (largest_number > (plan->narrow ? 1e15 : 1e150))
+    return report(&trial, SENSITIVE, "numbers as large as %g", largest_number), trial;
   if (decision < closest) return report(&trial, DOUBTFUL, "a decision is as close as %g", decision), trial;
   double tolerance = plan->narrow ? 1e-4 : 1e-9;
   if (setjmp(failure) != 0) return report(&trial, INVALID, "%s", failure_text), trial;
   for (int c = 0; c < setup->compiler_count; c++) {
     clear_folder(setup);
     write_text(in_folder(setup, "model.gan"), print(file));
-    if (!compile(setup, plan, &trial, setup->compilers[c]) || !train(setup, plan, &reading, &trial) || !compare(setup, plan, &reading, &trial, tolerance)) break;
+    if (!compile(setup, plan, &trial, setup->compilers[c]) || !train(setup, plan, &reading, &trial) ||
+        !compare(setup, plan, &reading, &trial, tolerance))
+      break;
   }
   if (trial.verdict == DIFFERS && trial.worst > 0) judge_by_sensitivity(setup, plan, file, &reading, &trial);
-  if (trial.verdict == REFUSED && (strstr(trial.report, "[E3014]") != NULL || strstr(trial.report, "[E3004]") != NULL) && has_flat_objective(plan, file))
+  if (trial.verdict == REFUSED &&
+      (strstr(trial.report, "[E3014]") != NULL || strstr(trial.report, "[E3004]") != NULL) &&
+      has_flat_objective(plan, file))
     report(&trial, DOUBTFUL, "%s", failure_text);
-  if (trial.verdict == REFUSED && strstr(trial.report, "[E3054]") != NULL) report(&trial, DOUBTFUL, "a derivative for every value of an index, by what is shared");
+  if (trial.verdict == REFUSED && strstr(trial.report, "[E3054]") != NULL)
+    report(&trial, DOUBTFUL, "a derivative for every value of an index, by what is shared");
   return trial;
 }

@@ -1,4 +1,5 @@
-/* Nodes: what a value is computed from. Only ever added to; never simplified, so that what is computed is what was written. */
+/* Nodes: what a value is computed from. Only ever added to; never simplified, so that what is computed is what was
+   written. */
 #include <math.h>
 #include <string.h>
 
@@ -35,9 +36,14 @@ static uint64_t stir(uint64_t hash, uint64_t with) {
 
 Node *node_new(NodeOp op, int which, Shape shape, int count, Node *const *operands) {
   if (++made > NODE_LIMIT) fail("too large: more than %d values in an evaluation", NODE_LIMIT);
-  next_id++;                                               /* later than all that it is made of, whatever evaluation that is from */
+  next_id++; /* later than all that it is made of, whatever evaluation that is from */
   Node *node = arena_allocate(sizeof *node);
-  *node = (Node){.id = next_id, .op = op, .which = which, .shape = shape, .count = count, .operands = arena_allocate((size_t)(count + 1) * sizeof(Node *))};
+  *node = (Node){.id = next_id,
+                 .op = op,
+                 .which = which,
+                 .shape = shape,
+                 .count = count,
+                 .operands = arena_allocate((size_t)(count + 1) * sizeof(Node *))};
   uint64_t hash = stir((uint64_t)op, (uint64_t)which);
   for (int d = 0; d < shape.rank; d++) hash = stir(hash, (uint64_t)shape.at[d] + 7);
   for (int k = 0; k < count; k++) {
@@ -87,11 +93,14 @@ static Shape common_shape(Shape a, Shape b, const char *what) {
 
 Node *node_map1(Scalar1 f, Node *a) { return node_new(N_MAP1, (int)f, a->shape, 1, &a); }
 
-static bool is_one(const Node *node) { return node->op == N_GIVEN && node->shape.rank == 0 && node->variable == NULL && *node->given == 1; }
+static bool is_one(const Node *node) {
+  return node->op == N_GIVEN && node->shape.rank == 0 && node->variable == NULL && *node->given == 1;
+}
 
 /* 1 - sigmoid(x) is sigmoid(-x), which keeps the digits that the difference would lose: the compiler keeps them too. */
 Node *node_map2(Scalar2 g, Node *a, Node *b) {
-  if (g == G_SUBTRACT && is_one(a) && b->op == N_MAP1 && b->which == F_SIGMOID) return node_map1(F_SIGMOID, node_map1(F_NEGATE, b->operands[0]));
+  if (g == G_SUBTRACT && is_one(a) && b->op == N_MAP1 && b->which == F_SIGMOID)
+    return node_map1(F_SIGMOID, node_map1(F_NEGATE, b->operands[0]));
   return node_new(N_MAP2, (int)g, common_shape(a->shape, b->shape, scalar2_names[g]), 2, (Node *[]){a, b});
 }
 
@@ -103,7 +112,9 @@ Node *node_select(Node *c, Node *a, Node *b) {
 
 bool node_equal(const Node *a, const Node *b) {
   if (a == b) return true;
-  if (a->hash != b->hash || a->op != b->op || a->which != b->which || a->count != b->count || a->random != b->random || !shape_equal(a->shape, b->shape)) return false;
+  if (a->hash != b->hash || a->op != b->op || a->which != b->which || a->count != b->count || a->random != b->random ||
+      !shape_equal(a->shape, b->shape))
+    return false;
   if (a->op == N_GIVEN) {
     if (a->variable != b->variable) return false;
     return a->variable != NULL || memcmp(a->given, b->given, sizeof(double) * (size_t)shape_size(a->shape)) == 0;
@@ -114,9 +125,14 @@ bool node_equal(const Node *a, const Node *b) {
   return true;
 }
 
-/* ---- paths: which nodes lie between v and e ------------------------------------------------------------------------------------- */
+/* ---- paths: which nodes lie between v and e ---------------------------------------------------------------------- */
 
-typedef struct Walk { int first, last; unsigned char *seen; Node **found; int count, capacity; } Walk;      /* by id - first */
+typedef struct Walk {
+  int first, last;
+  unsigned char *seen;
+  Node **found;
+  int count, capacity;
+} Walk; /* by id - first */
 
 /* All that `node` is computed from, down to the id `first`. */
 static void walk_down(Walk *walk, Node *node) {
@@ -144,10 +160,11 @@ static void find_path(Node *grad) {
   if (depends == NULL) return;
   for (int k = 0; k < walk.count; k++) depends[walk.found[k]->id - v->id] = 0;
   depends[0] = 1;
-  for (int k = 0; k < walk.count; k++) {                   /* operands come first */
+  for (int k = 0; k < walk.count; k++) { /* operands come first */
     Node *node = walk.found[k];
     bool here = false;
-    for (int j = 0; j < node->count && node->op != N_STILL && !here; j++) here = node->operands[j]->id >= v->id && depends[node->operands[j]->id - v->id];
+    for (int j = 0; j < node->count && node->op != N_STILL && !here; j++)
+      here = node->operands[j]->id >= v->id && depends[node->operands[j]->id - v->id];
     if (!here || node == v) continue;
     depends[node->id - v->id] = 1;
     ROOM(grad->path, grad->path_count, capacity);

@@ -6,7 +6,7 @@
 
 static double rounded(double value) { return model->inputs->narrow ? (double)(float)value : value; }
 
-/* ---- networks and their parts ------------------------------------------------------------------------------------------------------------- */
+/* ---- networks and their parts ------------------------------------------------------------------------------------ */
 
 static const Tree *network_syntax(const char *name) {
   for (int k = 0; k < model->file->count; k++) {
@@ -54,12 +54,13 @@ int network_weights(Network *network, Slot ***weights) {
   return count;
 }
 
-/* ---- weights and states ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- weights and states ------------------------------------------------------------------------------------------ */
 
-static const char *drawing_stream;                         /* of the initial value being made */
+static const char *drawing_stream; /* of the initial value being made */
 static int draws_made;
 
-/* uniform(a, b) or normal(m, d) of a shape, as part of an initial value; a second draw within one has a stream of its own. */
+/* uniform(a, b) or normal(m, d) of a shape, as part of an initial value; a second draw within one has a stream of its
+   own. */
 Value *draw_from(Frame *frame, const Recipe *distribution, Shape shape) {
   (void)frame;
   if (drawing_stream == NULL) fail("a distribution outside of an initial value");
@@ -71,8 +72,9 @@ Value *draw_from(Frame *frame, const Recipe *distribution, Shape shape) {
   int size = shape_size(shape);
   double *numbers = arena_allocate((size_t)(size + 1) * sizeof *numbers);
   for (int e = 0; e < size; e++)
-    numbers[e] = is_normal ? first + second * draw_normal(model->inputs->seed, stream, e, 0, 0, 0, model->inputs->narrow)
-                           : first + (second - first) * draw_uniform(model->inputs->seed, stream, e, 0, 0, 0);
+    numbers[e] = is_normal
+                     ? first + second * draw_normal(model->inputs->seed, stream, e, 0, 0, 0, model->inputs->narrow)
+                     : first + (second - first) * draw_uniform(model->inputs->seed, stream, e, 0, 0, 0);
   return value_node(node_given(shape, false, numbers, NULL));
 }
 
@@ -122,12 +124,14 @@ static void fill_initially(Frame *frame, Slot *slot, const Tree *statement) {
 }
 
 Slot *declare_slot(Frame *frame, const Tree *statement) {
-  const char *name = *frame->path == 0 ? statement->text : arena_format("%s.%s%s", frame->path, statement->text, frame->loops);
+  const char *name =
+      *frame->path == 0 ? statement->text : arena_format("%s.%s%s", frame->path, statement->text, frame->loops);
   Slot *slot = slot_find(name);
   bool is_state = statement->kind == S_STATE;
   if (slot == NULL) {
     slot = arena_allocate(sizeof *slot);
-    *slot = (Slot){.tensor = {.name = name, .shape = type_shape(frame, statement->items[0]), .is_state = is_state}, .owner = frame->network == NULL ? NULL : frame->network->name};
+    *slot = (Slot){.tensor = {.name = name, .shape = type_shape(frame, statement->items[0]), .is_state = is_state},
+                   .owner = frame->network == NULL ? NULL : frame->network->name};
     size_t bytes = (size_t)(shape_size(slot->tensor.shape) + 1) * sizeof(double);
     slot->tensor.value = arena_allocate(bytes);
     slot->before = arena_allocate(bytes);
@@ -162,18 +166,22 @@ void slot_assign(Slot *slot, Node *node) {
     ROOM(call->assigned, call->assigned_count, call->assigned_capacity);
     call->assigned[call->assigned_count++] = slot;
   }
-  if (node->shape.rank != slot->tensor.shape.rank) {       /* one number for all elements */
+  if (node->shape.rank != slot->tensor.shape.rank) { /* one number for all elements */
     int *from = arena_allocate((size_t)(shape_size(slot->tensor.shape) + 1) * sizeof(int));
     node = node_gather(node, slot->tensor.shape, from);
   }
   slot->current = node;
-  slot->moved = now->output == NULL;                        /* an output changes nothing */
+  slot->moved = now->output == NULL; /* an output changes nothing */
 }
 
-/* ---- data and noise ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- data and noise ---------------------------------------------------------------------------------------------- */
 
 /* What a variable is drawn from. */
-typedef struct Law { enum { FROM_DATA, UNIFORM, NORMAL } kind; double first, second; int classes; } Law;
+typedef struct Law {
+  enum { FROM_DATA, UNIFORM, NORMAL } kind;
+  double first, second;
+  int classes;
+} Law;
 
 static Law law_of(Frame *frame, const Tree *statement) {
   if (statement->kind == S_DATA) return (Law){.kind = FROM_DATA};
@@ -183,13 +191,15 @@ static Law law_of(Frame *frame, const Tree *statement) {
   Law law = {.kind = strcmp(recipe->builtin, "normal") == 0 ? NORMAL : UNIFORM, .second = 1};
   if (recipe->given_count > 0) law.first = as_static(recipe->given[0], "a setting");
   if (recipe->given_count > 1) law.second = as_static(recipe->given[1], "a setting");
-  if (statement->items[0] != NULL && statement->items[0]->kind == T_CLASS) law.classes = as_int(evaluate(frame, statement->items[0]->items[0]), "a number of classes");
+  if (statement->items[0] != NULL && statement->items[0]->kind == T_CLASS)
+    law.classes = as_int(evaluate(frame, statement->items[0]->items[0]), "a number of classes");
   return law;
 }
 
 /* A value of the law, given where its uniform or normal number comes from. */
 static double value_of(const Law *law, double uniform, double normal) {
-  double value = rounded(law->first + (law->kind == UNIFORM ? (law->second - law->first) * uniform : law->second * normal));
+  double value =
+      rounded(law->first + (law->kind == UNIFORM ? (law->second - law->first) * uniform : law->second * normal));
   return law->classes > 0 ? floor(law->classes * value) : value;
 }
 
@@ -265,8 +275,11 @@ static Value *drawn(const Law *law, const char *base, const char *name, Shape sh
     else
       for (int n = 0; n < samples; n++)
         for (int e = 0; e < size; e++) {
-          double uniform = law->kind == NORMAL ? 0 : draw_uniform(model->inputs->seed, name, e, n, now->ordinal, now->round);
-          double normal = law->kind == NORMAL ? draw_normal(model->inputs->seed, name, e, n, now->ordinal, now->round, model->inputs->narrow) : 0;
+          double uniform =
+              law->kind == NORMAL ? 0 : draw_uniform(model->inputs->seed, name, e, n, now->ordinal, now->round);
+          double normal = law->kind == NORMAL ? draw_normal(model->inputs->seed, name, e, n, now->ordinal, now->round,
+                                                            model->inputs->narrow)
+                                              : 0;
           double value = value_of(law, uniform, normal);
           numbers[n * size + e] = law->classes > 0 ? value : nudged(name, n, e, value);
         }
@@ -282,7 +295,8 @@ static Value *drawn(const Law *law, const char *base, const char *name, Shape sh
 
 Value *top_variable(Frame *frame, const Tree *statement) {
   Law law = law_of(frame, statement);
-  return drawn(&law, statement->text, arena_format("%s%s", statement->text, frame->fresh), type_shape(frame, statement->items[0]));
+  return drawn(&law, statement->text, arena_format("%s%s", statement->text, frame->fresh),
+               type_shape(frame, statement->items[0]));
 }
 
 /* The axes for whose every value the call is applied; where among them this value is. */
@@ -294,7 +308,8 @@ static int applied_place(const Axis *axis, Shape *shape) {
   return outer * axis->extent + axis->at;
 }
 
-/* Path, name, loops, the call's number (in a function at the top none); where one call of a network declares it again, `.1` and so on. */
+/* Path, name, loops, the call's number (in a function at the top none); where one call of a network declares it again,
+   `.1` and so on. */
 Value *local_noise(Frame *frame, const Tree *statement) {
   Evaluation *now = model->evaluation;
   Law law = law_of(frame, statement);
@@ -323,10 +338,13 @@ Value *local_noise(Frame *frame, const Tree *statement) {
   return frame->applied == NULL ? all : here;
 }
 
-/* A place has a number, in the order in which places are met; every turn of the loops around it has a draw of its own. */
+/* A place has a number, in the order in which places are met; every turn of the loops around it has a draw of its own.
+ */
 Value *fresh_value(Frame *frame, const Tree *tree) {
   int place = 0;
-  while (place < model->fresh_count && (model->fresh_places[place] != tree || strcmp(model->fresh_paths[place], frame->path) != 0)) place++;
+  while (place < model->fresh_count &&
+         (model->fresh_places[place] != tree || strcmp(model->fresh_paths[place], frame->path) != 0))
+    place++;
   if (place == model->fresh_count) {
     int capacity = model->fresh_capacity;
     ROOM(model->fresh_places, model->fresh_count, capacity);
@@ -335,6 +353,7 @@ Value *fresh_value(Frame *frame, const Tree *tree) {
     model->fresh_paths[model->fresh_count++] = frame->path;
   }
   Frame inner = *frame;
-  inner.fresh = arena_format("%s.fresh_%d%s%s%s", frame->fresh, place + 1, frame->loops, *frame->path == 0 ? "" : "@", frame->path);
+  inner.fresh = arena_format("%s.fresh_%d%s%s%s", frame->fresh, place + 1, frame->loops, *frame->path == 0 ? "" : "@",
+                             frame->path);
   return evaluate(&inner, tree->items[0]);
 }

@@ -1,6 +1,7 @@
-/* check_values feeds MODEL.gan FOLDER: writes FOLDER/NAME.npy for every line `# given NAME: [rows, sizes…] = numbers…` of the model.
-   check_values states MODEL.gan CHECKPOINT: does the checkpoint hold what the lines `# right NAME = numbers…` say, to 1e-12?
-   The numbers of a line come again from the first where there are too few of them: rows that are all the same are written once. */
+/* check_values feeds MODEL.gan FOLDER: writes FOLDER/NAME.npy for every line `# given NAME: [rows, sizes…] = numbers…`
+   of the model. check_values states MODEL.gan CHECKPOINT: does the checkpoint hold what the lines `# right NAME =
+   numbers…` say, to 1e-12? The numbers of a line come again from the first where there are too few of them: rows that
+   are all the same are written once. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +14,27 @@ enum { NAME_SIZE = 64, LINE_SIZE = 4096, NUMBER_LIMIT = 1024, AXIS_LIMIT = 8 };
 static const double limit = 1e-12;
 
 /* One line of a model: what is given for, or right of, the tensor of this name. */
-typedef struct Line { char name[NAME_SIZE]; int rank; long shape[AXIS_LIMIT]; int count; double numbers[NUMBER_LIMIT]; } Line;
+typedef struct Line {
+  char name[NAME_SIZE];
+  int rank;
+  long shape[AXIS_LIMIT];
+  int count;
+  double numbers[NUMBER_LIMIT];
+} Line;
 
 /* Reads `# word NAME[: [sizes]] = numbers`; false if the text is none. */
 static bool line_read(const char *text, const char *word, Line *line) {
   int from = 0;
-  *line = (Line){ .name = "" };
+  *line = (Line){.name = ""};
   char format[32];
   snprintf(format, sizeof format, "# %s %%63[^ :]%%n", word);
   if (sscanf(text, format, line->name, &from) != 1) return false;
   text += from;
   const char *equals = strchr(text, '=');
   if (!equals) return false;
-  for (text = strpbrk(text, "[="); *text != '=' && *text != ']' && line->rank < AXIS_LIMIT; text += strcspn(text, ",]=")) line->shape[line->rank++] = strtol(++text, NULL, 10);
+  for (text = strpbrk(text, "[="); *text != '=' && *text != ']' && line->rank < AXIS_LIMIT;
+       text += strcspn(text, ",]="))
+    line->shape[line->rank++] = strtol(++text, NULL, 10);
   char *end;
   for (text = equals + 1; line->count < NUMBER_LIMIT; text = end) {
     line->numbers[line->count] = strtod(text, &end);
@@ -49,8 +58,10 @@ static bool feed_write(const char *folder, const Line *line) {
   int length = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }", shape);
   memset(header + length, ' ', sizeof header - (size_t)length);
   header[sizeof header - 1] = '\n';
-  bool fine = fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file) == 10 && fwrite(header, 1, sizeof header, file) == sizeof header;
-  for (long at = 0; at < size && fine; at++) fine = fwrite(&line->numbers[at % line->count], sizeof(double), 1, file) == 1;
+  bool fine =
+      fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, file) == 10 && fwrite(header, 1, sizeof header, file) == sizeof header;
+  for (long at = 0; at < size && fine; at++)
+    fine = fwrite(&line->numbers[at % line->count], sizeof(double), 1, file) == 1;
   return fclose(file) == 0 && fine;
 }
 
@@ -59,12 +70,13 @@ static bool number_is_right(double found, double right) { return fabs(found - ri
 static bool state_check(SafeTensors *file, const Line *line) {
   static double numbers[NUMBER_LIMIT * 16];
   const StoredTensor *tensor = safetensors_find(file, line->name);
-  Problem problem = { "not in the checkpoint" };
-  TensorView view = { .name = line->name, .type = STORAGE_F64, .data = numbers };
+  Problem problem = {"not in the checkpoint"};
+  TensorView view = {.name = line->name, .type = STORAGE_F64, .data = numbers};
   int64_t size = 1;
   if (tensor) {
     view.rank = tensor->rank;
-    for (int64_t axis = tensor->rank - 1; axis >= 0; size *= view.shape[axis--]) view.shape[axis] = tensor->shape[axis], view.stride[axis] = size;
+    for (int64_t axis = tensor->rank - 1; axis >= 0; size *= view.shape[axis--])
+      view.shape[axis] = tensor->shape[axis], view.stride[axis] = size;
   }
   if (!tensor || size > NUMBER_LIMIT * 16 || !safetensors_read(file, tensor, &view, &problem)) {
     printf("%s: %s\n", line->name, problem.text);
@@ -82,9 +94,10 @@ static bool state_check(SafeTensors *file, const Line *line) {
 }
 
 int main(int count, char **arguments) {
-  bool feeds = count == 4 && strcmp(arguments[1], "feeds") == 0, states = count == 4 && strcmp(arguments[1], "states") == 0;
+  bool feeds = count == 4 && strcmp(arguments[1], "feeds") == 0,
+       states = count == 4 && strcmp(arguments[1], "states") == 0;
   FILE *model = feeds || states ? fopen(arguments[2], "r") : NULL;
-  Problem problem = { "" };
+  Problem problem = {""};
   SafeTensors *file = states ? safetensors_open(arguments[3], &problem) : NULL;
   if (!model || (states && !file)) {
     fprintf(stderr, "%s\n", model ? problem.text : "usage: check_values feeds|states MODEL.gan FOLDER|CHECKPOINT");

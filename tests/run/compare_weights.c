@@ -1,6 +1,7 @@
-/* compare_weights START EXPECTED FOUND TENSOR_LIMIT PLAYER_LIMIT: do two checkpoints agree, measured against what moved?
-   For every tensor of EXPECTED: |found - expected| / |expected - start|, norm-wise; a tensor that START lacks (an optimizer's state) started at 0.
-   The same over all weights of a player (the name up to the first dot). Where a weight does not move, it and its optimizer states must agree to 1e-6 absolute. */
+/* compare_weights START EXPECTED FOUND TENSOR_LIMIT PLAYER_LIMIT: do two checkpoints agree, measured against what
+   moved? For every tensor of EXPECTED: |found - expected| / |expected - start|, norm-wise; a tensor that START lacks
+   (an optimizer's state) started at 0. The same over all weights of a player (the name up to the first dot). Where a
+   weight does not move, it and its optimizer states must agree to 1e-6 absolute. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,15 +13,20 @@ enum { PLAYER_COUNT = 16, NAME_SIZE = 256 };
 
 static const double still = 1e-9, still_limit = 1e-6;
 
-typedef struct Distance { double error, moved; } Distance;               /* squares */
-typedef struct Player { char name[NAME_SIZE]; Distance sum; } Player;
+typedef struct Distance {
+  double error, moved;
+} Distance; /* squares */
+typedef struct Player {
+  char name[NAME_SIZE];
+  Distance sum;
+} Player;
 
 /* The tensor's numbers on the heap; zeros if the file lacks it and `may_lack`. */
 static double *numbers_read(SafeTensors *file, const char *name, int64_t size, bool may_lack) {
   double *numbers = calloc((size_t)size, sizeof *numbers);
   const StoredTensor *tensor = safetensors_find(file, name);
-  Problem problem = { "" };
-  TensorView view = { .name = name, .type = STORAGE_F64, .rank = 1, .shape = { size }, .stride = { 1 }, .data = numbers };
+  Problem problem = {""};
+  TensorView view = {.name = name, .type = STORAGE_F64, .rank = 1, .shape = {size}, .stride = {1}, .data = numbers};
   if (!numbers || (!tensor && may_lack)) return numbers;
   if (tensor) {
     view.rank = tensor->rank;
@@ -43,10 +49,11 @@ static int64_t stored_size(const StoredTensor *tensor) {
 
 static bool distance_measure(SafeTensors *const files[3], const char *name, Distance *distance) {
   int64_t size = stored_size(safetensors_find(files[1], name));
-  double *start = numbers_read(files[0], name, size, strchr(name, '/') != NULL), *expected = numbers_read(files[1], name, size, false);
+  double *start = numbers_read(files[0], name, size, strchr(name, '/') != NULL),
+         *expected = numbers_read(files[1], name, size, false);
   double *found = numbers_read(files[2], name, size, false);
   bool fine = start && expected && found;
-  *distance = (Distance){ 0, 0 };
+  *distance = (Distance){0, 0};
   for (int64_t at = 0; fine && at < size; at++) {
     distance->error += (found[at] - expected[at]) * (found[at] - expected[at]);
     distance->moved += (expected[at] - start[at]) * (expected[at] - start[at]);
@@ -81,7 +88,7 @@ int main(int count, char **arguments) {
   }
   SafeTensors *files[3];
   for (int at = 0; at < 3; at++) {
-    Problem problem = { "" };
+    Problem problem = {""};
     files[at] = safetensors_open(arguments[1 + at], &problem);
     if (!files[at]) {
       fprintf(stderr, "%s\n", problem.text);
@@ -89,7 +96,7 @@ int main(int count, char **arguments) {
     }
   }
   double limit = strtod(arguments[4], NULL), player_limit = strtod(arguments[5], NULL);
-  Player players[PLAYER_COUNT] = { 0 };
+  Player players[PLAYER_COUNT] = {0};
   bool fine = true;
   for (size_t at = 0; at < safetensors_count(files[1]); at++) {
     const char *name = safetensors_tensor(files[1], at)->name;
@@ -101,7 +108,8 @@ int main(int count, char **arguments) {
     fine = distance_within(name, distance, is_still, limit) && fine;
     if (!is_still && !strchr(name, '/')) player_add(players, name, distance);
   }
-  for (const Player *player = players; player->name[0]; player++) fine = distance_within(player->name, player->sum, false, player_limit) && fine;
+  for (const Player *player = players; player->name[0]; player++)
+    fine = distance_within(player->name, player->sum, false, player_limit) && fine;
   for (int at = 0; at < 3; at++) safetensors_close(files[at]);
   return fine ? 0 : 1;
 }

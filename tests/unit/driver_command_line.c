@@ -9,7 +9,7 @@ enum { WORD_LIMIT = 16 };
 
 /* "build --real f64 x.gan" as main would give it. */
 static bool parse(Session *session, const char *line, Options *options) {
-  char *words[WORD_LIMIT] = { (char *)(uintptr_t)session_string(session, "ganc") };
+  char *words[WORD_LIMIT] = {(char *)(uintptr_t)session_string(session, "ganc")};
   int count = 1;
   while (*line && count < WORD_LIMIT - 1) {
     size_t length = strcspn(line, " ");
@@ -23,9 +23,9 @@ static bool parse(Session *session, const char *line, Options *options) {
 
 START_TEST(test_forms_of_options) {
   static const char *const lines[] = {
-    "build --real f64 -o t --set a=1 --set b=-2 x.gan",
-    "build x.gan --set=a=1 --output=t --set=b=-2 --real=f64",
-    "build --set a=1 --set b=-2 --real f64 --output t -- x.gan",
+      "build --real f64 -o t --set a=1 --set b=-2 x.gan",
+      "build x.gan --set=a=1 --output=t --set=b=-2 --real=f64",
+      "build --set a=1 --set b=-2 --real f64 --output t -- x.gan",
   };
   for (size_t at = 0; at < sizeof lines / sizeof *lines; at++) {
     Session *session = session_new();
@@ -33,7 +33,7 @@ START_TEST(test_forms_of_options) {
     ck_assert_msg(parse(session, lines[at], &options), "%s", lines[at]);
     ck_assert_int_eq(options.command, COMMAND_BUILD);
     ck_assert_int_eq(options.real, REGISTER_F64);
-    ck_assert(options.feeds);                              /* implied by f64 */
+    ck_assert(options.feeds); /* implied by f64 */
     ck_assert_str_eq(options.output, "t");
     ck_assert_int_eq(options.setting_count, 2);
     ck_assert_str_eq(options.settings[0], "a=1");
@@ -62,9 +62,13 @@ START_TEST(test_defaults) {
 END_TEST
 
 START_TEST(test_emit_stops_where_the_form_is_made) {
-  static const struct { const char *line; PassNumber last; } rows[] = {
-    { "build --emit ast x", PASS_read },      { "build --emit graph x", PASS_simplify }, { "build --emit kernels x", PASS_schedule },
-    { "build --emit llvm x", PASS_emit },     { "build --emit asm x", PASS_emit },       { "build --emit obj x", PASS_emit },
+  static const struct {
+    const char *line;
+    PassNumber last;
+  } rows[] = {
+      {"build --emit ast x", PASS_read},         {"build --emit graph x", PASS_simplify},
+      {"build --emit kernels x", PASS_schedule}, {"build --emit llvm x", PASS_emit},
+      {"build --emit asm x", PASS_emit},         {"build --emit obj x", PASS_emit},
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
@@ -86,18 +90,23 @@ START_TEST(test_dumps_are_a_set) {
 }
 END_TEST
 
-/* Behind the file, options of ganc's are ganc's, wherever they stand; all else is the trainer's, and all behind `--`. */
+/* Behind the file, options of ganc's are ganc's, wherever they stand; all else is the trainer's, and all behind `--`.
+ */
 START_TEST(test_run_deals_words_out) {
-  static const struct { const char *line, *trainer; RegisterType real; int settings, open; } rows[] = {
-    { "run x", "", REGISTER_F32, 0, 0 },
-    { "run --real f64 x", "", REGISTER_F64, 0, 0 },
-    { "run x --real f64", "", REGISTER_F64, 0, 0 },
-    { "run x sample --real=f64 -o f.png --count 3", "sample -o f.png --count 3 ", REGISTER_F64, 0, 0 },
-    { "run --set a=1 x --steps 5 --set b=2 --set=c=3 --help", "--steps 5 --help ", REGISTER_F32, 1, 2 },
-    { "run x --march native eval --feeds --feed z=f.npy --no-diagnose", "eval --feed z=f.npy ", REGISTER_F32, 0, 0 },
-    { "run x --steps 5 -- --real f64 --set a=1 --", "--steps 5 --real f64 --set a=1 -- ", REGISTER_F32, 0, 0 },
-    { "run -- x --real f64", "--real f64 ", REGISTER_F32, 0, 0 },
-    { "run - --emit ast --clear", "--emit ast --clear ", REGISTER_F32, 0, 0 },
+  static const struct {
+    const char *line, *trainer;
+    RegisterType real;
+    int settings, open;
+  } rows[] = {
+      {"run x", "", REGISTER_F32, 0, 0},
+      {"run --real f64 x", "", REGISTER_F64, 0, 0},
+      {"run x --real f64", "", REGISTER_F64, 0, 0},
+      {"run x sample --real=f64 -o f.png --count 3", "sample -o f.png --count 3 ", REGISTER_F64, 0, 0},
+      {"run --set a=1 x --steps 5 --set b=2 --set=c=3 --help", "--steps 5 --help ", REGISTER_F32, 1, 2},
+      {"run x --march native eval --feeds --feed z=f.npy --no-diagnose", "eval --feed z=f.npy ", REGISTER_F32, 0, 0},
+      {"run x --steps 5 -- --real f64 --set a=1 --", "--steps 5 --real f64 --set a=1 -- ", REGISTER_F32, 0, 0},
+      {"run -- x --real f64", "--real f64 ", REGISTER_F32, 0, 0},
+      {"run - --emit ast --clear", "--emit ast --clear ", REGISTER_F32, 0, 0},
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
@@ -123,23 +132,46 @@ START_TEST(test_help_and_version) {
   Options options;
   ck_assert(parse(session, "", &options) && options.command == COMMAND_HELP && options.topic == COMMAND_COUNT);
   ck_assert(parse(session, "--help", &options) && options.command == COMMAND_HELP);
-  ck_assert(parse(session, "fmt x --help", &options) && options.command == COMMAND_HELP && options.topic == COMMAND_FMT);
+  ck_assert(parse(session, "fmt x --help", &options) && options.command == COMMAND_HELP &&
+            options.topic == COMMAND_FMT);
   ck_assert(parse(session, "--version", &options) && options.command == COMMAND_VERSION);
   session_free(session);
 }
 END_TEST
 
 START_TEST(test_refusals) {
-  static const struct { const char *line, *code; } rows[] = {
-    { "biuld x", "[E5001]" },           { "build --rael f64 x", "[E5002]" },  { "check -o t x", "[E5002]" },    { "build x -o", "[E5003]" },
-    { "build --real f16 x", "[E5004]" }, { "build --feeds=1 x", "[E5004]" },   { "build --set a x", "[E5004]" }, { "build --set =1 x", "[E5004]" },
-    { "build --set a= x", "[E5004]" },  { "build --fuse-limit 1x x", "[E5004]" }, { "build --emit c x", "[E5004]" }, { "build", "[E5005]" },
-    { "fmt", "[E5005]" },               { "build --stop-after all x", "[E5011]" }, { "build x y", "[E5018]" },   { "build --emit ast --stop-after read x", "[E5019]" },
-    { "build --out t x", "[E5002]" },   { "build -o a -o b x", "[E5019]" },    { "build --output=a x -o a", "[E5019]" },
-    { "check --march a --march b x", "[E5019]" }, { "check --set a=1 --set a=1 x", "[E5019]" },
-    { "run --set a=1 x --set a=2", "[E5019]" }, { "run x --real f32 --real f32", "[E5019]" },
-    { "run x --real f16", "[E5004]" },  { "run x --set a", "[E5004]" },        { "run x --march", "[E5003]" },
-    { "cache x", "[E5018]" },           { "cache --check", "[E5002]" },        { "explain a b", "[E5018]" },
+  static const struct {
+    const char *line, *code;
+  } rows[] = {
+      {"biuld x", "[E5001]"},
+      {"build --rael f64 x", "[E5002]"},
+      {"check -o t x", "[E5002]"},
+      {"build x -o", "[E5003]"},
+      {"build --real f16 x", "[E5004]"},
+      {"build --feeds=1 x", "[E5004]"},
+      {"build --set a x", "[E5004]"},
+      {"build --set =1 x", "[E5004]"},
+      {"build --set a= x", "[E5004]"},
+      {"build --fuse-limit 1x x", "[E5004]"},
+      {"build --emit c x", "[E5004]"},
+      {"build", "[E5005]"},
+      {"fmt", "[E5005]"},
+      {"build --stop-after all x", "[E5011]"},
+      {"build x y", "[E5018]"},
+      {"build --emit ast --stop-after read x", "[E5019]"},
+      {"build --out t x", "[E5002]"},
+      {"build -o a -o b x", "[E5019]"},
+      {"build --output=a x -o a", "[E5019]"},
+      {"check --march a --march b x", "[E5019]"},
+      {"check --set a=1 --set a=1 x", "[E5019]"},
+      {"run --set a=1 x --set a=2", "[E5019]"},
+      {"run x --real f32 --real f32", "[E5019]"},
+      {"run x --real f16", "[E5004]"},
+      {"run x --set a", "[E5004]"},
+      {"run x --march", "[E5003]"},
+      {"cache x", "[E5018]"},
+      {"cache --check", "[E5002]"},
+      {"explain a b", "[E5018]"},
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
@@ -161,7 +193,7 @@ START_TEST(test_embedded_files) {
   ck_assert_ptr_null(embedded_find("stdlib/nothing.gan"));
   for (const EmbeddedFile *file = embedded_files; file->name; file++) {
     ck_assert_ptr_eq(embedded_find(file->name), file);
-    ck_assert_int_eq(file->bytes[file->size], 0);          /* texts are terminated */
+    ck_assert_int_eq(file->bytes[file->size], 0); /* texts are terminated */
   }
 }
 END_TEST

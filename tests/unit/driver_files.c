@@ -1,6 +1,6 @@
-/* Writing a file whole, where each call that can fail does so, and where a signal comes in between: what was there before
-   stays, nothing lies beside it, and the message has the cause. The calls are defined here, so that these are met in
-   place of the system's. */
+/* Writing a file whole, where each call that can fail does so, and where a signal comes in between: what was there
+   before stays, nothing lies beside it, and the message has the cause. The calls are defined here, so that these are
+   met in place of the system's. */
 #include "compiler/compiler.h"
 
 #include <check.h>
@@ -17,7 +17,11 @@
 typedef enum Door { DOOR_NONE, DOOR_WRITE, DOOR_SYNC, DOOR_RENAME, DOOR_RANDOM, DOOR_MODE, DOOR_COUNT } Door;
 
 /* What fails, and why, or which signal comes; how much a write takes at most, if not all. */
-static struct { Door door; int reason, signal; size_t piece; } fault;
+static struct {
+  Door door;
+  int reason, signal;
+  size_t piece;
+} fault;
 
 static bool meets(Door door) {
   if (fault.door != door) return false;
@@ -41,10 +45,13 @@ ssize_t getrandom(void *bytes, size_t size, unsigned flags) {
 
 /* ---- a folder with one file -------------------------------------------------------------------------------------- */
 
-typedef struct Folder { char path[40]; const char *file; } Folder;
+typedef struct Folder {
+  char path[40];
+  const char *file;
+} Folder;
 
 static Folder folder_new(Session *session) {
-  Folder folder = { .path = "/tmp/ganc-test.XXXXXX" };
+  Folder folder = {.path = "/tmp/ganc-test.XXXXXX"};
   ck_assert_ptr_nonnull(mkdtemp(folder.path));
   folder.file = session_format(session, "%s/file", folder.path);
   ck_assert(output_write(session, folder.file, "old", 3, 0666));
@@ -73,7 +80,7 @@ static void says(Session *session, const char *text) {
 }
 
 START_TEST(test_each_call_fails) {
-  static const int reasons[] = { ENOSPC, EIO, EDQUOT, EFBIG };
+  static const int reasons[] = {ENOSPC, EIO, EDQUOT, EFBIG};
   for (Door door = DOOR_WRITE; door < DOOR_COUNT; door++) {
     for (size_t at = 0; at < sizeof reasons / sizeof *reasons; at++) {
       Session *session = session_new();
@@ -105,7 +112,7 @@ END_TEST
 
 /* The process ends by the signal, but not before the file is whole. */
 START_TEST(test_signals_leave_nothing_aside) {
-  static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   for (Door door = DOOR_WRITE; door <= DOOR_RENAME; door++) {
     for (size_t at = 0; at < sizeof signals / sizeof *signals; at++) {
       Session *session = session_new();
@@ -147,7 +154,7 @@ START_TEST(test_same_files) {
   ck_assert(symlink("file", link_path) == 0 && link(folder.file, hard) == 0);
   ck_assert(file_same(folder.file, link_path) && file_same(hard, folder.file));
   ck_assert(!file_same(folder.file, session_format(session, "%s/none", folder.path)));
-  ck_assert(!file_same("/dev/null", "/dev/null"));         /* read from and written to, in place */
+  ck_assert(!file_same("/dev/null", "/dev/null")); /* read from and written to, in place */
   ck_assert(!file_same("/nowhere/at/all", folder.file));
   unlink(link_path);
   unlink(hard);

@@ -12,7 +12,9 @@ static const char *const passes[] = {
 };
 enum { PASS_COUNT = sizeof passes / sizeof *passes };
 
-static const struct { const char *name, *pass, *what; } rows[] = {
+static const struct {
+  const char *name, *pass, *what;
+} rows[] = {
 #define MUTANT_ROW(name, pass, what) {#name, #pass, what},
 #include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
@@ -20,7 +22,7 @@ static const struct { const char *name, *pass, *what; } rows[] = {
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 
 #ifndef GANC_MUTANTS
-#define MUTANT_ROW(name, pass, what) _Static_assert(!MUTANT(name), #name);      /* a constant, or this does not compile */
+#define MUTANT_ROW(name, pass, what) _Static_assert(!MUTANT(name), #name); /* a constant, or this does not compile */
 #include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
 #endif
@@ -31,7 +33,8 @@ START_TEST(every_pass_has_a_mutant) {
     for (int r = 0; r < ROW_COUNT; r++) count += strcmp(rows[r].pass, passes[p]) == 0;
     ck_assert_msg(count > 0, "nothing breaks the pass %s", passes[p]);
   }
-} END_TEST
+}
+END_TEST
 
 START_TEST(every_mutant_breaks_a_pass) {
   int before = 0;
@@ -43,7 +46,8 @@ START_TEST(every_mutant_breaks_a_pass) {
     before = p;
     ck_assert_str_ne(rows[r].what, "");
   }
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("mutants");

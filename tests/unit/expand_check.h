@@ -1,5 +1,5 @@
-/* What the tests of expand share: models from files and from texts, and a world that trains them literally: routines by the interpreter, draws as the reference
-   draws them, the schedule as a recursion over its tree. */
+/* What the tests of expand share: models from files and from texts, and a world that trains them literally: routines by
+   the interpreter, draws as the reference draws them, the schedule as a recursion over its tree. */
 #ifndef EXPAND_CHECK_H
 #define EXPAND_CHECK_H
 
@@ -8,7 +8,7 @@
 
 #include <stdarg.h>
 
-/* ---- from texts to models -------------------------------------------------------------------------------------------------- */
+/* ---- from texts to models ---------------------------------------------------------------------------------------- */
 
 static inline Model *model_expand(Session *session, const char *name, const char *text, size_t length, bool diagnose) {
   Syntax *standard[32];
@@ -53,23 +53,32 @@ static inline int model_count(const Model *model, TensorRole role) {
 static inline void model_pass(Model *model, EffectList (*pass)(Graph *, EffectList), const char *name) {
   for (int r = 0; r < model->routine_count; r++) {
     model->routines[r].effects = pass(model->graph, model->routines[r].effects);
-    ck_assert_msg(graph_verify(model->graph, &model->routines[r].effects, name), "%s after %s", model->routines[r].name, name);
+    ck_assert_msg(graph_verify(model->graph, &model->routines[r].effects, name), "%s after %s", model->routines[r].name,
+                  name);
   }
   model_must(model->session, model, name);
 }
 
 /* To where the interpreter can run it. */
 static inline void model_differentiate(Model *model) {
-  for (int r = 0; r < model->routine_count; r++) ck_assert(graph_verify(model->graph, &model->routines[r].effects, "expand"));
+  for (int r = 0; r < model->routine_count; r++)
+    ck_assert(graph_verify(model->graph, &model->routines[r].effects, "expand"));
   model_pass(model, transform_normalise, "normalise");
   expand_differentiate(model);
-  for (int r = 0; r < model->routine_count; r++) ck_assert(graph_verify(model->graph, &model->routines[r].effects, "differentiate"));
+  for (int r = 0; r < model->routine_count; r++)
+    ck_assert(graph_verify(model->graph, &model->routines[r].effects, "differentiate"));
   model_must(model->session, model, "differentiate");
 }
 
-/* ---- a world ------------------------------------------------------------------------------------------------------------------ */
+/* ---- a world ----------------------------------------------------------------------------------------------------- */
 
-typedef struct World { Session *session; Model *model; Interpreter *interpreter; uint64_t seed; int64_t step, images; } World;
+typedef struct World {
+  Session *session;
+  Model *model;
+  Interpreter *interpreter;
+  uint64_t seed;
+  int64_t step, images;
+} World;
 
 static inline const double *world_values(World *world, const char *name) {
   int tensor = model_tensor(world->model, name);
@@ -97,7 +106,8 @@ static inline void world_fill(World *world, int tensor, DrawCounters counters) {
   double *values = malloc((size_t)size * sizeof *values);
   for (int64_t i = 0; i < size; i++) {
     double a = row->initial_a, b = row->initial_b;
-    if (row->initial == INITIAL_NORMAL) values[i] = a + b * draw_normal(counters, row->stream, i / elements, i % elements);
+    if (row->initial == INITIAL_NORMAL)
+      values[i] = a + b * draw_normal(counters, row->stream, i / elements, i % elements);
     else values[i] = draw_uniform(counters, row->stream, i / elements, i % elements);
     if (row->initial == INITIAL_UNIFORM) values[i] = a + (b - a) * values[i];
     if (row->role == ROLE_NOISE && row->classes > 0) values[i] = floor(row->classes * values[i]);

@@ -1,4 +1,5 @@
-/* Canonical form: random nodes, as anybody may spell them, against literal loops of the test's own; what the form promises; what it must not merge. */
+/* Canonical form: random nodes, as anybody may spell them, against literal loops of the test's own; what the form
+   promises; what it must not merge. */
 #include "graph_check.h"
 
 enum { SIZE_LIMIT = 256 };
@@ -10,7 +11,7 @@ typedef struct Spelling {
   Node *tensor[2];
   double *values[2];
   Combine combine;
-  int index;                                               /* a variable that multiplies the value, or -1 */
+  int index; /* a variable that multiplies the value, or -1 */
 } Spelling;
 
 static int64_t place(const Coordinate *c, int rank, const int64_t *shape, const int64_t *point) {
@@ -36,7 +37,9 @@ static void literal(const Spelling *s, double *out, int *count) {
     }
     int64_t to = place(s->write, s->rank, s->shape, point);
     if (to >= 0) {
-      out[to] = s->combine == COMBINE_SUM ? out[to] + value : s->combine == COMBINE_MAXIMUM && count[to] > 0 ? fmax(out[to], value) : value;
+      out[to] = s->combine == COMBINE_SUM                        ? out[to] + value
+                : s->combine == COMBINE_MAXIMUM && count[to] > 0 ? fmax(out[to], value)
+                                                                 : value;
       count[to]++;
     }
     for (int v = s->box_rank - 1; v >= 0 && ++point[v] == s->box[v]; v--) point[v] = 0;
@@ -48,7 +51,8 @@ static Coordinate random_coordinate(Random *random, int variables, bool wild) {
   Coordinate c = constant_at(random_integer(random, -3, 3));
   int terms = (int)random_integer(random, 0, wild ? 3 : 2);
   for (int t = 0; t < terms; t++)
-    c = sum_at(c, affine_at((int)random_integer(random, 0, variables - 1), coefficients[random_integer(random, 0, LENGTH(coefficients) - 1)], 0));
+    c = sum_at(c, affine_at((int)random_integer(random, 0, variables - 1),
+                            coefficients[random_integer(random, 0, LENGTH(coefficients) - 1)], 0));
   return c;
 }
 
@@ -69,7 +73,8 @@ static Spelling random_spelling(Random *random, Graph *g) {
   }
   for (int k = 0; k < 2; k++) {
     if (k == 1 && random_integer(random, 0, 1) == 0) break;
-    s.tensor[k] = graph_input(g, names[k], 2, (int64_t[]){random_integer(random, 1, 5), random_integer(random, 1, 5)}, false, SPAN);
+    s.tensor[k] = graph_input(g, names[k], 2, (int64_t[]){random_integer(random, 1, 5), random_integer(random, 1, 5)},
+                              false, SPAN);
     s.values[k] = random_values(random, s.tensor[k], -1, 1);
     for (int d = 0; d < 2; d++) s.read[k][d] = random_coordinate(random, s.box_rank, true);
   }
@@ -100,20 +105,24 @@ START_TEST(random_nodes_keep_their_values) {
       value = multiply(g, value, scalar_read(g, s.tensor[k], access_new(g, 2, s.read[k])));
       interpreter_set(interpreter, s.tensor[k], s.values[k]);
     }
-    Node *node = graph_compute(g, s.combine, s.box_rank, s.box, 0, access_new(g, s.rank, s.write), s.rank, s.shape, false, value, NULL, SPAN);
+    Node *node = graph_compute(g, s.combine, s.box_rank, s.box, 0, access_new(g, s.rank, s.write), s.rank, s.shape,
+                               false, value, NULL, SPAN);
     const double *values = interpreter_value(interpreter, node);
     for (int64_t i = 0; i < size; i++)
-      ck_assert_msg(fabs(values[i] - expected[i]) < 1e-12 * fmax(1, fabs(expected[i])), "trial %d, element %d: %g, not %g", trial, (int)i, values[i], expected[i]);
+      ck_assert_msg(fabs(values[i] - expected[i]) < 1e-12 * fmax(1, fabs(expected[i])),
+                    "trial %d, element %d: %g, not %g", trial, (int)i, values[i], expected[i]);
     Node *target = graph_input(g, "target", node->rank, node->shape, false, SPAN);
     EffectList effects = {1, &(Effect){target, node, SPAN}};
     ck_assert(graph_verify(g, &effects, "canonical form"));
     maps += node_is_map(node);
-    if (node->kind == NODE_COMPUTE && !node_is_map(node)) *(node->combine == COMBINE_SET ? &sets : node->combine == COMBINE_SUM ? &sums : &maxima) += 1;
+    if (node->kind == NODE_COMPUTE && !node_is_map(node))
+      *(node->combine == COMBINE_SET ? &sets : node->combine == COMBINE_SUM ? &sums : &maxima) += 1;
     interpreter_free(interpreter);
     for (int k = 0; k < 2; k++) free(s.values[k]);
     session_free(session);
   }
-  ck_assert_msg(maps > 400 && sets > 5 && sums > 400 && maxima > 200, "maps %d, sets %d, sums %d, maxima %d", maps, sets, sums, maxima);
+  ck_assert_msg(maps > 400 && sets > 5 && sums > 400 && maxima > 200, "maps %d, sets %d, sums %d, maxima %d", maps,
+                sets, sums, maxima);
 }
 END_TEST
 
@@ -124,8 +133,10 @@ START_TEST(spellings_meet) {
   Node *x = input(g, "x", SHAPE(4, 5)), *w = input(g, "w", SHAPE(3, 5));
   Node *plain = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), false,
                               multiply(g, READ(g, x, at(0), at(2)), READ(g, w, at(1), at(2))), NULL, SPAN);
-  Node *turned = graph_compute(g, COMBINE_SUM, 4, (int64_t[]){5, 1, 7, 4}, 0, ACCESS(g, affine_at(3, -1, 3), affine_at(2, 1, -2)), SHAPE(4, 3), false,
-                               multiply(g, READ(g, x, affine_at(3, -1, 3), at(0)), READ(g, w, affine_at(2, 1, -2), sum_at(at(0), at(1)))), NULL, SPAN);
+  Node *turned = graph_compute(
+      g, COMBINE_SUM, 4, (int64_t[]){5, 1, 7, 4}, 0, ACCESS(g, affine_at(3, -1, 3), affine_at(2, 1, -2)), SHAPE(4, 3),
+      false, multiply(g, READ(g, x, affine_at(3, -1, 3), at(0)), READ(g, w, affine_at(2, 1, -2), sum_at(at(0), at(1)))),
+      NULL, SPAN);
   ck_assert_ptr_eq(plain, turned);
   ck_assert_ptr_eq(map_like(g, x, READ(g, x, at(0), at(1))), x);
   Node *turned_x = graph_map(g, SHAPE(5, 4), false, READ(g, x, at(1), at(0)), SPAN);
@@ -143,34 +154,44 @@ START_TEST(sums_become_sets_only_where_every_element_is_written_once) {
   Graph *g = graph_new(session);
   Node *x = input(g, "x", SHAPE(3, 4));
   const Scalar *read = READ(g, x, at(0), at(1));
-  Node *flat = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, sum_at(affine_at(0, 4, 0), at(1))), SHAPE(12), false, read, NULL, SPAN);
+  Node *flat = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, sum_at(affine_at(0, 4, 0), at(1))), SHAPE(12),
+                             false, read, NULL, SPAN);
   ck_assert_int_eq(flat->combine, COMBINE_SET);
   ck_assert(!node_is_map(flat));
-  Node *gap = graph_compute(g, COMBINE_SET, 2, x->shape, 0, ACCESS(g, sum_at(affine_at(0, 4, 0), at(1))), SHAPE(13), false, read, NULL, SPAN);
+  Node *gap = graph_compute(g, COMBINE_SET, 2, x->shape, 0, ACCESS(g, sum_at(affine_at(0, 4, 0), at(1))), SHAPE(13),
+                            false, read, NULL, SPAN);
   ck_assert_int_eq(gap->combine, COMBINE_SUM);
-  Node *twice = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, sum_at(affine_at(0, 3, 0), at(1))), SHAPE(10), false, read, NULL, SPAN);
+  Node *twice = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, sum_at(affine_at(0, 3, 0), at(1))), SHAPE(10),
+                              false, read, NULL, SPAN);
   ck_assert_int_eq(twice->combine, COMBINE_SUM);
-  Node *number_of = graph_compute(g, COMBINE_SUM, 2, (int64_t[]){3, 7}, 0, ACCESS(g, at(0)), SHAPE(3), false, number(g, 1), NULL, SPAN);
+  Node *number_of = graph_compute(g, COMBINE_SUM, 2, (int64_t[]){3, 7}, 0, ACCESS(g, at(0)), SHAPE(3), false,
+                                  number(g, 1), NULL, SPAN);
   ck_assert(node_is_map(number_of) && number_of->value->op == OP_CONSTANT && number_of->value->value == 7);
-  Node *away = graph_compute(g, COMBINE_SUM, 1, (int64_t[]){3}, 0, ACCESS(g, affine_at(0, 1, 9)), SHAPE(3), false, number(g, 1), NULL, SPAN);
+  Node *away = graph_compute(g, COMBINE_SUM, 1, (int64_t[]){3}, 0, ACCESS(g, affine_at(0, 1, 9)), SHAPE(3), false,
+                             number(g, 1), NULL, SPAN);
   ck_assert(node_is_map(away) && away->value->value == 0);
   session_free(session);
 }
 END_TEST
 
-/* Digits of one number become the number; a flattened map is a map over one axis, of inputs that are flattened for nothing. */
+/* Digits of one number become the number; a flattened map is a map over one axis, of inputs that are flattened for
+   nothing. */
 START_TEST(digits_become_numbers) {
   Session *session = session_new();
   Graph *g = graph_new(session);
   Random random = {9};
-  Node *x = graph_input(g, "x", SHAPE(3, 1, 4, 5), true, SPAN), *y = graph_input(g, "y", SHAPE(3, 20), true, SPAN), *u = graph_input(g, "u", SHAPE(3), true, SPAN);
+  Node *x = graph_input(g, "x", SHAPE(3, 1, 4, 5), true, SPAN), *y = graph_input(g, "y", SHAPE(3, 20), true, SPAN),
+       *u = graph_input(g, "u", SHAPE(3), true, SPAN);
   Coordinate digits = sum_at(affine_at(2, 5, 0), at(3));
-  Node *square = graph_compute(g, COMBINE_SUM, 4, x->shape, 0, ACCESS(g, at(0)), SHAPE(3), true, multiply(g, READ(g, y, at(0), digits), READ(g, y, at(0), digits)), NULL, SPAN);
-  ck_assert_ptr_eq(square, graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, at(0)), SHAPE(3), true, multiply(g, all(g, y), all(g, y)), NULL, SPAN));
+  Node *square = graph_compute(g, COMBINE_SUM, 4, x->shape, 0, ACCESS(g, at(0)), SHAPE(3), true,
+                               multiply(g, READ(g, y, at(0), digits), READ(g, y, at(0), digits)), NULL, SPAN);
+  ck_assert_ptr_eq(square, graph_compute(g, COMBINE_SUM, 2, y->shape, 0, ACCESS(g, at(0)), SHAPE(3), true,
+                                         multiply(g, all(g, y), all(g, y)), NULL, SPAN));
   const Scalar *value = add(g, multiply(g, READ(g, u, at(0)), all(g, x)), unary(g, OP_TANH, READ(g, y, at(0), digits)));
   Node *mixed = map_like(g, x, value), *flat = graph_reshape(g, mixed, SHAPE(3, 20), SPAN);
   ck_assert(node_is_map(mixed) && node_is_map(flat));
-  Node *wide = input(g, "wide", SHAPE(6, 7)), *cut = graph_map(g, SHAPE(4, 5), false, READ(g, wide, at(0), at(1)), SPAN);
+  Node *wide = input(g, "wide", SHAPE(6, 7)),
+       *cut = graph_map(g, SHAPE(4, 5), false, READ(g, wide, at(0), at(1)), SPAN);
   ck_assert_int_eq(graph_reshape(g, cut, SHAPE(20), SPAN)->kind, NODE_RESHAPE);
   Node *apart = map_like(g, x, multiply(g, value, scalar_index(g, 3)));
   ck_assert_int_eq(graph_reshape(g, apart, SHAPE(3, 20), SPAN)->kind, NODE_RESHAPE);
@@ -189,7 +210,8 @@ START_TEST(verify_sees_broken_nodes) {
   Session *session = session_new();
   Graph *g = graph_new(session);
   Node *x = input(g, "x", SHAPE(4, 5)), *target = input(g, "target", SHAPE(4)), *wrong = input(g, "wrong", SHAPE(5));
-  Node *sum = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, at(0)), SHAPE(4), false, READ(g, x, at(0), at(1)), NULL, SPAN);
+  Node *sum = graph_compute(g, COMBINE_SUM, 2, x->shape, 0, ACCESS(g, at(0)), SHAPE(4), false, READ(g, x, at(0), at(1)),
+                            NULL, SPAN);
   EffectList good = {1, &(Effect){target, sum, SPAN}}, bad = {1, &(Effect){wrong, sum, SPAN}};
   ck_assert(graph_verify(g, &good, "test"));
   ck_assert(!graph_verify(g, &bad, "test"));
@@ -222,7 +244,8 @@ START_TEST(graphs_print) {
   Graph *g = graph_new(session);
   Node *x = graph_input(g, "x", SHAPE(4, 5), true, SPAN), *w = input(g, "w", SHAPE(3, 5));
   const Scalar *left = READ(g, x, at(0), at(2)), *right = READ(g, w, at(1), at(2));
-  Node *h = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), true, multiply(g, left, right), "h", SPAN);
+  Node *h = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 3, 5}, 0, ACCESS(g, at(0), at(1)), SHAPE(4, 3), true,
+                          multiply(g, left, right), "h", SPAN);
   Node *y = map_like(g, h, subtract(g, unary(g, OP_TANH, all(g, h)), number(g, 0.5)));
   Node *target = graph_input(g, "y", SHAPE(4, 3), true, SPAN);
   char *text = NULL;
@@ -241,6 +264,8 @@ START_TEST(graphs_print) {
 END_TEST
 
 int main(void) {
-  return run_tests("canonical form", 6, (const TTest *[]){random_nodes_keep_their_values, spellings_meet, sums_become_sets_only_where_every_element_is_written_once,
-                                                          digits_become_numbers, verify_sees_broken_nodes, graphs_print});
+  return run_tests("canonical form", 6,
+                   (const TTest *[]){random_nodes_keep_their_values, spellings_meet,
+                                     sums_become_sets_only_where_every_element_is_written_once, digits_become_numbers,
+                                     verify_sees_broken_nodes, graphs_print});
 }

@@ -1,4 +1,5 @@
-/* What the tests of graphs and of derivatives share: short ways to build nodes, random numbers, and the comparison of derivatives with differences. */
+/* What the tests of graphs and of derivatives share: short ways to build nodes, random numbers, and the comparison of
+   derivatives with differences. */
 #ifndef GRAPH_CHECK_H
 #define GRAPH_CHECK_H
 
@@ -15,7 +16,8 @@
 /* ACCESS(graph, c, …) of coordinates; READ(graph, node, c, …) */
 #define ACCESS(graph, ...) access_new(graph, LENGTH(((Coordinate[]){__VA_ARGS__})), (Coordinate[]){__VA_ARGS__})
 #define READ(graph, node, ...) scalar_read(graph, node, ACCESS(graph, __VA_ARGS__))
-#define SHAPE(...) LENGTH(((int64_t[]){__VA_ARGS__})), (int64_t[]){__VA_ARGS__}
+#define SHAPE(...) \
+  LENGTH(((int64_t[]){__VA_ARGS__})), (int64_t[]) { __VA_ARGS__ }
 
 static inline Coordinate at(int variable) { return coordinate_variable(variable); }
 static inline Coordinate constant_at(int64_t value) { return coordinate_constant(value); }
@@ -26,26 +28,43 @@ static inline Coordinate affine_at(int variable, int64_t scale, int64_t constant
 static inline Coordinate sum_at(Coordinate a, Coordinate b) { return coordinate_add(a, b); }
 
 static inline const Scalar *number(Graph *g, double value) { return scalar_constant(g, value); }
-static inline const Scalar *unary(Graph *g, Operation op, const Scalar *a) { return scalar_apply(g, op, a, NULL, NULL); }
-static inline const Scalar *binary(Graph *g, Operation op, const Scalar *a, const Scalar *b) { return scalar_apply(g, op, a, b, NULL); }
+static inline const Scalar *unary(Graph *g, Operation op, const Scalar *a) {
+  return scalar_apply(g, op, a, NULL, NULL);
+}
+static inline const Scalar *binary(Graph *g, Operation op, const Scalar *a, const Scalar *b) {
+  return scalar_apply(g, op, a, b, NULL);
+}
 static inline const Scalar *add(Graph *g, const Scalar *a, const Scalar *b) { return binary(g, OP_ADD, a, b); }
-static inline const Scalar *subtract(Graph *g, const Scalar *a, const Scalar *b) { return binary(g, OP_ADD, a, unary(g, OP_NEGATE, b)); }
-static inline const Scalar *multiply(Graph *g, const Scalar *a, const Scalar *b) { return binary(g, OP_MULTIPLY, a, b); }
+static inline const Scalar *subtract(Graph *g, const Scalar *a, const Scalar *b) {
+  return binary(g, OP_ADD, a, unary(g, OP_NEGATE, b));
+}
+static inline const Scalar *multiply(Graph *g, const Scalar *a, const Scalar *b) {
+  return binary(g, OP_MULTIPLY, a, b);
+}
 static inline const Scalar *divide(Graph *g, const Scalar *a, const Scalar *b) { return binary(g, OP_DIVIDE, a, b); }
-static inline const Scalar *choose(Graph *g, const Scalar *c, const Scalar *a, const Scalar *b) { return scalar_apply(g, OP_SELECT, c, a, b); }
+static inline const Scalar *choose(Graph *g, const Scalar *c, const Scalar *a, const Scalar *b) {
+  return scalar_apply(g, OP_SELECT, c, a, b);
+}
 
 /* The whole of a node, element by element. */
 static inline const Scalar *all(Graph *g, Node *node) { return scalar_read(g, node, access_identity(g, node->rank)); }
-static inline Node *map_like(Graph *g, Node *like, const Scalar *value) { return graph_map(g, like->rank, like->shape, like->batch, value, SPAN); }
+static inline Node *map_like(Graph *g, Node *like, const Scalar *value) {
+  return graph_map(g, like->rank, like->shape, like->batch, value, SPAN);
+}
 /* The sum of value over the shape of `like`. */
 static inline Node *total(Graph *g, Node *like, const Scalar *value) {
-  return graph_compute(g, COMBINE_SUM, like->rank, like->shape, 0, access_new(g, 0, NULL), 0, NULL, false, value, NULL, SPAN);
+  return graph_compute(g, COMBINE_SUM, like->rank, like->shape, 0, access_new(g, 0, NULL), 0, NULL, false, value, NULL,
+                       SPAN);
 }
-static inline Node *input(Graph *g, const char *name, int rank, const int64_t *shape) { return graph_input(g, name, rank, shape, false, SPAN); }
+static inline Node *input(Graph *g, const char *name, int rank, const int64_t *shape) {
+  return graph_input(g, name, rank, shape, false, SPAN);
+}
 
-/* ---- random numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- random numbers ---------------------------------------------------------------------------------------------- */
 
-typedef struct Random { uint64_t state; } Random;
+typedef struct Random {
+  uint64_t state;
+} Random;
 
 static inline uint64_t random_bits(Random *random) {
   uint64_t z = random->state += 0x9E3779B97F4A7C15u;
@@ -53,8 +72,12 @@ static inline uint64_t random_bits(Random *random) {
   z = (z ^ z >> 27) * 0x94D049BB133111EBu;
   return z ^ z >> 31;
 }
-static inline double random_between(Random *random, double low, double high) { return low + (high - low) * (double)(random_bits(random) >> 11) * 0x1p-53; }
-static inline int64_t random_integer(Random *random, int64_t low, int64_t high) { return low + (int64_t)(random_bits(random) % (uint64_t)(high - low + 1)); }
+static inline double random_between(Random *random, double low, double high) {
+  return low + (high - low) * (double)(random_bits(random) >> 11) * 0x1p-53;
+}
+static inline int64_t random_integer(Random *random, int64_t low, int64_t high) {
+  return low + (int64_t)(random_bits(random) % (uint64_t)(high - low + 1));
+}
 
 static inline double *random_values(Random *random, const Node *node, double low, double high) {
   double *values = malloc((size_t)node_size(node) * sizeof *values + 1);
@@ -68,10 +91,15 @@ static inline void set_random(Interpreter *interpreter, Random *random, Node *no
   free(values);
 }
 
-/* ---- derivatives against differences ------------------------------------------------------------------------------------------ */
+/* ---- derivatives against differences ----------------------------------------------------------------------------- */
 
 /* The variables of a check: where they stand and how fast each of them moves. */
-typedef struct Variables { int count; Node *node[8]; double *value[8]; double *speed[8]; } Variables;
+typedef struct Variables {
+  int count;
+  Node *node[8];
+  double *value[8];
+  double *speed[8];
+} Variables;
 
 static inline void variables_add(Variables *variables, Random *random, Node *node, double low, double high) {
   int i = variables->count++;
@@ -98,7 +126,8 @@ static inline void variables_place(const Variables *variables, Interpreter *inte
   }
 }
 
-/* d/dstep of a number, as a node: the sum over all variables of adjoint * speed. Speeds are inputs named after their variable. */
+/* d/dstep of a number, as a node: the sum over all variables of adjoint * speed. Speeds are inputs named after their
+   variable. */
 static inline Node *derivative_along(Graph *g, Node *of, const Variables *variables, Interpreter *interpreter) {
   Node *adjoints[8] = {NULL};
   transform_adjoint(g, of, variables->count, variables->node, adjoints);
@@ -116,8 +145,10 @@ static inline Node *derivative_along(Graph *g, Node *of, const Variables *variab
   return graph_map(g, 0, NULL, false, sum, SPAN);
 }
 
-/* The largest relative error of orders 1 to `orders` of the derivative of `of` (a number) along the speeds of the variables. */
-static inline double derivative_error(Graph *g, Node *of, const Variables *variables, Interpreter *interpreter, int orders) {
+/* The largest relative error of orders 1 to `orders` of the derivative of `of` (a number) along the speeds of the
+   variables. */
+static inline double derivative_error(Graph *g, Node *of, const Variables *variables, Interpreter *interpreter,
+                                      int orders) {
   const double step = 1e-5;
   double worst = 0;
   for (int order = 1; order <= orders; order++) {

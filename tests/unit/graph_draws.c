@@ -1,4 +1,5 @@
-/* Draws: Philox against its authors' numbers, uniforms and normals against their formulas and moments, independence of place. */
+/* Draws: Philox against its authors' numbers, uniforms and normals against their formulas and moments, independence of
+   place. */
 #include "graph_check.h"
 
 START_TEST(philox_knows_its_answers) {
@@ -16,7 +17,8 @@ END_TEST
 START_TEST(normals_pair_uniforms) {
   DrawCounters counters = {.seed = 42, .round = 7, .ordinal = 3};
   for (int64_t pair = 0; pair < 100; pair++) {
-    double u = draw_uniform(counters, 5, 9, 2 * pair), v = draw_uniform(counters, 5, 9, 2 * pair + 1), r = sqrt(-2 * log(1 - u));
+    double u = draw_uniform(counters, 5, 9, 2 * pair), v = draw_uniform(counters, 5, 9, 2 * pair + 1),
+           r = sqrt(-2 * log(1 - u));
     ck_assert_double_eq_tol(draw_normal(counters, 5, 9, 2 * pair), r * cos(2 * acos(-1) * v), 1e-12);
     ck_assert_double_eq_tol(draw_normal(counters, 5, 9, 2 * pair + 1), r * sin(2 * acos(-1) * v), 1e-12);
   }
@@ -32,7 +34,8 @@ START_TEST(moments) {
       for (int i = 0; i < COUNT; i++) {
         DrawCounters counters = {.seed = 1, .round = along == 0 ? i : 0, .ordinal = along == 1 ? i : 0};
         int64_t sample = along == 2 ? i : 0, element = along == 3 ? i : 0;
-        double value = normal ? draw_normal(counters, 99, sample, element) : sqrt(12) * (draw_uniform(counters, 99, sample, element) - 0.5);
+        double value = normal ? draw_normal(counters, 99, sample, element)
+                              : sqrt(12) * (draw_uniform(counters, 99, sample, element) - 0.5);
         sum += value, square += value * value, neighbour += value * last, last = value;
       }
       ck_assert_double_lt(fabs(sum / COUNT), 0.03);
@@ -46,7 +49,8 @@ END_TEST
 START_TEST(samples_are_global) {
   Session *session = session_new();
   Graph *g = graph_new(session);
-  Node *noise = graph_random(g, 123, 0, DISTRIBUTION_NORMAL, "z", SHAPE(6, 3), true, SPAN), *half = graph_random(g, 123, 0, DISTRIBUTION_NORMAL, "z", SHAPE(3, 3), true, SPAN);
+  Node *noise = graph_random(g, 123, 0, DISTRIBUTION_NORMAL, "z", SHAPE(6, 3), true, SPAN),
+       *half = graph_random(g, 123, 0, DISTRIBUTION_NORMAL, "z", SHAPE(3, 3), true, SPAN);
   Node *shared = graph_random(g, 124, 0, DISTRIBUTION_UNIFORM, "u", SHAPE(5), false, SPAN);
   Interpreter *interpreter = interpreter_new(g);
   double whole[18], once[5];
@@ -63,4 +67,7 @@ START_TEST(samples_are_global) {
 }
 END_TEST
 
-int main(void) { return run_tests("draws", 4, (const TTest *[]){philox_knows_its_answers, normals_pair_uniforms, moments, samples_are_global}); }
+int main(void) {
+  return run_tests("draws", 4,
+                   (const TTest *[]){philox_knows_its_answers, normals_pair_uniforms, moments, samples_are_global});
+}

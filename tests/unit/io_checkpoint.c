@@ -7,33 +7,50 @@
 
 #include "tests/unit/io_faults.h"
 
-/* ---- a small model ------------------------------------------------------------------------------------------------------------ */
+/* ---- a small model ----------------------------------------------------------------------------------------------- */
 
-enum { WEIGHTS = 40000 };                                  /* more than a writer's buffer */
-typedef struct Model { float *w, b[4]; double m[2]; TensorView views[3]; } Model;
+enum { WEIGHTS = 40000 }; /* more than a writer's buffer */
+typedef struct Model {
+  float *w, b[4];
+  double m[2];
+  TensorView views[3];
+} Model;
 
 static void model_create(Model *model, float value) {
   model->w = malloc(WEIGHTS * sizeof(float));
   for (int i = 0; i < WEIGHTS; i++) model->w[i] = value + (float)i;
   for (int i = 0; i < 4; i++) model->b[i] = value;
   for (int i = 0; i < 2; i++) model->m[i] = value / 3;
-  model->views[0] = (TensorView){ .name = "D.Linear_1.W", .type = STORAGE_F32, .rank = 2, .shape = { 4, WEIGHTS / 4 }, .stride = { WEIGHTS / 4, 1 }, .data = model->w };
-  model->views[1] = (TensorView){ .name = "D.Linear_1.b", .type = STORAGE_F32, .rank = 1, .shape = { 4 }, .stride = { 1 }, .data = model->b };
-  model->views[2] = (TensorView){ .name = "D.Linear_1.b/adam.m", .type = STORAGE_F64, .rank = 1, .shape = { 2 }, .stride = { 1 }, .data = model->m };
+  model->views[0] = (TensorView){.name = "D.Linear_1.W",
+                                 .type = STORAGE_F32,
+                                 .rank = 2,
+                                 .shape = {4, WEIGHTS / 4},
+                                 .stride = {WEIGHTS / 4, 1},
+                                 .data = model->w};
+  model->views[1] = (TensorView){
+      .name = "D.Linear_1.b", .type = STORAGE_F32, .rank = 1, .shape = {4}, .stride = {1}, .data = model->b};
+  model->views[2] = (TensorView){
+      .name = "D.Linear_1.b/adam.m", .type = STORAGE_F64, .rank = 1, .shape = {2}, .stride = {1}, .data = model->m};
 }
 
 static const NamedCount counts[] = {{"x", 640}, {"x@fakes", (int64_t)LENGTH_LIMIT}, {"low", 0}};
 static CheckpointState state_at(int64_t step) {
-  return (CheckpointState){ .step = step, .image = step * 64, .seed = UINT64_MAX - 1, .model = "gan", .source_hash = "abc", .counts = counts, .count_count = 3 };
+  return (CheckpointState){.step = step,
+                           .image = step * 64,
+                           .seed = UINT64_MAX - 1,
+                           .model = "gan",
+                           .source_hash = "abc",
+                           .counts = counts,
+                           .count_count = 3};
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(round_trip) {
   char folder[32];
   enter_folder(folder);
   Model model, back;
-  Problem problem = { "" };
+  Problem problem = {""};
   CheckpointState state = state_at(500);
   model_create(&model, 3);
   model_create(&back, 9);
@@ -66,18 +83,18 @@ START_TEST(reports_what_does_not_match) {
   char folder[32];
   enter_folder(folder);
   Model model;
-  Problem problem = { "" };
+  Problem problem = {""};
   LoadReport report;
   CheckpointState state = state_at(1);
   model_create(&model, 3);
   ck_assert(checkpoint_write("c.safetensors", &state, model.views, 3, NULL));
   Checkpoint *checkpoint = checkpoint_open("c.safetensors", NULL);
-  TensorView other[3] = { model.views[0], model.views[1], model.views[2] };
+  TensorView other[3] = {model.views[0], model.views[1], model.views[2]};
   other[0].shape[0] = WEIGHTS / 4, other[0].shape[1] = 4, other[0].stride[0] = 4;
   other[2].name = "G.b";
   memset(model.b, 0, sizeof model.b);
   ck_assert(!checkpoint_load(checkpoint, other, 3, true, &report, &problem));
-  ck_assert(model.b[0] == 0);                              /* whole: nothing was touched */
+  ck_assert(model.b[0] == 0); /* whole: nothing was touched */
   ck_assert_says(problem, "D.Linear_1.W is [10000, 4] here and [4, 10000] in c.safetensors, and 2 more");
   load_report_release(&report);
   ck_assert(checkpoint_load(checkpoint, other, 3, false, &report, &problem));
@@ -97,18 +114,20 @@ START_TEST(says_what_is_needed_and_not_there) {
   enter_folder(folder);
   Model model;
   model_create(&model, 3);
-  TensorView stored[6] = { model.views[0], model.views[1], model.views[2], model.views[1], model.views[1], model.views[1] };
+  TensorView stored[6] = {model.views[0], model.views[1], model.views[2],
+                          model.views[1], model.views[1], model.views[1]};
   stored[3].name = "G.fc1.b", stored[4].name = "G.fc2.b", stored[5].name = "G.fc1.b/adam.m";
   ck_assert(safetensors_write("c.safetensors", stored, 6, NULL, 0, NULL));
   Checkpoint *checkpoint = checkpoint_open("c.safetensors", NULL);
-  TensorView wanted[3] = { model.views[0], model.views[1], model.views[1] };
+  TensorView wanted[3] = {model.views[0], model.views[1], model.views[1]};
   wanted[2].name = "G.Linear_1.b";
-  Problem problem = { "" };
-  ck_assert(checkpoint_require(checkpoint, wanted, 3, (const bool[]){ true, true, false }, "output fakes", &problem));
-  ck_assert(!checkpoint_require(checkpoint, wanted, 3, (const bool[]){ false, false, true }, "output fakes", &problem));
-  ck_assert_str_eq(problem.text, "output fakes needs weights that the file does not have: G.Linear_1.b [4] is not in c.safetensors; what this model does not know is there: G.fc1.b [4], G.fc2.b [4]");
+  Problem problem = {""};
+  ck_assert(checkpoint_require(checkpoint, wanted, 3, (const bool[]){true, true, false}, "output fakes", &problem));
+  ck_assert(!checkpoint_require(checkpoint, wanted, 3, (const bool[]){false, false, true}, "output fakes", &problem));
+  ck_assert_str_eq(problem.text, "output fakes needs weights that the file does not have: G.Linear_1.b [4] is not in "
+                                 "c.safetensors; what this model does not know is there: G.fc1.b [4], G.fc2.b [4]");
   wanted[1].shape[0] = 2;
-  ck_assert(!checkpoint_require(checkpoint, wanted, 3, (const bool[]){ false, true, true }, "output fakes", &problem));
+  ck_assert(!checkpoint_require(checkpoint, wanted, 3, (const bool[]){false, true, true}, "output fakes", &problem));
   ck_assert_says(problem, "D.Linear_1.b is [2] here and [4] in c.safetensors, and 1 more; ");
   checkpoint_close(checkpoint);
   free(model.w);
@@ -120,7 +139,7 @@ START_TEST(weights_alone_have_no_position) {
   char folder[32];
   enter_folder(folder);
   Model model;
-  Problem problem = { "" };
+  Problem problem = {""};
   model_create(&model, 3);
   ck_assert(safetensors_write("w.safetensors", model.views, 3, NULL, 0, NULL));
   Checkpoint *checkpoint = checkpoint_open("w.safetensors", &problem);
@@ -133,7 +152,8 @@ START_TEST(weights_alone_have_no_position) {
 }
 END_TEST
 
-/* The third element of a row, by its name; neither strides nor types hide it; nothing is left beside an earlier file. */
+/* The third element of a row, by its name; neither strides nor types hide it; nothing is left beside an earlier file.
+ */
 START_TEST(what_is_not_finite_is_not_written) {
   char folder[32];
   enter_folder(folder);
@@ -141,18 +161,26 @@ START_TEST(what_is_not_finite_is_not_written) {
   CheckpointState state = state_at(1);
   model_create(&model, 3);
   ck_assert(checkpoint_write("c.safetensors", &state, model.views, 3, NULL));
-  static const struct { double value; const char *word; } rows[] = { { NAN, "not a number" }, { INFINITY, "infinite" }, { -INFINITY, "minus infinity" } };
+  static const struct {
+    double value;
+    const char *word;
+  } rows[] = {{NAN, "not a number"}, {INFINITY, "infinite"}, {-INFINITY, "minus infinity"}};
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-    Problem problem = { "" };
+    Problem problem = {""};
     char says[80];
     model.w[2 * (WEIGHTS / 4) + 777] = (float)rows[k].value;
     snprintf(says, sizeof says, "D.Linear_1.W[2, 777] is %s", rows[k].word);
     ck_assert(!checkpoint_write("c.safetensors", &state, model.views, 3, &problem));
     ck_assert_says(problem, says);
-    TensorView turned = { .name = "T", .type = STORAGE_F32, .rank = 2, .shape = { WEIGHTS / 4, 4 }, .stride = { 1, WEIGHTS / 4 }, .data = model.w };
+    TensorView turned = {.name = "T",
+                         .type = STORAGE_F32,
+                         .rank = 2,
+                         .shape = {WEIGHTS / 4, 4},
+                         .stride = {1, WEIGHTS / 4},
+                         .data = model.w};
     ck_assert(!checkpoint_write("c.safetensors", &state, &turned, 1, &problem));
     ck_assert_says(problem, "T[777, 2] is");
-    model.w[2 * (WEIGHTS / 4) + 777] = 3.4e38f;            /* large, but a number */
+    model.w[2 * (WEIGHTS / 4) + 777] = 3.4e38f; /* large, but a number */
     model.m[1] = rows[k].value;
     ck_assert(!checkpoint_write("c.safetensors", &state, model.views, 3, &problem));
     ck_assert_says(problem, "D.Linear_1.b/adam.m[1] is");
@@ -164,7 +192,7 @@ START_TEST(what_is_not_finite_is_not_written) {
   ck_assert_uint_gt(size, WEIGHTS * sizeof(float));
   Checkpoint *checkpoint = checkpoint_open("c.safetensors", NULL);
   ck_assert(checkpoint && checkpoint_load(checkpoint, model.views, 3, true, NULL, NULL));
-  ck_assert(model.w[777] == 3 + 777);                      /* the first one, whole */
+  ck_assert(model.w[777] == 3 + 777); /* the first one, whole */
   checkpoint_close(checkpoint);
   free(bytes);
   free(model.w);
@@ -178,14 +206,17 @@ START_TEST(every_element_is_looked_at) {
   float single[SIZE];
   double wide[SIZE], value;
   for (int i = 0; i < SIZE; i++) single[i] = -3.4e38f, wide[i] = 1.7e308;
-  TensorView views[2] = { { .name = "s", .type = STORAGE_F32, .rank = 1, .shape = { SIZE }, .stride = { 1 }, .data = single },
-                          { .name = "w", .type = STORAGE_F64, .rank = 2, .shape = { SIZE / 5, 5 }, .stride = { 5, 1 }, .data = wide } };
+  TensorView views[2] = {
+      {.name = "s", .type = STORAGE_F32, .rank = 1, .shape = {SIZE}, .stride = {1}, .data = single},
+      {.name = "w", .type = STORAGE_F64, .rank = 2, .shape = {SIZE / 5, 5}, .stride = {5, 1}, .data = wide}};
   for (int k = 0; k < 2; k++) ck_assert_int_eq(tensor_view_not_finite(&views[k], &value), -1);
   for (int i = 0; i < SIZE; i++) {
     single[i] = i % 2 ? NAN : -INFINITY, wide[i] = i % 2 ? INFINITY : NAN;
     for (int k = 0; k < 2; k++) {
       ck_assert_int_eq(tensor_view_not_finite(&views[k], &value), i);
-      ck_assert(k ? (i % 2 ? value > 0 && isinf(value) : isnan(value)) : i % 2 ? isnan(value) : value < 0 && isinf(value));
+      ck_assert(k       ? (i % 2 ? value > 0 && isinf(value) : isnan(value))
+                : i % 2 ? isnan(value)
+                        : value < 0 && isinf(value));
     }
     single[i] = 0, wide[i] = 0;
   }
@@ -196,7 +227,7 @@ START_TEST(what_is_not_finite_is_not_loaded) {
   char folder[32];
   enter_folder(folder);
   Model model;
-  Problem problem = { "" };
+  Problem problem = {""};
   model_create(&model, 3);
   model.b[3] = NAN;
   ck_assert(safetensors_write("n.safetensors", model.views, 3, NULL, 0, NULL));
@@ -204,7 +235,7 @@ START_TEST(what_is_not_finite_is_not_loaded) {
   ck_assert(!checkpoint_load(checkpoint, model.views, 3, true, NULL, &problem));
   ck_assert_says(problem, "n.safetensors: D.Linear_1.b[3] is not a number");
   checkpoint_close(checkpoint);
-  model.b[3] = 0, model.m[1] = -1e300;                     /* fits float64 and no float32 */
+  model.b[3] = 0, model.m[1] = -1e300; /* fits float64 and no float32 */
   ck_assert(safetensors_write("w.safetensors", model.views, 3, NULL, 0, NULL));
   checkpoint = checkpoint_open("w.safetensors", NULL);
   ck_assert(checkpoint_load(checkpoint, model.views, 3, true, NULL, &problem));
@@ -251,16 +282,16 @@ START_TEST(every_flipped_bit_is_seen) {
   Model model;
   CheckpointState state = state_at(12);
   model_create(&model, 3);
-  ck_assert(checkpoint_write("c.safetensors", &state, model.views + 1, 2, NULL));         /* the small ones */
+  ck_assert(checkpoint_write("c.safetensors", &state, model.views + 1, 2, NULL)); /* the small ones */
   size_t size;
   uint8_t *bytes = read_bytes("c.safetensors", &size);
   for (size_t bit = 0; bit < 8 * size; bit++) {
     bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
     write_bytes("d.safetensors", bytes, size);
-    Problem problem = { "" };
+    Problem problem = {""};
     Checkpoint *checkpoint = checkpoint_open("d.safetensors", &problem);
     const CheckpointState *read = checkpoint ? checkpoint_state(checkpoint, &problem) : NULL;
-    if (read) {                                            /* no bit of a checkpoint may pass */
+    if (read) { /* no bit of a checkpoint may pass */
       ck_abort_msg("bit %zu of byte %zu passed", bit % 8, bit / 8);
     }
     ck_assert_says(problem, "d.safetensors");
@@ -273,13 +304,14 @@ START_TEST(every_flipped_bit_is_seen) {
 }
 END_TEST
 
-/* Step 100 is saved; saving step 200 fails at the n-th call of each kind, for every n. Either it was saved, or an error says why; the newest that loads is sound in any case. */
+/* Step 100 is saved; saving step 200 fails at the n-th call of each kind, for every n. Either it was saved, or an error
+   says why; the newest that loads is sound in any case. */
 static void fail_everywhere(int kind, int error, bool partial, int *tried) {
   for (int at = 1;; at++, ++*tried) {
     char folder[32];
     enter_folder(folder);
     Model model, back;
-    Problem problem = { "" };
+    Problem problem = {""};
     model_create(&model, 1);
     model_create(&back, 0);
     arm(-1, 0, 0);
@@ -300,7 +332,7 @@ static void fail_everywhere(int kind, int error, bool partial, int *tried) {
     char *notes = NULL;
     Checkpoint *checkpoint = run_folder_newest_checkpoint("run", &notes, &problem);
     ck_assert_msg(checkpoint != NULL, "kind %d number %d: %s", kind, at, problem.text);
-    ck_assert_str_eq(notes, "");                           /* nothing damaged ever had a checkpoint's name */
+    ck_assert_str_eq(notes, ""); /* nothing damaged ever had a checkpoint's name */
     int64_t step = checkpoint_state(checkpoint, NULL)->step;
     ck_assert(saved ? step == 200 : step == 100 || step == 200);
     ck_assert(checkpoint_load(checkpoint, back.views, 3, true, NULL, &problem));
@@ -316,9 +348,14 @@ static void fail_everywhere(int kind, int error, bool partial, int *tried) {
 }
 
 START_TEST(no_failure_loses_a_checkpoint) {
-  static const struct { int kind, error; bool partial; int least; } rows[] = {
-    { CALL_OPEN, EMFILE, false, 2 }, { CALL_WRITE, ENOSPC, false, 3 }, { CALL_WRITE, EIO, false, 3 }, { CALL_WRITE, ENOSPC, true, 3 }, { CALL_WRITE, EINTR, false, 3 },
-    { CALL_SYNC, EIO, false, 2 },    { CALL_RENAME, EIO, false, 1 },   { CALL_MEMORY, ENOMEM, false, 10 },
+  static const struct {
+    int kind, error;
+    bool partial;
+    int least;
+  } rows[] = {
+      {CALL_OPEN, EMFILE, false, 2}, {CALL_WRITE, ENOSPC, false, 3},   {CALL_WRITE, EIO, false, 3},
+      {CALL_WRITE, ENOSPC, true, 3}, {CALL_WRITE, EINTR, false, 3},    {CALL_SYNC, EIO, false, 2},
+      {CALL_RENAME, EIO, false, 1},  {CALL_MEMORY, ENOMEM, false, 10},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     int tried = 0;
@@ -338,7 +375,7 @@ START_TEST(no_failure_of_memory_crashes_loading) {
   ck_assert(checkpoint_write("c.safetensors", &state, model.views, 3, NULL));
   bool done = false;
   for (int at = 1; !done; at++) {
-    Problem problem = { "" };
+    Problem problem = {""};
     LoadReport report = {0};
     arm(CALL_MEMORY, at, ENOMEM);
     Checkpoint *checkpoint = checkpoint_open("c.safetensors", &problem);
@@ -379,17 +416,17 @@ START_TEST(no_death_loses_a_checkpoint) {
       int status;
       ck_assert(waitpid(child, &status, 0) == child);
       died = WEXITSTATUS(status) == 77;
-      Problem problem = { "" };
+      Problem problem = {""};
       run = run_folder_resume("run", &problem);
       ck_assert_msg(run != NULL, "%s", problem.text);
       Checkpoint *checkpoint = run_folder_newest_checkpoint("run", NULL, &problem);
       ck_assert_msg(checkpoint != NULL, "%s", problem.text);
       int64_t step = checkpoint_state(checkpoint, NULL)->step;
-      if (died && kind != CALL_SYNC) ck_assert_int_eq(step, 100);           /* the second sync comes after the rename */
+      if (died && kind != CALL_SYNC) ck_assert_int_eq(step, 100); /* the second sync comes after the rename */
       if (!died) ck_assert_int_eq(step, 200);
       checkpoint_close(checkpoint);
       run_folder_close(run);
-      ck_assert_int_eq(system("ls -A run/checkpoints | grep -q partial"), 256);           /* resuming has tidied up */
+      ck_assert_int_eq(system("ls -A run/checkpoints | grep -q partial"), 256); /* resuming has tidied up */
       free(model.w);
       leave_folder(folder);
     }

@@ -1,4 +1,5 @@
-/* What the tests of readers and writers share: a folder of their own, bytes to and from files, a suite in three lines. */
+/* What the tests of readers and writers share: a folder of their own, bytes to and from files, a suite in three lines.
+ */
 #ifndef IO_COMMON_H
 #define IO_COMMON_H
 
@@ -48,7 +49,8 @@ static inline uint8_t *read_bytes(const char *path, size_t *size) {
   return bytes;
 }
 
-#define ck_assert_says(problem, part) ck_assert_msg(strstr((problem).text, part) != NULL, "expected \"%s\" in \"%s\"", part, (problem).text)
+#define ck_assert_says(problem, part) \
+  ck_assert_msg(strstr((problem).text, part) != NULL, "expected \"%s\" in \"%s\"", part, (problem).text)
 
 static inline int run_tests(const char *name, const TTest *const *tests, size_t count) {
   Suite *suite = suite_create(name);
@@ -62,6 +64,10 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
   srunner_free(runner);
   return failed;
 }
-#define RUN_TESTS(name, ...) int main(void) { const TTest *const tests[] = { __VA_ARGS__ }; return run_tests(name, tests, sizeof tests / sizeof *tests); }
+#define RUN_TESTS(name, ...) \
+  int main(void) { \
+    const TTest *const tests[] = {__VA_ARGS__}; \
+    return run_tests(name, tests, sizeof tests / sizeof *tests); \
+  }
 
 #endif

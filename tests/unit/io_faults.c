@@ -1,25 +1,28 @@
-/* Every allocation failing in turn, and every write, in what a trainer does besides checkpoints: a clear error, nothing lost, nothing leaked, no crash. */
+/* Every allocation failing in turn, and every write, in what a trainer does besides checkpoints: a clear error, nothing
+   lost, nothing leaked, no crash. */
 #include "tests/unit/io_packed.h"
 
 #include "tests/unit/io_faults.h"
 
-static const uint8_t idx_images[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255, 51, 102 };          /* [2, 1, 2] */
+static const uint8_t idx_images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255, 51, 102}; /* [2, 1, 2] */
 
 /* A whole small start: data, a feed, a run folder, an evaluation. True if all of it worked. */
 static bool start(const TensorRecord *tensors, Problem *problem) {
   float x[4], z[4];
-  void *const buffers[2] = { x, z };
-  static const int64_t list[2] = { 0, 1 };
+  void *const buffers[2] = {x, z};
+  static const int64_t list[2] = {0, 1};
   bool filled[2];
   Supply *supply = supply_new(tensors, 2, 1, problem);
-  bool fine = supply && supply_add_feed(supply, 1, "z.npz", problem) && supply_add_data(supply, 0, "x.gz", DATA_TRAIN, problem) && supply_check(supply, problem) &&
-              supply_fill(supply, list, buffers, 2, (Rows){ .fed = 2 }, filled, problem) && supply_seek(supply, "x", 3, problem);
+  bool fine = supply && supply_add_feed(supply, 1, "z.npz", problem) &&
+              supply_add_data(supply, 0, "x.gz", DATA_TRAIN, problem) && supply_check(supply, problem) &&
+              supply_fill(supply, list, buffers, 2, (Rows){.fed = 2}, filled, problem) &&
+              supply_seek(supply, "x", 3, problem);
   RunFolder *run = fine ? run_folder_create(NULL, "gan", problem) : NULL;
   fine = run && run_folder_write_config(run, "{}", problem) &&
          run_folder_append_stats(run, "{\"step\": 1}\n", problem) &&
          run_folder_trim_stats(run, 0, &(double){0}, problem);
   char *path = fine ? run_folder_sample_path(run, "fakes", 1, "png", problem) : NULL;
-  fine = path && picture_write(path, (const float[]){ 0, 1, 0, 1 }, 1, 2, (int64_t[]){ 2, 2 }, 0, 1, problem);
+  fine = path && picture_write(path, (const float[]){0, 1, 0, 1}, 1, 2, (int64_t[]){2, 2}, 0, 1, problem);
   free(path);
   run_folder_close(run);
   supply_free(supply);
@@ -34,8 +37,17 @@ static void prepare(char *folder, TensorRecord *tensors) {
   gzclose(file);
   uint8_t npy[256], archive[1024];
   size_t size = npy_with(npy, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", 16);
-  write_bytes("z.npz", archive, zip_with(archive, sizeof archive, &(ZipMember){ "z.npy", npy, size, true }, 1, false));
-  tensors[0] = (TensorRecord){ .name = "x", .role = ROLE_DATA, .rank = 2, .shape = { 2, 2 }, .stride = { 1, 2 }, .batch = 1, .low = 0, .high = 1, .data = "x", .group = -1 };
+  write_bytes("z.npz", archive, zip_with(archive, sizeof archive, &(ZipMember){"z.npy", npy, size, true}, 1, false));
+  tensors[0] = (TensorRecord){.name = "x",
+                              .role = ROLE_DATA,
+                              .rank = 2,
+                              .shape = {2, 2},
+                              .stride = {1, 2},
+                              .batch = 1,
+                              .low = 0,
+                              .high = 1,
+                              .data = "x",
+                              .group = -1};
   tensors[1] = tensors[0];
   tensors[1].name = "z", tensors[1].role = ROLE_NOISE;
 }
@@ -47,14 +59,16 @@ static void fail_each(int kind, int error, int least) {
   bool reached = true;
   int at = 1;
   for (; reached; at++) {
-    Problem problem = { "" };
+    Problem problem = {""};
     remove_folder("runs");
     remove_folder("ganc");
     arm(kind, at, error);
     bool fine = start(tensors, &problem);
     reached = faults.seen[kind] >= at;
     if (!fine) ck_assert(*problem.text != 0);
-    if (!reached) ck_assert_msg(fine, "%s", problem.text); /* with a fault it may work too: a cache that cannot be written is none */
+    if (!reached)
+      ck_assert_msg(fine, "%s",
+                    problem.text); /* with a fault it may work too: a cache that cannot be written is none */
   }
   ck_assert_int_gt(at, least);
   arm(-1, 0, 0);

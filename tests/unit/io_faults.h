@@ -1,5 +1,5 @@
-/* Faults on demand: this file defines the calls of runtime/system.c, which keeps that object out of the test program's link, and makes the n-th of any kind fail.
-   To be included by one file of a program. */
+/* Faults on demand: this file defines the calls of runtime/system.c, which keeps that object out of the test program's
+   link, and makes the n-th of any kind fail. To be included by one file of a program. */
 #ifndef IO_FAULTS_H
 #define IO_FAULTS_H
 
@@ -12,7 +12,13 @@
 
 typedef enum CallKind { CALL_OPEN, CALL_WRITE, CALL_SYNC, CALL_RENAME, CALL_MEMORY, CALL_COUNT } CallKind;
 
-static struct { int seen[CALL_COUNT]; int failing; int at; int error; bool partial, die; } faults = { .failing = -1 };
+static struct {
+  int seen[CALL_COUNT];
+  int failing;
+  int at;
+  int error;
+  bool partial, die;
+} faults = {.failing = -1};
 
 static bool fails(int kind) {
   bool now = ++faults.seen[kind] == faults.at && kind == faults.failing;
@@ -21,7 +27,9 @@ static bool fails(int kind) {
   return now;
 }
 
-int system_open(const char *path, int flags, int mode) { return fails(CALL_OPEN) ? -1 : open(path, flags | O_CLOEXEC, mode); }
+int system_open(const char *path, int flags, int mode) {
+  return fails(CALL_OPEN) ? -1 : open(path, flags | O_CLOEXEC, mode);
+}
 int system_sync(int descriptor) { return fails(CALL_SYNC) ? -1 : fsync(descriptor); }
 int system_rename(const char *from, const char *to) { return fails(CALL_RENAME) ? -1 : rename(from, to); }
 void *system_allocate(size_t bytes) { return fails(CALL_MEMORY) ? NULL : malloc(bytes); }
@@ -29,7 +37,8 @@ void *system_resize(void *memory, size_t bytes) { return fails(CALL_MEMORY) ? NU
 
 int64_t system_write(int descriptor, const void *bytes, size_t size) {
   if (fails(CALL_WRITE)) {
-    if (faults.partial && size > 1) return write(descriptor, bytes, size / 2);           /* the next one, not this, reports the full disk */
+    if (faults.partial && size > 1)
+      return write(descriptor, bytes, size / 2); /* the next one, not this, reports the full disk */
     return -1;
   }
   if (faults.partial && faults.failing == CALL_WRITE && faults.seen[CALL_WRITE] > faults.at) {

@@ -5,7 +5,7 @@
 #include "runtime/data/source.h"
 
 static const char header[] = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\n";
-static const uint8_t six_ones[6] = { 1, 1, 1, 1, 1, 1 };
+static const uint8_t six_ones[6] = {1, 1, 1, 1, 1, 1};
 enum { ROOM = 4096 };
 
 /* Of a file with these bytes: do they give two rows of three ones? */
@@ -16,8 +16,8 @@ static bool reads(const char *spec, const uint8_t *bytes, size_t size, Problem *
   write_bytes(path, bytes, size);
   Dataset *dataset = dataset_open(spec, DATA_TRAIN, COLUMN_SAMPLES, problem);
   if (dataset)
-    ck_assert(dataset->count == 2 && dataset->rank == 1 && dataset->shape[0] == 3
-              && memcmp(dataset->rows, six_ones, 6) == 0);
+    ck_assert(dataset->count == 2 && dataset->rank == 1 && dataset->shape[0] == 3 &&
+              memcmp(dataset->rows, six_ones, 6) == 0);
   else ck_assert(*problem->text != 0);
   dataset_close(dataset);
   return dataset;
@@ -28,11 +28,11 @@ static bool decodes(const uint8_t *bytes, size_t size, Problem *problem) {
   uint8_t *copy = malloc(size + 1);
   memcpy(copy, bytes, size);
   *problem->text = 0;
-  Dataset dataset = { .name = (char *)"test" };
+  Dataset dataset = {.name = (char *)"test"};
   bool fine = dataset_decode(&dataset, copy, size, problem);
   if (fine)
-    ck_assert(dataset.count == 2 && dataset.rank == 1 && dataset.shape[0] == 3
-              && memcmp(dataset.rows, six_ones, 6) == 0);
+    ck_assert(dataset.count == 2 && dataset.rank == 1 && dataset.shape[0] == 3 &&
+              memcmp(dataset.rows, six_ones, 6) == 0);
   else ck_assert(*problem->text != 0);
   free(dataset.owned);
   free(copy);
@@ -41,18 +41,21 @@ static bool decodes(const uint8_t *bytes, size_t size, Problem *problem) {
 
 static void start(char *folder) {
   enter_folder(folder);
-  setenv("XDG_CACHE_HOME", "none", 1);                     /* no cache: every time anew */
+  setenv("XDG_CACHE_HOME", "none", 1); /* no cache: every time anew */
   unsetenv("HOME");
 }
 
 /* What nobody but Python 2 writes, and all that NumPy has written since. */
 START_TEST(headers_of_every_age) {
-  static const struct { int major; const char *header; } rows[] = {
-    { 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L), }\n" },
-    { 1, "{'shape': (2L, 3L,), 'fortran_order': False, 'descr': '|u1'}" },
-    { 1, header },
-    { 2, header },
-    { 3, header },
+  static const struct {
+    int major;
+    const char *header;
+  } rows[] = {
+      {1, "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 3L), }\n"},
+      {1, "{'shape': (2L, 3L,), 'fortran_order': False, 'descr': '|u1'}"},
+      {1, header},
+      {2, header},
+      {3, header},
   };
   char folder[32];
   start(folder);
@@ -80,7 +83,7 @@ START_TEST(gzip_lies_under_all) {
   ck_assert_msg(reads("a.npy.gz", packed, compress_gzip(npy, size, packed, ROOM), &problem), "%s", problem.text);
   ck_assert_msg(reads("a", packed, compress_gzip(npy, size, packed, ROOM), &problem), "%s", problem.text);
   for (int deflated = 0; deflated < 2; deflated++) {
-    size_t archived = zip_with(archive, ROOM, &(ZipMember){ "x.npy", npy, size, deflated }, 1, false);
+    size_t archived = zip_with(archive, ROOM, &(ZipMember){"x.npy", npy, size, deflated}, 1, false);
     ck_assert_msg(reads("a.npz.gz", packed, compress_gzip(archive, archived, packed, ROOM), &problem), "%s",
                   problem.text);
   }
@@ -114,8 +117,8 @@ START_TEST(gzip_members) {
                       length, all);
   }
   size_t whole = compress_gzip(npy, size, packed, ROOM);
-  static const char *const behind[] = { "\0", "x", "hello", "\x1f", "\x1f\x8b", "\x1fx", "\0\0\0\0\0\0\0\0\0" };
-  static const size_t lengths[] = { 1, 1, 5, 1, 2, 2, 9 };
+  static const char *const behind[] = {"\0", "x", "hello", "\x1f", "\x1f\x8b", "\x1fx", "\0\0\0\0\0\0\0\0\0"};
+  static const size_t lengths[] = {1, 1, 5, 1, 2, 2, 9};
   for (size_t i = 0; i < LENGTH(behind); i++) {
     memcpy(packed + whole, behind[i], lengths[i]);
     ck_assert_msg(!reads("a.npy.gz", packed, whole + lengths[i], &problem), "%zu", i);
@@ -138,7 +141,7 @@ START_TEST(archives_of_arrays) {
          other_size = npy_with(other, 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (1,)}", 1);
   for (int form = 0; form < 4; form++) {
     bool deflated = form & 1, wide = form & 2;
-    size_t one = zip_with(archive, ROOM, (const ZipMember[]){ { "x.npy", npy, size, deflated } }, 1, wide);
+    size_t one = zip_with(archive, ROOM, (const ZipMember[]){{"x.npy", npy, size, deflated}}, 1, wide);
     ck_assert_msg(reads("a.npz", archive, one, &problem), "%s", problem.text);
     ck_assert_msg(reads("a.npz:x", archive, one, &problem), "%s", problem.text);
     ck_assert_msg(reads("a.npz:x.npy", archive, one, &problem), "%s", problem.text);
@@ -152,9 +155,9 @@ START_TEST(archives_of_arrays) {
       archive[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
     size_t two = zip_with(archive, ROOM,
-                          (const ZipMember[]){ { "labels.npy", other, other_size, deflated },
-                                               { "x.npy", npy, size, deflated },
-                                               { "note.txt", "hi", 2, false } },
+                          (const ZipMember[]){{"labels.npy", other, other_size, deflated},
+                                              {"x.npy", npy, size, deflated},
+                                              {"note.txt", "hi", 2, false}},
                           3, wide);
     ck_assert(!reads("a.npz", archive, two, &problem));
     ck_assert_says(problem, "a.npz holds 2 arrays: labels, x; choose one, as in a.npz:NAME");
@@ -162,12 +165,12 @@ START_TEST(archives_of_arrays) {
     write_bytes("a.npz", archive, two);
     Dataset *labels = dataset_open("a.npz:labels", DATA_TRAIN, COLUMN_LABELS, &problem);
     ck_assert_msg(labels && labels->count == 1, "%s", problem.text);
-    char *mark = dataset_mark(labels, &(TensorRecord){ .name = "y" });
+    char *mark = dataset_mark(labels, &(TensorRecord){.name = "y"});
     ck_assert_ptr_nonnull(strstr(mark, "/a.npz:labels: "));
     free(mark);
     dataset_close(labels);
   }
-  size_t none = zip_with(archive, ROOM, &(ZipMember){ "note.txt", "hi", 2, false }, 1, false);
+  size_t none = zip_with(archive, ROOM, &(ZipMember){"note.txt", "hi", 2, false}, 1, false);
   ck_assert(!reads("a.npz", archive, none, &problem));
   ck_assert_says(problem, "a.npz is a zip archive without .npy arrays");
   ck_assert(!reads("a.npy:x", npy, size, &problem));
@@ -187,8 +190,7 @@ START_TEST(unpacked_arrays_are_kept) {
          other_size = npy_with(other, 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (5,)}", 5);
   write_bytes("a.npz", archive,
               zip_with(archive, ROOM,
-                       (const ZipMember[]){ { "x.npy", npy, size, true }, { "y.npy", other, other_size, true } }, 2,
-                       false));
+                       (const ZipMember[]){{"x.npy", npy, size, true}, {"y.npy", other, other_size, true}}, 2, false));
   for (int turn = 0; turn < 2; turn++) {
     Dataset *x = dataset_open("a.npz:x", DATA_TRAIN, COLUMN_SAMPLES, &problem),
             *y = dataset_open("a.npz:y", DATA_TRAIN, COLUMN_SAMPLES, &problem);
@@ -202,47 +204,53 @@ END_TEST
 
 /* ---- what is not read -------------------------------------------------------------------------------------------- */
 
-typedef struct Foreign { const char *name, *what, *weights, *data; size_t size; uint8_t bytes[ROOM]; } Foreign;
+typedef struct Foreign {
+  const char *name, *what, *weights, *data;
+  size_t size;
+  uint8_t bytes[ROOM];
+} Foreign;
 
 static void foreign_files(Foreign *files) {
-  static const uint8_t old[] = { 0x80, 2,    0x8a, 10,  0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a,
-                                 0xa8, 0x50, 0x19, '.', 0x80, 2,    'M',  0xe9, 3,    '.' };
-  static const uint8_t pickle[] = { 0x80, 4, 'N', '.' };
+  static const uint8_t old[] = {0x80, 2,    0x8a, 10,  0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a,
+                                0xa8, 0x50, 0x19, '.', 0x80, 2,    'M',  0xe9, 3,    '.'};
+  static const uint8_t pickle[] = {0x80, 4, 'N', '.'};
   for (int i = 0; i < 6; i++) memset(&files[i], 0, sizeof files[i]);
-  files[0] = (Foreign){
-    .name = "w.pth", .what = "a PyTorch file,", .weights = "torch.load(\"w.pth\", map", .data = "torch.load(\"w.pth\""
-  };
-  files[0].size =
-      zip_with(files[0].bytes, ROOM,
-               (const ZipMember[]){ { "w/data.pkl", pickle, sizeof pickle, false }, { "w/data/0", "1234", 4, false } },
-               2, false);
-  files[1] = (Foreign){ .name = "old.pt",
-                        .what = "a PyTorch file of the old format",
-                        .weights = "}, \"old.safetensors\")",
-                        .data = "numpy.save(\"old.npy\"",
-                        .size = sizeof old };
+  files[0] = (Foreign){.name = "w.pth",
+                       .what = "a PyTorch file,",
+                       .weights = "torch.load(\"w.pth\", map",
+                       .data = "torch.load(\"w.pth\""};
+  files[0].size = zip_with(
+      files[0].bytes, ROOM,
+      (const ZipMember[]){{"w/data.pkl", pickle, sizeof pickle, false}, {"w/data/0", "1234", 4, false}}, 2, false);
+  files[1] = (Foreign){.name = "old.pt",
+                       .what = "a PyTorch file of the old format",
+                       .weights = "}, \"old.safetensors\")",
+                       .data = "numpy.save(\"old.npy\"",
+                       .size = sizeof old};
   memcpy(files[1].bytes, old, sizeof old);
-  files[2] = (Foreign){
-    .name = "p", .what = "a Python pickle", .weights = "\"p.safetensors\"", .data = "\"p.npy\"", .size = sizeof pickle
-  };
+  files[2] = (Foreign){.name = "p",
+                       .what = "a Python pickle",
+                       .weights = "\"p.safetensors\"",
+                       .data = "\"p.npy\"",
+                       .size = sizeof pickle};
   memcpy(files[2].bytes, pickle, sizeof pickle);
-  files[3] = (Foreign){ .name = "a.b/k.h5",
-                        .what = "an HDF5 file",
-                        .weights = "h5py.File(\"a.b/k.h5\", \"r\")",
-                        .data = "numpy.save(\"a.b/k.npy\"",
-                        .size = 600 };
+  files[3] = (Foreign){.name = "a.b/k.h5",
+                       .what = "an HDF5 file",
+                       .weights = "h5py.File(\"a.b/k.h5\", \"r\")",
+                       .data = "numpy.save(\"a.b/k.npy\"",
+                       .size = 600};
   memcpy(files[3].bytes, "\x89HDF\r\n\x1a\n", 8);
-  files[4] = (Foreign){ .name = "behind.hdf5",
-                        .what = "an HDF5 file",
-                        .weights = "save_file(w, \"behind.safetensors\")",
-                        .data = "behind.npy",
-                        .size = 1200 };
+  files[4] = (Foreign){.name = "behind.hdf5",
+                       .what = "an HDF5 file",
+                       .weights = "save_file(w, \"behind.safetensors\")",
+                       .data = "behind.npy",
+                       .size = 1200};
   memcpy(files[4].bytes + 1024, "\x89HDF\r\n\x1a\n", 8);
-  files[4].bytes[0] = 'u';                                 /* two zeros would begin an IDX file */
-  files[5] = (Foreign){ .name = "w.npz",
-                        .what = "a NumPy archive (.npz)",
-                        .weights = "save_file(dict(numpy.load(\"w.npz\")), \"w.safetensors\")" };
-  files[5].size = zip_with(files[5].bytes, ROOM, &(ZipMember){ "conv.npy", "", 0, true }, 1, false);
+  files[4].bytes[0] = 'u'; /* two zeros would begin an IDX file */
+  files[5] = (Foreign){.name = "w.npz",
+                       .what = "a NumPy archive (.npz)",
+                       .weights = "save_file(dict(numpy.load(\"w.npz\")), \"w.safetensors\")"};
+  files[5].size = zip_with(files[5].bytes, ROOM, &(ZipMember){"conv.npy", "", 0, true}, 1, false);
 }
 
 START_TEST(weights_of_other_formats) {
@@ -252,9 +260,9 @@ START_TEST(weights_of_other_formats) {
   foreign_files(files);
   ck_assert_int_eq(system("mkdir a.b"), 0);
   for (int i = 0; i < 6; i++)
-    for (int named = 0; named < 2; named++) {              /* by content: the name may lie */
+    for (int named = 0; named < 2; named++) { /* by content: the name may lie */
       const char *path = named ? files[i].name : "lies.safetensors";
-      Problem problem = { "" };
+      Problem problem = {""};
       write_bytes(path, files[i].bytes, files[i].size);
       ck_assert_ptr_null(safetensors_open(path, &problem));
       ck_assert_says(problem, files[i].what);
@@ -263,7 +271,7 @@ START_TEST(weights_of_other_formats) {
       ck_assert_uint_lt(strlen(problem.text), sizeof problem.text - 100);
       ck_assert(strchr(problem.text, '\n') != NULL);
     }
-  Problem problem = { "" };
+  Problem problem = {""};
   uint8_t bytes[ROOM];
   write_bytes("a.npy", bytes, npy_with(bytes, 1, header, 6));
   ck_assert_ptr_null(safetensors_open("a.npy", &problem));
@@ -285,7 +293,7 @@ END_TEST
 START_TEST(safetensors_are_no_pickles) {
   char folder[32];
   start(folder);
-  uint8_t bytes[64] = { 0x80, 2, 0, 0, 0, 0, 0, 0, '{' };
+  uint8_t bytes[64] = {0x80, 2, 0, 0, 0, 0, 0, 0, '{'};
   bytes[63] = '.';
   write_bytes("w.safetensors", bytes, sizeof bytes);
   Problem problem;

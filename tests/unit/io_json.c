@@ -7,7 +7,8 @@ static Json *parse(const char *text, Problem *problem) { return json_parse("test
 
 START_TEST(reads_values) {
   Problem problem;
-  Json *root = parse(" { \"a\" : [1, -2.5e3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {}, \"c\": [] } ", &problem);
+  Json *root = parse(
+      " { \"a\" : [1, -2.5e3, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {}, \"c\": [] } ", &problem);
   ck_assert_ptr_nonnull(root);
   const Json *list = json_find(root, "a");
   ck_assert_uint_eq(list->count, 6);
@@ -29,38 +30,40 @@ START_TEST(reads_values) {
 END_TEST
 
 START_TEST(refuses_what_is_wrong) {
-  static const struct { const char *text, *says; } rows[] = {
-    { "", "line 1, column 1" },
-    { "{", "text in double quotes" },
-    { "{\"a\":1,}", "text in double quotes" },
-    { "[1,]", "a value" },
-    { "[1 2]", "',' or ']'" },
-    { "01", "nothing after the value" },
-    { "-", "a digit" },
-    { "1.", "a digit" },
-    { ".5", "a value" },
-    { "1e", "a digit" },
-    { "1e999", "float64" },
-    { "NaN", "a value" },
-    { "nul", "a value" },
-    { "\"a", "closing quote" },
-    { "\"\\x\"", "one of" },
-    { "\"\\u12g4\"", "hexadecimal" },
-    { "\"\\ud800\"", "surrogate" },
-    { "\"\\udc00\"", "surrogate" },
-    { "\"\t\"", "control" },
-    { "\"\xff\"", "UTF-8" },
-    { "\"\xc0\x80\"", "UTF-8" },
-    { "\"\xed\xa0\x80\"", "UTF-8" },
-    { "\"\xf4\x90\x80\x80\"", "UTF-8" },
-    { "\"\xe2\x82\"", "UTF-8" },
-    { "{\"a\":1,\"b\":2,\"a\":3}", "\"a\" stands twice" },
-    { "{\"a\\u0000\":1}", "key without" },
-    { "1 1", "nothing after" },
-    { "{\n \"a\": tru }", "line 2, column 7" },
+  static const struct {
+    const char *text, *says;
+  } rows[] = {
+      {"", "line 1, column 1"},
+      {"{", "text in double quotes"},
+      {"{\"a\":1,}", "text in double quotes"},
+      {"[1,]", "a value"},
+      {"[1 2]", "',' or ']'"},
+      {"01", "nothing after the value"},
+      {"-", "a digit"},
+      {"1.", "a digit"},
+      {".5", "a value"},
+      {"1e", "a digit"},
+      {"1e999", "float64"},
+      {"NaN", "a value"},
+      {"nul", "a value"},
+      {"\"a", "closing quote"},
+      {"\"\\x\"", "one of"},
+      {"\"\\u12g4\"", "hexadecimal"},
+      {"\"\\ud800\"", "surrogate"},
+      {"\"\\udc00\"", "surrogate"},
+      {"\"\t\"", "control"},
+      {"\"\xff\"", "UTF-8"},
+      {"\"\xc0\x80\"", "UTF-8"},
+      {"\"\xed\xa0\x80\"", "UTF-8"},
+      {"\"\xf4\x90\x80\x80\"", "UTF-8"},
+      {"\"\xe2\x82\"", "UTF-8"},
+      {"{\"a\":1,\"b\":2,\"a\":3}", "\"a\" stands twice"},
+      {"{\"a\\u0000\":1}", "key without"},
+      {"1 1", "nothing after"},
+      {"{\n \"a\": tru }", "line 2, column 7"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    Problem problem = { "" };
+    Problem problem = {""};
     Json *root = parse(rows[i].text, &problem);
     ck_assert_msg(!root, "accepted %s", rows[i].text);
     ck_assert_says(problem, rows[i].says);
@@ -96,7 +99,7 @@ START_TEST(whole_numbers_keep_64_bits) {
 END_TEST
 
 START_TEST(writes_what_it_reads) {
-  static const double numbers[] = { 0, -0.0, 0.1, 0.1 + 0.2, 1.0 / 3, 1e300, 5e-324, 123456789.125, -2.5, 1e22 };
+  static const double numbers[] = {0, -0.0, 0.1, 0.1 + 0.2, 1.0 / 3, 1e300, 5e-324, 123456789.125, -2.5, 1e22};
   for (int indented = 0; indented < 2; indented++) {
     JsonWriter *writer = json_writer_new(indented);
     json_open_object(writer, NULL);
@@ -110,16 +113,17 @@ START_TEST(writes_what_it_reads) {
     json_put_bool(writer, "yes", true);
     json_open_object(writer, "empty");
     json_close(writer);
-    ck_assert_ptr_null(json_writer_text(writer));          /* a bracket is open */
+    ck_assert_ptr_null(json_writer_text(writer)); /* a bracket is open */
     json_close(writer);
     const char *text = json_writer_text(writer);
     ck_assert_ptr_nonnull(text);
     if (!indented) ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
-    Problem problem = { "" };
+    Problem problem = {""};
     Json *root = parse(text, &problem);
     ck_assert_msg(root != NULL, "%s: %s", problem.text, text);
     size_t i = 0;
-    for (const Json *item = json_find(root, "numbers")->first; item; item = item->next, i++) ck_assert(item->number == numbers[i] && signbit(item->number) == signbit(numbers[i]));
+    for (const Json *item = json_find(root, "numbers")->first; item; item = item->next, i++)
+      ck_assert(item->number == numbers[i] && signbit(item->number) == signbit(numbers[i]));
     ck_assert_int_eq(json_find(root, "nan")->kind, JSON_NULL);
     ck_assert_int_eq(json_find(root, "infinite")->kind, JSON_NULL);
     ck_assert(json_find(root, "large")->integer == INT64_MIN);

@@ -20,13 +20,14 @@ static float *normals(int64_t count, uint64_t seed, double scale) {
 
 static double distance(const float *a, const float *b, int64_t n, int64_t size, int directions, int threads) {
   double result;
-  Problem problem = { "" };
-  ck_assert_msg(metric_sliced_wasserstein(a, b, n, size, directions, 1, threads, &result, &problem), "%s", problem.text);
+  Problem problem = {""};
+  ck_assert_msg(metric_sliced_wasserstein(a, b, n, size, directions, 1, threads, &result, &problem), "%s",
+                problem.text);
   return result;
 }
 
 START_TEST(one_dimension_is_exact) {
-  static const float a[5] = { 3, -1, 0.5f, 2, -7 }, b[5] = { 0, 1, 100, -2, 4 };
+  static const float a[5] = {3, -1, 0.5f, 2, -7}, b[5] = {0, 1, 100, -2, 4};
   /* sorted: -7 -1 .5 2 3 and -2 0 1 4 100: (5 + 1 + .5 + 2 + 97) / 5, in either direction */
   ck_assert(fabs(distance(a, b, 5, 1, 40, 1) - 21.1) < 1e-5);
   ck_assert(distance(a, a, 5, 1, 40, 1) == 0);
@@ -38,7 +39,7 @@ START_TEST(a_shift) {
   enum { N = 1000, SIZE = 3 };
   float *a = normals(N * SIZE, 4, 1), *b = malloc(N * SIZE * sizeof *b);
   for (int i = 0; i < N * SIZE; i++) b[i] = a[i] + (i % SIZE == 0 ? 2.0f : 0);
-  ck_assert(fabs(distance(a, b, N, SIZE, 4096, 2) - 1) < 0.02);           /* in space the mean of |cos| is 1/2 */
+  ck_assert(fabs(distance(a, b, N, SIZE, 4096, 2) - 1) < 0.02); /* in space the mean of |cos| is 1/2 */
   free(a);
   free(b);
 }
@@ -59,7 +60,7 @@ START_TEST(threads_change_no_bit) {
   float *a = normals(N * SIZE, 4, 1), *b = normals(N * SIZE, 5, 2);
   for (int directions = 1; directions <= 100; directions += 33) {
     double one = distance(a, b, N, SIZE, directions, 1);
-    static const int counts[] = { 2, 3, 7, 100 };
+    static const int counts[] = {2, 3, 7, 100};
     for (int i = 0; i < 4; i++) ck_assert(distance(a, b, N, SIZE, directions, counts[i]) == one);
   }
   free(a);
@@ -68,7 +69,7 @@ START_TEST(threads_change_no_bit) {
 END_TEST
 
 START_TEST(what_is_not_finite_is_refused) {
-  float a[6] = { 1, 2, 3, 4, NAN, 6 }, b[6] = {0};
+  float a[6] = {1, 2, 3, 4, NAN, 6}, b[6] = {0};
   double result;
   Problem problem;
   ck_assert(!metric_sliced_wasserstein(a, b, 3, 2, 8, 1, 1, &result, &problem));
@@ -78,10 +79,13 @@ START_TEST(what_is_not_finite_is_refused) {
 END_TEST
 
 START_TEST(pair_distance) {
-  static const float square[8] = { 0, 0, 1, 0, 1, 1, 0, 1 };
+  static const float square[8] = {0, 0, 1, 0, 1, 1, 0, 1};
   ck_assert(fabs(metric_mean_pair_distance(square, 4, 2, 1) - (4 + 2 * sqrt(2)) / 6) < 1e-12);
   ck_assert(metric_mean_pair_distance(square, 1, 2, 1) == 0);
-  enum { N = 5000, SIZE = 10 };                            /* |x - y| / sqrt 2 of normals has a chi distribution with 10 degrees of freedom: its mean is 3.0843 */
+  enum {
+    N = 5000,
+    SIZE = 10
+  }; /* |x - y| / sqrt 2 of normals has a chi distribution with 10 degrees of freedom: its mean is 3.0843 */
   float *a = normals(N * SIZE, 4, 1);
   ck_assert(fabs(metric_mean_pair_distance(a, N, SIZE, 1) - 3.0843 * sqrt(2)) < 0.02);
   free(a);
@@ -92,9 +96,9 @@ START_TEST(modes) {
   Dataset *ring = dataset_open("ring(modes=8, radius=1, sigma=0.02, count=80000)", DATA_TRAIN, COLUMN_SAMPLES, NULL);
   ModeReport report = metric_modes(ring->mixture, ring->rows, ring->count);
   ck_assert(report.modes == 8 && report.covered == 8);
-  ck_assert(fabs(report.high_quality - (1 - exp(-4.5))) < 0.002);         /* Rayleigh within 3 sigma */
+  ck_assert(fabs(report.high_quality - (1 - exp(-4.5))) < 0.002); /* Rayleigh within 3 sigma */
   ck_assert(report.reverse_divergence < 1e-12);
-  float half[8];                                           /* two modes of eight, one of four points off */
+  float half[8]; /* two modes of eight, one of four points off */
   for (int i = 0; i < 4; i++)
     for (int axis = 0; axis < 2; axis++) half[2 * i + axis] = (float)ring->mixture->center[i % 2][axis];
   half[0] += 0.2f;
@@ -110,4 +114,5 @@ START_TEST(modes) {
 }
 END_TEST
 
-RUN_TESTS("metrics", one_dimension_is_exact, a_shift, a_scale, threads_change_no_bit, what_is_not_finite_is_refused, pair_distance, modes)
+RUN_TESTS("metrics", one_dimension_is_exact, a_shift, a_scale, threads_change_no_bit, what_is_not_finite_is_refused,
+          pair_distance, modes)

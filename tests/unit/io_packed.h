@@ -18,7 +18,7 @@ static inline size_t npy_with(uint8_t *bytes, int major, const char *header, siz
 }
 
 static inline size_t compress_with(int window_bits, const void *bytes, size_t size, uint8_t *out, size_t room) {
-  z_stream stream = { .next_in = (Bytef *)bytes, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room };
+  z_stream stream = {.next_in = (Bytef *)bytes, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room};
   ck_assert_int_eq(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
   ck_assert_int_eq(deflate(&stream, Z_FINISH), Z_STREAM_END);
   deflateEnd(&stream);
@@ -30,7 +30,12 @@ static inline size_t compress_gzip(const void *bytes, size_t size, uint8_t *out,
 }
 
 /* An archive as NumPy writes it; `wide` gives entries and directory their 64-bit forms, as for files over 4 GiB. */
-typedef struct ZipMember { const char *name; const void *bytes; size_t size; bool deflated; } ZipMember;
+typedef struct ZipMember {
+  const char *name;
+  const void *bytes;
+  size_t size;
+  bool deflated;
+} ZipMember;
 
 static inline void zip_put(uint8_t **at, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; i++) *(*at)++ = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
@@ -38,7 +43,10 @@ static inline void zip_put(uint8_t **at, uint64_t value, int bytes) {
 
 static inline size_t zip_with(uint8_t *bytes, size_t room, const ZipMember *members, size_t count, bool wide) {
   uint8_t *at = bytes;
-  struct { uint64_t offset, packed; uint32_t checksum; } facts[8];
+  struct {
+    uint64_t offset, packed;
+    uint32_t checksum;
+  } facts[8];
   for (size_t i = 0; i < count; i++) {
     const ZipMember *member = &members[i];
     facts[i].offset = (uint64_t)(at - bytes), facts[i].checksum = (uint32_t)crc32_z(0, member->bytes, member->size);
@@ -47,7 +55,7 @@ static inline size_t zip_with(uint8_t *bytes, size_t room, const ZipMember *memb
     uint8_t *sizes = at;
     zip_put(&at, 0, 12), zip_put(&at, strlen(member->name), 2), zip_put(&at, 20, 2);
     memcpy(at, member->name, strlen(member->name)), at += strlen(member->name);
-    zip_put(&at, 1, 2), zip_put(&at, 16, 2);               /* NumPy always leaves room for 64-bit sizes here */
+    zip_put(&at, 1, 2), zip_put(&at, 16, 2); /* NumPy always leaves room for 64-bit sizes here */
     uint8_t *widened = at;
     zip_put(&at, 0, 16);
     if (member->deflated)

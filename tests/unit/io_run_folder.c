@@ -5,12 +5,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static float weight[2] = { 1, 2 };
-static const TensorView view = { .name = "w", .type = STORAGE_F32, .rank = 1, .shape = { 2 }, .stride = { 1 }, .data = weight };
+static float weight[2] = {1, 2};
+static const TensorView view = {
+    .name = "w", .type = STORAGE_F32, .rank = 1, .shape = {2}, .stride = {1}, .data = weight};
 
 static void save(RunFolder *run, int64_t step, int keep) {
-  Problem problem = { "" };
-  CheckpointState state = { .step = step, .model = "gan", .source_hash = "h" };
+  Problem problem = {""};
+  CheckpointState state = {.step = step, .model = "gan", .source_hash = "h"};
   ck_assert_msg(run_folder_save_checkpoint(run, &state, &view, 1, keep, &problem), "%s", problem.text);
 }
 
@@ -24,7 +25,7 @@ static char *text_of(const char *path) {
 START_TEST(names_and_refusals) {
   char folder[32];
   enter_folder(folder);
-  Problem problem = { "" };
+  Problem problem = {""};
   ck_assert_ptr_null(run_folder_find_latest("gan", &problem));
   ck_assert_says(problem, "--run DIR");
   RunFolder *first = run_folder_create(NULL, "gan", &problem), *second = run_folder_create(NULL, "gan", &problem);
@@ -32,7 +33,7 @@ START_TEST(names_and_refusals) {
   ck_assert_str_eq(run_folder_path(second), "runs/gan-2");
   save(first, 5, 0);
   char *latest = run_folder_find_latest("gan", &problem);
-  ck_assert_str_eq(latest, "runs/gan-1");                  /* the second has no checkpoint yet */
+  ck_assert_str_eq(latest, "runs/gan-1"); /* the second has no checkpoint yet */
   free(latest);
   save(second, 5, 0);
   latest = run_folder_find_latest("gan", &problem);
@@ -46,13 +47,15 @@ START_TEST(names_and_refusals) {
   ck_assert_says(problem, "--run runs/gan-2 --resume");
   second = run_folder_resume("runs/gan-2", &problem);
   ck_assert_msg(second != NULL, "%s", problem.text);
-  pid_t child = fork();                                    /* another process */
-  if (child == 0) _exit(run_folder_resume("runs/gan-2", &problem) == NULL && strstr(problem.text, "another trainer, process ") ? 5 : 6);
+  pid_t child = fork(); /* another process */
+  if (child == 0)
+    _exit(run_folder_resume("runs/gan-2", &problem) == NULL && strstr(problem.text, "another trainer, process ") ? 5
+                                                                                                                 : 6);
   int status;
   waitpid(child, &status, 0);
   ck_assert_int_eq(WEXITSTATUS(status), 5);
   run_folder_close(second);
-  second = run_folder_resume("runs/gan-2", &problem);      /* the lock went with its holder */
+  second = run_folder_resume("runs/gan-2", &problem); /* the lock went with its holder */
   ck_assert_ptr_nonnull(second);
   run_folder_close(second);
   run_folder_close(first);
@@ -62,7 +65,7 @@ START_TEST(names_and_refusals) {
   RunFolder *deep = run_folder_create("a/b/c", "gan", &problem);
   ck_assert_msg(deep != NULL, "%s", problem.text);
   run_folder_close(deep);
-  deep = run_folder_create("a/b/c", "gan", &problem);      /* nothing was written there yet: it may start again */
+  deep = run_folder_create("a/b/c", "gan", &problem); /* nothing was written there yet: it may start again */
   ck_assert_msg(deep != NULL, "%s", problem.text);
   char *path = run_folder_sample_path(deep, "fakes", 500, "png", NULL);
   ck_assert_str_eq(path, "a/b/c/samples/fakes-000500.png");
@@ -183,7 +186,7 @@ END_TEST
 START_TEST(statistics_survive) {
   char folder[32];
   enter_folder(folder);
-  Problem problem = { "" };
+  Problem problem = {""};
   RunFolder *run = run_folder_create("run", "gan", NULL);
   for (int step = 1; step <= 5; step++) {
     char line[64];
@@ -191,12 +194,13 @@ START_TEST(statistics_survive) {
     ck_assert(run_folder_append_stats(run, line, &problem));
   }
   ck_assert(run_folder_append_stats(run, "{\"note\": 1}\n", &problem));
-  ck_assert(run_folder_append_stats(run, "{\"step\": 6, \"D", &problem));                 /* a kill in the middle of a line */
+  ck_assert(run_folder_append_stats(run, "{\"step\": 6, \"D", &problem)); /* a kill in the middle of a line */
   ck_assert(run_folder_trim_stats(run, 3, &(double){0}, &problem));
   char *text = text_of("run/stats.jsonl");
-  ck_assert_str_eq(text, "{\"step\": 1, \"D\": 0.5}\n{\"step\": 2, \"D\": 0.5}\n{\"step\": 3, \"D\": 0.5}\n{\"note\": 1}\n");
+  ck_assert_str_eq(text,
+                   "{\"step\": 1, \"D\": 0.5}\n{\"step\": 2, \"D\": 0.5}\n{\"step\": 3, \"D\": 0.5}\n{\"note\": 1}\n");
   free(text);
-  ck_assert(run_folder_append_stats(run, "{\"step\": 4}\n", &problem));                    /* goes to the new file */
+  ck_assert(run_folder_append_stats(run, "{\"step\": 4}\n", &problem)); /* goes to the new file */
   ck_assert(run_folder_trim_stats(run, 100, &(double){0}, &problem));
   text = text_of("run/stats.jsonl");
   ck_assert_ptr_nonnull(strstr(text, "{\"note\": 1}\n{\"step\": 4}\n"));
@@ -209,14 +213,16 @@ END_TEST
 START_TEST(old_ones_go_and_damaged_ones_are_passed_over) {
   char folder[32];
   enter_folder(folder);
-  Problem problem = { "" };
+  Problem problem = {""};
   char *notes = NULL;
   RunFolder *run = run_folder_create("run", "gan", NULL);
   ck_assert_ptr_null(run_folder_newest_checkpoint("run", &notes, &problem));
   ck_assert_says(problem, "no checkpoint in run yet");
   for (int64_t step = 100; step <= 1000000; step *= 10) save(run, step, 3);
-  ck_assert(!file_exists("run/checkpoints/step-000100.safetensors") && !file_exists("run/checkpoints/step-001000.safetensors"));
-  ck_assert(file_exists("run/checkpoints/step-010000.safetensors") && file_exists("run/checkpoints/step-1000000.safetensors"));
+  ck_assert(!file_exists("run/checkpoints/step-000100.safetensors") &&
+            !file_exists("run/checkpoints/step-001000.safetensors"));
+  ck_assert(file_exists("run/checkpoints/step-010000.safetensors") &&
+            file_exists("run/checkpoints/step-1000000.safetensors"));
   Checkpoint *checkpoint = run_folder_newest_checkpoint("run", &notes, &problem);
   ck_assert(checkpoint_state(checkpoint, NULL)->step == 1000000);
   ck_assert_str_eq(notes, "");
@@ -228,7 +234,7 @@ START_TEST(old_ones_go_and_damaged_ones_are_passed_over) {
   ck_assert_ptr_nonnull(strstr(notes, "passed over: run/checkpoints/step-1000000.safetensors"));
   free(notes);
   checkpoint_close(checkpoint);
-  save(run, 100500, 1);                                    /* what it goes on with is never the one that is removed */
+  save(run, 100500, 1); /* what it goes on with is never the one that is removed */
   checkpoint = run_folder_newest_checkpoint("run", NULL, &problem);
   ck_assert(checkpoint_state(checkpoint, NULL)->step == 100500);
   checkpoint_close(checkpoint);
@@ -243,7 +249,7 @@ END_TEST
 START_TEST(files_are_replaced_whole) {
   char folder[32];
   enter_folder(folder);
-  Problem problem = { "" };
+  Problem problem = {""};
   ck_assert(!file_replace("no/such/folder", "x", 1, &problem));
   ck_assert_says(problem, "cannot write no/such/folder: No such file");
   ck_assert(file_replace("a", "first", 5, &problem));
@@ -251,12 +257,13 @@ START_TEST(files_are_replaced_whole) {
   char *large = calloc(1, 300000);
   ck_assert(file_writer_write(writer, "xy", 2, &problem) && file_writer_write(writer, large, 300000, &problem));
   char *text = text_of("a");
-  ck_assert_str_eq(text, "first");                         /* until it is committed */
+  ck_assert_str_eq(text, "first"); /* until it is committed */
   free(text);
   file_writer_abandon(writer);
   ck_assert_int_eq(system("test \"$(ls -A)\" = a"), 0);
   writer = file_writer_open("a", &problem);
-  ck_assert(file_writer_write(writer, "xy", 2, &problem) && file_writer_write(writer, large, 300000, &problem) && file_writer_write(writer, "z", 1, &problem));
+  ck_assert(file_writer_write(writer, "xy", 2, &problem) && file_writer_write(writer, large, 300000, &problem) &&
+            file_writer_write(writer, "z", 1, &problem));
   ck_assert(file_writer_commit(writer, &problem));
   size_t size;
   uint8_t *bytes = read_bytes("a", &size);

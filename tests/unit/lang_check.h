@@ -10,9 +10,15 @@
 #include "lang/lang.h"
 
 /* A text from malloc that `print` writes. */
-typedef struct Printed { char *text; size_t size; FILE *out; } Printed;
+typedef struct Printed {
+  char *text;
+  size_t size;
+  FILE *out;
+} Printed;
 
-static inline FILE *printed_begin(Printed *printed) { return printed->out = open_memstream(&printed->text, &printed->size); }
+static inline FILE *printed_begin(Printed *printed) {
+  return printed->out = open_memstream(&printed->text, &printed->size);
+}
 static inline char *printed_end(Printed *printed) { return fclose(printed->out), printed->text; }
 
 static inline char *messages_text(Session *session) {
@@ -27,9 +33,12 @@ static inline char *tree_text(const Syntax *tree) {
   return printed_end(&printed);
 }
 
-static inline const Source *source_of(Session *session, const char *text) { return source_from_text(session, "test.gan", text, strlen(text)); }
+static inline const Source *source_of(Session *session, const char *text) {
+  return source_from_text(session, "test.gan", text, strlen(text));
+}
 
-/* The file's text in the session, under its name without folders, so that messages do not depend on where the tests lie. */
+/* The file's text in the session, under its name without folders, so that messages do not depend on where the tests
+   lie. */
 static inline const Source *test_source(Session *session, const char *path) {
   const Source *source = source_read(session, path);
   ck_assert_msg(source != NULL, "%s cannot be read", path);
@@ -39,7 +48,7 @@ static inline const Source *test_source(Session *session, const char *path) {
 /* Calls `visit` on every file that the pattern names, and fails if there are fewer than `least`. */
 static inline void files_visit(const char *pattern, size_t least, void (*visit)(const char *path)) {
   char whole[4096];
-  glob_t found = { 0 };
+  glob_t found = {0};
   snprintf(whole, sizeof whole, "%s/%s", TEST_DIRECTORY, pattern);
   glob(whole, 0, NULL, &found);
   ck_assert_msg(found.gl_pathc >= least, "only %zu files are %s", found.gl_pathc, pattern);
@@ -47,7 +56,8 @@ static inline void files_visit(const char *pattern, size_t least, void (*visit)(
   globfree(&found);
 }
 
-/* Compares with the file beside `path` that has this ending instead of its own; PROMOTE=1 in the environment accepts the text. */
+/* Compares with the file beside `path` that has this ending instead of its own; PROMOTE=1 in the environment accepts
+   the text. */
 static inline void golden_check(Session *session, const char *path, const char *ending, const char *text) {
   const char *golden = session_format(session, "%.*s%s", (int)(strrchr(path, '.') - path), path, ending);
   if (getenv("PROMOTE")) {

@@ -1,11 +1,12 @@
-/* What messages look like: carets below the right columns, order, second places, contexts, hints; and the nearest name. */
+/* What messages look like: carets below the right columns, order, second places, contexts, hints; and the nearest name.
+ */
 #include "lang_check.h"
 
 static Span span_of(const Source *source, const char *part) {
   const char *found = strstr(source->text, part);
   ck_assert_msg(found != NULL, "no %s in the text", part);
   uint32_t from = (uint32_t)(found - source->text);
-  return (Span){ source, from, from + (uint32_t)strlen(part) };
+  return (Span){source, from, from + (uint32_t)strlen(part)};
 }
 
 static void messages_check(Session *session, const char *expected) {
@@ -66,11 +67,13 @@ START_TEST(odd_places) {
   Session *session = session_new();
   const Source *source = source_of(session, "a\x1b[31m\xff = (1\r\n2)");
   const Source *library = source_from_text(session, "std/layers.gan", "layer L", 7);
-  diagnostic_title(diagnostic_report(session, E1001, (Span){ 0 }, NULL), "cannot read %s", "x.gan");
-  diagnostic_report(session, E1008, (Span){ source, 0, (uint32_t)source->length }, "several lines: to the end of the first");
-  Diagnostic *diagnostic = diagnostic_report(session, E1012, (Span){ source, (uint32_t)source->length, (uint32_t)source->length }, "the end");
+  diagnostic_title(diagnostic_report(session, E1001, (Span){0}, NULL), "cannot read %s", "x.gan");
+  diagnostic_report(session, E1008, (Span){source, 0, (uint32_t)source->length},
+                    "several lines: to the end of the first");
+  Diagnostic *diagnostic =
+      diagnostic_report(session, E1012, (Span){source, (uint32_t)source->length, (uint32_t)source->length}, "the end");
   diagnostic_also(diagnostic, span_of(library, "L"), "elsewhere");
-  diagnostic_also(diagnostic, (Span){ 0 }, "nowhere");
+  diagnostic_also(diagnostic, (Span){0}, "nowhere");
   messages_check(session,
                  "error: cannot read x.gan                                                                [E1001]\n"
                  "test.gan:1:1: error: this cannot stand here                                             [E1008]\n"
@@ -88,7 +91,7 @@ END_TEST
 
 START_TEST(long_lines_are_cut_around_the_caret) {
   Session *session = session_new();
-  char text[1001] = { 0 };
+  char text[1001] = {0};
   memset(text, 'a', 1000);
   memcpy(text + 500, "here", 4);
   const Source *source = source_of(session, text);
@@ -134,7 +137,8 @@ START_TEST(deep_contexts_are_shortened) {
   Diagnostic *diagnostic = diagnostic_report(session, E2036, span_of(source, "x"), NULL);
   for (int at = 0; at < 20; at++) diagnostic_context(diagnostic, "in layer L%d", at);
   char *text = messages_text(session);
-  ck_assert(strstr(text, "   in layer L0\n   in layer L1\n   in layer L2\n   … and 14 more\n   in layer L17\n   in layer L18\n   in layer L19\n"));
+  ck_assert(strstr(text, "   in layer L0\n   in layer L1\n   in layer L2\n   … and 14 more\n   in layer L17\n   in "
+                         "layer L18\n   in layer L19\n"));
   free(text);
   session_free(session);
 }
@@ -157,14 +161,15 @@ START_TEST(codes) {
   ck_assert_str_eq(diagnostic_code_name(W6008), "W6008");
   ck_assert(!diagnostic_code_find("E9999", &code));
   for (int at = 1; at < DIAGNOSTIC_CODE_COUNT; at++) {
-    const char *before = diagnostic_code_name((DiagnosticCode)(at - 1)), *name = diagnostic_code_name((DiagnosticCode)at);
+    const char *before = diagnostic_code_name((DiagnosticCode)(at - 1)),
+               *name = diagnostic_code_name((DiagnosticCode)at);
     ck_assert_msg(strcmp(before, name) < 0, "%s comes after %s", before, name);
   }
 }
 END_TEST
 
 START_TEST(nearest_names) {
-  static const char *const names[] = { "leaky_relu", "Linear", "BatchNorm", "G", "λ" };
+  static const char *const names[] = {"leaky_relu", "Linear", "BatchNorm", "G", "λ"};
   ck_assert_str_eq(diagnostic_nearest("linear", names, 5), "Linear");
   ck_assert_str_eq(diagnostic_nearest("leakyrelu", names, 5), "leaky_relu");
   ck_assert_str_eq(diagnostic_nearest("BatchNrom", names, 5), "BatchNorm");
@@ -176,6 +181,8 @@ START_TEST(nearest_names) {
 END_TEST
 
 int main(void) {
-  return tests_run("diagnostic", (const TTest *const[]){ whole_message, carets_stand_below_what_is_seen, odd_places, long_lines_are_cut_around_the_caret,
-                                                         order_and_repetitions, deep_contexts_are_shortened, not_more_than_anyone_reads, codes, nearest_names, NULL });
+  return tests_run("diagnostic", (const TTest *const[]){whole_message, carets_stand_below_what_is_seen, odd_places,
+                                                        long_lines_are_cut_around_the_caret, order_and_repetitions,
+                                                        deep_contexts_are_shortened, not_more_than_anyone_reads, codes,
+                                                        nearest_names, NULL});
 }

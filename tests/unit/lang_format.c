@@ -1,4 +1,5 @@
-/* `ganc fmt`: goldens; that it changes no tree, is its own fixed point and loses no comment, on every sketch, as written and maltreated. */
+/* `ganc fmt`: goldens; that it changes no tree, is its own fixed point and loses no comment, on every sketch, as
+   written and maltreated. */
 #include "lang_check.h"
 
 static const char *formatted(Session *session, const Source *source) {
@@ -11,7 +12,8 @@ static const char *formatted(Session *session, const Source *source) {
 static const char *format_check(Session *session, const Source *source) {
   const char *text = formatted(session, source);
   const Source *again = source_of(session, text);
-  ck_assert_msg(formatted(session, again) == text, "%s: the format of the format is another:\n%s", source->path, formatted(session, again));
+  ck_assert_msg(formatted(session, again) == text, "%s: the format of the format is another:\n%s", source->path,
+                formatted(session, again));
   char *before = tree_text(syntax_parse(session, source)), *after = tree_text(syntax_parse(session, again));
   ck_assert_msg(strcmp(before, after) == 0, "%s: the tree has changed", source->path);
   free(before);
@@ -19,7 +21,8 @@ static const char *format_check(Session *session, const Source *source) {
   for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
     const char *end = strchr(line, '\n');
     ck_assert_msg(end != NULL, "%s: the last line does not end", source->path);
-    ck_assert_msg(end == line || (end[-1] != ' ' && end[-1] != '\t' && end[-1] != '\r'), "%s: blanks at the end of a line", source->path);
+    ck_assert_msg(end == line || (end[-1] != ' ' && end[-1] != '\t' && end[-1] != '\r'),
+                  "%s: blanks at the end of a line", source->path);
     ck_assert_msg(strncmp(end, "\n\n\n", 3) != 0, "%s: two empty lines", source->path);
   }
   return text;
@@ -72,9 +75,7 @@ static void has_format(const char *path) {
   session_free(session);
 }
 
-START_TEST(goldens) {
-  files_visit("lang/format/*.gan", 5, has_format);
-}
+START_TEST(goldens) { files_visit("lang/format/*.gan", 5, has_format); }
 END_TEST
 
 START_TEST(what_does_not_parse_is_left_alone) {
@@ -86,5 +87,6 @@ START_TEST(what_does_not_parse_is_left_alone) {
 END_TEST
 
 int main(void) {
-  return tests_run("format", (const TTest *const[]){ sketches_keep_their_meaning, maltreated_sketches_too, goldens, what_does_not_parse_is_left_alone, NULL });
+  return tests_run("format", (const TTest *const[]){sketches_keep_their_meaning, maltreated_sketches_too, goldens,
+                                                    what_does_not_parse_is_left_alone, NULL});
 }

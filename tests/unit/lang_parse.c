@@ -45,19 +45,36 @@ END_TEST
 
 /* Pairs of texts that must read alike, and of texts that must not. */
 START_TEST(lines_that_go_on) {
-  static const struct { const char *one, *other; bool alike; } pairs[] = {
-    { "a\n|> f", "a |> f", true },        { "a\n- b", "a - b", true },           { "a\n-b", "a - b", false },
-    { "a -\nb", "a - b", true },          { "a\n+ b", "a + b", true },           { "f(a\n-b)", "f(a - b)", true },
-    { "a;\n+ b", "a + b", false },        { "sum[i] x", "sum [i]", false },      { "x = 1;", "x = 1", true },
-    { "{", "", false },                   { "a\r\nb\r\n", "a\nb", true },        { "\xEF\xBB\xBF" "a", "a", true },
-    { "draw {\n\n}", "draw {}", true },   { "if a\nthen b\nelse c", "if a then b else c", true },
-    { "x = if a\nthen b\nelse c", "x = if a then b else c", true },              { "a @ i", "a@i", true },
+  static const struct {
+    const char *one, *other;
+    bool alike;
+  } pairs[] = {
+      {"a\n|> f", "a |> f", true},
+      {"a\n- b", "a - b", true},
+      {"a\n-b", "a - b", false},
+      {"a -\nb", "a - b", true},
+      {"a\n+ b", "a + b", true},
+      {"f(a\n-b)", "f(a - b)", true},
+      {"a;\n+ b", "a + b", false},
+      {"sum[i] x", "sum [i]", false},
+      {"x = 1;", "x = 1", true},
+      {"{", "", false},
+      {"a\r\nb\r\n", "a\nb", true},
+      {"\xEF\xBB\xBF"
+       "a",
+       "a", true},
+      {"draw {\n\n}", "draw {}", true},
+      {"if a\nthen b\nelse c", "if a then b else c", true},
+      {"x = if a\nthen b\nelse c", "x = if a then b else c", true},
+      {"a @ i", "a@i", true},
   };
   for (size_t at = 0; at < sizeof pairs / sizeof *pairs; at++) {
     Session *session = session_new();
-    Syntax *one = syntax_parse(session, source_of(session, pairs[at].one)), *other = syntax_parse(session, source_of(session, pairs[at].other));
+    Syntax *one = syntax_parse(session, source_of(session, pairs[at].one)),
+           *other = syntax_parse(session, source_of(session, pairs[at].other));
     char *text = one ? tree_text(one) : strdup(""), *other_text = other ? tree_text(other) : strdup("");
-    ck_assert_msg((one && other && strcmp(text, other_text) == 0) == pairs[at].alike, "`%s` and `%s`", pairs[at].one, pairs[at].other);
+    ck_assert_msg((one && other && strcmp(text, other_text) == 0) == pairs[at].alike, "`%s` and `%s`", pairs[at].one,
+                  pairs[at].other);
     free(text);
     free(other_text);
     session_free(session);
@@ -66,7 +83,10 @@ START_TEST(lines_that_go_on) {
 END_TEST
 
 /* Ids rise in the order of the text, children lie within their parents, names where they are said to. */
-typedef struct Seen { const Syntax *parent; int id, count; } Seen;
+typedef struct Seen {
+  const Syntax *parent;
+  int id, count;
+} Seen;
 
 static void node_visit(void *context, Syntax *child) {
   Seen *seen = context;
@@ -75,7 +95,8 @@ static void node_visit(void *context, Syntax *child) {
   ck_assert_msg(child->span.from >= seen->parent->span.from && child->span.to <= seen->parent->span.to, "%s outside %s",
                 syntax_kind_name(child->kind), syntax_kind_name(seen->parent->kind));
   if (child->kind == SYNTAX_NAME) {
-    ck_assert(memcmp(child->span.source->text + child->name_span.from, child->name, child->name_span.to - child->name_span.from) == 0);
+    ck_assert(memcmp(child->span.source->text + child->name_span.from, child->name,
+                     child->name_span.to - child->name_span.from) == 0);
   }
   const Syntax *parent = seen->parent;
   seen->parent = child;
@@ -88,7 +109,7 @@ static void node_visit(void *context, Syntax *child) {
 static void is_sound(const char *path) {
   Session *session = session_new();
   Syntax *tree = syntax_parse(session, test_source(session, path));
-  Seen seen = { tree, tree->id, 0 };
+  Seen seen = {tree, tree->id, 0};
   syntax_children(tree, node_visit, &seen);
   ck_assert_int_gt(seen.count, 10);
   session_free(session);
@@ -102,12 +123,24 @@ END_TEST
 
 /* As deep as allowed is fine; deeper is an error and never a crash. */
 START_TEST(depth) {
-  static const struct { const char *before, *middle, *after; int count; bool parses; } cases[] = {
-    { "(", "1", ")", 200, true },           { "(", "1", ")", 201, false },          { "(", "1", ")", 100000, false },
-    { "1 + ", "1", "", 900, true },         { "1 + ", "1", "", 100000, false },     { "-", "1", "", 100000, false },
-    { "if a { b } else ", "{ c }", "", 100000, false },                             { "[", "", "", 100000, false },
-    { "x^", "1", "", 100000, false },       { "a |> ", "b", "", 100000, false },    { "f(", "", ")", 200, true },
-    { "", "", "}", 100000, false },         { "a\n", "", "", 100000, true },
+  static const struct {
+    const char *before, *middle, *after;
+    int count;
+    bool parses;
+  } cases[] = {
+      {"(", "1", ")", 200, true},
+      {"(", "1", ")", 201, false},
+      {"(", "1", ")", 100000, false},
+      {"1 + ", "1", "", 900, true},
+      {"1 + ", "1", "", 100000, false},
+      {"-", "1", "", 100000, false},
+      {"if a { b } else ", "{ c }", "", 100000, false},
+      {"[", "", "", 100000, false},
+      {"x^", "1", "", 100000, false},
+      {"a |> ", "b", "", 100000, false},
+      {"f(", "", ")", 200, true},
+      {"", "", "}", 100000, false},
+      {"a\n", "", "", 100000, true},
   };
   for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
     Session *session = session_new();
@@ -127,5 +160,6 @@ START_TEST(depth) {
 END_TEST
 
 int main(void) {
-  return tests_run("parse", (const TTest *const[]){ sketches_of_every_family, trees, messages, lines_that_go_on, places_and_ids, depth, NULL });
+  return tests_run("parse", (const TTest *const[]){sketches_of_every_family, trees, messages, lines_that_go_on,
+                                                   places_and_ids, depth, NULL});
 }

@@ -38,14 +38,21 @@ END_TEST
 
 START_TEST(places) {
   Session *session = session_new();
-  const Source *source = source_from_text(session, "a.gan", "x̂ = 1\n\nλ\xff" "b", 12);
-  static const struct { uint32_t offset; size_t line, column; } expected[] = {
-    { 0, 1, 1 }, { 3, 1, 2 }, { 4, 1, 3 }, { 7, 1, 6 }, { 8, 2, 1 }, { 9, 3, 1 }, { 11, 3, 2 }, { 12, 3, 3 }, { 99, 3, 3 },
+  const Source *source = source_from_text(session, "a.gan",
+                                          "x̂ = 1\n\nλ\xff"
+                                          "b",
+                                          12);
+  static const struct {
+    uint32_t offset;
+    size_t line, column;
+  } expected[] = {
+      {0, 1, 1}, {3, 1, 2}, {4, 1, 3}, {7, 1, 6}, {8, 2, 1}, {9, 3, 1}, {11, 3, 2}, {12, 3, 3}, {99, 3, 3},
   };
   ck_assert_uint_eq(source->line_count, 3);
   for (size_t at = 0; at < sizeof expected / sizeof *expected; at++) {
     Place place = source_place(source, expected[at].offset);
-    ck_assert_msg(place.line == expected[at].line && place.column == expected[at].column, "offset %u is %zu:%zu", expected[at].offset, place.line, place.column);
+    ck_assert_msg(place.line == expected[at].line && place.column == expected[at].column, "offset %u is %zu:%zu",
+                  expected[at].offset, place.line, place.column);
   }
   session_free(session);
 }
@@ -54,11 +61,11 @@ END_TEST
 START_TEST(spans_join) {
   Session *session = session_new();
   const Source *source = source_of(session, "abc"), *other = source_of(session, "abc");
-  Span span = span_join((Span){ source, 2, 3 }, (Span){ source, 0, 1 });
+  Span span = span_join((Span){source, 2, 3}, (Span){source, 0, 1});
   ck_assert(span.from == 0 && span.to == 3);
-  span = span_join((Span){ 0 }, (Span){ source, 1, 2 });
+  span = span_join((Span){0}, (Span){source, 1, 2});
   ck_assert(span.source == source && span.from == 1);
-  span = span_join((Span){ source, 1, 2 }, (Span){ other, 0, 3 });
+  span = span_join((Span){source, 1, 2}, (Span){other, 0, 3});
   ck_assert(span.source == source && span.to == 2);
   session_free(session);
 }
@@ -112,7 +119,8 @@ START_TEST(files_that_cannot_be_read) {
   ck_assert_ptr_null(source_read(session, "/nowhere/model.gan"));
   ck_assert_ptr_null(source_read(session, "/"));
   char *text = messages_text(session);
-  ck_assert(strstr(text, "error: cannot read /nowhere/model.gan: No such file or directory") && strstr(text, "[E1001]"));
+  ck_assert(strstr(text, "error: cannot read /nowhere/model.gan: No such file or directory") &&
+            strstr(text, "[E1001]"));
   ck_assert(strstr(text, "error: cannot read /: "));
   free(text);
   session_free(session);

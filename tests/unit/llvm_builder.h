@@ -12,7 +12,7 @@ enum { BUILD_LIMIT = 64 };
 static inline Kernel kernel_of(LoadedPrograms *loaded, int number) {
   void *address = llvm_kernel(loaded, number);
   Kernel kernel;
-  memcpy(&kernel, &address, sizeof kernel);                /* ISO C has no cast from object to function */
+  memcpy(&kernel, &address, sizeof kernel); /* ISO C has no cast from object to function */
   return kernel;
 }
 
@@ -28,7 +28,13 @@ typedef struct Build {
 static inline Build *build_new(Session *session, const char *title, RegisterType real, int lanes) {
   Build *b = session_allocate(session, sizeof *b);
   b->session = session;
-  b->program = (Program){.title = title, .real = real, .lanes = lanes, .chunks = 1, .variable_count = 1, .registers = b->registers, .buffers = b->buffers};
+  b->program = (Program){.title = title,
+                         .real = real,
+                         .lanes = lanes,
+                         .chunks = 1,
+                         .variable_count = 1,
+                         .registers = b->registers,
+                         .buffers = b->buffers};
   b->tails[0] = &b->program.body;
   return b;
 }
@@ -50,7 +56,9 @@ static inline Operand one(int reg) { return (Operand){reg, affine_constant(0)}; 
 static inline Affine constant(int64_t value) { return affine_constant(value); }
 static inline Affine variable(int number, int64_t coefficient) { return affine_variable(number, coefficient); }
 static inline Affine sum(Affine a, Affine b) { return affine_add(a, b); }
-static inline Address address(int buffer, Affine offset, int64_t lane_stride) { return (Address){.buffer = buffer, .offset = offset, .lane_stride = lane_stride}; }
+static inline Address address(int buffer, Affine offset, int64_t lane_stride) {
+  return (Address){.buffer = buffer, .offset = offset, .lane_stride = lane_stride};
+}
 
 static inline Statement *build_statement(Build *b, StatementKind kind) {
   Statement *statement = session_allocate(b->session, sizeof *statement);

@@ -1,5 +1,5 @@
-/* Matrix products as loop programs: the tile with the batch in the lanes, and the one that stages its operand transposed. Checks numbers against plain
-   sums, and prints the rate against a peak measured in the same run. */
+/* Matrix products as loop programs: the tile with the batch in the lanes, and the one that stages its operand
+   transposed. Checks numbers against plain sums, and prints the rate against a peak measured in the same run. */
 #include "llvm_builder.h"
 
 #include <check.h>
@@ -23,9 +23,12 @@ static float *numbers(size_t count, unsigned seed) {
   return all;
 }
 
-typedef struct Shape { int rows, vectors; int64_t m, n, k; } Shape;
+typedef struct Shape {
+  int rows, vectors;
+  int64_t m, n, k;
+} Shape;
 
-enum { K_BLOCK = 96, ROW_BLOCK = 18 };                     /* a block of X in L1; a task's rows in turns of a tile's rows */
+enum { K_BLOCK = 96, ROW_BLOCK = 18 }; /* a block of X in L1; a task's rows in turns of a tile's rows */
 
 /* out[o,n] = sum over k of W[o,k] * X[k,n], lanes on n: rows * vectors accumulators, summed block by block of k. */
 static Program *forward(Session *session, const Machine *machine, Shape s) {
@@ -33,13 +36,16 @@ static Program *forward(Session *session, const Machine *machine, Shape s) {
   Build *b = build_new(session, "forward", REGISTER_F32, lanes);
   int weights = build_buffer(b, REGISTER_F32, s.m * s.k, false), x = build_buffer(b, REGISTER_F32, s.k * s.n, false);
   int out = build_buffer(b, REGISTER_F32, s.m * s.n, true);
-  int acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors), side = build_register(b, REGISTER_F32, lanes, s.vectors);
+  int acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors),
+      side = build_register(b, REGISTER_F32, lanes, s.vectors);
   int w = build_register(b, REGISTER_F32, 1, 1);
-  int r = build_variable(b), v = build_variable(b), k = build_variable(b), t = build_variable(b), block = build_variable(b), o = build_variable(b);
+  int r = build_variable(b), v = build_variable(b), k = build_variable(b), t = build_variable(b),
+      block = build_variable(b), o = build_variable(b);
   int64_t width = s.vectors * lanes, task = s.rows * ROW_BLOCK;
   b->program.tile = true;
   b->program.chunks = s.m / task;
-  Affine register_index = sum(variable(r, s.vectors), variable(v, 1)), first = variable(t, width), row = sum(variable(0, task), variable(o, 1));
+  Affine register_index = sum(variable(r, s.vectors), variable(v, 1)), first = variable(t, width),
+         row = sum(variable(0, task), variable(o, 1));
   Address place = address(out, sum(sum(affine_scale(row, s.n), first), sum(variable(r, s.n), variable(v, lanes))), 1);
   build_for(b, t, constant(0), constant(s.n / width), 1, false);
   build_for(b, block, constant(0), constant(s.k), K_BLOCK, false);
@@ -75,13 +81,15 @@ static Program *forward(Session *session, const Machine *machine, Shape s) {
   return &b->program;
 }
 
-/* out[o,k] += sum over n of dY[o,n] * X[k,n], lanes on k: X is staged in the workspace as [n][k], turned square by square. */
+/* out[o,k] += sum over n of dY[o,n] * X[k,n], lanes on k: X is staged in the workspace as [n][k], turned square by
+   square. */
 static Program *weight_gradient(Session *session, const Machine *machine, Shape s) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, "weight gradient", REGISTER_F32, lanes);
   int dy = build_buffer(b, REGISTER_F32, s.m * s.n, false), x = build_buffer(b, REGISTER_F32, s.k * s.n, false);
   int out = build_buffer(b, REGISTER_F32, s.m * s.k, true);
-  int acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors), side = build_register(b, REGISTER_F32, lanes, s.vectors);
+  int acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors),
+      side = build_register(b, REGISTER_F32, lanes, s.vectors);
   int square = build_register(b, REGISTER_F32, lanes, lanes), w = build_register(b, REGISTER_F32, 1, 1);
   int r = build_variable(b), v = build_variable(b), n = build_variable(b), o = build_variable(b), p = build_variable(b);
   int64_t width = s.vectors * lanes;
@@ -91,11 +99,15 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
   build_for(b, n, constant(0), constant(s.n), lanes, false);
   build_for(b, v, constant(0), constant(s.vectors), 1, true);
   build_for(b, p, constant(0), constant(lanes), 1, true);
-  build_load(b, at(square, variable(p, 1)), address(x, sum(sum(variable(0, width * s.n), variable(v, lanes * s.n)), sum(variable(p, s.n), variable(n, 1))), 1));
+  build_load(
+      b, at(square, variable(p, 1)),
+      address(x, sum(sum(variable(0, width * s.n), variable(v, lanes * s.n)), sum(variable(p, s.n), variable(n, 1))),
+              1));
   build_end(b);
   build_statement(b, STATEMENT_TRANSPOSE)->arguments[0] = one(square);
   build_for(b, p, constant(0), constant(lanes), 1, true);
-  build_store(b, address(WORKSPACE, sum(variable(n, width), sum(variable(p, width), variable(v, lanes))), 1), at(square, variable(p, 1)), false);
+  build_store(b, address(WORKSPACE, sum(variable(n, width), sum(variable(p, width), variable(v, lanes))), 1),
+              at(square, variable(p, 1)), false);
   build_end(b);
   build_end(b);
   build_end(b);
@@ -132,7 +144,8 @@ static Program *peak(Session *session, const Machine *machine, int64_t turns) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, "peak", REGISTER_F32, lanes);
   int buffer = build_buffer(b, REGISTER_F32, 12 * lanes, true), acc = build_register(b, REGISTER_F32, lanes, 12);
-  int x = build_register(b, REGISTER_F32, lanes, 1), y = build_register(b, REGISTER_F32, lanes, 1), t = build_variable(b), r = build_variable(b);
+  int x = build_register(b, REGISTER_F32, lanes, 1), y = build_register(b, REGISTER_F32, lanes, 1),
+      t = build_variable(b), r = build_variable(b);
   build_load(b, one(x), address(buffer, constant(0), 1));
   build_load(b, one(y), address(buffer, constant(lanes), 1));
   build_for(b, r, constant(0), constant(12), 1, true);
@@ -170,13 +183,15 @@ static void test_on(const char *march, Shape s) {
   Target *target = target_new(session, march);
   ck_assert_ptr_nonnull(target);
   const Machine *machine = target_machine(target);
-  Program *programs[] = {forward(session, machine, s), weight_gradient(session, machine, s), peak(session, machine, 100000)};
+  Program *programs[] = {forward(session, machine, s), weight_gradient(session, machine, s),
+                         peak(session, machine, 100000)};
   double start = seconds();
   LoadedPrograms *loaded = llvm_load(session, target, 3, programs);
   double compiled = seconds() - start;
   if (loaded == NULL) diagnostic_print_all(session, stderr);
   ck_assert_ptr_nonnull(loaded);
-  float *w = numbers((size_t)(s.m * s.k), 1), *x = numbers((size_t)(s.k * s.n), 2), *y = calloc((size_t)(s.m * s.n), 4), *dw = calloc((size_t)(s.m * s.k), 4);
+  float *w = numbers((size_t)(s.m * s.k), 1), *x = numbers((size_t)(s.k * s.n), 2), *y = calloc((size_t)(s.m * s.n), 4),
+        *dw = calloc((size_t)(s.m * s.k), 4);
   float *registers = aligned_alloc(64, 4096);
   memset(registers, 0, 4096);
   void *workspace = aligned_alloc(64, (size_t)programs[1]->workspace_bytes + 64);
@@ -193,10 +208,13 @@ static void test_on(const char *march, Shape s) {
     for (int64_t n = 0; n < s.n; n++) expected += (double)y[i / s.k * s.n + n] * x[i % s.k * s.n + n];
     ck_assert_double_eq_tol(dw[i], expected, 1e-2);
   }
-  double flops = 2.0 * (double)(s.m * s.n * s.k), top = best_rate(kernel_of(loaded, 2), programs[2], third, NULL, 2.0 * 100000 * 12 * (machine->vector_bytes / 4));
-  double rate = best_rate(kernel_of(loaded, 0), programs[0], first, NULL, flops), turned = best_rate(kernel_of(loaded, 1), programs[1], second, workspace, flops);
-  printf("%s, %dx%d tile: peak %.0f GFLOP/s; forward %.0f (%.0f%%), weight gradient %.0f (%.0f%%); compiled in %.1f ms\n", march, s.rows, s.vectors, top, rate,
-         100 * rate / top, turned, 100 * turned / top, 1e3 * compiled);
+  double flops = 2.0 * (double)(s.m * s.n * s.k), top = best_rate(kernel_of(loaded, 2), programs[2], third, NULL,
+                                                                  2.0 * 100000 * 12 * (machine->vector_bytes / 4));
+  double rate = best_rate(kernel_of(loaded, 0), programs[0], first, NULL, flops),
+         turned = best_rate(kernel_of(loaded, 1), programs[1], second, workspace, flops);
+  printf(
+      "%s, %dx%d tile: peak %.0f GFLOP/s; forward %.0f (%.0f%%), weight gradient %.0f (%.0f%%); compiled in %.1f ms\n",
+      march, s.rows, s.vectors, top, rate, 100 * rate / top, turned, 100 * turned / top, 1e3 * compiled);
   llvm_unload(loaded);
   free(w), free(x), free(y), free(dw), free(registers), free(workspace);
   session_free(session);
@@ -210,7 +228,8 @@ START_TEST(product_with_wide_vectors) {
 END_TEST
 
 START_TEST(product_with_half_vectors) {
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) test_on("x86-64-v3", (Shape){6, 2, 1080, 64, 768});
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    test_on("x86-64-v3", (Shape){6, 2, 1080, 64, 768});
 }
 END_TEST
 

@@ -1,5 +1,6 @@
-/* The functions of generated code against the C library in the next wider format: float32 over the bit patterns (every 977th; all of them with the argument `all`),
-   float64 over random numbers. Vectors and scalars must agree in every bit. */
+/* The functions of generated code against the C library in the next wider format: float32 over the bit patterns (every
+   977th; all of them with the argument `all`), float64 over random numbers. Vectors and scalars must agree in every
+   bit. */
 #include "llvm_builder.h"
 
 #include <check.h>
@@ -9,18 +10,18 @@
 
 enum { BLOCK = 4096 };
 
-static int64_t stride = 977;                               /* of bit patterns of float32 */
+static int64_t stride = 977; /* of bit patterns of float32 */
 
 typedef struct Function {
   Operation op;
-  double limit;                                            /* ulp */
+  double limit; /* ulp */
   double (*narrow)(double a, double b);
   long double (*wide)(long double a, long double b);
-  double low, high;                                        /* where float64 is sampled */
+  double low, high; /* where float64 is sampled */
 } Function;
 
-#define REFERENCE(name, narrow, wide)                                                                \
-  static double name##_double(double a, double b) { return (void)b, narrow; }                        \
+#define REFERENCE(name, narrow, wide) \
+  static double name##_double(double a, double b) { return (void)b, narrow; } \
   static long double name##_wide(long double a, long double b) { return (void)b, wide; }
 REFERENCE(exp, exp(a), expl(a))
 REFERENCE(expm1, expm1(a), expm1l(a))
@@ -36,29 +37,41 @@ REFERENCE(sqrt, sqrt(a), sqrtl(a))
 REFERENCE(pow, pow(a, b), powl(a, b))
 
 static const Function functions[] = {
-  {OP_EXP, 2, exp_double, exp_wide, -720, 720}, {OP_EXPM1, 2, expm1_double, expm1_wide, -50, 720},
-  {OP_LOG, 2, log_double, log_wide, 0, 1e3}, {OP_LOG1P, 2, log1p_double, log1p_wide, -1, 1e3},
-  {OP_SIN, 2, sin_double, sin_wide, -1e4, 1e4}, {OP_COS, 2, cos_double, cos_wide, -1e4, 1e4},
-  {OP_TANH, 2, tanh_double, tanh_wide, -22, 22}, {OP_SIGMOID, 2, sigmoid_double, sigmoid_wide, -720, 60},
-  {OP_SOFTPLUS, 2, softplus_double, softplus_wide, -720, 60}, {OP_ERF, 2, erf_double, erf_wide, -7, 7},
-  {OP_SQRT, 0.5001, sqrt_double, sqrt_wide, 0, 1e6}, {OP_POWER, 4, pow_double, pow_wide, 0, 20},
+    {OP_EXP, 2, exp_double, exp_wide, -720, 720},
+    {OP_EXPM1, 2, expm1_double, expm1_wide, -50, 720},
+    {OP_LOG, 2, log_double, log_wide, 0, 1e3},
+    {OP_LOG1P, 2, log1p_double, log1p_wide, -1, 1e3},
+    {OP_SIN, 2, sin_double, sin_wide, -1e4, 1e4},
+    {OP_COS, 2, cos_double, cos_wide, -1e4, 1e4},
+    {OP_TANH, 2, tanh_double, tanh_wide, -22, 22},
+    {OP_SIGMOID, 2, sigmoid_double, sigmoid_wide, -720, 60},
+    {OP_SOFTPLUS, 2, softplus_double, softplus_wide, -720, 60},
+    {OP_ERF, 2, erf_double, erf_wide, -7, 7},
+    {OP_SQRT, 0.5001, sqrt_double, sqrt_wide, 0, 1e6},
+    {OP_POWER, 4, pow_double, pow_wide, 0, 20},
 };
 enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
 
 static Program *apply(Session *session, Operation op, RegisterType real, int lanes) {
   Build *b = build_new(session, operation_rows[op].name, real, lanes);
-  int x = build_buffer(b, real, BLOCK, false), y = build_buffer(b, real, BLOCK, false), out = build_buffer(b, real, BLOCK, true);
+  int x = build_buffer(b, real, BLOCK, false), y = build_buffer(b, real, BLOCK, false),
+      out = build_buffer(b, real, BLOCK, true);
   int registers = build_register(b, real, lanes, 3), i = build_variable(b);
   build_for(b, i, constant(0), constant(BLOCK), lanes, false);
   build_load(b, at(registers, constant(0)), address(x, variable(i, 1), 1));
   build_load(b, at(registers, constant(1)), address(y, variable(i, 1), 1));
-  build_operate(b, op, at(registers, constant(2)), at(registers, constant(0)), at(registers, constant(1)), one(registers));
+  build_operate(b, op, at(registers, constant(2)), at(registers, constant(0)), at(registers, constant(1)),
+                one(registers));
   build_store(b, address(out, variable(i, 1), 1), at(registers, constant(2)), false);
   build_end(b);
   return &b->program;
 }
 
-typedef struct Kernels { Session *session; LoadedPrograms *loaded; Kernel vector, scalar; } Kernels;
+typedef struct Kernels {
+  Session *session;
+  LoadedPrograms *loaded;
+  Kernel vector, scalar;
+} Kernels;
 
 static Kernels kernels_of(Operation op, RegisterType real) {
   Kernels k = {.session = session_new()};
@@ -80,7 +93,7 @@ static void release(Kernels k) {
 
 static void run(Kernel kernel, void *x, void *y, void *out, bool flush) {
   unsigned mode = __builtin_ia32_stmxcsr();
-  if (flush) __builtin_ia32_ldmxcsr(mode | 0x8040);        /* as the runtime does in float32 */
+  if (flush) __builtin_ia32_ldmxcsr(mode | 0x8040); /* as the runtime does in float32 */
   kernel(&(Call){.buffers = (void *[]){x, y, out}}, 0, NULL);
   __builtin_ia32_ldmxcsr(mode);
 }
@@ -95,7 +108,8 @@ static double distance(long double got, long double expected, int digits, int le
   frexpl(expected, &exponent);
   long double unit = ldexpl(1, (exponent > least ? exponent : least) - digits);
   if (isinf(got)) return (double)((edge - fabsl(expected)) / unit);
-  if (fabsl(expected) < ldexpl(1, least - 1)) return fabsl(got) <= ldexpl(1, least - 1) * (1 + ldexpl(4, -digits)) ? 0 : INFINITY;       /* may be flushed */
+  if (fabsl(expected) < ldexpl(1, least - 1))
+    return fabsl(got) <= ldexpl(1, least - 1) * (1 + ldexpl(4, -digits)) ? 0 : INFINITY; /* may be flushed */
   if (expected == 0 && got == 0 && signbit(got) != signbit(expected)) return INFINITY;
   return (double)(fabsl(got - expected) / unit);
 }
@@ -104,7 +118,8 @@ static double distance(long double got, long double expected, int digits, int le
 static bool is_near(float got, double expected, double worst) {
   uint64_t bits;
   memcpy(&bits, &expected, sizeof bits);
-  uint64_t exponent = bits >> 52 & 0x7FF, scale = (uint64_t)(2046 + 23 - (int64_t)exponent) << 52;        /* 2^23 / 2^exponent */
+  uint64_t exponent = bits >> 52 & 0x7FF, scale = (uint64_t)(2046 + 23 - (int64_t)exponent)
+                                                  << 52; /* 2^23 / 2^exponent */
   if (exponent < 1023 - 120 || exponent > 1023 + 120 || scale >> 52 > 2045) return false;
   double per_unit;
   memcpy(&per_unit, &scale, sizeof per_unit);
@@ -134,7 +149,8 @@ static double worst_float(const Function *function, const Kernels *k, double *at
   for (int64_t next = 0; next < (int64_t)1 << 32; count++) {
     for (int i = 0; i < BLOCK; i++, next += stride) {
       x32[i] = float_of((uint32_t)next);
-      y32[i] = count % 2 == 0 ? (float)((double)next_random(&state) * 0x1p-53 * 40 - 20) : (float)((int)(next_random(&state) % 19) - 9) * 0.5f;
+      y32[i] = count % 2 == 0 ? (float)((double)next_random(&state) * 0x1p-53 * 40 - 20)
+                              : (float)((int)(next_random(&state) % 19) - 9) * 0.5f;
     }
     run(k->vector, x32, y32, out32, true);
     if (count % 16 == 0) {
@@ -142,7 +158,8 @@ static double worst_float(const Function *function, const Kernels *k, double *at
       ck_assert_mem_eq(out32, scalar32, sizeof out32);
     }
     for (int i = 0; i < BLOCK; i++) {
-      if ((function->op == OP_SIN || function->op == OP_COS) && fabsf(x32[i]) > 0x1p18f && !isnan(x32[i]) && !isinf(x32[i])) {
+      if ((function->op == OP_SIN || function->op == OP_COS) && fabsf(x32[i]) > 0x1p18f && !isnan(x32[i]) &&
+          !isinf(x32[i])) {
         if (!(fabsf(out32[i]) <= 1)) return INFINITY;
         continue;
       }
@@ -167,7 +184,8 @@ static double worst_double(const Function *function, const Kernels *k, double *a
       if (turn % 7 == 6) x64[i] = ldexp(2 * u - 1, (int)(next_random(&state) % 2040) - 1020);
       y64[i] = turn % 2 == 0 ? 200 * v - 100 : (double)((int)(next_random(&state) % 41) - 20) * 0.5;
     }
-    const double special[] = {0.0, -0.0, INFINITY, -INFINITY, NAN, 1, -1, DBL_MAX, -DBL_MAX, DBL_MIN, -DBL_MIN, 0.5, 2, -2};
+    const double special[] = {0.0,     -0.0,     INFINITY, -INFINITY, NAN, 1, -1,
+                              DBL_MAX, -DBL_MAX, DBL_MIN,  -DBL_MIN,  0.5, 2, -2};
     const int count = sizeof special / sizeof *special;
     for (int i = 0; turn == 0 && i < count * count; i++) x64[i] = special[i / count], y64[i] = special[i % count];
     for (int i = 0; i < BLOCK; i++) x64[i] = flushed_double(x64[i]);
@@ -175,7 +193,8 @@ static double worst_double(const Function *function, const Kernels *k, double *a
     run(k->scalar, x64, y64, scalar64, false);
     ck_assert_mem_eq(out64, scalar64, sizeof out64);
     for (int i = 0; i < BLOCK; i++) {
-      bool angle = (function->op == OP_SIN || function->op == OP_COS) && fabs(x64[i]) > 0x1p30 && !isinf(x64[i]) && !isnan(x64[i]);
+      bool angle = (function->op == OP_SIN || function->op == OP_COS) && fabs(x64[i]) > 0x1p30 && !isinf(x64[i]) &&
+                   !isnan(x64[i]);
       if (angle) continue;
       double d = distance(out64[i], function->wide(x64[i], y64[i]), 53, -1021, DBL_MAX);
       if (d > worst) worst = d, *at_x = x64[i], *at_y = y64[i];

@@ -1,5 +1,5 @@
-/* What llvm_emit writes: the same bytes for any number of threads, three tables, no symbol that libc's string functions do not give, lines of the model; and that
-   a linker and a process accept it. Processors that are refused. */
+/* What llvm_emit writes: the same bytes for any number of threads, three tables, no symbol that libc's string functions
+   do not give, lines of the model; and that a linker and a process accept it. Processors that are refused. */
 #include "llvm_builder.h"
 
 #include <check.h>
@@ -17,7 +17,8 @@ static const char model[] = "x = 1\ny = exp(x)\n\nz = y + 1\n";
 static Program *small_program(Session *session, const Machine *machine, const Source *source, int number) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, session_format(session, "D.Layer_%d: y", number), REGISTER_F32, lanes);
-  int x = build_buffer(b, REGISTER_F32, ELEMENTS, false), out = build_buffer(b, REGISTER_F32, ELEMENTS, true), v = build_register(b, REGISTER_F32, lanes, 2);
+  int x = build_buffer(b, REGISTER_F32, ELEMENTS, false), out = build_buffer(b, REGISTER_F32, ELEMENTS, true),
+      v = build_register(b, REGISTER_F32, lanes, 2);
   int i = build_variable(b);
   b->program.id = number;
   b->program.span = (Span){source, 6, 16};
@@ -44,7 +45,10 @@ static char *read_whole(const char *path, size_t *size) {
   return bytes;
 }
 
-typedef struct Emitted { char folder[32]; const char *path[3]; } Emitted;
+typedef struct Emitted {
+  char folder[32];
+  const char *path[3];
+} Emitted;
 
 static Emitted emit_all(Session *session) {
   Emitted emitted = {.folder = "/tmp/ganc-test-XXXXXX"};
@@ -102,8 +106,10 @@ START_TEST(symbols_and_lines) {
     const char *names = bytes + sections[sections[s].sh_link].sh_offset;
     for (size_t i = 1; i < sections[s].sh_size / sizeof *symbols; i++) {
       const char *name = names + symbols[i].st_name;
-      if (symbols[i].st_shndx == SHN_UNDEF) ck_assert_msg(strcmp(name, "memcpy") == 0 || strcmp(name, "memset") == 0, "%s is undefined", name);
-      found += strcmp(name, "ganc_kernels") == 0 || strcmp(name, "ganc_descriptor") == 0 || strcmp(name, "ganc_descriptor_size") == 0;
+      if (symbols[i].st_shndx == SHN_UNDEF)
+        ck_assert_msg(strcmp(name, "memcpy") == 0 || strcmp(name, "memset") == 0, "%s is undefined", name);
+      found += strcmp(name, "ganc_kernels") == 0 || strcmp(name, "ganc_descriptor") == 0 ||
+               strcmp(name, "ganc_descriptor_size") == 0;
       kernels += strncmp(name, "k", 1) == 0 && strstr(name, "D.Layer_") != NULL;
     }
   }
@@ -153,8 +159,10 @@ START_TEST(text_of_kernels) {
   Session *session = session_new();
   Target *target = target_new(session, "x86-64-v4");
   Program *program = small_program(session, target_machine(target), NULL, 3);
-  static const struct { EmitKind kind; const char *holds; } rows[] = {
-    {EMIT_LLVM, "define hidden void @k0_D.Layer_3_y"}, {EMIT_ASSEMBLY, "%zmm"}};
+  static const struct {
+    EmitKind kind;
+    const char *holds;
+  } rows[] = {{EMIT_LLVM, "define hidden void @k0_D.Layer_3_y"}, {EMIT_ASSEMBLY, "%zmm"}};
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
     char *text;
     size_t size;

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 enum { REFERENCE_LANES = 64 };
-typedef struct Lanes { double lane[REFERENCE_LANES]; } Lanes;
+typedef struct Lanes {
+  double lane[REFERENCE_LANES];
+} Lanes;
 
 typedef struct Reference {
   const Program *program;
@@ -20,7 +22,8 @@ typedef struct Reference {
 
 static inline int64_t reference_affine(const Reference *r, const Affine *affine) {
   int64_t value = affine->constant;
-  for (int i = 0; i < affine->term_count; i++) value += affine->terms[i].coefficient * r->variables[affine->terms[i].variable];
+  for (int i = 0; i < affine->term_count; i++)
+    value += affine->terms[i].coefficient * r->variables[affine->terms[i].variable];
   return value;
 }
 
@@ -56,7 +59,9 @@ static inline void *reference_place(const Reference *r, const Address *address, 
   return base + index * (*type == REGISTER_F32 ? 4 : 8);
 }
 
-static inline double reference_get(const void *place, RegisterType type) { return type == REGISTER_F32 ? (double)*(const float *)place : *(const double *)place; }
+static inline double reference_get(const void *place, RegisterType type) {
+  return type == REGISTER_F32 ? (double)*(const float *)place : *(const double *)place;
+}
 
 static inline void reference_put(void *place, RegisterType type, double value) {
   if (type == REGISTER_F32) *(float *)place = (float)value;
@@ -65,14 +70,17 @@ static inline void reference_put(void *place, RegisterType type, double value) {
 
 static inline double reference_draw(const Reference *r, const Statement *s, int lane) {
   DrawCounters counters = {r->call->seed, r->call->round, r->call->ordinal, r->call->first_sample};
-  int64_t sample = r->call->first_sample + reference_affine(r, &s->sample) + s->sample_step * lane, element = reference_affine(r, &s->element) + s->element_step * lane;
-  return s->distribution == DISTRIBUTION_NORMAL ? draw_normal(counters, s->stream, sample, element) : draw_uniform(counters, s->stream, sample, element);
+  int64_t sample = r->call->first_sample + reference_affine(r, &s->sample) + s->sample_step * lane,
+          element = reference_affine(r, &s->element) + s->element_step * lane;
+  return s->distribution == DISTRIBUTION_NORMAL ? draw_normal(counters, s->stream, sample, element)
+                                                : draw_uniform(counters, s->stream, sample, element);
 }
 
 static inline double reference_fold(const Reference *r, const Statement *s, RegisterType type) {
   Lanes all = *reference_operand(r, &s->arguments[0]);
   for (int half = r->program->registers[s->arguments[0].reg].lanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) all.lane[i] = reference_round(operation_rows[s->operation].evaluate(all.lane[i], all.lane[i + half], 0), type);
+    for (int i = 0; i < half; i++)
+      all.lane[i] = reference_round(operation_rows[s->operation].evaluate(all.lane[i], all.lane[i + half], 0), type);
   return all.lane[0];
 }
 
@@ -82,7 +90,8 @@ static inline double reference_value(const Reference *r, const Statement *s, int
   switch (s->kind) {
   case STATEMENT_SET: return s->constant;
   case STATEMENT_OPERATE: return operation_rows[s->operation].evaluate(a[0], a[1], a[2]);
-  case STATEMENT_FMA: return type == REGISTER_F32 ? (double)fmaf((float)a[0], (float)a[1], (float)a[2]) : fma(a[0], a[1], a[2]);
+  case STATEMENT_FMA:
+    return type == REGISTER_F32 ? (double)fmaf((float)a[0], (float)a[1], (float)a[2]) : fma(a[0], a[1], a[2]);
   case STATEMENT_NUMBER: return (double)(reference_affine(r, &s->value) + s->lane_step * lane);
   case STATEMENT_RANDOM: return reference_draw(r, s, lane);
   case STATEMENT_FOLD: return reference_fold(r, s, type);
@@ -138,7 +147,8 @@ static inline void reference_block(Reference *r, const Statement *s) {
     default: {
       const Register *reg = &r->program->registers[s->result.reg];
       Lanes value = {{0}};
-      for (int lane = 0; lane < reg->lanes; lane++) value.lane[lane] = reference_round(reference_value(r, s, lane, reg->type), reg->type);
+      for (int lane = 0; lane < reg->lanes; lane++)
+        value.lane[lane] = reference_round(reference_value(r, s, lane, reg->type), reg->type);
       *reference_operand(r, &s->result) = value;
       break;
     }
@@ -148,7 +158,8 @@ static inline void reference_block(Reference *r, const Statement *s) {
 
 static inline void reference_run(const Program *program, const Call *call, int64_t chunk, void *workspace) {
   Reference r = {.program = program, .call = call, .workspace = workspace};
-  for (int i = 0; i < program->register_count; i++) r.registers[i] = calloc((size_t)program->registers[i].count, sizeof(Lanes));
+  for (int i = 0; i < program->register_count; i++)
+    r.registers[i] = calloc((size_t)program->registers[i].count, sizeof(Lanes));
   r.variables[0] = chunk;
   reference_block(&r, program->body);
   for (int i = 0; i < program->register_count; i++) free(r.registers[i]);

@@ -1,5 +1,6 @@
-/* Every kind of statement, in both formats, for every level of processor that this machine has, against literal execution. Buffers end, or begin, at a page that
-   may not be touched: so a lane that should be masked and is not ends the test. */
+/* Every kind of statement, in both formats, for every level of processor that this machine has, against literal
+   execution. Buffers end, or begin, at a page that may not be touched: so a lane that should be masked and is not ends
+   the test. */
 #include "llvm_reference.h"
 
 #include <check.h>
@@ -9,14 +10,26 @@
 static const char *const targets[] = {"native", "x86-64-v3"};
 static const RegisterType types[] = {REGISTER_F32, REGISTER_F64};
 
-typedef struct Bench { Session *session; Target *target; RegisterType real; int lanes; bool at_end; } Bench;
+typedef struct Bench {
+  Session *session;
+  Target *target;
+  RegisterType real;
+  int lanes;
+  bool at_end;
+} Bench;
 
-/* ---- memory between forbidden pages ------------------------------------------------------------------------------------------ */
+/* ---- memory between forbidden pages ------------------------------------------------------------------------------ */
 
-typedef struct Fenced { char *map; size_t map_bytes; void *data; size_t bytes; } Fenced;
+typedef struct Fenced {
+  char *map;
+  size_t map_bytes;
+  void *data;
+  size_t bytes;
+} Fenced;
 
 static Fenced fenced_new(int64_t elements, RegisterType type, bool at_end) {
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)elements * (type == REGISTER_F32 ? 4 : 8), inner = (bytes + page - 1) / page * page;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)elements * (type == REGISTER_F32 ? 4 : 8),
+         inner = (bytes + page - 1) / page * page;
   Fenced f = {.map_bytes = inner + 2 * page, .bytes = bytes};
   f.map = mmap(NULL, f.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ck_assert_ptr_ne(f.map, MAP_FAILED);
@@ -35,7 +48,8 @@ static void fill(void *data, int64_t elements, RegisterType type, uint64_t seed)
 /* Runs the program and its reference on equal buffers; every bit, or `tolerance`, must agree. */
 static void check_program(const Bench *bench, Build *b, double tolerance) {
   Program *program = &b->program;
-  LoadedPrograms *loaded = program_verify(bench->session, program) ? llvm_load(bench->session, bench->target, 1, &program) : NULL;
+  LoadedPrograms *loaded =
+      program_verify(bench->session, program) ? llvm_load(bench->session, bench->target, 1, &program) : NULL;
   if (loaded == NULL) {
     diagnostic_print_all(bench->session, stderr);
     program_print(program, stderr);
@@ -61,11 +75,13 @@ static void check_program(const Bench *bench, Build *b, double tolerance) {
     const Buffer *buffer = &program->buffers[i];
     for (int64_t k = 0; k < buffer->elements; k++) {
       size_t at = (size_t)k * (buffer->storage == REGISTER_F32 ? 4 : 8);
-      double got = reference_get((char *)our_buffers[i] + at, buffer->storage), expected = reference_get((char *)their_buffers[i] + at, buffer->storage);
+      double got = reference_get((char *)our_buffers[i] + at, buffer->storage),
+             expected = reference_get((char *)their_buffers[i] + at, buffer->storage);
       if (got == expected || (isnan(got) && isnan(expected))) continue;
       const char *format = bench->real == REGISTER_F32 ? "f32" : "f64";
       bool near = fabs(got - expected) <= tolerance * fmax(1, fabs(expected));
-      ck_assert_msg(near, "%s, %d lanes, %s: buffer %d[%ld] is %a, not %a", program->title, program->lanes, format, i, (long)k, got, expected);
+      ck_assert_msg(near, "%s, %d lanes, %s: buffer %d[%ld] is %a, not %a", program->title, program->lanes, format, i,
+                    (long)k, got, expected);
     }
     munmap(ours[i].map, ours[i].map_bytes);
     munmap(theirs[i].map, theirs[i].map_bytes);
@@ -74,7 +90,9 @@ static void check_program(const Bench *bench, Build *b, double tolerance) {
   llvm_unload(loaded);
 }
 
-static Build *start(const Bench *bench, const char *title) { return build_new(bench->session, title, bench->real, bench->lanes); }
+static Build *start(const Bench *bench, const char *title) {
+  return build_new(bench->session, title, bench->real, bench->lanes);
+}
 
 /* Calls test for both formats, all targets, widths from one lane to the target's, and buffers at both edges. */
 static void for_all(void (*test)(const Bench *bench)) {
@@ -90,7 +108,7 @@ static void for_all(void (*test)(const Bench *bench)) {
     }
 }
 
-/* ---- loads and stores ---------------------------------------------------------------------------------------------------------- */
+/* ---- loads and stores -------------------------------------------------------------------------------------------- */
 
 /* out[i] = x[i] + 1 for i < n: the last vector is cut off. */
 static void tails(const Bench *bench) {
@@ -117,7 +135,8 @@ static void shifts(const Bench *bench) {
   for (int scale = -1; scale <= 3; scale++)
     for (int64_t shift = -bench->lanes - 1; shift <= bench->lanes + 1; shift += 3) {
       Build *b = start(bench, "shift");
-      int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true), back = build_buffer(b, bench->real, n, true);
+      int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true),
+          back = build_buffer(b, bench->real, n, true);
       int v = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
       build_for(b, i, constant(0), constant(n), bench->lanes, false);
       Affine place = sum(variable(i, scale), constant(scale < 0 ? n - 1 + shift : shift));
@@ -141,12 +160,15 @@ static void shifts(const Bench *bench) {
 static void scalars(const Bench *bench) {
   const int64_t n = 5;
   Build *b = start(bench, "scalar guards");
-  int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, 12 * bench->lanes, true), few = build_buffer(b, bench->real, n, true);
-  int v = build_register(b, bench->real, bench->lanes, 2), s = build_register(b, bench->real, 1, 1), i = build_variable(b);
+  int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, 12 * bench->lanes, true),
+      few = build_buffer(b, bench->real, n, true);
+  int v = build_register(b, bench->real, bench->lanes, 2), s = build_register(b, bench->real, 1, 1),
+      i = build_variable(b);
   Guard *guard = session_allocate(bench->session, sizeof *guard);
   *guard = (Guard){variable(i, 1), 0, 0, n};
   build_for(b, i, constant(-4), constant(8), 1, false);
-  Address guarded = address(x, variable(i, 1), 0), row = address(out, sum(variable(i, bench->lanes), constant(4 * bench->lanes)), 1);
+  Address guarded = address(x, variable(i, 1), 0),
+          row = address(out, sum(variable(i, bench->lanes), constant(4 * bench->lanes)), 1);
   guarded.guard_count = 1;
   guarded.guards = guard;
   build_load(b, one(s), guarded);
@@ -172,8 +194,10 @@ static void computed(const Bench *bench) {
   const int64_t rows = 7, n = 2 * bench->lanes;
   Build *b = start(bench, "computed");
   int labels = build_buffer(b, bench->real, n, false), table = build_buffer(b, bench->real, rows * 3, false);
-  int out = build_buffer(b, bench->real, n, true), sums = build_buffer(b, bench->real, rows * 3, true), copy = build_buffer(b, REGISTER_F64, n, true);
-  int v = build_register(b, bench->real, bench->lanes, 2), s = build_register(b, bench->real, 1, 2), i = build_variable(b);
+  int out = build_buffer(b, bench->real, n, true), sums = build_buffer(b, bench->real, rows * 3, true),
+      copy = build_buffer(b, REGISTER_F64, n, true);
+  int v = build_register(b, bench->real, bench->lanes, 2), s = build_register(b, bench->real, 1, 2),
+      i = build_variable(b);
   ComputedIndex *by_lane = session_allocate(bench->session, 2 * sizeof *by_lane), *by_one = by_lane + 1;
   *by_lane = (ComputedIndex){one(v), 3, 0, rows};
   *by_one = (ComputedIndex){one(s), 3, 0, rows};
@@ -199,16 +223,17 @@ static void computed(const Bench *bench) {
   check_program(bench, b, 0);
 }
 
-/* ---- loops ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
 
 static void loops(const Bench *bench) {
   const int64_t n = 61;
   Build *b = start(bench, "loops");
   int out = build_buffer(b, bench->real, 4 * n, true), x = build_buffer(b, bench->real, 4 * n, false);
-  int s = build_register(b, bench->real, 1, 4), i = build_variable(b), j = build_variable(b), u = build_variable(b), q = build_variable(b), m = build_variable(b);
+  int s = build_register(b, bench->real, 1, 4), i = build_variable(b), j = build_variable(b), u = build_variable(b),
+      q = build_variable(b), m = build_variable(b);
   b->program.chunks = 4;
   b->program.workspace_bytes = 8 * n;
-  build_for(b, i, constant(0), constant(n), 1, false);     /* to the workspace and back, mirrored */
+  build_for(b, i, constant(0), constant(n), 1, false); /* to the workspace and back, mirrored */
   build_load(b, one(s), address(x, sum(variable(0, n), variable(i, 1)), 0));
   build_store(b, address(WORKSPACE, sum(constant(n - 1), variable(i, -1)), 0), one(s), false);
   build_end(b);
@@ -244,28 +269,31 @@ static void loops(const Bench *bench) {
   build_end(b);
   build_end(b);
   build_end(b);
-  build_for(b, i, constant(5), constant(5), 1, false);     /* never */
+  build_for(b, i, constant(5), constant(5), 1, false); /* never */
   build_store(b, address(out, constant(0), 0), at(s, constant(3)), false);
   build_end(b);
   check_program(bench, b, 0);
 }
 
-/* ---- computations -------------------------------------------------------------------------------------------------------------------- */
+/* ---- computations ------------------------------------------------------------------------------------------------ */
 
 static void operations(const Bench *bench) {
   for (Operation op = 0; op < OP_COUNT; op++) {
     bool truth = op == OP_LESS || op == OP_LESS_EQUAL || op == OP_EQUAL || op == OP_AND || op == OP_OR || op == OP_NOT;
     const int64_t n = 8 * bench->lanes;
     Build *b = start(bench, operation_rows[op].name);
-    int x = build_buffer(b, bench->real, n, false), y = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true);
-    int v = build_register(b, bench->real, bench->lanes, 4), s = build_register(b, bench->real, 1, 1), mask = build_register(b, REGISTER_MASK, bench->lanes, 2);
+    int x = build_buffer(b, bench->real, n, false), y = build_buffer(b, bench->real, n, false),
+        out = build_buffer(b, bench->real, n, true);
+    int v = build_register(b, bench->real, bench->lanes, 4), s = build_register(b, bench->real, 1, 1),
+        mask = build_register(b, REGISTER_MASK, bench->lanes, 2);
     int fixed = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
     build_load(b, one(s), address(y, constant(3), 0));
     build_set(b, one(fixed), 0);
     build_for(b, i, constant(0), constant(n), bench->lanes, false);
     build_load(b, one(v), address(x, variable(i, 1), 1));
     build_load(b, at(v, constant(1)), address(y, variable(i, 1), 1));
-    if (op == OP_POWER || op == OP_LOG || op == OP_SQRT || op == OP_LOG1P) build_operate(b, OP_ABSOLUTE, one(v), one(v), one(v), one(v));
+    if (op == OP_POWER || op == OP_LOG || op == OP_SQRT || op == OP_LOG1P)
+      build_operate(b, OP_ABSOLUTE, one(v), one(v), one(v), one(v));
     if (truth) {
       build_operate(b, op, one(mask), one(v), at(v, constant(1)), one(v));
       build_convert(b, at(mask, constant(1)), one(v));
@@ -273,11 +301,11 @@ static void operations(const Bench *bench) {
       build_operate(b, OP_SELECT, at(v, constant(2)), one(mask), one(s), one(v));
       build_convert(b, at(v, constant(3)), one(mask));
       build_operate(b, OP_ADD, at(v, constant(2)), at(v, constant(2)), at(v, constant(3)), one(v));
-      build_operate(b, op, at(v, constant(3)), one(v), one(s), one(v));          /* as a number */
+      build_operate(b, op, at(v, constant(3)), one(v), one(s), one(v)); /* as a number */
       build_operate(b, OP_ADD, at(v, constant(2)), at(v, constant(2)), at(v, constant(3)), one(v));
     } else {
       build_operate(b, op, at(v, constant(2)), one(v), at(v, constant(1)), one(s));
-      if (operation_arity(op) == 2) {                      /* a scalar and a constant as operands */
+      if (operation_arity(op) == 2) { /* a scalar and a constant as operands */
         build_operate(b, op, at(v, constant(3)), one(v), one(s), one(v));
         build_operate(b, OP_ADD, at(v, constant(2)), at(v, constant(2)), at(v, constant(3)), one(v));
         build_operate(b, op, at(v, constant(3)), one(fixed), at(v, constant(1)), one(v));
@@ -295,8 +323,10 @@ static void mixtures(const Bench *bench) {
   const int64_t n = 4 * bench->lanes;
   RegisterType other = bench->real == REGISTER_F32 ? REGISTER_F64 : REGISTER_F32;
   Build *b = start(bench, "conversions, folds, fma");
-  int x = build_buffer(b, bench->real, n, false), y = build_buffer(b, other, n, false), out = build_buffer(b, bench->real, 6 * n, true), sums = build_buffer(b, other, 4, true);
-  int v = build_register(b, bench->real, bench->lanes, 3), w = build_register(b, other, bench->lanes, 1), s = build_register(b, bench->real, 1, 2);
+  int x = build_buffer(b, bench->real, n, false), y = build_buffer(b, other, n, false),
+      out = build_buffer(b, bench->real, 6 * n, true), sums = build_buffer(b, other, 4, true);
+  int v = build_register(b, bench->real, bench->lanes, 3), w = build_register(b, other, bench->lanes, 1),
+      s = build_register(b, bench->real, 1, 2);
   int t = build_register(b, other, 1, 1), mask = build_register(b, REGISTER_MASK, 1, 1), i = build_variable(b);
   build_set(b, one(mask), 1);
   build_for(b, i, constant(0), constant(n), bench->lanes, false);
@@ -317,7 +347,7 @@ static void mixtures(const Bench *bench) {
   build_store(b, address(out, sum(constant(n), variable(i, 1)), 1), at(v, constant(2)), false);
   build_convert(b, one(t), one(s));
   build_store(b, address(sums, constant(1), 0), one(t), true);
-  build_convert(b, at(v, constant(2)), one(t));            /* other type, and spread */
+  build_convert(b, at(v, constant(2)), one(t)); /* other type, and spread */
   build_store(b, address(out, sum(constant(2 * n), variable(i, 1)), 1), at(v, constant(2)), true);
   build_operate(b, OP_SELECT, at(v, constant(2)), one(mask), at(v, constant(1)), one(v));
   build_store(b, address(out, sum(constant(3 * n), variable(i, 1)), 1), at(v, constant(2)), true);
@@ -326,7 +356,7 @@ static void mixtures(const Bench *bench) {
   number->value = variable(i, 1000003);
   number->lane_step = -7;
   build_store(b, address(out, sum(constant(4 * n), variable(i, 1)), 1), at(v, constant(2)), false);
-  build_load(b, one(v), address(y, variable(i, 1), 1));    /* stored in the other format */
+  build_load(b, one(v), address(y, variable(i, 1), 1)); /* stored in the other format */
   build_store(b, address(out, sum(constant(5 * n), variable(i, 1)), 1), one(v), false);
   build_end(b);
   check_program(bench, b, 0);
@@ -336,7 +366,8 @@ static void squares(const Bench *bench) {
   if (bench->lanes == 1) return;
   const int64_t n = bench->lanes * bench->lanes;
   Build *b = start(bench, "transpose");
-  int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true), v = build_register(b, bench->real, bench->lanes, bench->lanes + 1);
+  int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true),
+      v = build_register(b, bench->real, bench->lanes, bench->lanes + 1);
   int i = build_variable(b);
   build_for(b, i, constant(0), constant(bench->lanes), 1, true);
   build_load(b, at(v, sum(variable(i, 1), constant(1))), address(x, variable(i, bench->lanes), 1));
@@ -355,7 +386,8 @@ static void draws(const Bench *bench) {
       const int64_t elements = 13, samples = 2 * bench->lanes;
       int lanes = form == 4 ? 1 : bench->lanes;
       Build *b = start(bench, distribution == 0 ? "uniform" : "normal");
-      int out = build_buffer(b, bench->real, elements * samples * 2, true), v = build_register(b, bench->real, lanes, 1);
+      int out = build_buffer(b, bench->real, elements * samples * 2, true),
+          v = build_register(b, bench->real, lanes, 1);
       int i = build_variable(b), k = build_variable(b), u = build_variable(b);
       build_for(b, i, constant(0), constant(form == 1 ? 3 : elements - 1), form == 1 ? 1 : form == 3 ? 4 : 1, false);
       build_for(b, u, constant(0), constant(form == 3 ? 4 : 1), 1, true);
@@ -365,11 +397,15 @@ static void draws(const Bench *bench) {
       random->stream = 0x123456789abcdef0u;
       random->distribution = distribution == 0 ? DISTRIBUTION_UNIFORM : DISTRIBUTION_NORMAL;
       random->sample = form == 1 || form == 2 ? variable(i, 1) : variable(k, 1);
-      random->element = form == 1 ? sum(variable(k, 4), variable(i, 32)) : form == 2 ? sum(variable(k, 1), constant(3)) : sum(variable(i, 1), variable(u, 1));
+      random->element = form == 1   ? sum(variable(k, 4), variable(i, 32))
+                        : form == 2 ? sum(variable(k, 1), constant(3))
+                                    : sum(variable(i, 1), variable(u, 1));
       if (form == 3) random->element = sum(variable(i, 4), variable(u, 1));
       random->sample_step = form == 1 || form == 2 ? 0 : 1;
       random->element_step = form == 1 || form == 2 ? 1 : form == 0 ? 2 : 0;
-      build_store(b, address(out, sum(variable(i, samples), sum(variable(u, samples), variable(k, 1))), lanes > 1 ? 1 : 0), one(v), false);
+      build_store(b,
+                  address(out, sum(variable(i, samples), sum(variable(u, samples), variable(k, 1))), lanes > 1 ? 1 : 0),
+                  one(v), false);
       build_end(b);
       build_end(b);
       build_end(b);
@@ -377,11 +413,14 @@ static void draws(const Bench *bench) {
     }
 }
 
-/* ---- the suite -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the suite --------------------------------------------------------------------------------------------------- */
 
-static const struct { const char *name; void (*test)(const Bench *bench); } cases[] = {
-  {"tails", tails}, {"shifts", shifts}, {"scalars", scalars}, {"computed", computed}, {"loops", loops},
-  {"operations", operations}, {"mixtures", mixtures}, {"squares", squares}, {"draws", draws},
+static const struct {
+  const char *name;
+  void (*test)(const Bench *bench);
+} cases[] = {
+    {"tails", tails},           {"shifts", shifts},     {"scalars", scalars}, {"computed", computed}, {"loops", loops},
+    {"operations", operations}, {"mixtures", mixtures}, {"squares", squares}, {"draws", draws},
 };
 
 START_TEST(statements) { for_all(cases[_i].test); }

@@ -1,8 +1,13 @@
-/* Whole models natively against the interpreter: every routine of every narrow example, from its file through all passes to machine code, on the same inputs and draws. */
+/* Whole models natively against the interpreter: every routine of every narrow example, from its file through all
+   passes to machine code, on the same inputs and draws. */
 #include "expand_check.h"
 #include "schedule_run.h"
 
-typedef struct Inputs { const Model *model; int count; Node *nodes[4096]; } Inputs;
+typedef struct Inputs {
+  const Model *model;
+  int count;
+  Node *nodes[4096];
+} Inputs;
 
 static void add_input(void *context, Node *node) {
   Inputs *inputs = context;
@@ -14,13 +19,17 @@ static void add_input(void *context, Node *node) {
 /* What may stand in a tensor: second moments and counts are positive, all else is spread around 0. Exact in float32. */
 static double input_number(const ModelTensor *tensor, int64_t i) {
   DrawCounters counters = {.seed = 7};
-  double uniform = draw_uniform(counters, tensor->stream + (uint64_t)tensor->role * 977 + (uint64_t)node_size(tensor->input), 0, i);
+  double uniform =
+      draw_uniform(counters, tensor->stream + (uint64_t)tensor->role * 977 + (uint64_t)node_size(tensor->input), 0, i);
   if (tensor->role == ROLE_COUNTER) return 1 + floor(3 * uniform);
-  if (tensor->role == ROLE_OPTIMIZER_STATE || tensor->role == ROLE_STATE || tensor->role == ROLE_SETTING || tensor->role == ROLE_LOCAL) return 0.25 + 0.5 * uniform;
+  if (tensor->role == ROLE_OPTIMIZER_STATE || tensor->role == ROLE_STATE || tensor->role == ROLE_SETTING ||
+      tensor->role == ROLE_LOCAL)
+    return 0.25 + 0.5 * uniform;
   return 1.5 * uniform - 0.75;
 }
 
-static void check_routine(Session *session, Target *target, const Model *model, const ModelRoutine *routine, RegisterType real, double tolerance) {
+static void check_routine(Session *session, Target *target, const Model *model, const ModelRoutine *routine,
+                          RegisterType real, double tolerance) {
   Inputs inputs = {.model = model};
   graph_walk(model->graph, &routine->effects, add_input, &inputs);
   for (int k = 0; k < routine->effects.count; k++) add_input(&inputs, routine->effects.items[k].target);
@@ -54,9 +63,23 @@ static void check_routine(Session *session, Target *target, const Model *model, 
   interpreter_free(interpreter);
 }
 
-static const char *const models[] = {"gan", "wgan", "wgan_gp", "ring", "features", "../values/outside", "../values/conditions", "../values/gradients", "../values/along_indices"};
-static const struct { const char *march; RegisterType real; double tolerance; } settings[] = {
-  {"native", REGISTER_F64, 1e-12}, {"native", REGISTER_F32, 1e-5}, {"x86-64-v3", REGISTER_F32, 1e-5},
+static const char *const models[] = {"gan",
+                                     "wgan",
+                                     "wgan_gp",
+                                     "ring",
+                                     "features",
+                                     "../values/outside",
+                                     "../values/conditions",
+                                     "../values/gradients",
+                                     "../values/along_indices"};
+static const struct {
+  const char *march;
+  RegisterType real;
+  double tolerance;
+} settings[] = {
+    {"native", REGISTER_F64, 1e-12},
+    {"native", REGISTER_F32, 1e-5},
+    {"x86-64-v3", REGISTER_F32, 1e-5},
 };
 
 START_TEST(native_is_the_interpreter) {
@@ -68,9 +91,11 @@ START_TEST(native_is_the_interpreter) {
   model_differentiate(model);
   model_pass(model, transform_simplify, "simplify");
   ck_assert_int_gt(model->routine_count, 0);
-  for (int r = 0; r < model->routine_count; r++) check_routine(session, target, model, &model->routines[r], settings[setting].real, settings[setting].tolerance);
+  for (int r = 0; r < model->routine_count; r++)
+    check_routine(session, target, model, &model->routines[r], settings[setting].real, settings[setting].tolerance);
   session_free(session);
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("native models");

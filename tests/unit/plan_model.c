@@ -1,10 +1,17 @@
-/* A model of two routines through the plan: the descriptor is read word by word, its blocks are allocated, its steps run as the runtime would run them, and
-   all results are compared with the interpreter. Whatever overlaps that should not shows in the numbers. */
+/* A model of two routines through the plan: the descriptor is read word by word, its blocks are allocated, its steps
+   run as the runtime would run them, and all results are compared with the interpreter. Whatever overlaps that should
+   not shows in the numbers. */
 #include "compiler/plan/plan.h"
 #include "schedule_gan.h"
 
 /* Records as they lie in the descriptor; a text field holds its offset. */
-typedef struct Tables { const uint8_t *bytes; uint64_t counts[RECORD_KIND_COUNT]; const uint8_t *records[RECORD_KIND_COUNT]; const char *strings; uint64_t string_bytes; } Tables;
+typedef struct Tables {
+  const uint8_t *bytes;
+  uint64_t counts[RECORD_KIND_COUNT];
+  const uint8_t *records[RECORD_KIND_COUNT];
+  const char *strings;
+  uint64_t string_bytes;
+} Tables;
 
 static const size_t record_sizes[RECORD_KIND_COUNT] = {
 #define RECORD(NAME, Name) [RECORD_##NAME] = sizeof(Name##Record),
@@ -52,7 +59,10 @@ static const char *text(const Tables *tables, const char *field) {
   return tables->strings + offset;
 }
 
-typedef struct Collect { Model *model; Session *session; } Collect;
+typedef struct Collect {
+  Model *model;
+  Session *session;
+} Collect;
 
 /* Every input is a tensor, once. */
 static void add_tensor(void *context, Node *node) {
@@ -61,14 +71,22 @@ static void add_tensor(void *context, Node *node) {
   if (node->kind != NODE_INPUT) return;
   for (int t = 0; t < model->tensor_count; t++)
     if (model->tensors[t].input == node) return;
-  model->tensors[model->tensor_count++] = (ModelTensor){.name = node->name, .role = node->batch ? ROLE_DATA : ROLE_WEIGHT, .input = node, .initial_routine = -1,
-                                                        .player = "", .data = "", .source = "", .group = -1, .fed = -1};
+  model->tensors[model->tensor_count++] = (ModelTensor){.name = node->name,
+                                                        .role = node->batch ? ROLE_DATA : ROLE_WEIGHT,
+                                                        .input = node,
+                                                        .initial_routine = -1,
+                                                        .player = "",
+                                                        .data = "",
+                                                        .source = "",
+                                                        .group = -1,
+                                                        .fed = -1};
 }
 
 static void move_values(const TensorRecord *tensor, char *block, double *numbers, int64_t count, bool read) {
   for (int64_t i = 0; i < count; i++) {
     int64_t rest = i, offset = 0;
-    for (int64_t d = tensor->rank - 1; d >= 0; d--) offset += rest % tensor->shape[d] * tensor->stride[d], rest /= tensor->shape[d];
+    for (int64_t d = tensor->rank - 1; d >= 0; d--)
+      offset += rest % tensor->shape[d] * tensor->stride[d], rest /= tensor->shape[d];
     char *at = block + tensor->offset + offset * (tensor->type == STORAGE_F64 ? 8 : 4);
     float small = (float)numbers[i];
     if (tensor->type == STORAGE_F64 && read) memcpy(&numbers[i], at, 8);
@@ -78,7 +96,8 @@ static void move_values(const TensorRecord *tensor, char *block, double *numbers
   }
 }
 
-static void run_routine(const Tables *tables, uint64_t number, LoadedPrograms *loaded, void *const blocks[2], void *workspace, DrawCounters counters) {
+static void run_routine(const Tables *tables, uint64_t number, LoadedPrograms *loaded, void *const blocks[2],
+                        void *workspace, DrawCounters counters) {
   RoutineRecord routine;
   record(tables, RECORD_ROUTINE, number, &routine);
   for (int64_t s = 0; s < routine.step_count; s++) {
@@ -109,25 +128,43 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
   Gan gan;
   gan_new(&gan, session, 24, 3, generator, discriminator);
   ModelRoutine routines[2];
-  ModelSchedule runs[2], *children[2] = {&runs[0], &runs[1]}, root = {.kind = SCHEDULE_SEQUENCE, .routine = -1, .value = -1, .child_count = 2, .children = children};
+  ModelSchedule runs[2],
+      *children[2] = {&runs[0], &runs[1]},
+      root = {.kind = SCHEDULE_SEQUENCE, .routine = -1, .value = -1, .child_count = 2, .children = children};
   Schedule *schedules[2];
   ModelTensor tensors[200];
   int fills[1] = {0};
-  Model model = {.session = session, .graph = gan.graph, .name = "small", .batch = 24, .length_unit = "steps", .length = 7, .first_data = -1, .tensors = tensors, .routine_count = 2,
-                 .routines = routines, .schedule = &root};
+  Model model = {.session = session,
+                 .graph = gan.graph,
+                 .name = "small",
+                 .batch = 24,
+                 .length_unit = "steps",
+                 .length = 7,
+                 .first_data = -1,
+                 .tensors = tensors,
+                 .routine_count = 2,
+                 .routines = routines,
+                 .schedule = &root};
   Collect collect = {&model, session};
   ScheduleOptions options = {.machine = target_machine(target), .real = real, .fuse_limit = -1};
   for (int r = 0; r < 2; r++) {
     EffectList effects = gan_update(&gan, 1 - r);
     graph_walk(gan.graph, &effects, add_tensor, &collect);
     for (int i = 0; i < effects.count; i++) add_tensor(&collect, effects.items[i].target);
-    routines[r] = (ModelRoutine){.name = r == 0 ? "update D" : "update G", .kind = ROUTINE_UPDATE, .effects = effects, .ordinal = r, .batch = 24, .fill_count = r == 0, .fills = fills};
+    routines[r] = (ModelRoutine){.name = r == 0 ? "update D" : "update G",
+                                 .kind = ROUTINE_UPDATE,
+                                 .effects = effects,
+                                 .ordinal = r,
+                                 .batch = 24,
+                                 .fill_count = r == 0,
+                                 .fills = fills};
     runs[r] = (ModelSchedule){.kind = SCHEDULE_RUN, .routine = r, .value = -1};
     schedules[r] = schedule_programs(schedule_fuse(session, gan.graph, effects, &options));
   }
   ModelPlayer player = {.name = "D", .optimizer = "adam"};
   model.player_count = 1, model.players = &player;
-  PlanOptions plan_options = {.machine = options.machine, .real = real, .build = "test", .source_hash = "0", .file = "small.gan"};
+  PlanOptions plan_options = {
+      .machine = options.machine, .real = real, .build = "test", .source_hash = "0", .file = "small.gan"};
   Plan *plan = plan_model(session, &model, schedules, &plan_options);
   ck_assert_int_lt(plan->program_count, schedules[0]->step_count + schedules[1]->step_count);
 
@@ -141,7 +178,7 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
   PlayerRecord flops;
   record(&tables, RECORD_PLAYER, 0, &flops);
   ck_assert(flops.flops == schedules[0]->needed_flops);
-  int64_t values = 0;                                      /* of one routine, each in memory of its own */
+  int64_t values = 0; /* of one routine, each in memory of its own */
   for (int v = 0; v < schedules[0]->value_count; v++) values += (int64_t)value_bytes(schedules[0]->values[v]);
   ck_assert_int_lt(plan->arena_bytes, values);
 
@@ -169,7 +206,7 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
   }
   for (int r = 0; r < 2; r++) {
     counters.ordinal = r;
-    memset(blocks[1], 0x7f, (size_t)plan->arena_bytes);    /* a routine finds nothing of the last one */
+    memset(blocks[1], 0x7f, (size_t)plan->arena_bytes); /* a routine finds nothing of the last one */
     run_routine(&tables, (uint64_t)r, loaded, blocks, workspace, counters);
     interpreter_draws(interpreter, counters);
     interpreter_apply(interpreter, &routines[r].effects);

@@ -8,7 +8,8 @@
 static Build *sample(Session *session, const char *title) {
   Build *b = build_new(session, title, REGISTER_F32, 8);
   int x = build_buffer(b, REGISTER_F32, 64, false), out = build_buffer(b, REGISTER_F32, 80, true);
-  int acc = build_register(b, REGISTER_F32, 8, 2), s = build_register(b, REGISTER_F32, 1, 1), i = build_variable(b), u = build_variable(b);
+  int acc = build_register(b, REGISTER_F32, 8, 2), s = build_register(b, REGISTER_F32, 1, 1), i = build_variable(b),
+      u = build_variable(b);
   build_for(b, i, constant(0), constant(48), 16, false);
   build_for(b, u, constant(0), constant(2), 1, true);
   Address from = address(x, sum(variable(i, 1), variable(u, 8)), 1);
@@ -61,8 +62,9 @@ static void change_lanes(Build *b) { b->program.lanes = 4; }
 static void change_register(Build *b) { b->registers[1].type = REGISTER_F64; }
 static void change_else(Build *b) { b->program.body->next->next->otherwise = b->program.body->next->next->body; }
 static void change_order(Build *b) { b->program.body->next->next->body->address.buffer = 0; }
-static void (*const changes[])(Build *b) = {change_constant, change_zero, change_step, change_unroll, change_guard, change_valid, change_offset, change_operation,
-                                            change_accumulate, change_storage, change_lanes, change_register, change_else, change_order};
+static void (*const changes[])(Build *b) = {
+    change_constant,  change_zero,       change_step,    change_unroll, change_guard,    change_valid, change_offset,
+    change_operation, change_accumulate, change_storage, change_lanes,  change_register, change_else,  change_order};
 
 START_TEST(equality_sees_code) {
   Session *session = session_new();
@@ -83,7 +85,7 @@ START_TEST(equality_ignores_names) {
   b->program.body->span = (Span){.from = 3, .to = 4};
   b->buffers[0].name = "other";
   b->program.flops = 5;
-  b->program.body->body->body->address.offset.terms[5].coefficient = 9;         /* beyond the terms */
+  b->program.body->body->body->address.offset.terms[5].coefficient = 9; /* beyond the terms */
   ck_assert(program_equal(&a->program, &b->program));
   ck_assert_uint_eq(program_hash(&a->program), program_hash(&b->program));
   session_free(session);
@@ -98,26 +100,26 @@ START_TEST(printed_form) {
   program_print(&sample(session, "D.Linear_1: y")->program, out);
   fclose(out);
   const char *expected =
-    "program 0 \"D.Linear_1: y\": nest, 8 lanes of f32, 1 chunks i0, workspace 0 bytes, 0 Mflop, 0 MB\n"
-    "  b0: f32[64] buffer\n"
-    "  b1: f32[80] written buffer\n"
-    "  r0: f32 x 8, 2 of them\n"
-    "  r1: f32 x 1\n"
-    "  for i1 from 0 to 48 by 16\n"
-    "    unroll i2 from 0 to 2\n"
-    "      r0[i2] = b0[i1 + 8*i2 + lane] for lane < -i1 + 60 where 0 <= i1 - 1 + lane < 48\n"
-    "      r0[i2] = exp(r0[i2])\n"
-    "      b1[i1 + 8*i2 + lane] += r0[i2]\n"
-    "  r1 = -0.5\n"
-    "  if 0 <= -i0\n"
-    "    b1[3] = r1\n";
+      "program 0 \"D.Linear_1: y\": nest, 8 lanes of f32, 1 chunks i0, workspace 0 bytes, 0 Mflop, 0 MB\n"
+      "  b0: f32[64] buffer\n"
+      "  b1: f32[80] written buffer\n"
+      "  r0: f32 x 8, 2 of them\n"
+      "  r1: f32 x 1\n"
+      "  for i1 from 0 to 48 by 16\n"
+      "    unroll i2 from 0 to 2\n"
+      "      r0[i2] = b0[i1 + 8*i2 + lane] for lane < -i1 + 60 where 0 <= i1 - 1 + lane < 48\n"
+      "      r0[i2] = exp(r0[i2])\n"
+      "      b1[i1 + 8*i2 + lane] += r0[i2]\n"
+      "  r1 = -0.5\n"
+      "  if 0 <= -i0\n"
+      "    b1[3] = r1\n";
   ck_assert_str_eq(text, expected);
   free(text);
   session_free(session);
 }
 END_TEST
 
-/* ---- verification: each makes one mistake, and is told so ------------------------------------------------------------------------ */
+/* ---- verification: each makes one mistake, and is told so -------------------------------------------------------- */
 
 static Statement *load_of(Build *b) { return b->program.body->body->body; }
 static void no_register(Build *b) { load_of(b)->result.reg = 9; }
@@ -129,16 +131,33 @@ static void index_outside(Build *b) { load_of(b)->result.index = variable(2, 2);
 static void read_before_written(Build *b) { load_of(b)->next->arguments[0].index = sum(variable(2, -1), constant(1)); }
 static void not_written(Build *b) { b->buffers[1].written = false; }
 static void outside_buffer(Build *b) { load_of(b)->next->next->address.offset.constant = 41; }
-static void other_type(Build *b) { b->registers[0].type = REGISTER_F64, load_of(b)->next->arguments[0] = one(1), b->registers[1].type = REGISTER_F32; }
+static void other_type(Build *b) {
+  b->registers[0].type = REGISTER_F64, load_of(b)->next->arguments[0] = one(1), b->registers[1].type = REGISTER_F32;
+}
 static void no_step(Build *b) { b->program.body->step = 0; }
 static void used_twice(Build *b) { b->program.body->body->variable = 1; }
 static void lanes_apart(Build *b) { b->registers[0].lanes = 4; }
-static void unbounded_unroll(Build *b) { b->program.body->unroll = true, b->program.body->to = variable(0, 1), b->program.chunks = 2; }
-static const struct { void (*mistake)(Build *b); const char *said; } mistakes[] = {
-  {no_register, "no register r9"}, {no_buffer, "no buffer b5"}, {no_variable, "i9 is not defined"}, {out_of_scope, "i1 is not defined"},
-  {moving_index, "not constant after unrolling"}, {index_outside, "has 2 registers"}, {read_before_written, "read before it is written"},
-  {not_written, "not marked as written"}, {outside_buffer, "are touched"}, {other_type, "r1[0] is read before"}, {no_step, "step is 0"},
-  {used_twice, "i1 is in use"}, {lanes_apart, "4 lanes"}, {unbounded_unroll, "not constant"},
+static void unbounded_unroll(Build *b) {
+  b->program.body->unroll = true, b->program.body->to = variable(0, 1), b->program.chunks = 2;
+}
+static const struct {
+  void (*mistake)(Build *b);
+  const char *said;
+} mistakes[] = {
+    {no_register, "no register r9"},
+    {no_buffer, "no buffer b5"},
+    {no_variable, "i9 is not defined"},
+    {out_of_scope, "i1 is not defined"},
+    {moving_index, "not constant after unrolling"},
+    {index_outside, "has 2 registers"},
+    {read_before_written, "read before it is written"},
+    {not_written, "not marked as written"},
+    {outside_buffer, "are touched"},
+    {other_type, "r1[0] is read before"},
+    {no_step, "step is 0"},
+    {used_twice, "i1 is in use"},
+    {lanes_apart, "4 lanes"},
+    {unbounded_unroll, "not constant"},
 };
 
 START_TEST(mistakes_are_found) {

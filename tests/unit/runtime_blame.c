@@ -60,7 +60,7 @@ enum { BAD_ROUND = 7, BAD_CHUNK = 2 };
 
 /* What chunk 0 has seen in every turn of the bad round, the first time; of a process. */
 static float seen[2][4];
-static atomic_int bad_rounds;                              /* how often a chunk of it was run */
+static atomic_int bad_rounds; /* how often a chunk of it was run */
 
 /* Is everything as it was the first time, to the bit? The first chunk looks, each turn. */
 static bool is_as_before(const Call *call) {
@@ -92,7 +92,7 @@ static void stopped_partial(const Call *call, int64_t chunk, void *workspace) {
   }
   if (call->round == 3 && chunk == 0 && call->ordinal == 0 && atomic_load(&bad_rounds) > 0) {
     kill(getpid(), SIGINT);
-    usleep(300000);                                        /* for the thread that waits for it */
+    usleep(300000); /* for the thread that waits for it */
   }
 }
 
@@ -123,7 +123,8 @@ START_TEST(the_first_program_is_named) {
   says("it began at step 8 in `update D`, line 4 of line.gan\n  partial[7] is not a number; 1 of its 12 numbers is not "
        "finite");
   says("D.w is ");
-} END_TEST
+}
+END_TEST
 
 START_TEST(the_start_is_kept_where_there_is_no_checkpoint) {
   ck_assert_int_eq(run(kernels_with(bad_partial, kernel_count), "train --run r --checkpoint-every 0"), EXIT_FAILED);
@@ -133,20 +134,23 @@ START_TEST(the_start_is_kept_where_there_is_no_checkpoint) {
   ck_assert_int_eq(run(kernels_with(bad_partial, kernel_count), "train --run q --resume --steps 40"), EXIT_FAILED);
   says("steps 5 to 9 are run again");
   says("it began at step 8 in `update D`");
-} END_TEST
+}
+END_TEST
 
 START_TEST(what_does_not_come_again_is_said) {
   ck_assert_int_eq(run(kernels_with(once_partial, kernel_count), "train --run r"), EXIT_FAILED);
   says("the same steps, run again, did not come to it");
   is_silent("it began at");
-} END_TEST
+}
+END_TEST
 
 START_TEST(ctrl_c_ends_a_search) {
   ck_assert_int_eq(run(kernels_with(stopped_partial, kernel_count), "train --run r"), EXIT_FAILED);
   says("the objective D (line.gan:9) became not a number");
   says("the search for where it began was stopped");
   is_silent("it began at");
-} END_TEST
+}
+END_TEST
 
 START_TEST(an_infinity_that_nothing_reads_is_not_blamed) {
   ck_assert_int_eq(run(kernels_with(bad_partial, infinite_count), "train --run r"), EXIT_FAILED);
@@ -155,7 +159,8 @@ START_TEST(an_infinity_that_nothing_reads_is_not_blamed) {
   says("count is infinite at step 40");
   says("it began at step 7 in `assign count`");
   says("count was 7");
-} END_TEST
+}
+END_TEST
 
 static void enter_folder(void) {
   char folder[] = "/tmp/ganc-blame-XXXXXX";

@@ -1,4 +1,5 @@
-/* info, bench, eval and diagnose on models made by hand: what they say is right, and diagnose sees a wrong derivative at either order. */
+/* info, bench, eval and diagnose on models made by hand: what they say is right, and diagnose sees a wrong derivative
+   at either order. */
 #include <check.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -6,13 +7,16 @@
 
 #include "tests/unit/runtime_model.h"
 
-/* ---- a model in double precision: mean over the batch of sin(a*x) + a*b, with its gradient and second derivatives -------------------- */
+/* ---- a model in double precision: mean over the batch of sin(a*x) + a*b, with its gradient and second derivatives
+   ---- */
 
 enum { D_A, D_B, D_X, D_VALUE, D_GA, D_GB, D_DA, D_DB, D_SA, D_SB, D_TENSORS };
 enum { V_NOTHING, V_VALUE, V_GRADIENT, V_SECOND, V_ROUTINES };
 enum { X_COUNT = 8 };
 
-static void kernel_nothing(const Call *call, int64_t chunk, void *workspace) { (void)call, (void)chunk, (void)workspace; }
+static void kernel_nothing(const Call *call, int64_t chunk, void *workspace) {
+  (void)call, (void)chunk, (void)workspace;
+}
 
 /* buffers: a, b, x [8]; value */
 static void kernel_value(const Call *call, int64_t chunk, void *workspace) {
@@ -30,19 +34,28 @@ static void gradient(const Call *call, double wrong) {
   *(double *)call->buffers[3] = sum / X_COUNT + b[0];
   *(double *)call->buffers[4] = a[0] * (1 + wrong);
 }
-static void kernel_gradient(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, gradient(call, 0); }
-static void kernel_wrong_gradient(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, gradient(call, 1e-4); }
+static void kernel_gradient(const Call *call, int64_t chunk, void *workspace) {
+  (void)chunk, (void)workspace, gradient(call, 0);
+}
+static void kernel_wrong_gradient(const Call *call, int64_t chunk, void *workspace) {
+  (void)chunk, (void)workspace, gradient(call, 1e-4);
+}
 
 /* buffers: a, b, x, direction of a, of b; second of a, of b */
 static void second(const Call *call, double wrong) {
-  const double *a = call->buffers[0], *x = call->buffers[2], da = *(double *)call->buffers[3], db = *(double *)call->buffers[4];
+  const double *a = call->buffers[0], *x = call->buffers[2], da = *(double *)call->buffers[3],
+               db = *(double *)call->buffers[4];
   double sum = 0;
   for (int n = 0; n < X_COUNT; n++) sum -= x[n] * x[n] * sin(a[0] * x[n]);
   *(double *)call->buffers[5] = sum / X_COUNT * da * (1 + wrong) + db;
   *(double *)call->buffers[6] = da;
 }
-static void kernel_second(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, second(call, 0); }
-static void kernel_wrong_second(const Call *call, int64_t chunk, void *workspace) { (void)chunk, (void)workspace, second(call, 1e-3); }
+static void kernel_second(const Call *call, int64_t chunk, void *workspace) {
+  (void)chunk, (void)workspace, second(call, 0);
+}
+static void kernel_wrong_second(const Call *call, int64_t chunk, void *workspace) {
+  (void)chunk, (void)workspace, second(call, 1e-3);
+}
 
 static const Kernel right_kernels[] = {kernel_nothing, kernel_value, kernel_gradient, kernel_second};
 static const Kernel wrong_first_kernels[] = {kernel_nothing, kernel_value, kernel_wrong_gradient, kernel_second};
@@ -59,10 +72,21 @@ static ModelTables *sine_tables(void) {
   }
   t->Tensor[D_A].initial = INITIAL_NORMAL, t->Tensor[D_A].initial_b = 1;
   t->Tensor[D_B].initial = INITIAL_UNIFORM, t->Tensor[D_B].initial_b = 1;
-  t->Tensor[D_X].initial = INITIAL_NORMAL, t->Tensor[D_X].initial_b = 1, t->Tensor[D_X].batch = 1, t->Tensor[D_X].rank = 1, t->Tensor[D_X].shape[0] = X_COUNT, t->Tensor[D_X].stride[0] = 1;
+  t->Tensor[D_X].initial = INITIAL_NORMAL, t->Tensor[D_X].initial_b = 1, t->Tensor[D_X].batch = 1,
+  t->Tensor[D_X].rank = 1, t->Tensor[D_X].shape[0] = X_COUNT, t->Tensor[D_X].stride[0] = 1;
   t->TensorCount = D_TENSORS;
-  t->Model[0] = (ModelRecord){.name = "sine", .file = "sine.gan", .real = "f64", .target = "x86-64", .features = "", .build = "test", .source_hash = "1", .batch = X_COUNT, .feeds = 1,
-                              .persistent_bytes = 64 * D_TENSORS, .length_unit = "", .first_data = -1};
+  t->Model[0] = (ModelRecord){.name = "sine",
+                              .file = "sine.gan",
+                              .real = "f64",
+                              .target = "x86-64",
+                              .features = "",
+                              .build = "test",
+                              .source_hash = "1",
+                              .batch = X_COUNT,
+                              .feeds = 1,
+                              .persistent_bytes = 64 * D_TENSORS,
+                              .length_unit = "",
+                              .first_data = -1};
   t->ModelCount = 1;
   for (int k = 0; k < 4; k++) t->Program[k] = (ProgramRecord){.symbol = "k", .entry = k, .chunks = 1};
   t->ProgramCount = 4;
@@ -73,13 +97,22 @@ static ModelTables *sine_tables(void) {
   t->Fill[0].tensor = D_X;
   t->FillCount = 1;
   for (int k = 0; k < V_ROUTINES; k++)
-    t->Routine[k] = (RoutineRecord){.name = "diagnose D", .kind = ROUTINE_DIAGNOSE, .first_step = k, .step_count = 1, .fill_count = k > 0};
+    t->Routine[k] = (RoutineRecord){
+        .name = "diagnose D", .kind = ROUTINE_DIAGNOSE, .first_step = k, .step_count = 1, .fill_count = k > 0};
   t->RoutineCount = V_ROUTINES;
   t->Schedule[0] = (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .value = -1};
   t->ScheduleCount = 1;
-  t->Objective[t->ObjectiveCount++] = (ObjectiveRecord){.players = "D", .label = "main", .tensor = D_VALUE, .value_routine = -1, .line = 4};
-  t->Diagnosis[t->DiagnosisCount++] = (DiagnosisRecord){.base_routine = V_NOTHING, .value_routine = V_VALUE, .gradient_routine = V_GRADIENT, .second_routine = V_SECOND, .value = D_VALUE, .pair_count = 2};
-  for (int k = 0; k < 2; k++) t->Pair[t->PairCount++] = (PairRecord){.weight = D_A + k, .gradient = D_GA + k, .direction = D_DA + k, .second = D_SA + k};
+  t->Objective[t->ObjectiveCount++] =
+      (ObjectiveRecord){.players = "D", .label = "main", .tensor = D_VALUE, .value_routine = -1, .line = 4};
+  t->Diagnosis[t->DiagnosisCount++] = (DiagnosisRecord){.base_routine = V_NOTHING,
+                                                        .value_routine = V_VALUE,
+                                                        .gradient_routine = V_GRADIENT,
+                                                        .second_routine = V_SECOND,
+                                                        .value = D_VALUE,
+                                                        .pair_count = 2};
+  for (int k = 0; k < 2; k++)
+    t->Pair[t->PairCount++] =
+        (PairRecord){.weight = D_A + k, .gradient = D_GA + k, .direction = D_DA + k, .second = D_SA + k};
   return t;
 }
 
@@ -90,9 +123,9 @@ static ModelTables *ring_tables(void) {
   return tables;
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
-static char text[1 << 16];                                 /* what the last command printed; each test is a process of its own */
+static char text[1 << 16]; /* what the last command printed; each test is a process of its own */
 
 static int run(ModelTables *(*make)(void), const Kernel *kernels, const char *line) {
   char copy[512], *arguments[32] = {"trainer"}, *rest = copy;
@@ -124,23 +157,27 @@ static int run(ModelTables *(*make)(void), const Kernel *kernels, const char *li
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-#define EXPECT(status, says, ...) do { \
+#define EXPECT(status, says, ...) \
+  do { \
     int found_status = run(__VA_ARGS__); \
-    ck_assert_msg(found_status == (status) && strstr(text, says), "status %d, \"%s\" expected in: %s", found_status, says, text); \
+    ck_assert_msg(found_status == (status) && strstr(text, says), "status %d, \"%s\" expected in: %s", found_status, \
+                  says, text); \
   } while (0)
 
 START_TEST(test_right_derivatives_agree) {
   EXPECT(0, "all derivatives agree", sine_tables, right_kernels, "diagnose");
   ck_assert_ptr_nonnull(strstr(text, "main.D (sine.gan:4)"));
   EXPECT(0, "all derivatives agree", sine_tables, right_kernels, "diagnose --seed 9 --directions 2 --threads 3");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_wrong_derivatives_are_named) {
   EXPECT(1, "WRONG", sine_tables, wrong_first_kernels, "diagnose");
   ck_assert_ptr_nonnull(strstr(strstr(text, "D.b"), "WRONG"));
   EXPECT(1, "1 of these", sine_tables, wrong_second_kernels, "diagnose");
   ck_assert_ptr_nonnull(strstr(text, "D.a"));
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_diagnose_refuses_spoilt_weights) {
   double a = NAN;
@@ -148,17 +185,23 @@ START_TEST(test_diagnose_refuses_spoilt_weights) {
   Problem problem;
   ck_assert(safetensors_write("n.safetensors", &view, 1, NULL, 0, &problem));
   EXPECT(1, "n.safetensors: D.a is not a number", sine_tables, right_kernels, "diagnose --init n.safetensors");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_diagnose_wants_double_precision) {
   EXPECT(1, "ganc build line.gan --real f64", line_tables, line_kernels, "diagnose");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_info_says_what_is_there) {
   EXPECT(0, "momentum(rate)", line_tables, line_kernels, "info");
-  const char *const facts[] = {"D.wide", "[1000]", "1 tiles, 5 nests", "fixed when built", "minimized at line 9", "normal(0, 1)", "with --feeds", "logged", "4.00 kB"};
-  for (size_t k = 0; k < sizeof facts / sizeof *facts; k++) ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
-} END_TEST
+  const char *const facts[] = {
+      "D.wide",       "[1000]",       "1 tiles, 5 nests", "fixed when built", "minimized at line 9",
+      "normal(0, 1)", "with --feeds", "logged",           "4.00 kB"};
+  for (size_t k = 0; k < sizeof facts / sizeof *facts; k++)
+    ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
+}
+END_TEST
 
 START_TEST(test_info_as_json) {
   EXPECT(0, "{", ring_tables, line_kernels, "info --json --threads 2");
@@ -168,13 +211,16 @@ START_TEST(test_info_as_json) {
   ck_assert_int_eq(json_find(json, "weights")->integer, LINE_WIDE + 3);
   ck_assert_int_eq(json_find(json_find(json, "programs"), "nests")->integer, 5);
   const Json *memory = json_find(json, "memory");
-  ck_assert_int_eq(json_find(memory, "predicted_bytes")->integer, 2 * json_find(memory, "persistent_bytes")->integer + json_find(memory, "arena_bytes")->integer + 2 * 64
-                                                                      + json_find(memory, "data_bytes")->integer);
+  ck_assert_int_eq(json_find(memory, "predicted_bytes")->integer,
+                   2 * json_find(memory, "persistent_bytes")->integer + json_find(memory, "arena_bytes")->integer +
+                       2 * 64 + json_find(memory, "data_bytes")->integer);
   ck_assert_int_gt(json_find(memory, "data_bytes")->integer, 1000);
-  ck_assert_double_eq(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3);    /* two updates of two steps, a third of an assignment */
-  ck_assert_double_eq(json_find(json, "needed_flops")->number, 2 * 190);         /* the update runs twice a step */
+  ck_assert_double_eq(json_find(json, "executed_flops")->number,
+                      2 * 200 + 100.0 / 3); /* two updates of two steps, a third of an assignment */
+  ck_assert_double_eq(json_find(json, "needed_flops")->number, 2 * 190); /* the update runs twice a step */
   json_free(json);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_bench_counts_what_ran) {
   EXPECT(0, "{", ring_tables, line_kernels, "bench --json --steps 30 --threads 1");
@@ -187,7 +233,8 @@ START_TEST(test_bench_counts_what_ran) {
   ck_assert_int_eq(json_find(json, "steps")->count, 3);
   json_free(json);
   EXPECT(0, "time over floor", ring_tables, line_kernels, "bench --steps 20");
-} END_TEST
+}
+END_TEST
 
 static void enter_folder(void) {
   char folder[] = "/tmp/ganc-runtime-XXXXXX";
@@ -212,13 +259,14 @@ START_TEST(test_eval_measures_against_the_mixture) {
   ck_assert_msg(json, "%s", problem.text);
   ck_assert_int_eq(json_find(json, "modes")->integer, 8);
   ck_assert_int_eq(json_find(json, "count")->integer, 2000);
-  ck_assert_double_lt(json_find(json, "high_quality")->number, 0.5);           /* a line is no ring */
+  ck_assert_double_lt(json_find(json, "high_quality")->number, 0.5); /* a line is no ring */
   ck_assert_double_gt(json_find(json, "sliced_wasserstein_ratio")->number, 3);
   json_free(json);
   EXPECT(1, "no run", line_tables, line_kernels, "eval");
-} END_TEST
+}
+END_TEST
 
-/* ---- eval on data of one's own ------------------------------------------------------------------------------------------------------- */
+/* ---- eval on data of one's own ----------------------------------------------------------------------------------- */
 
 /* Two places, a and b, in turn. */
 static void write_places(const char *path, int64_t count, float ax, float ay, float bx, float by) {
@@ -255,12 +303,14 @@ static bool is_null(const Json *json, const char *key) { return json_find(json, 
 
 static const char eval_path[] = "a/eval/fakes-against-p-000005.json";
 
-/* Trained on the origin, compared with the origin and (3, 4) in turn: half of the points are 5 away, along a direction 5 times a cosine, whose mean is 2/pi. */
+/* Trained on the origin, compared with the origin and (3, 4) in turn: half of the points are 5 away, along a direction
+   5 times a cosine, whose mean is 2/pi. */
 START_TEST(test_eval_on_own_data) {
   write_places("trained.npy", 300, 0, 0, 0, 0);
   write_places("held.npy", 100, 0, 0, 3, 4);
   EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
-  EXPECT(1, "data p: trained.npy has no held-out part; samples that training has not seen are named by --data p=SPEC", line_tables, line_kernels, "eval --run a");
+  EXPECT(1, "data p: trained.npy has no held-out part; samples that training has not seen are named by --data p=SPEC",
+         line_tables, line_kernels, "eval --run a");
   EXPECT(0, "{", line_tables, line_kernels, "eval --run a --data p=held.npy --directions 4096 --seed 7 --json");
   for (int stored = 0; stored < 2; stored++) {
     Json *json = result(stored ? eval_path : NULL);
@@ -273,17 +323,23 @@ START_TEST(test_eval_on_own_data) {
     ck_assert_int_eq(json_find(json, "count")->integer, 100);
     ck_assert_double_eq_tol(json_find(json, "sliced_wasserstein_of_training_data")->number, 5 / acos(-1.0), 0.03);
     ck_assert_double_eq_tol(json_find(json, "sliced_wasserstein_ratio")->number,
-                            json_find(json, "sliced_wasserstein")->number / json_find(json, "sliced_wasserstein_of_training_data")->number, 1e-12);
+                            json_find(json, "sliced_wasserstein")->number /
+                                json_find(json, "sliced_wasserstein_of_training_data")->number,
+                            1e-12);
     ck_assert_double_eq_tol(json_find(json, "pair_distance_of_data")->number, 5 * 50.0 * 50 / (100 * 99 / 2), 1e-6);
     ck_assert(is_null(json, "modes") && is_null(json, "reverse_kl"));
     json_free(json);
   }
   EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels, "eval --run a --data p=held.npy");
-  ck_assert_ptr_nonnull(strstr(text, "fakes: 100 samples of a/checkpoints/step-000005.safetensors, step 5, seed 1\nheld-out p: 100 of the 100 in held.npy\n"));
+  ck_assert_ptr_nonnull(strstr(text, "fakes: 100 samples of a/checkpoints/step-000005.safetensors, step 5, seed "
+                                     "1\nheld-out p: 100 of the 100 in held.npy\n"));
   ck_assert_ptr_nonnull(strstr(text, "written to a/eval/fakes-against-p-000005.json"));
-  EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels, "eval --weights a/checkpoints/step-000005.safetensors --data p=held.npy");
-  EXPECT(0, "held-out p: 300 of the 65,536 in ring (its held-out part)", line_tables, line_kernels, "eval --run a --data p=ring");
-} END_TEST
+  EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels,
+         "eval --weights a/checkpoints/step-000005.safetensors --data p=held.npy");
+  EXPECT(0, "held-out p: 300 of the 65,536 in ring (its held-out part)", line_tables, line_kernels,
+         "eval --run a --data p=ring");
+}
+END_TEST
 
 START_TEST(test_eval_tells_of_data_that_have_changed) {
   write_places("trained.npy", 300, 0, 0, 0, 0);
@@ -294,7 +350,8 @@ START_TEST(test_eval_tells_of_data_that_have_changed) {
   ck_assert(!json_find(json_find(json, "training"), "changed")->truth);
   json_free(json);
   write_places("trained.npy", 400, 0, 0, 1, 0);
-  EXPECT(0, "training p: 100 of the 400 in trained.npy, which is not what the run has read", line_tables, line_kernels, "eval --run a --data p=held.npy");
+  EXPECT(0, "training p: 100 of the 400 in trained.npy, which is not what the run has read", line_tables, line_kernels,
+         "eval --run a --data p=held.npy");
   json = result(eval_path);
   ck_assert(json_find(json_find(json, "training"), "changed")->truth);
   json_free(json);
@@ -303,33 +360,43 @@ START_TEST(test_eval_tells_of_data_that_have_changed) {
   ck_assert_ptr_nonnull(strstr(text, "data p: trained.npy had 300 samples, and has 400"));
   EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 6 --accept-changes");
   EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 7");
-  ck_assert_msg(!strstr(text, "not what"), "%s", text);    /* config.json says now what was read */
+  ck_assert_msg(!strstr(text, "not what"), "%s", text); /* config.json says now what was read */
   EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 8 --data p=held.npy --accept-changes");
-  ck_assert_msg(!strstr(text, "not what"), "%s", text);    /* somebody chose it */
-} END_TEST
+  ck_assert_msg(!strstr(text, "not what"), "%s", text); /* somebody chose it */
+}
+END_TEST
 
 /* What cannot be said is null, and a word for people. */
 START_TEST(test_eval_says_what_is_not_known) {
   write_places("trained.npy", 300, 3, 4, 3, 4);
   write_places("held.npy", 300, 3, 4, 3, 4);
   EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
-  EXPECT(0, "training data against held-out ones: 0.00000; ratio unknown", line_tables, line_kernels, "eval --run a --data p=held.npy");      /* divided by 0 */
+  EXPECT(0, "training data against held-out ones: 0.00000; ratio unknown", line_tables, line_kernels,
+         "eval --run a --data p=held.npy"); /* divided by 0 */
   Json *json = result(eval_path);
   ck_assert_double_eq(json_find(json, "sliced_wasserstein_of_training_data")->number, 0);
   ck_assert(is_null(json, "sliced_wasserstein_ratio") && is_null(json, "pair_distance_ratio"));
   json_free(json);
-  EXPECT(0, "training p: unknown (trained.npy is what was trained on: nothing is held out)", line_tables, line_kernels, "eval --run a --data p=./trained.npy");
+  EXPECT(0, "training p: unknown (trained.npy is what was trained on: nothing is held out)", line_tables, line_kernels,
+         "eval --run a --data p=./trained.npy");
   json = result(eval_path);
-  ck_assert(is_null(json, "training") && is_null(json, "sliced_wasserstein_of_training_data") && is_null(json, "sliced_wasserstein_ratio"));
+  ck_assert(is_null(json, "training") && is_null(json, "sliced_wasserstein_of_training_data") &&
+            is_null(json, "sliced_wasserstein_ratio"));
   json_free(json);
   ck_assert_int_eq(rename("a/checkpoints/step-000005.safetensors", "w.safetensors"), 0);
-  EXPECT(0, "training p: unknown (nothing says what was trained on)", line_tables, line_kernels, "eval --weights w.safetensors --data p=held.npy");
-  EXPECT(0, "in ring (its training part), as the model says", ring_tables, line_kernels, "eval --weights w.safetensors --data p=held.npy");
-  EXPECT(0, "300 of the 300 in trained.npy\n", ring_tables, line_kernels, "eval --weights w.safetensors --run a --data p=held.npy");
+  EXPECT(0, "training p: unknown (nothing says what was trained on)", line_tables, line_kernels,
+         "eval --weights w.safetensors --data p=held.npy");
+  EXPECT(0, "in ring (its training part), as the model says", ring_tables, line_kernels,
+         "eval --weights w.safetensors --data p=held.npy");
+  EXPECT(0, "300 of the 300 in trained.npy\n", ring_tables, line_kernels,
+         "eval --weights w.safetensors --run a --data p=held.npy");
   ck_assert_int_eq(unlink("trained.npy"), 0);
-  EXPECT(0, "training p: unknown (cannot open trained.npy", ring_tables, line_kernels, "eval --weights w.safetensors --run a --data p=held.npy");
-  EXPECT(0, "mean distance of pairs: samples unknown, held-out data unknown; ratio unknown", ring_tables, line_kernels, "eval --weights w.safetensors --count 1");
-} END_TEST
+  EXPECT(0, "training p: unknown (cannot open trained.npy", ring_tables, line_kernels,
+         "eval --weights w.safetensors --run a --data p=held.npy");
+  EXPECT(0, "mean distance of pairs: samples unknown, held-out data unknown; ratio unknown", ring_tables, line_kernels,
+         "eval --weights w.safetensors --count 1");
+}
+END_TEST
 
 /* Data q have the shape of p. */
 static ModelTables *two_data_tables(void) {
@@ -339,25 +406,32 @@ static ModelTables *two_data_tables(void) {
   tables->Tensor[tables->TensorCount].name = tables->Tensor[tables->TensorCount].data = "q";
   tables->Tensor[tables->TensorCount].source = "grid(side=3)";
   tables->Fill[tables->FillCount++].tensor = tables->TensorCount++;
-  tables->Routine[R_FAKES].fill_count = 2;                 /* behind z: the output reads q */
+  tables->Routine[R_FAKES].fill_count = 2; /* behind z: the output reads q */
   return tables;
 }
 
 START_TEST(test_eval_against_one_of_several) {
   write_places("held.npy", 300, 0, 0, 3, 4);
   EXPECT(0, "done", two_data_tables, line_kernels, "train --steps 5 --run a");
-  EXPECT(1, "fakes could be measured against p, q: say which with --against NAME", two_data_tables, line_kernels, "eval --run a");
-  EXPECT(1, "--against r: the model has no data of that name with the shape of fakes, [2], but: p, q", two_data_tables, line_kernels, "eval --run a --against r");
+  EXPECT(1, "fakes could be measured against p, q: say which with --against NAME", two_data_tables, line_kernels,
+         "eval --run a");
+  EXPECT(1, "--against r: the model has no data of that name with the shape of fakes, [2], but: p, q", two_data_tables,
+         line_kernels, "eval --run a --against r");
   EXPECT(0, " of 9; high-quality samples: ", two_data_tables, line_kernels, "eval --run a --against q --count 100");
   ck_assert(file_exists("a/eval/fakes-against-q-000005.json"));
-  EXPECT(0, "held-out p: 100 of the 65,536 in ring (its held-out part)\n", two_data_tables, line_kernels, "eval --run a --against p --count 100");
+  EXPECT(0, "held-out p: 100 of the 65,536 in ring (its held-out part)\n", two_data_tables, line_kernels,
+         "eval --run a --against p --count 100");
   ck_assert(file_exists(eval_path));
-  EXPECT(0, "held-out q: 100 of the 300 in held.npy\n", two_data_tables, line_kernels, "eval --run a --against q --data q=held.npy --count 100");
+  EXPECT(0, "held-out q: 100 of the 300 in held.npy\n", two_data_tables, line_kernels,
+         "eval --run a --against q --data q=held.npy --count 100");
   Json *json = result("a/eval/fakes-against-q-000005.json");
-  ck_assert_str_eq(json_find(json_find(json, "reads"), "q")->text, "grid(side=3)");      /* the output itself reads what training reads */
+  ck_assert_str_eq(json_find(json_find(json, "reads"), "q")->text,
+                   "grid(side=3)"); /* the output itself reads what training reads */
   json_free(json);
-  EXPECT(0, "reads q: held.npy\n", two_data_tables, line_kernels, "eval --run a --against p --data q=held.npy --count 100");
-} END_TEST
+  EXPECT(0, "reads q: held.npy\n", two_data_tables, line_kernels,
+         "eval --run a --against p --data q=held.npy --count 100");
+}
+END_TEST
 
 static Kernel broken_kernels[P_PROGRAMS];
 static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace) {
@@ -370,10 +444,13 @@ START_TEST(test_eval_wants_finite_numbers) {
   broken_kernels[P_FAKES] = kernel_broken_fakes;
   write_places("held.npy", 300, 0, 0, 3, INFINITY);
   EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
-  EXPECT(1, "156 of 10000 samples of fakes are not finite: element 1 of sample 35 is not a number", ring_tables, broken_kernels, "eval --run a");
-  EXPECT(1, "held.npy: row 1, element [1] is inf, and every number must be finite", ring_tables, line_kernels, "eval --run a --data p=held.npy");
+  EXPECT(1, "156 of 10000 samples of fakes are not finite: element 1 of sample 35 is not a number", ring_tables,
+         broken_kernels, "eval --run a");
+  EXPECT(1, "held.npy: row 1, element [1] is inf, and every number must be finite", ring_tables, line_kernels,
+         "eval --run a --data p=held.npy");
   ck_assert(!directory_exists("a/eval"));
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_commands");

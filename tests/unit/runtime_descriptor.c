@@ -24,7 +24,8 @@ START_TEST(test_reads_what_was_written) {
   ck_assert_int_eq(model_find_tensor(&model, "nothing"), -1);
   model_free(&model);
   free(bytes.data);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_every_cut_is_refused) {
   Bytes bytes = line_descriptor();
@@ -35,7 +36,8 @@ START_TEST(test_every_cut_is_refused) {
     ck_assert(problem.text[0] != 0);
   }
   free(bytes.data);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_every_flipped_bit_is_refused) {
   Bytes bytes = line_descriptor();
@@ -46,7 +48,8 @@ START_TEST(test_every_flipped_bit_is_refused) {
     bytes.data[k] ^= (uint8_t)(1 << k % 8);
   }
   free(bytes.data);
-} END_TEST
+}
+END_TEST
 
 /* With the checksum made right again: whatever is accepted must be harmless, whatever is refused must say why. */
 START_TEST(test_sealed_damage_is_survived) {
@@ -68,28 +71,33 @@ START_TEST(test_sealed_damage_is_survived) {
     }
   ck_assert_int_gt(refused, 1000);
   free(bytes.data);
-} END_TEST
+}
+END_TEST
 
 /* Each of these is a single wrong number in an otherwise good model. */
 START_TEST(test_names_what_is_wrong) {
-  const struct { const char *says; int64_t value; size_t field; } cases[] = {
+  const struct {
+    const char *says;
+    int64_t value;
+    size_t field;
+  } cases[] = {
 #define CASE(says, value, field) {says, value, offsetof(ModelTables, field)}
-    CASE("D.w ends at byte", 1 << 20, Tensor[T_W].offset),
-    CASE("strides reach beyond", 4096, Tensor[T_P].stride[1]),
-    CASE("`role` is 99", 99, Tensor[T_B].role),
-    CASE("not a multiple", 66, Tensor[T_WIDE].offset),
-    CASE("`program` is 6", 6, Step[1].program),
-    CASE("bindings", 1000, Step[2].first_binding),
-    CASE("`written` is 7", 7, Binding[0].written),
-    CASE("`value` is 5", 5, Binding[0].value),
-    CASE("neither data nor noise", T_W, Fill[0].tensor),
-    CASE("reached twice", 2, Schedule[3].first_child),
-    CASE("reached twice", 0, Schedule[4].next_sibling),
-    CASE("single number", T_WIDE, Objective[0].tensor),
-    CASE("has no samples", T_SLOPE, Output[0].tensor),
-    CASE("`initial_routine` is 77", 77, Tensor[T_COPY].initial_routine),
-    CASE("`workspace_bytes`", 4096, Program[0].workspace_bytes),
-    CASE("lies in the arena", PLACE_ARENA, Tensor[T_W].place),
+      CASE("D.w ends at byte", 1 << 20, Tensor[T_W].offset),
+      CASE("strides reach beyond", 4096, Tensor[T_P].stride[1]),
+      CASE("`role` is 99", 99, Tensor[T_B].role),
+      CASE("not a multiple", 66, Tensor[T_WIDE].offset),
+      CASE("`program` is 6", 6, Step[1].program),
+      CASE("bindings", 1000, Step[2].first_binding),
+      CASE("`written` is 7", 7, Binding[0].written),
+      CASE("`value` is 5", 5, Binding[0].value),
+      CASE("neither data nor noise", T_W, Fill[0].tensor),
+      CASE("reached twice", 2, Schedule[3].first_child),
+      CASE("reached twice", 0, Schedule[4].next_sibling),
+      CASE("single number", T_WIDE, Objective[0].tensor),
+      CASE("has no samples", T_SLOPE, Output[0].tensor),
+      CASE("`initial_routine` is 77", 77, Tensor[T_COPY].initial_routine),
+      CASE("`workspace_bytes`", 4096, Program[0].workspace_bytes),
+      CASE("lies in the arena", PLACE_ARENA, Tensor[T_W].place),
 #undef CASE
   };
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -98,11 +106,13 @@ START_TEST(test_names_what_is_wrong) {
     Bytes bytes = tables_write(tables);
     Problem problem = {{0}};
     ck_assert_msg(!reads(&bytes, &problem), "case %zu: %s", k, cases[k].says);
-    ck_assert_msg(strstr(problem.text, cases[k].says), "case %zu expected \"%s\", found \"%s\"", k, cases[k].says, problem.text);
+    ck_assert_msg(strstr(problem.text, cases[k].says), "case %zu expected \"%s\", found \"%s\"", k, cases[k].says,
+                  problem.text);
     free(bytes.data);
     free(tables);
   }
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_descriptor");

@@ -1,4 +1,5 @@
-/* A trainer whose n-th allocation, write, sync or rename fails, for every n: it ends with words and status 1, never by a signal, and leaves the last good checkpoint. */
+/* A trainer whose n-th allocation, write, sync or rename fails, for every n: it ends with words and status 1, never by
+   a signal, and leaves the last good checkpoint. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,11 +9,11 @@
 
 #include "tests/unit/runtime_model.h"
 
-/* ---- the door to the system, ajar ------------------------------------------------------------------------------------------------ */
+/* ---- the door to the system, ajar -------------------------------------------------------------------------------- */
 
 typedef enum CallKind { CALL_ALLOCATE, CALL_WRITE, CALL_SYNC, CALL_RENAME, CALL_OPEN, CALL_KINDS } CallKind;
 static CallKind failing_kind = CALL_KINDS;
-static atomic_int calls_left;                              /* of that kind, until one fails */
+static atomic_int calls_left; /* of that kind, until one fails */
 
 static bool fails(CallKind kind, int error) {
   if (kind != failing_kind || atomic_fetch_sub(&calls_left, 1) != 0) return false;
@@ -20,14 +21,18 @@ static bool fails(CallKind kind, int error) {
   return true;
 }
 
-int system_open(const char *path, int flags, int mode) { return fails(CALL_OPEN, EMFILE) ? -1 : open(path, flags | O_CLOEXEC, mode); }
-int64_t system_write(int descriptor, const void *bytes, size_t size) { return fails(CALL_WRITE, ENOSPC) ? -1 : write(descriptor, bytes, size); }
+int system_open(const char *path, int flags, int mode) {
+  return fails(CALL_OPEN, EMFILE) ? -1 : open(path, flags | O_CLOEXEC, mode);
+}
+int64_t system_write(int descriptor, const void *bytes, size_t size) {
+  return fails(CALL_WRITE, ENOSPC) ? -1 : write(descriptor, bytes, size);
+}
 int system_sync(int descriptor) { return fails(CALL_SYNC, EIO) ? -1 : fsync(descriptor); }
 int system_rename(const char *from, const char *to) { return fails(CALL_RENAME, EACCES) ? -1 : rename(from, to); }
 void *system_allocate(size_t bytes) { return fails(CALL_ALLOCATE, ENOMEM) ? NULL : malloc(bytes); }
 void *system_resize(void *memory, size_t bytes) { return fails(CALL_ALLOCATE, ENOMEM) ? NULL : realloc(memory, bytes); }
 
-/* ---- one run that fails --------------------------------------------------------------------------------------------------------------- */
+/* ---- one run that fails ------------------------------------------------------------------------------------------ */
 
 static char said[4096];
 
@@ -84,20 +89,25 @@ START_TEST(test_every_call_may_fail) {
   int failed = 0, n = 0;
   for (; reached && n < 2000; n++) {
     ck_assert_int_eq(system("rm -rf r"), 0);
-    int status = run("train --steps 3 --run r --sample-every 3 --log-every 2 --checkpoint-every 2 --threads 2", (CallKind)_i, n, &reached);
+    int status = run("train --steps 3 --run r --sample-every 3 --log-every 2 --checkpoint-every 2 --threads 2",
+                     (CallKind)_i, n, &reached);
     if (!reached) ck_assert_int_eq(status, EXIT_FINE);
-    else ck_assert_msg((status == EXIT_FINE && (_i == CALL_ALLOCATE || _i == CALL_OPEN)) || ((status == EXIT_FAILED || status == EXIT_INTERNAL) && strstr(said, "error:")), "status %d at call %d: %s", status, n, said);
+    else
+      ck_assert_msg((status == EXIT_FINE && (_i == CALL_ALLOCATE || _i == CALL_OPEN)) ||
+                        ((status == EXIT_FAILED || status == EXIT_INTERNAL) && strstr(said, "error:")),
+                    "status %d at call %d: %s", status, n, said);
     failed += status != EXIT_FINE;
   }
   ck_assert_int_lt(n, 2000);
   ck_assert_int_gt(failed, 0);
-} END_TEST
+}
+END_TEST
 
 /* Nor where weights are taken from another program's file, and told. */
 START_TEST(test_memory_may_fail_under_init) {
   float w = 2;
-  TensorView views[2] = { { .name = "net.weight", .type = STORAGE_F32, .data = &w },
-                          { .name = "other", .type = STORAGE_F32, .data = &w } };
+  TensorView views[2] = {{.name = "net.weight", .type = STORAGE_F32, .data = &w},
+                         {.name = "other", .type = STORAGE_F32, .data = &w}};
   const char *line = _i ? "train --steps 0 --dry-run --init w.safetensors --rename net=D,weight=w"
                         : "train --steps 0 --dry-run --init w.safetensors";
   bool reached = true;
@@ -109,8 +119,10 @@ START_TEST(test_memory_may_fail_under_init) {
     ck_assert_msg(fine || (failed && strstr(said, "error:")), "status %d at call %d: %s", status, n, said);
   }
   ck_assert_int_lt(n, 2000);
-  ck_assert_ptr_nonnull(strstr(said, _i ? "D: 1 of 4 weights from w.safetensors" : "holds none of this model's weights"));
-} END_TEST
+  ck_assert_ptr_nonnull(
+      strstr(said, _i ? "D: 1 of 4 weights from w.safetensors" : "holds none of this model's weights"));
+}
+END_TEST
 
 /* Whatever fails while a run goes on, the checkpoint it went on from can be gone on from again, to the same end. */
 START_TEST(test_no_failure_loses_a_checkpoint) {
@@ -127,7 +139,8 @@ START_TEST(test_no_failure_loses_a_checkpoint) {
     ck_assert_msg(status == EXIT_FINE, "after call %d failed: %s", n, said);
     ck_assert_int_eq(system("cmp -s r/checkpoints/step-000008.safetensors end/checkpoints/step-000008.safetensors"), 0);
   }
-} END_TEST
+}
+END_TEST
 
 /* What is kept for a search, or looked for in one, may find no memory: the run ends as it would have ended. */
 START_TEST(test_a_search_may_lack_memory) {
@@ -139,7 +152,8 @@ START_TEST(test_a_search_may_lack_memory) {
     ck_assert_msg(strstr(said, "error:"), "call %d: %s", n, said);
     if (!reached) ck_assert_msg(strstr(said, "it began"), "%s", said);
   }
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_faults");

@@ -1,7 +1,10 @@
-/* A small model made by hand, as the compiler would leave it: a descriptor written field by field from records.def, and kernels in C. So the runtime is tested without a compiler.
+/* A small model made by hand, as the compiler would leave it: a descriptor written field by field from records.def, and
+   kernels in C. So the runtime is tested without a compiler.
 
-   The model fits a line to data p: [2] (x, y): y = w*x + b + noise, by gradient descent with momentum, twice a round; every third round it counts. Its parts cover what trainers
-   must do: data, noise, settings (one frozen), draws, initial values of every kind, an optimizer state, an objective, both kinds of outputs, a schedule with `repeat` and `every`. */
+   The model fits a line to data p: [2] (x, y): y = w*x + b + noise, by gradient descent with momentum, twice a round;
+   every third round it counts. Its parts cover what trainers must do: data, noise, settings (one frozen), draws,
+   initial values of every kind, an optimizer state, an objective, both kinds of outputs, a schedule with `repeat` and
+   `every`. */
 #ifndef RUNTIME_MODEL_H
 #define RUNTIME_MODEL_H
 
@@ -11,12 +14,16 @@
 
 #include "runtime/runtime.h"
 
-/* ---- records to bytes ---------------------------------------------------------------------------------------------------------- */
+/* ---- records to bytes -------------------------------------------------------------------------------------------- */
 
-typedef struct Bytes { uint8_t *data; size_t size, room; } Bytes;
+typedef struct Bytes {
+  uint8_t *data;
+  size_t size, room;
+} Bytes;
 
 static inline void bytes_put(Bytes *bytes, const void *data, size_t size) {
-  while (bytes->size + size > bytes->room) bytes->data = realloc(bytes->data, bytes->room = 2 * bytes->room + size + 64);
+  while (bytes->size + size > bytes->room)
+    bytes->data = realloc(bytes->data, bytes->room = 2 * bytes->room + size + 64);
   if (size) memcpy(bytes->data + bytes->size, data, size);
   bytes->size += size;
 }
@@ -28,7 +35,9 @@ static inline void bytes_put_text(Bytes *records, Bytes *strings, const char *te
 }
 
 typedef struct ModelTables {
-#define RECORD(NAME, Name) Name##Record Name[64]; int Name##Count;
+#define RECORD(NAME, Name) \
+  Name##Record Name[64]; \
+  int Name##Count;
 #define END
 #define I(field)
 #define F(field)
@@ -37,7 +46,9 @@ typedef struct ModelTables {
 #include "runtime/records.def"
 } ModelTables;
 
-#define RECORD(NAME, Name) static inline void put_##Name(Bytes *out, Bytes *strings, const Name##Record *record) { (void)strings;
+#define RECORD(NAME, Name) \
+  static inline void put_##Name(Bytes *out, Bytes *strings, const Name##Record *record) { \
+    (void)strings;
 #define END }
 #define I(field) bytes_put_word(out, (uint64_t)record->field);
 #define F(field) bytes_put(out, &record->field, 8);
@@ -55,7 +66,8 @@ static inline Bytes tables_write(const ModelTables *tables) {
 #define S(field)
 #define A8(field)
 #include "runtime/records.def"
-#define RECORD(NAME, Name) for (int k = 0; k < tables->Name##Count; k++) put_##Name(&body, &strings, &tables->Name[k]);
+#define RECORD(NAME, Name) \
+  for (int k = 0; k < tables->Name##Count; k++) put_##Name(&body, &strings, &tables->Name[k]);
 #define END
 #define I(field)
 #define F(field)
@@ -80,12 +92,32 @@ static inline void bytes_seal(uint8_t *data, size_t size) {
   memcpy(data + 24, &hash, 8);
 }
 
-/* ---- the model --------------------------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 enum { LINE_BATCH = 64, LINE_CHUNKS = 4, LINE_WIDE = 1000 };
 
 /* Tensors by number. */
-enum { T_W, T_B, T_WM, T_BM, T_WIDE, T_COPY, T_COUNT, T_RATE, T_STEP, T_IMAGE, T_EPOCH, T_P, T_E, T_Z, T_LOSS, T_FAKES, T_SLOPE, T_PARTIAL, T_TENSORS };
+enum {
+  T_W,
+  T_B,
+  T_WM,
+  T_BM,
+  T_WIDE,
+  T_COPY,
+  T_COUNT,
+  T_RATE,
+  T_STEP,
+  T_IMAGE,
+  T_EPOCH,
+  T_P,
+  T_E,
+  T_Z,
+  T_LOSS,
+  T_FAKES,
+  T_SLOPE,
+  T_PARTIAL,
+  T_TENSORS
+};
 enum { P_PARTIAL, P_APPLY, P_COUNT, P_FAKES, P_SLOPE, P_COPY, P_PROGRAMS };
 enum { R_UPDATE, R_COUNT, R_FAKES, R_SLOPE, R_COPY, R_ROUTINES };
 
@@ -146,10 +178,20 @@ static void kernel_copy(const Call *call, int64_t chunk, void *workspace) {
   *(float *)call->buffers[1] = *(const float *)call->buffers[0];
 }
 
-static const Kernel line_kernels[P_PROGRAMS] = {kernel_partial, kernel_apply, kernel_count, kernel_fakes, kernel_slope, kernel_copy};
+static const Kernel line_kernels[P_PROGRAMS] = {kernel_partial, kernel_apply, kernel_count,
+                                                kernel_fakes,   kernel_slope, kernel_copy};
 
 static inline TensorRecord line_tensor(const char *name, TensorRole role, StorageType type) {
-  return (TensorRecord){.name = name, .role = role, .type = type, .initial_routine = -1, .group = -1, .fed = -1, .player = "", .data = role == ROLE_DATA ? name : "", .source = "", .line = 3};
+  return (TensorRecord){.name = name,
+                        .role = role,
+                        .type = type,
+                        .initial_routine = -1,
+                        .group = -1,
+                        .fed = -1,
+                        .player = "",
+                        .data = role == ROLE_DATA ? name : "",
+                        .source = "",
+                        .line = 3};
 }
 
 static inline void line_shape(TensorRecord *tensor, bool batch, int64_t size) {
@@ -161,7 +203,8 @@ static inline void line_shape(TensorRecord *tensor, bool batch, int64_t size) {
 }
 
 static inline void line_step(ModelTables *t, int program, const char *title, int count, const int *tensors) {
-  t->Step[t->StepCount++] = (StepRecord){.program = program, .first_binding = t->BindingCount, .flops = 100, .bytes = 100, .title = title, .line = 7};
+  t->Step[t->StepCount++] = (StepRecord){
+      .program = program, .first_binding = t->BindingCount, .flops = 100, .bytes = 100, .title = title, .line = 7};
   t->Program[program].buffer_count = count;
   for (int k = 0; k < count; k++) {
     const TensorRecord *tensor = &t->Tensor[tensors[k]];
@@ -215,12 +258,28 @@ static inline ModelTables *line_tables(void) {
     each->offset = ends[each->place];
     ends[each->place] += (each->bytes + 63) / 64 * 64;
   }
-  t->Model[0] = (ModelRecord){.name = "line", .file = "line.gan", .real = "f32", .target = "x86-64", .features = "sse4.2", .build = "test", .source_hash = "0123", .batch = LINE_BATCH,
-                              .persistent_bytes = ends[PLACE_PERSISTENT], .arena_bytes = ends[PLACE_ARENA], .workspace_bytes = 64, .length_unit = "steps", .length = 40, .first_data = T_P};
+  t->Model[0] = (ModelRecord){.name = "line",
+                              .file = "line.gan",
+                              .real = "f32",
+                              .target = "x86-64",
+                              .features = "sse4.2",
+                              .build = "test",
+                              .source_hash = "0123",
+                              .batch = LINE_BATCH,
+                              .persistent_bytes = ends[PLACE_PERSISTENT],
+                              .arena_bytes = ends[PLACE_ARENA],
+                              .workspace_bytes = 64,
+                              .length_unit = "steps",
+                              .length = 40,
+                              .first_data = T_P};
   t->ModelCount = 1;
   static const char *const symbols[] = {"partial", "apply", "count", "fakes", "slope", "copy"};
   for (int k = 0; k < P_PROGRAMS; k++)
-    t->Program[k] = (ProgramRecord){.symbol = symbols[k], .entry = k, .tile = k == P_PARTIAL, .chunks = k == P_PARTIAL || k == P_FAKES ? LINE_CHUNKS : 1, .workspace_bytes = 64};
+    t->Program[k] = (ProgramRecord){.symbol = symbols[k],
+                                    .entry = k,
+                                    .tile = k == P_PARTIAL,
+                                    .chunks = k == P_PARTIAL || k == P_FAKES ? LINE_CHUNKS : 1,
+                                    .workspace_bytes = 64};
   t->ProgramCount = P_PROGRAMS;
   line_step(t, P_PARTIAL, "D: gradient", 5, (const int[]){T_P, T_E, T_W, T_B, T_PARTIAL});
   line_step(t, P_APPLY, "D: step", 7, (const int[]){T_PARTIAL, T_W, T_B, T_WM, T_BM, T_RATE, T_LOSS});
@@ -235,22 +294,47 @@ static inline ModelTables *line_tables(void) {
     t->Binding[t->Step[written[k].step].first_binding + written[k].binding].written = 1;
   t->Fill[0].tensor = T_P, t->Fill[1].tensor = T_E, t->Fill[2].tensor = T_Z;
   t->FillCount = 3;
-  t->Routine[R_UPDATE] = (RoutineRecord){.name = "update D", .kind = ROUTINE_UPDATE, .ordinal = 0, .batch = LINE_BATCH, .first_step = 0, .step_count = 2, .first_fill = 0, .fill_count = 2};
-  t->Routine[R_COUNT] = (RoutineRecord){.name = "assign count", .kind = ROUTINE_ASSIGN, .ordinal = -1, .first_step = 2, .step_count = 1};
-  t->Routine[R_FAKES] = (RoutineRecord){.name = "output fakes", .kind = ROUTINE_OUTPUT, .ordinal = 0, .batch = LINE_BATCH, .first_step = 3, .step_count = 1, .first_fill = 2, .fill_count = 1};
-  t->Routine[R_SLOPE] = (RoutineRecord){.name = "output slope", .kind = ROUTINE_OUTPUT, .ordinal = -1, .first_step = 4, .step_count = 1};
-  t->Routine[R_COPY] = (RoutineRecord){.name = "initial C.w", .kind = ROUTINE_INITIAL, .ordinal = -1, .first_step = 5, .step_count = 1};
+  t->Routine[R_UPDATE] = (RoutineRecord){.name = "update D",
+                                         .kind = ROUTINE_UPDATE,
+                                         .ordinal = 0,
+                                         .batch = LINE_BATCH,
+                                         .first_step = 0,
+                                         .step_count = 2,
+                                         .first_fill = 0,
+                                         .fill_count = 2};
+  t->Routine[R_COUNT] =
+      (RoutineRecord){.name = "assign count", .kind = ROUTINE_ASSIGN, .ordinal = -1, .first_step = 2, .step_count = 1};
+  t->Routine[R_FAKES] = (RoutineRecord){.name = "output fakes",
+                                        .kind = ROUTINE_OUTPUT,
+                                        .ordinal = 0,
+                                        .batch = LINE_BATCH,
+                                        .first_step = 3,
+                                        .step_count = 1,
+                                        .first_fill = 2,
+                                        .fill_count = 1};
+  t->Routine[R_SLOPE] =
+      (RoutineRecord){.name = "output slope", .kind = ROUTINE_OUTPUT, .ordinal = -1, .first_step = 4, .step_count = 1};
+  t->Routine[R_COPY] =
+      (RoutineRecord){.name = "initial C.w", .kind = ROUTINE_INITIAL, .ordinal = -1, .first_step = 5, .step_count = 1};
   t->RoutineCount = R_ROUTINES;
-  t->Schedule[0] = (ScheduleRecord){.kind = SCHEDULE_SEQUENCE, .first_child = 1, .next_sibling = -1, .routine = -1, .value = -1};
-  t->Schedule[1] = (ScheduleRecord){.kind = SCHEDULE_REPEAT, .first_child = 2, .next_sibling = 3, .routine = -1, .value = -1, .constant = 2};
-  t->Schedule[2] = (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .routine = R_UPDATE, .value = -1};
-  t->Schedule[3] = (ScheduleRecord){.kind = SCHEDULE_EVERY, .first_child = 4, .next_sibling = -1, .routine = -1, .value = -1, .constant = 3};
-  t->Schedule[4] = (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .routine = R_COUNT, .value = -1};
+  t->Schedule[0] =
+      (ScheduleRecord){.kind = SCHEDULE_SEQUENCE, .first_child = 1, .next_sibling = -1, .routine = -1, .value = -1};
+  t->Schedule[1] = (ScheduleRecord){
+      .kind = SCHEDULE_REPEAT, .first_child = 2, .next_sibling = 3, .routine = -1, .value = -1, .constant = 2};
+  t->Schedule[2] =
+      (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .routine = R_UPDATE, .value = -1};
+  t->Schedule[3] = (ScheduleRecord){
+      .kind = SCHEDULE_EVERY, .first_child = 4, .next_sibling = -1, .routine = -1, .value = -1, .constant = 3};
+  t->Schedule[4] =
+      (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .routine = R_COUNT, .value = -1};
   t->ScheduleCount = 5;
-  t->Objective[t->ObjectiveCount++] = (ObjectiveRecord){.players = "D", .label = "", .tensor = T_LOSS, .value_routine = -1, .line = 9};
-  t->Output[t->OutputCount++] = (OutputRecord){.name = "fakes", .tensor = T_FAKES, .routine = R_FAKES, .random = 1, .line = 20};
+  t->Objective[t->ObjectiveCount++] =
+      (ObjectiveRecord){.players = "D", .label = "", .tensor = T_LOSS, .value_routine = -1, .line = 9};
+  t->Output[t->OutputCount++] =
+      (OutputRecord){.name = "fakes", .tensor = T_FAKES, .routine = R_FAKES, .random = 1, .line = 20};
   t->Output[t->OutputCount++] = (OutputRecord){.name = "slope", .tensor = T_SLOPE, .routine = R_SLOPE, .line = 21};
-  t->Player[t->PlayerCount++] = (PlayerRecord){.name = "D", .optimizer = "momentum(rate)", .flops = 190, .has_rate = 1, .rate_tensor = T_RATE};
+  t->Player[t->PlayerCount++] =
+      (PlayerRecord){.name = "D", .optimizer = "momentum(rate)", .flops = 190, .has_rate = 1, .rate_tensor = T_RATE};
   t->Setting[t->SettingCount++] = (SettingRecord){.name = "rate", .tensor = T_RATE, .value = 0.05, .line = 2};
   t->Setting[t->SettingCount++] = (SettingRecord){.name = "width", .tensor = -1, .value = 2, .line = 1};
   return t;

@@ -1,4 +1,5 @@
-/* The pool and the blocks: every chunk runs once, on any number of threads; jobs follow each other without mixing; what lies outside a block cannot be touched. */
+/* The pool and the blocks: every chunk runs once, on any number of threads; jobs follow each other without mixing; what
+   lies outside a block cannot be touched. */
 #include <check.h>
 #include <immintrin.h>
 #include <signal.h>
@@ -9,7 +10,11 @@
 
 enum { CHUNKS = 1000, JOBS = 3000 };
 
-typedef struct Marks { atomic_int times[CHUNKS]; int threads; atomic_int bad_worker; } Marks;
+typedef struct Marks {
+  atomic_int times[CHUNKS];
+  int threads;
+  atomic_int bad_worker;
+} Marks;
 
 static void mark(void *context, int64_t chunk, int worker) {
   Marks *marks = context;
@@ -31,9 +36,13 @@ START_TEST(test_every_chunk_runs_once) {
     ck_assert_int_eq(marks.bad_worker, 0);
     pool_free(pool);
   }
-} END_TEST
+}
+END_TEST
 
-typedef struct Job { int64_t number; int64_t values[16]; } Job;
+typedef struct Job {
+  int64_t number;
+  int64_t values[16];
+} Job;
 static void compute(void *context, int64_t chunk, int worker) {
   (void)worker;
   Job *job = context;
@@ -47,11 +56,13 @@ START_TEST(test_jobs_do_not_mix) {
   for (int64_t k = 0; k < JOBS; k++) {
     Job job = {.number = k};
     pool_run(pool, compute, &job, 1 + k % 16);
-    for (int64_t chunk = 0; chunk < 16; chunk++) ck_assert_int_eq(job.values[chunk], chunk < 1 + k % 16 ? k * 16 + chunk : 0);
+    for (int64_t chunk = 0; chunk < 16; chunk++)
+      ck_assert_int_eq(job.values[chunk], chunk < 1 + k % 16 ? k * 16 + chunk : 0);
     if (k % 500 == 0) usleep(2000);
   }
   pool_free(pool);
-} END_TEST
+}
+END_TEST
 
 static void halve(void *context, int64_t chunk, int worker) {
   (void)worker;
@@ -70,7 +81,8 @@ START_TEST(test_pools_end_whenever_they_are_asked) {
     for (int wait = 0; wait < turn % 512; wait++) _mm_pause();
     pool_free(pool);
   }
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_denormals_are_flushed_in_every_thread) {
   Problem problem;
@@ -82,12 +94,13 @@ START_TEST(test_denormals_are_flushed_in_every_thread) {
   pool_run(pool, halve, flushed, 64);
   pool_free(pool);
   volatile float tiny = 1.1754944e-38f;
-  ck_assert(tiny / 2 > 0);                                 /* this thread is as it was */
+  ck_assert(tiny / 2 > 0); /* this thread is as it was */
   uint32_t bits[2][64];
   memcpy(bits[0], kept, sizeof kept);
   memcpy(bits[1], flushed, sizeof flushed);
   for (int k = 0; k < 64; k++) ck_assert(bits[0][k] != 0 && bits[1][k] == 0);
-} END_TEST
+}
+END_TEST
 
 static Memory *line_memory(void) {
   static Memory memory;
@@ -110,21 +123,24 @@ START_TEST(test_blocks_are_zero_and_aligned) {
   ck_assert_ptr_eq(memory_at(memory, PLACE_ARENA, 64), memory->arena.data + 64);
   memory_release(memory);
   memory_release(memory);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_no_write_behind_a_block) {
   Memory *memory = line_memory();
   volatile uint8_t *data = memory->arena.data;
-  signal(SIGSEGV, SIG_DFL);                                /* sanitizers have their own way of ending */
+  signal(SIGSEGV, SIG_DFL); /* sanitizers have their own way of ending */
   data[memory->arena.bytes - 1] = 1;
-  data[memory->arena.bytes] = 1;                           /* ends the process */
-} END_TEST
+  data[memory->arena.bytes] = 1; /* ends the process */
+}
+END_TEST
 
 START_TEST(test_no_write_far_before_a_block) {
   Memory *memory = line_memory();
   signal(SIGSEGV, SIG_DFL);
   ((volatile uint8_t *)memory->persistent.mapping)[0] = 1;
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_pool");

@@ -1,4 +1,5 @@
-/* Draws against the definition in compiler/graph/graph.h, written once more here, plainly: every layout, type and number of threads; the published vectors of Philox. */
+/* Draws against the definition in compiler/graph/graph.h, written once more here, plainly: every layout, type and
+   number of threads; the published vectors of Philox. */
 #include <check.h>
 
 #include "tests/unit/runtime_model.h"
@@ -6,7 +7,8 @@
 static void philox(uint32_t counter[4], uint32_t key0, uint32_t key1) {
   for (int turn = 0; turn < 10; turn++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u) {
     uint64_t a = (uint64_t)0xD2511F53u * counter[0], b = (uint64_t)0xCD9E8D57u * counter[2];
-    uint32_t next[4] = {(uint32_t)(b >> 32) ^ counter[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ counter[3] ^ key1, (uint32_t)a};
+    uint32_t next[4] = {(uint32_t)(b >> 32) ^ counter[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ counter[3] ^ key1,
+                        (uint32_t)a};
     memcpy(counter, next, sizeof next);
   }
 }
@@ -32,18 +34,22 @@ START_TEST(test_published_vectors) {
   philox(ones, ~0u, ~0u);
   ck_assert_uint_eq(zeros[0], 0x6627e8d5u);
   ck_assert_uint_eq(ones[0], 0x408f276du);
-} END_TEST
+}
+END_TEST
 
-typedef struct Layout { bool batch; int64_t rank, shape[3], stride[3]; } Layout;
+typedef struct Layout {
+  bool batch;
+  int64_t rank, shape[3], stride[3];
+} Layout;
 static const Layout layouts[] = {
-  {true, 2, {64, 100}, {1, 64}},                           /* batch innermost, as programs like it */
-  {true, 2, {64, 100}, {100, 1}},
-  {true, 3, {5, 3, 7}, {21, 7, 1}},                        /* fewer samples than lanes, odd sizes */
-  {true, 3, {17, 3, 7}, {1, 119, 17}},                     /* axes in another order */
-  {true, 1, {33}, {1}},
-  {false, 2, {13, 11}, {11, 1}},
-  {false, 1, {5001}, {1}},
-  {false, 0, {0}, {0}},
+    {true, 2, {64, 100}, {1, 64}}, /* batch innermost, as programs like it */
+    {true, 2, {64, 100}, {100, 1}},
+    {true, 3, {5, 3, 7}, {21, 7, 1}},    /* fewer samples than lanes, odd sizes */
+    {true, 3, {17, 3, 7}, {1, 119, 17}}, /* axes in another order */
+    {true, 1, {33}, {1}},
+    {false, 2, {13, 11}, {11, 1}},
+    {false, 1, {5001}, {1}},
+    {false, 0, {0}, {0}},
 };
 
 START_TEST(test_every_layout) {
@@ -51,11 +57,19 @@ START_TEST(test_every_layout) {
   for (size_t each = 0; each < sizeof layouts / sizeof *layouts; each++)
     for (int variant = 0; variant < 16; variant++) {
       const Layout *layout = &layouts[each];
-      TensorRecord tensor = {.rank = layout->rank, .batch = layout->batch, .type = variant & 1 ? STORAGE_F64 : STORAGE_F32};
+      TensorRecord tensor = {
+          .rank = layout->rank, .batch = layout->batch, .type = variant & 1 ? STORAGE_F64 : STORAGE_F32};
       memcpy(tensor.shape, layout->shape, sizeof layout->shape);
       memcpy(tensor.stride, layout->stride, sizeof layout->stride);
-      Draw draw = {.seed = 12345, .stream = 0xABCDEF0123456789u, .round = 7, .ordinal = 2, .first_sample = layout->batch ? 128 : 0,
-                   .distribution = variant & 2 ? DISTRIBUTION_KIND_NORMAL : DISTRIBUTION_KIND_UNIFORM, .center = -0.5, .spread = 3, .classes = variant & 8 ? 5 : 0};
+      Draw draw = {.seed = 12345,
+                   .stream = 0xABCDEF0123456789u,
+                   .round = 7,
+                   .ordinal = 2,
+                   .first_sample = layout->batch ? 128 : 0,
+                   .distribution = variant & 2 ? DISTRIBUTION_KIND_NORMAL : DISTRIBUTION_KIND_UNIFORM,
+                   .center = -0.5,
+                   .spread = 3,
+                   .classes = variant & 8 ? 5 : 0};
       Pool *pool = pool_create(variant & 4 ? 3 : 1, false, &problem);
       double *data = calloc(8192, sizeof *data);
       draw_fill(&tensor, data, &draw, pool);
@@ -67,15 +81,19 @@ START_TEST(test_every_layout) {
             at += rest % tensor.shape[axis] * tensor.stride[axis];
             rest /= tensor.shape[axis];
           }
-          double found = variant & 1 ? data[at] : (double)((float *)data)[at], wanted = expected(&draw, layout->batch ? 128 + s : 0, e);
-          if (variant & 8 && fabs(5 * wanted - round(5 * wanted)) < 1e-5) continue;    /* rounding decides */
+          double found = variant & 1 ? data[at] : (double)((float *)data)[at],
+                 wanted = expected(&draw, layout->batch ? 128 + s : 0, e);
+          if (variant & 8 && fabs(5 * wanted - round(5 * wanted)) < 1e-5) continue; /* rounding decides */
           if (variant & 8) wanted = floor(5 * wanted);
-          ck_assert_msg(fabs(found - wanted) <= (variant & 1 ? 1e-12 : 5e-7 * fmax(3, fabs(wanted))), "layout %zu variant %d sample %lld element %lld: %g, not %g", each, variant, (long long)s, (long long)e, found, wanted);
+          ck_assert_msg(fabs(found - wanted) <= (variant & 1 ? 1e-12 : 5e-7 * fmax(3, fabs(wanted))),
+                        "layout %zu variant %d sample %lld element %lld: %g, not %g", each, variant, (long long)s,
+                        (long long)e, found, wanted);
         }
       free(data);
       pool_free(pool);
     }
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_moments) {
   Problem problem;
@@ -90,7 +108,8 @@ START_TEST(test_moments) {
   ck_assert_double_eq_tol(variance, 1, 0.02);
   free(data);
   pool_free(pool);
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_random");

@@ -1,15 +1,26 @@
-/* Rounds: what the tree runs and how often, what each evaluation is told about itself, what the counters say; that clocks count as the language says. */
+/* Rounds: what the tree runs and how often, what each evaluation is told about itself, what the counters say; that
+   clocks count as the language says. */
 #include <check.h>
 
 #include "tests/unit/runtime_model.h"
 
 /* What the kernels saw, in order. */
-typedef struct Seen { int program; int64_t round, ordinal, first_sample; float first_noise; double step; } Seen;
-static struct { int count; Seen items[256]; const double *step; } seen;
+typedef struct Seen {
+  int program;
+  int64_t round, ordinal, first_sample;
+  float first_noise;
+  double step;
+} Seen;
+static struct {
+  int count;
+  Seen items[256];
+  const double *step;
+} seen;
 
 static void note(int program, const Call *call, float noise) {
   ck_assert_int_lt(seen.count, 256);
-  seen.items[seen.count++] = (Seen){program, call->round, call->ordinal, call->first_sample, noise, seen.step ? *seen.step : -1};
+  seen.items[seen.count++] =
+      (Seen){program, call->round, call->ordinal, call->first_sample, noise, seen.step ? *seen.step : -1};
 }
 static void note_update(const Call *call, int64_t chunk, void *workspace) {
   (void)workspace;
@@ -27,7 +38,12 @@ static void nothing(const Call *call, int64_t chunk, void *workspace) { (void)ca
 static const Kernel note_kernels[P_PROGRAMS] = {note_update, nothing, note_count, note_fakes, nothing, nothing};
 
 /* A model in memory, with a ring for data. */
-typedef struct Fixture { ModelTables *tables; Bytes bytes; Trainer trainer; Session session; } Fixture;
+typedef struct Fixture {
+  ModelTables *tables;
+  Bytes bytes;
+  Trainer trainer;
+  Session session;
+} Fixture;
 static Fixture fixture;
 
 static void make(void) {
@@ -41,7 +57,8 @@ static void begin(void) {
   Problem problem;
   fixture.bytes = tables_write(fixture.tables);
   fixture.trainer = (Trainer){.program = "test", .kernels = note_kernels, .options = {.threads = 2}};
-  ck_assert_msg(model_read(&fixture.trainer.model, fixture.bytes.data, fixture.bytes.size, &problem), "%s", problem.text);
+  ck_assert_msg(model_read(&fixture.trainer.model, fixture.bytes.data, fixture.bytes.size, &problem), "%s",
+                problem.text);
   ck_assert_msg(session_open(&fixture.session, &fixture.trainer, NULL, DATA_OF_ALL, 3, &problem), "%s", problem.text);
   seen.step = execution_view(&fixture.session.execution, T_STEP).data;
   seen.count = 0;
@@ -56,13 +73,15 @@ static void end(void) {
 
 static void run_rounds(int rounds) {
   Problem problem;
-  for (int k = 0; k < rounds; k++) ck_assert_msg(round_run(&fixture.session.execution, &fixture.session.clock, &problem), "%s", problem.text);
+  for (int k = 0; k < rounds; k++)
+    ck_assert_msg(round_run(&fixture.session.execution, &fixture.session.clock, &problem), "%s", problem.text);
 }
 
 START_TEST(test_order_and_ordinals) {
   begin();
   run_rounds(4);
-  const int programs[] = {P_PARTIAL, P_PARTIAL, P_COUNT, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_COUNT};
+  const int programs[] = {P_PARTIAL, P_PARTIAL, P_COUNT,   P_PARTIAL, P_PARTIAL,
+                          P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_COUNT};
   const int64_t rounds[] = {0, 0, 0, 1, 1, 2, 2, 3, 3, 3}, ordinals[] = {0, 1, 0, 0, 1, 0, 1, 0, 1, 0};
   ck_assert_int_eq(seen.count, 10);
   for (int k = 0; k < 10; k++) {
@@ -71,29 +90,37 @@ START_TEST(test_order_and_ordinals) {
     ck_assert_int_eq(seen.items[k].ordinal, ordinals[k]);
     ck_assert_double_eq(seen.items[k].step, (double)rounds[k]);
   }
-  for (int k = 0; k < 10; k++)                             /* every evaluation draws anew */
-    for (int j = 0; j < k; j++) ck_assert(programs[k] == P_COUNT || programs[j] == P_COUNT || seen.items[k].first_noise != seen.items[j].first_noise);
-} END_TEST
+  for (int k = 0; k < 10; k++) /* every evaluation draws anew */
+    for (int j = 0; j < k; j++)
+      ck_assert(programs[k] == P_COUNT || programs[j] == P_COUNT ||
+                seen.items[k].first_noise != seen.items[j].first_noise);
+}
+END_TEST
 
 START_TEST(test_counts_from_tensors_and_choices) {
   ModelTables *t = fixture.tables;
-  t->Setting[0].value = 3;                                 /* repeat `rate` */
+  t->Setting[0].value = 3; /* repeat `rate` */
   t->Schedule[1].value = T_RATE;
-  t->Schedule[3] = (ScheduleRecord){.kind = SCHEDULE_CHOICE, .first_child = 4, .next_sibling = -1, .routine = -1, .value = T_STEP};
+  t->Schedule[3] =
+      (ScheduleRecord){.kind = SCHEDULE_CHOICE, .first_child = 4, .next_sibling = -1, .routine = -1, .value = T_STEP};
   t->Schedule[4].next_sibling = 5;
-  t->Schedule[5] = (ScheduleRecord){.kind = SCHEDULE_SEQUENCE, .first_child = 6, .next_sibling = -1, .routine = -1, .value = -1};
-  t->Schedule[6] = (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .routine = R_UPDATE, .value = -1};
+  t->Schedule[5] =
+      (ScheduleRecord){.kind = SCHEDULE_SEQUENCE, .first_child = 6, .next_sibling = -1, .routine = -1, .value = -1};
+  t->Schedule[6] =
+      (ScheduleRecord){.kind = SCHEDULE_RUN, .first_child = -1, .next_sibling = -1, .routine = R_UPDATE, .value = -1};
   t->ScheduleCount = 7;
   begin();
   run_rounds(2);
-  const int programs[] = {P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL, P_COUNT};   /* step 0 is false: else */
+  const int programs[] = {P_PARTIAL, P_PARTIAL, P_PARTIAL, P_PARTIAL,
+                          P_PARTIAL, P_PARTIAL, P_PARTIAL, P_COUNT}; /* step 0 is false: else */
   ck_assert_int_eq(seen.count, 8);
   for (int k = 0; k < 8; k++) ck_assert_int_eq(seen.items[k].program, programs[k]);
   ck_assert_int_eq(seen.items[3].ordinal, 3);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_wrong_counts_are_refused) {
-  fixture.tables->Schedule[3].value = T_RATE;              /* every 0.05 */
+  fixture.tables->Schedule[3].value = T_RATE; /* every 0.05 */
   fixture.tables->Schedule[3].line = 12;
   begin();
   Problem problem;
@@ -102,7 +129,8 @@ START_TEST(test_wrong_counts_are_refused) {
   execution_set_scalar(&fixture.session.execution, T_RATE, NAN);
   ck_assert(!round_run(&fixture.session.execution, &fixture.session.clock, &problem));
   ck_assert_msg(strstr(problem.text, "period of `every`"), "%s", problem.text);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_outputs_count_apart) {
   begin();
@@ -120,16 +148,21 @@ START_TEST(test_outputs_count_apart) {
     ck_assert_double_eq(seen.items[k].step, 2);
   }
   ck_assert(seen.items[0].first_noise != seen.items[1].first_noise);
-  run_rounds(1);                                           /* and training does not notice them */
+  run_rounds(1); /* and training does not notice them */
   ck_assert_int_eq(seen.items[3].ordinal, 0);
   samples = session_samples(&fixture.session, 0, 64, &problem);
   ck_assert_msg(samples, "%s", problem.text);
   free(samples);
-  ck_assert(seen.items[seen.count - 1].first_noise == seen.items[0].first_noise);      /* the same draws at another step */
-} END_TEST
+  ck_assert(seen.items[seen.count - 1].first_noise == seen.items[0].first_noise); /* the same draws at another step */
+}
+END_TEST
 
 START_TEST(test_clocks) {
-  const struct { const char *unit; double length; int64_t steps; } cases[] = {{"steps", 40, 40}, {"images", 1000, 16}, {"epochs", 2, 2048}, {"", 0, 0}};
+  const struct {
+    const char *unit;
+    double length;
+    int64_t steps;
+  } cases[] = {{"steps", 40, 40}, {"images", 1000, 16}, {"epochs", 2, 2048}, {"", 0, 0}};
   free(fixture.tables);
   for (int k = 0; k < 4; k++) {
     make();
@@ -147,7 +180,8 @@ START_TEST(test_clocks) {
   }
   make();
   begin();
-} END_TEST
+}
+END_TEST
 
 int main(void) {
   Suite *suite = suite_create("runtime_schedule");

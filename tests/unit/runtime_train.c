@@ -1,4 +1,5 @@
-/* The commands of a trainer, on the hand-made line: training, resuming, threads, feeds, initial weights, Ctrl-C, wrong usage. Each run is a process of its own, as a user has it. */
+/* The commands of a trainer, on the hand-made line: training, resuming, threads, feeds, initial weights, Ctrl-C, wrong
+   usage. Each run is a process of its own, as a user has it. */
 #include <check.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,7 +12,10 @@
 
 enum { ROWS = 1000, OUTPUT_LIMIT = 1 << 16 };
 
-typedef struct Ran { int status; char text[OUTPUT_LIMIT]; } Ran;      /* exit status; stdout and stderr together */
+typedef struct Ran {
+  int status;
+  char text[OUTPUT_LIMIT];
+} Ran; /* exit status; stdout and stderr together */
 
 /* The process keeps this folder as its own: everything is made in it. */
 static void enter_folder(void) {
@@ -88,7 +92,7 @@ static void finish(pid_t child, int output, Ran *ran) {
 
 /* "train --steps 5" with blanks between arguments. */
 static Ran *run_model(ModelTables *(*make)(void), const Kernel *kernels, const char *line) {
-  static Ran ran;                                          /* of one test process */
+  static Ran ran; /* of one test process */
   char copy[1024], *arguments[64] = {"trainer"}, *rest = copy;
   snprintf(copy, sizeof copy, "%s", line);
   int count = 1, output;
@@ -148,29 +152,32 @@ START_TEST(test_learns_the_line) {
   expect(run("train --data p=line.npy --steps 400 --run r"), 0, "done at step 400");
   ck_assert_double_eq_tol(stored("r", "D.w", 0), 0.7, 0.01);
   ck_assert_double_eq_tol(stored("r", "D.b", 0), -0.2, 0.01);
-  ck_assert_double_eq(stored("r", "count", 0), 5 + 134);     /* every third of 400 rounds, from 0 on */
+  ck_assert_double_eq(stored("r", "count", 0), 5 + 134); /* every third of 400 rounds, from 0 on */
   ck_assert(file_exists("r/config.json"));
   ck_assert(file_exists("r/stats.jsonl"));
   ck_assert(file_exists("r/samples/fakes-000400.png"));
-} END_TEST
+}
+END_TEST
 
-START_TEST(test_default_length_is_the_models) {
-  expect(run("train --data p=line.npy --run r"), 0, "done at step 40");
-} END_TEST
+START_TEST(test_default_length_is_the_models) { expect(run("train --data p=line.npy --run r"), 0, "done at step 40"); }
+END_TEST
 
 START_TEST(test_any_number_of_threads_gives_the_same_bits) {
-  for (const char *threads = "1237"; *threads; threads++) expect(run("train --data p=line.npy --steps 50 --run t%c --threads %c", *threads, *threads), 0, NULL);
+  for (const char *threads = "1237"; *threads; threads++)
+    expect(run("train --data p=line.npy --steps 50 --run t%c --threads %c", *threads, *threads), 0, NULL);
   ck_assert(same_file("t1/checkpoints/step-000050.safetensors", "t2/checkpoints/step-000050.safetensors"));
   ck_assert(same_file("t1/checkpoints/step-000050.safetensors", "t3/checkpoints/step-000050.safetensors"));
   ck_assert(same_file("t1/checkpoints/step-000050.safetensors", "t7/checkpoints/step-000050.safetensors"));
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_seeds_differ) {
   expect(run("train --data p=line.npy --steps 3 --run a --seed 1"), 0, NULL);
   expect(run("train --data p=line.npy --steps 3 --run b --seed 2"), 0, NULL);
   ck_assert(stored("a", "D.w", 0) != stored("b", "D.w", 0));
   ck_assert(stored("a", "D.wide", 5) != stored("b", "D.wide", 5));
-} END_TEST
+}
+END_TEST
 
 /* Its samples mention the data, on a walk of their own. */
 static ModelTables *data_output_tables(void) {
@@ -183,13 +190,23 @@ static ModelTables *data_output_tables(void) {
 /* Stopped at 17 and 33, where a pass over the data is cut in the middle; outputs with draws of their own in between. */
 START_TEST(test_resumed_runs_have_the_bits_of_whole_ones) {
   ModelTables *(*make)(void) = _i == 0 ? line_tables : data_output_tables;
-  expect(run_model(make, line_kernels, "train --data p=line.npy --steps 60 --run whole --set rate=0.01 --log-every 7 --sample-every 10 --checkpoint-every 0"), 0, NULL);
-  expect(run_model(make, line_kernels, "train --data p=line.npy --steps 17 --run parts --set rate=0.01 --log-every 7 --sample-every 10 --checkpoint-every 0"), 0, NULL);
-  expect(run_model(make, line_kernels, "train --resume --run parts --steps 33 --log-every 7 --sample-every 10 --threads 3"), 0, "done at step 33");
-  expect(run_model(make, line_kernels, "train --resume --run parts --steps 60 --log-every 7 --sample-every 10"), 0, "27 steps");
+  expect(run_model(make, line_kernels,
+                   "train --data p=line.npy --steps 60 --run whole --set rate=0.01 --log-every 7 --sample-every 10 "
+                   "--checkpoint-every 0"),
+         0, NULL);
+  expect(run_model(make, line_kernels,
+                   "train --data p=line.npy --steps 17 --run parts --set rate=0.01 --log-every 7 --sample-every 10 "
+                   "--checkpoint-every 0"),
+         0, NULL);
+  expect(run_model(make, line_kernels,
+                   "train --resume --run parts --steps 33 --log-every 7 --sample-every 10 --threads 3"),
+         0, "done at step 33");
+  expect(run_model(make, line_kernels, "train --resume --run parts --steps 60 --log-every 7 --sample-every 10"), 0,
+         "27 steps");
   ck_assert(same_file("whole/checkpoints/step-000060.safetensors", "parts/checkpoints/step-000060.safetensors"));
   ck_assert(same_file("whole/samples/fakes-000060.png", "parts/samples/fakes-000060.png"));
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_resume_refuses_another_seed) {
   expect(run("train --data p=line.npy --steps 3 --run a --seed 7"), 0, NULL);
@@ -197,7 +214,8 @@ START_TEST(test_resume_refuses_another_seed) {
   expect(run("train --run a --resume --init x.safetensors"), 1, "exclude each other");
   expect(run("train --run nowhere --resume"), 1, "nowhere");
   expect(run("train --data p=line.npy --run a --steps 4"), 1, "a");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_initial_values) {
   expect(run("train --data p=line.npy --steps 0 --run a"), 0, "done at step 0");
@@ -212,15 +230,18 @@ START_TEST(test_initial_values) {
   }
   ck_assert_double_eq_tol(sum / LINE_WIDE, 0, 0.1);
   ck_assert_double_eq_tol(squares / LINE_WIDE, 1, 0.15);
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_init_takes_weights_by_name) {
   expect(run("train --data p=line.npy --steps 30 --run a"), 0, NULL);
-  expect(run("train --data p=line.npy --steps 0 --run b --seed 9 --init a/checkpoints/step-000030.safetensors"), 0, NULL);
+  expect(run("train --data p=line.npy --steps 0 --run b --seed 9 --init a/checkpoints/step-000030.safetensors"), 0,
+         NULL);
   ck_assert_double_eq(stored("a", "D.w", 0), stored("b", "D.w", 0));
   ck_assert_double_eq(stored("a", "D.w/momentum.m", 0), stored("b", "D.w/momentum.m", 0));
   expect(run("train --data p=line.npy --init line.npy"), 1, "line.npy");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_feeds_replace_draws) {
   float zeros[256] = {0};
@@ -234,15 +255,16 @@ START_TEST(test_feeds_replace_draws) {
   double w = 0, b = 0, wm = 0, bm = 0;
   expect(run("train --data p=line.npy --steps 0 --run start"), 0, NULL);
   w = (float)stored("start", "D.w", 0);
-  for (int k = 0; k < 4; k++) {                            /* two rounds of two updates at the point (1, 3) */
+  for (int k = 0; k < 4; k++) { /* two rounds of two updates at the point (1, 3) */
     double error = w + b - 3;
     wm = 0.5 * wm + 2 * error, bm = 0.5 * bm + 2 * error;
     w -= 0.25 * wm, b -= 0.25 * bm;
   }
   ck_assert_double_eq_tol(stored("a", "D.w", 0), w, 1e-5);
   ck_assert_double_eq_tol(stored("a", "D.b", 0), b, 1e-5);
-  expect(run("train --feed p=p.npy --feed e=e.npy --steps 3 --run c"), 1, ".npy");    /* too few rows */
-} END_TEST
+  expect(run("train --feed p=p.npy --feed e=e.npy --steps 3 --run c"), 1, ".npy"); /* too few rows */
+}
+END_TEST
 
 START_TEST(test_data_without_a_position_are_told) {
   float fed[256][2] = {{0}};
@@ -255,12 +277,14 @@ START_TEST(test_data_without_a_position_are_told) {
   expect(ran, 0, "done at step 3");
   ck_assert_msg(!strstr(ran->text, "first row"), "%s", ran->text);
   expect(run("train --resume --run a --steps 4 --feed e=p.npy"), 1, "samples are [2]");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_dry_run_writes_nothing) {
   expect(run("train --data p=line.npy --dry-run --run a"), 0, "nothing was trained");
   ck_assert(!directory_exists("a"));
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_wrong_usage_is_explained) {
   expect(run("tarin"), 2, "did you mean train");
@@ -286,7 +310,8 @@ START_TEST(test_wrong_usage_is_explained) {
   expect(run("--help"), 0, "diagnose");
   expect(run("train --help"), 0, "--checkpoint-every");
   expect(run("--version"), 0, "x86-64");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_samples) {
   expect(run("train --data p=line.npy --steps 20 --run a"), 0, NULL);
@@ -300,12 +325,14 @@ START_TEST(test_samples) {
   ck_assert(npy_open("a.npy", &a, &problem) && npy_open("b.npy", &b, &problem));
   ck_assert(a.shape[0] == 100 && a.shape[1] == 2 && b.shape[0] == 70);
   const float *x = a.data;
-  ck_assert_int_eq(memcmp(a.data, b.data, 70 * 8), 0);     /* a sample depends on its number, not on how many were asked for */
+  ck_assert_int_eq(memcmp(a.data, b.data, 70 * 8),
+                   0); /* a sample depends on its number, not on how many were asked for */
   ck_assert(x[0] != x[2] && x[0] >= 0 && x[0] < 1);
   ck_assert_float_eq_tol(x[1], (float)(stored("a", "D.w", 0) * x[0] + stored("a", "D.b", 0)), 1e-6);
   npy_close(&a);
   npy_close(&b);
-} END_TEST
+}
+END_TEST
 
 static ModelTables *diverging_tables(void) {
   ModelTables *tables = line_tables();
@@ -317,7 +344,8 @@ START_TEST(test_divergence_is_named) {
   Ran *ran = run_model(diverging_tables, line_kernels, "train --data p=line.npy --run a --checkpoint-every 1");
   expect(ran, 1, "the objective D (line.gan:9) became");
   expect(ran, 1, "the last good checkpoint is a/checkpoints/step-");
-} END_TEST
+}
+END_TEST
 
 /* A state that no objective reads becomes infinite in the seventh round. */
 static Kernel spoiling_kernels[P_PROGRAMS];
@@ -333,32 +361,39 @@ static const Kernel *spoiling(void) {
 }
 
 START_TEST(test_spoilt_states_are_not_written) {
-  Ran *ran = run_model(line_tables, spoiling(), "train --data p=line.npy --run a --steps 20 --checkpoint-every 2 --keep 2");
+  Ran *ran =
+      run_model(line_tables, spoiling(), "train --data p=line.npy --run a --steps 20 --checkpoint-every 2 --keep 2");
   expect(ran, 1, "count is infinite at step 8");
   expect(ran, 1, "the last good checkpoint is a/checkpoints/step-000006.safetensors");
   ck_assert(!file_exists("a/checkpoints/step-000008.safetensors"));
-  ck_assert(file_exists("a/checkpoints/step-000006.safetensors") && file_exists("a/checkpoints/step-000004.safetensors"));
+  ck_assert(file_exists("a/checkpoints/step-000006.safetensors") &&
+            file_exists("a/checkpoints/step-000004.safetensors"));
   ck_assert_double_eq(stored("a", "count", 0), 5 + 2);
-  expect(run_model(line_tables, spoiling_kernels, "train --run a --resume --steps 20 --checkpoint-every 0"), 1, "the last good checkpoint is a/checkpoints/step-000006.safetensors");
-  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run b --steps 7"), 1, "no checkpoint was written");
+  expect(run_model(line_tables, spoiling_kernels, "train --run a --resume --steps 20 --checkpoint-every 0"), 1,
+         "the last good checkpoint is a/checkpoints/step-000006.safetensors");
+  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run b --steps 7"), 1,
+         "no checkpoint was written");
   expect(run("sample --run a -o a.npy"), 0, NULL);
-} END_TEST
+}
+END_TEST
 
 /* Ctrl-C and SIGTERM save what there is: not this. */
 START_TEST(test_interrupt_does_not_save_spoilt_states) {
-  char *arguments[] = {"trainer", "train", "--data", "p=line.npy", "--steps", "100000", "--run", "a", "--checkpoint-every", "0"};
+  char *arguments[] = {"trainer", "train", "--data", "p=line.npy",         "--steps",
+                       "100000",  "--run", "a",      "--checkpoint-every", "0"};
   int output;
   Ran ran;
   pid_t child = start(line_tables, spoiling(), &output, arguments, sizeof arguments / sizeof *arguments);
   for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
-  usleep(200000);                                          /* every third round takes 20 ms */
+  usleep(200000); /* every third round takes 20 ms */
   kill(child, _i == 0 ? SIGINT : SIGTERM);
   finish(child, output, &ran);
   expect(&ran, 1, "count is infinite at step");
   expect(&ran, 1, "no checkpoint was written");
   Problem problem;
   ck_assert_ptr_null(run_folder_newest_checkpoint("a", NULL, &problem));
-} END_TEST
+}
+END_TEST
 
 static void kernel_spoiling_copy(const Call *call, int64_t chunk, void *workspace) {
   (void)chunk, (void)workspace;
@@ -368,13 +403,17 @@ static void kernel_spoiling_copy(const Call *call, int64_t chunk, void *workspac
 START_TEST(test_spoilt_initial_values_are_named_before_a_run_begins) {
   memcpy(spoiling_kernels, line_kernels, sizeof spoiling_kernels);
   spoiling_kernels[P_COPY] = kernel_spoiling_copy;
-  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a --dry-run"), 1, "C.w is minus infinity at step 0");
+  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a --dry-run"), 1,
+         "C.w is minus infinity at step 0");
   expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a"), 1, "no checkpoint was written");
   ck_assert(!directory_exists("a"));
-} END_TEST
+}
+END_TEST
 
-/* Writes a file again, one element changed and with a checksum that holds. Its tensors stay in the order and the types of the file. */
-static void change(const char *from, const char *to, const char *name, int64_t element, double value, StorageType type) {
+/* Writes a file again, one element changed and with a checksum that holds. Its tensors stay in the order and the types
+   of the file. */
+static void change(const char *from, const char *to, const char *name, int64_t element, double value,
+                   StorageType type) {
   Problem problem;
   SafeTensors *file = safetensors_open(from, &problem);
   ck_assert_msg(file, "%s", problem.text);
@@ -384,7 +423,11 @@ static void change(const char *from, const char *to, const char *name, int64_t e
   for (size_t k = 0; k < count; k++) {
     const StoredTensor *tensor = safetensors_tensor(file, k);
     bool meant = strcmp(tensor->name, name) == 0;
-    views[k] = (TensorView){.name = tensor->name, .type = meant ? type : tensor->type == ELEMENT_F64 ? STORAGE_F64 : STORAGE_F32, .rank = tensor->rank};
+    views[k] = (TensorView){.name = tensor->name,
+                            .type = meant                         ? type
+                                    : tensor->type == ELEMENT_F64 ? STORAGE_F64
+                                                                  : STORAGE_F32,
+                            .rank = tensor->rank};
     memcpy(views[k].shape, tensor->shape, sizeof views[k].shape);
     int64_t size = 1;
     for (int64_t axis = tensor->rank - 1; axis >= 0; axis--) views[k].stride[axis] = size, size *= tensor->shape[axis];
@@ -412,19 +455,22 @@ START_TEST(test_spoilt_weights_are_refused_by_every_command) {
   expect(run("train --data p=line.npy --init n.safetensors --run b"), 1, says);
   expect(run("bench --data p=line.npy --init n.safetensors --steps 1"), 1, says);
   change(saved_path, "m.safetensors", "D.b/momentum.m", 0, -INFINITY, STORAGE_F32);
-  expect(run("train --data p=line.npy --init m.safetensors --run b"), 1, "m.safetensors: D.b/momentum.m is minus infinity");
+  expect(run("train --data p=line.npy --init m.safetensors --run b"), 1,
+         "m.safetensors: D.b/momentum.m is minus infinity");
   change(saved_path, "l.safetensors", "D.w", 0, 1e39, STORAGE_F64);
   expect(run("sample --weights l.safetensors -o l.npy"), 1, "l.safetensors: D.w is 1e+39, which float32 cannot hold");
   change(saved_path, saved_path, "D.w", 0, NAN, STORAGE_F32);
   expect(run("train --run a --resume --steps 9"), 1, "step-000005.safetensors: D.w is not a number");
   expect(run("sample --run a -o n.npy"), 1, "step-000005.safetensors: D.w is not a number");
   ck_assert(!file_exists("n.npy") && !directory_exists("b"));
-} END_TEST
+}
+END_TEST
 
 /* Zeros of a type, beside another tensor that the line does not know. */
 static void write_zeros(const char *path, const char *type, int bytes, const char *shape, int64_t size) {
   char header[512];
-  int length = snprintf(header, sizeof header, "{\"D.w\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%lld]},"
+  int length = snprintf(header, sizeof header,
+                        "{\"D.w\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%lld]},"
                         "\"D.fc.b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%lld,%lld]}}",
                         type, shape, (long long)size * bytes, (long long)size * bytes, (long long)size * bytes + 4);
   FILE *file = fopen(path, "wb");
@@ -440,31 +486,37 @@ START_TEST(test_outputs_need_their_weights) {
   expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
   float w = 2, b = 3, row[3] = {1, 2, 3};
   Problem problem;
-  TensorView views[3] = {{.name = "D.w", .type = STORAGE_F32, .data = &w}, {.name = "D.b", .type = STORAGE_F32, .data = &b},
+  TensorView views[3] = {{.name = "D.w", .type = STORAGE_F32, .data = &w},
+                         {.name = "D.b", .type = STORAGE_F32, .data = &b},
                          {.name = "D.wide", .type = STORAGE_F32, .rank = 1, .shape = {3}, .stride = {1}, .data = row}};
   ck_assert(safetensors_write("enough.safetensors", views, 3, NULL, 0, &problem));
   Ran *ran = run("sample --weights enough.safetensors -o x.npy --count 64");
   expect(ran, 0, "x.npy: 64 samples");
-  ck_assert_msg(!strstr(ran->text, "D.wide"), "%s", ran->text);          /* it is none of the output's business */
+  ck_assert_msg(!strstr(ran->text, "D.wide"), "%s", ran->text); /* it is none of the output's business */
   NpyArray x;
   ck_assert(npy_open("x.npy", &x, &problem));
   ck_assert_float_eq(((const float *)x.data)[1], 2 * ((const float *)x.data)[0] + 3);
   npy_close(&x);
   ck_assert(safetensors_write("few.safetensors", views, 1, NULL, 0, &problem));
-  expect(run("sample --weights few.safetensors -o y.npy"), 1, "output fakes needs weights that the file does not have: D.b [] is not in few.safetensors");
+  expect(run("sample --weights few.safetensors -o y.npy"), 1,
+         "output fakes needs weights that the file does not have: D.b [] is not in few.safetensors");
   expect(run("eval --weights few.safetensors --data p=line.npy"), 1, "D.b [] is not in few.safetensors");
   write_zeros("long.safetensors", "F32", 4, "[2]", 2);
-  expect(run("sample --weights long.safetensors -o y.npy"), 1, "D.w is [] here and [2] in long.safetensors, and 1 more; what this model does not know is there: D.fc.b [1]");
+  expect(run("sample --weights long.safetensors -o y.npy"), 1,
+         "D.w is [] here and [2] in long.safetensors, and 1 more; what this model does not know is there: D.fc.b [1]");
   write_zeros("whole.safetensors", "I64", 8, "[]", 1);
   expect(run("sample --weights whole.safetensors -o y.npy"), 1, "D.w is f32 [] here and i64 [] in whole.safetensors");
   ck_assert(!file_exists("y.npy"));
   write_zeros("half.safetensors", "BF16", 2, "[]", 1);
-  expect(run("sample --weights half.safetensors -o y.npy"), 1, "D.b [] is not in half.safetensors;");     /* D.w may be of another width */
-  expect(run("train --data p=line.npy --steps 0 --run b --init long.safetensors"), 1, "holds none of this model's weights");
+  expect(run("sample --weights half.safetensors -o y.npy"), 1,
+         "D.b [] is not in half.safetensors;"); /* D.w may be of another width */
+  expect(run("train --data p=line.npy --steps 0 --run b --init long.safetensors"), 1,
+         "holds none of this model's weights");
   expect(run("train --data p=line.npy --steps 0 --run b --init half.safetensors"), 0,
          "D: 1 of 4 weights from half.safetensors; left as they were: D.b, D.wide, C.w\n");
   ck_assert_double_eq(stored("b", "D.w", 0), 0);
-} END_TEST
+}
+END_TEST
 
 /* Of each network and of the model's own states, in a line; names of both sides where nothing fits; what is not asked
    for is of no matter. */
@@ -472,14 +524,12 @@ START_TEST(test_init_says_what_fits) {
   float w = 2, m = 4, row[3] = {1, 2, 3};
   double five = 5;
   Problem problem;
-  TensorView views[6] = {
-    { .name = "D.w", .type = STORAGE_F32, .data = &w },
-    { .name = "count", .type = STORAGE_F64, .data = &five },
-    { .name = "D.wide", .type = STORAGE_F32, .rank = 1, .shape = { 3 }, .stride = { 1 }, .data = row },
-    { .name = "D.w/momentum.m", .type = STORAGE_F32, .data = &m },
-    { .name = "E.x", .type = STORAGE_F32, .data = &w },
-    { .name = "E.x/adam.m", .type = STORAGE_F32, .data = &w }
-  };
+  TensorView views[6] = {{.name = "D.w", .type = STORAGE_F32, .data = &w},
+                         {.name = "count", .type = STORAGE_F64, .data = &five},
+                         {.name = "D.wide", .type = STORAGE_F32, .rank = 1, .shape = {3}, .stride = {1}, .data = row},
+                         {.name = "D.w/momentum.m", .type = STORAGE_F32, .data = &m},
+                         {.name = "E.x", .type = STORAGE_F32, .data = &w},
+                         {.name = "E.x/adam.m", .type = STORAGE_F32, .data = &w}};
   ck_assert(safetensors_write("w.safetensors", views, 6, NULL, 0, &problem));
   Ran *ran = run("train --data p=line.npy --steps 0 --run a --init w.safetensors");
   expect(
@@ -503,13 +553,14 @@ START_TEST(test_init_says_what_fits) {
          "the file has D.fc.b [1], D.w [] of F8_E4M3");
   expect(run("sample --weights eight.safetensors -o x.npy"), 1,
          "D.w is f32 [] here and F8_E4M3 [] in eight.safetensors");
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_names_of_other_programs) {
   float w = 2, b = 3;
   Problem problem;
-  TensorView views[2] = { { .name = "module.fc.weight", .type = STORAGE_F32, .data = &w },
-                          { .name = "module.fc.bias", .type = STORAGE_F32, .data = &b } };
+  TensorView views[2] = {{.name = "module.fc.weight", .type = STORAGE_F32, .data = &w},
+                         {.name = "module.fc.bias", .type = STORAGE_F32, .data = &b}};
   ck_assert(safetensors_write("w.safetensors", views, 2, NULL, 0, &problem));
   const char *renamed = "train --data p=line.npy --steps 0 --init w.safetensors --rename";
   expect(run("%s module.=,fc=,weight=w,bias=b,=D. --run a", renamed), 0,
@@ -526,7 +577,8 @@ START_TEST(test_names_of_other_programs) {
   expect(run("sample --weights w.safetensors --rename module.fc=D,weight=w,bias=b -o x.npy --count 64"), 0,
          "x.npy: 64 samples");
   ck_assert(!directory_exists("c"));
-} END_TEST
+}
+END_TEST
 
 static Kernel broken_kernels[P_PROGRAMS];
 static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace) {
@@ -539,19 +591,24 @@ START_TEST(test_samples_that_are_not_finite_are_told) {
   memcpy(broken_kernels, line_kernels, sizeof broken_kernels);
   broken_kernels[P_FAKES] = kernel_broken_fakes;
   const char *says = "2 of 64 samples of fakes are not finite: element 1 of sample 35 is not a number";
-  expect(run_model(line_tables, broken_kernels, "train --data p=line.npy --steps 5 --run a"), 0, "step 5: 32 of 1024 samples of fakes are not finite");
+  expect(run_model(line_tables, broken_kernels, "train --data p=line.npy --steps 5 --run a"), 0,
+         "step 5: 32 of 1024 samples of fakes are not finite");
   expect(run_model(line_tables, broken_kernels, "sample --run a -o x.png"), 0, says);
   expect(run_model(line_tables, broken_kernels, "sample --run a -o x.npy"), 0, says);
   expect(run("sample --run a -o y.npy"), 0, "y.npy: 64 samples of fakes, by a/checkpoints/step-000005.safetensors");
-} END_TEST
+}
+END_TEST
 
 /* The samples show it before a checkpoint is due: the weights are to blame, and the run ends. */
 START_TEST(test_samples_of_spoilt_weights_end_the_run) {
   memcpy(broken_kernels, spoiling(), sizeof broken_kernels);
   broken_kernels[P_FAKES] = kernel_broken_fakes;
-  expect(run_model(line_tables, broken_kernels, "train --data p=line.npy --steps 20 --run a --sample-every 10 --checkpoint-every 0"), 1, "count is infinite at step 10");
+  expect(run_model(line_tables, broken_kernels,
+                   "train --data p=line.npy --steps 20 --run a --sample-every 10 --checkpoint-every 0"),
+         1, "count is infinite at step 10");
   ck_assert(!file_exists("a/samples/fakes-000010.png"));
-} END_TEST
+}
+END_TEST
 
 static ModelTables *edited_tables(void) {
   ModelTables *tables = line_tables();
@@ -561,12 +618,14 @@ static ModelTables *edited_tables(void) {
 
 START_TEST(test_a_changed_model_is_told) {
   expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
-  expect(run_model(edited_tables, line_kernels, "sample --run a -o x.npy"), 0, "the model's text has changed since a/checkpoints/step-000005.safetensors was written");
+  expect(run_model(edited_tables, line_kernels, "sample --run a -o x.npy"), 0,
+         "the model's text has changed since a/checkpoints/step-000005.safetensors was written");
   expect(run_model(edited_tables, line_kernels, "train --run a --resume --steps 6"), 0, "the model's text has changed");
   Ran *ran = run_model(edited_tables, line_kernels, "sample --run a -o x.npy");
   expect(ran, 0, NULL);
   ck_assert_msg(!strstr(ran->text, "changed"), "%s", ran->text);
-} END_TEST
+}
+END_TEST
 
 static ModelTables *foreign_tables(void) {
   ModelTables *tables = line_tables();
@@ -576,15 +635,18 @@ static ModelTables *foreign_tables(void) {
 
 START_TEST(test_foreign_processors_are_told) {
   char missing[32];
-  if (processor_has("amx-int8 avx512fp16 avxvnni", missing, sizeof missing)) return;    /* this one has everything */
+  if (processor_has("amx-int8 avx512fp16 avxvnni", missing, sizeof missing)) return; /* this one has everything */
   expect(run_model(foreign_tables, line_kernels, "info"), 1, "ganc build line.gan --march native");
-} END_TEST
+}
+END_TEST
 
-/* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole one. */
+/* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole
+   one. */
 static void interrupt_run(int number, int times, useconds_t apart, Kernel count, Ran *ran) {
   memcpy(slow_kernels, line_kernels, sizeof slow_kernels);
   slow_kernels[P_COUNT] = count;
-  char *arguments[] = {"trainer", "train", "--data", "p=line.npy", "--steps", "100000", "--run", "a", "--checkpoint-every", "0"};
+  char *arguments[] = {"trainer", "train", "--data", "p=line.npy",         "--steps",
+                       "100000",  "--run", "a",      "--checkpoint-every", "0"};
   int output;
   pid_t child = start(line_tables, slow_kernels, &output, arguments, sizeof arguments / sizeof *arguments);
   for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
@@ -612,7 +674,8 @@ START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
   snprintf(a, sizeof a, "a/checkpoints/step-%06lld.safetensors", (long long)step + 20);
   snprintf(b, sizeof b, "whole/checkpoints/step-%06lld.safetensors", (long long)step + 20);
   ck_assert(same_file(a, b));
-} END_TEST
+}
+END_TEST
 
 START_TEST(test_second_interrupt_ends_at_once) {
   Ran ran;

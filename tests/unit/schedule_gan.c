@@ -1,24 +1,36 @@
-/* Whole updates, forward, backward and Adam, natively against the interpreter, on machines of several widths and at widths that no vector divides. */
+/* Whole updates, forward, backward and Adam, natively against the interpreter, on machines of several widths and at
+   widths that no vector divides. */
 #include "schedule_gan.h"
 
-typedef struct Setting { RegisterType real; const char *march; int64_t batch; int64_t generator[4], discriminator[4]; double tolerance; } Setting;
+typedef struct Setting {
+  RegisterType real;
+  const char *march;
+  int64_t batch;
+  int64_t generator[4], discriminator[4];
+  double tolerance;
+} Setting;
 static const Setting settings[] = {
-  {REGISTER_F64, "native", 5, {3, 7, 9, 6}, {6, 11, 5, 1}, 1e-12},
-  {REGISTER_F32, "native", 5, {3, 7, 9, 6}, {6, 11, 5, 1}, 2e-5},
-  {REGISTER_F32, "x86-64-v3", 8, {4, 16, 24, 10}, {10, 16, 8, 1}, 2e-5},
-  {REGISTER_F64, "x86-64-v3", 3, {4, 16, 24, 10}, {10, 16, 8, 1}, 1e-12},
-  {REGISTER_F32, "native", 64, {20, 45, 64, 50}, {50, 70, 33, 1}, 2e-5},
-  {REGISTER_F64, "native", 24, {20, 45, 64, 50}, {50, 70, 33, 1}, 1e-12},
+    {REGISTER_F64, "native", 5, {3, 7, 9, 6}, {6, 11, 5, 1}, 1e-12},
+    {REGISTER_F32, "native", 5, {3, 7, 9, 6}, {6, 11, 5, 1}, 2e-5},
+    {REGISTER_F32, "x86-64-v3", 8, {4, 16, 24, 10}, {10, 16, 8, 1}, 2e-5},
+    {REGISTER_F64, "x86-64-v3", 3, {4, 16, 24, 10}, {10, 16, 8, 1}, 1e-12},
+    {REGISTER_F32, "native", 64, {20, 45, 64, 50}, {50, 70, 33, 1}, 2e-5},
+    {REGISTER_F64, "native", 24, {20, 45, 64, 50}, {50, 70, 33, 1}, 1e-12},
 };
 
-typedef struct Inputs { uint64_t state; Interpreter *interpreter; NativeRun *run; } Inputs;
+typedef struct Inputs {
+  uint64_t state;
+  Interpreter *interpreter;
+  NativeRun *run;
+} Inputs;
 
 static void set_input(void *context, Node *node) {
   Inputs *inputs = context;
   if (node->kind != NODE_INPUT) return;
   double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
   size_t length = strlen(node->name);
-  bool positive = length > 1 && (node->name[length - 1] == 'v' || node->name[length - 1] == 't'), rate = strcmp(node->name, "rate") == 0;
+  bool positive = length > 1 && (node->name[length - 1] == 'v' || node->name[length - 1] == 't'),
+       rate = strcmp(node->name, "rate") == 0;
   for (int64_t i = 0; i < node_size(node); i++) {
     inputs->state = inputs->state * 6364136223846793005u + 1442695040888963407u;
     double unit = (double)(float)((double)(inputs->state >> 40) / (1 << 24));
@@ -61,7 +73,8 @@ START_TEST(native_updates_match_the_interpreter) {
 }
 END_TEST
 
-/* The reference model: every product is a tile, a gradient is never in memory (the optimizer runs where it is made), few programs are left. */
+/* The reference model: every product is a tile, a gradient is never in memory (the optimizer runs where it is made),
+   few programs are left. */
 START_TEST(the_reference_model_is_few_programs) {
   static const int64_t generator[] = {100, 256, 512, 1024, 784}, discriminator[] = {784, 1024, 512, 256, 1};
   Session *session = session_new();
@@ -80,7 +93,8 @@ START_TEST(the_reference_model_is_few_programs) {
       ck_assert(program_verify(session, schedule->steps[k].program));
       for (int b = 0; b < schedule->steps[k].program->buffer_count; b++) {
         const Node *node = schedule->steps[k].bindings[b]->node;
-        ck_assert_msg(node->kind == NODE_INPUT || node->batch || node_size(node) <= 1024, "node %d, a gradient, is stored", node->id);
+        ck_assert_msg(node->kind == NODE_INPUT || node->batch || node_size(node) <= 1024,
+                      "node %d, a gradient, is stored", node->id);
       }
     }
   }

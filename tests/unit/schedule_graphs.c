@@ -1,8 +1,10 @@
-/* Random graphs: chains of maps, products, reductions, reshapes, draws and effects that overwrite what others read, natively and in the interpreter. What
-   fusion decides must change nothing, at any limit of --fuse-limit. */
+/* Random graphs: chains of maps, products, reductions, reshapes, draws and effects that overwrite what others read,
+   natively and in the interpreter. What fusion decides must change nothing, at any limit of --fuse-limit. */
 #include "schedule_run.h"
 
-typedef struct Random { uint64_t state; } Random;
+typedef struct Random {
+  uint64_t state;
+} Random;
 static uint64_t random_word(Random *random) {
   random->state = random->state * 6364136223846793005u + 1442695040888963407u;
   return random->state >> 33;
@@ -17,8 +19,10 @@ typedef struct Case {
   Session *session;
   Random random;
   int64_t batch, widths[AXES];
-  int count; Node *nodes[NODE_LIMIT];
-  int inputs, effect_count; Effect effects[NODE_LIMIT];
+  int count;
+  Node *nodes[NODE_LIMIT];
+  int inputs, effect_count;
+  Effect effects[NODE_LIMIT];
 } Case;
 
 static Node *add_node(Case *c, Node *node) {
@@ -29,10 +33,12 @@ static Node *add_node(Case *c, Node *node) {
 static Node *any_node(Case *c) { return c->nodes[random_below(&c->random, c->count)]; }
 
 static Node *add_input(Case *c, int rank, const int64_t *shape, bool batch) {
-  return add_node(c, graph_input(c->graph, session_format(c->session, "x%d", c->inputs++), rank, shape, batch, nowhere));
+  return add_node(c,
+                  graph_input(c->graph, session_format(c->session, "x%d", c->inputs++), rank, shape, batch, nowhere));
 }
 
-/* Some node read at a point of `shape`: the same axes where extents agree, a shifted or constant subscript elsewhere. */
+/* Some node read at a point of `shape`: the same axes where extents agree, a shifted or constant subscript elsewhere.
+ */
 static const Scalar *read_at(Case *c, Node *node, int rank, const int64_t *shape, bool batch) {
   Coordinate coordinates[RANK_LIMIT];
   for (int d = 0; d < node->rank; d++) {
@@ -42,16 +48,21 @@ static const Scalar *read_at(Case *c, Node *node, int rank, const int64_t *shape
       continue;
     }
     for (int e = rank - 1; e >= (batch ? 1 : 0); e--)
-      if (shape[e] == node->shape[d] && (coordinate_is_constant(&coordinates[d]) || e == d)) coordinates[d] = coordinate_variable(e);
-    if (random_below(&c->random, 12) == 0) coordinates[d] = coordinate_add(coordinates[d], coordinate_constant(random_below(&c->random, 3) - 1));
+      if (shape[e] == node->shape[d] && (coordinate_is_constant(&coordinates[d]) || e == d))
+        coordinates[d] = coordinate_variable(e);
+    if (random_below(&c->random, 12) == 0)
+      coordinates[d] = coordinate_add(coordinates[d], coordinate_constant(random_below(&c->random, 3) - 1));
   }
   return scalar_read(c->graph, node, access_new(c->graph, node->rank, coordinates));
 }
 
-static const Scalar *apply(Case *c, Operation op, const Scalar *a, const Scalar *b) { return scalar_apply(c->graph, op, a, operation_arity(op) > 1 ? b : NULL, NULL); }
+static const Scalar *apply(Case *c, Operation op, const Scalar *a, const Scalar *b) {
+  return scalar_apply(c->graph, op, a, operation_arity(op) > 1 ? b : NULL, NULL);
+}
 
 static const Scalar *expression(Case *c, int depth, int rank, const int64_t *shape, bool batch) {
-  static const Operation some[] = {OP_ADD, OP_ADD, OP_MULTIPLY, OP_MAXIMUM, OP_NEGATE, OP_TANH, OP_SIGMOID, OP_ABSOLUTE};
+  static const Operation some[] = {OP_ADD,    OP_ADD,  OP_MULTIPLY, OP_MAXIMUM,
+                                   OP_NEGATE, OP_TANH, OP_SIGMOID,  OP_ABSOLUTE};
   if (depth == 0 || random_below(&c->random, 5) == 0) {
     Node *node = any_node(c);
     if (node->batch && !batch) return scalar_constant(c->graph, 0.75);
@@ -59,10 +70,12 @@ static const Scalar *expression(Case *c, int depth, int rank, const int64_t *sha
   }
   if (random_below(&c->random, 6) == 0) {
     const Scalar *a = expression(c, depth - 1, rank, shape, batch), *b = expression(c, depth - 1, rank, shape, batch);
-    return scalar_apply(c->graph, OP_SELECT, apply(c, OP_LESS, a, scalar_constant(c->graph, 0.1)), apply(c, OP_TANH, b, NULL), a);
+    return scalar_apply(c->graph, OP_SELECT, apply(c, OP_LESS, a, scalar_constant(c->graph, 0.1)),
+                        apply(c, OP_TANH, b, NULL), a);
   }
   Operation op = some[random_below(&c->random, (int)(sizeof some / sizeof *some))];
-  const Scalar *a = expression(c, depth - 1, rank, shape, batch), *b = operation_arity(op) > 1 ? expression(c, depth - 1, rank, shape, batch) : NULL;
+  const Scalar *a = expression(c, depth - 1, rank, shape, batch),
+               *b = operation_arity(op) > 1 ? expression(c, depth - 1, rank, shape, batch) : NULL;
   const Scalar *value = apply(c, op, a, b);
   return op == OP_MULTIPLY ? apply(c, OP_TANH, value, NULL) : value;
 }
@@ -83,7 +96,8 @@ static void add_map(Case *c) {
   for (int d = 0; d < rank; d++) shape[d] = like->shape[d];
   if (random_below(&c->random, 4) == 0) batch = random_shape(c, &rank, shape);
   const Scalar *value = expression(c, 1 + random_below(&c->random, 3), rank, shape, batch);
-  if (random_below(&c->random, 2) == 0 && rank > 0) value = apply(c, OP_ADD, value, read_at(c, like, rank, shape, batch));
+  if (random_below(&c->random, 2) == 0 && rank > 0)
+    value = apply(c, OP_ADD, value, read_at(c, like, rank, shape, batch));
   if (like->batch && !batch) value = scalar_constant(c->graph, 0.25);
   add_node(c, graph_map(c->graph, rank, shape, batch, value, nowhere));
 }
@@ -96,7 +110,7 @@ static void add_product(Case *c) {
   Coordinate v[3] = {coordinate_variable(0), coordinate_variable(1), coordinate_variable(2)};
   Coordinate write[2], left[2], right[2];
   bool batch;
-  if (w->batch) {                                          /* out[i, j] over the batch */
+  if (w->batch) { /* out[i, j] over the batch */
     box[0] = x->shape[1], box[1] = w->shape[1], box[2] = n;
     write[0] = v[0], write[1] = v[1], left[0] = v[2], left[1] = v[0], right[0] = v[2], right[1] = v[1];
     shape[0] = box[0], shape[1] = box[1], batch = false;
@@ -108,11 +122,13 @@ static void add_product(Case *c) {
     right[0] = turned ? v[2] : v[1], right[1] = turned ? v[1] : v[2];
     shape[0] = n, shape[1] = box[1], batch = true;
   } else return;
-  const Scalar *a = scalar_read(c->graph, x, access_new(c->graph, 2, left)), *b = scalar_read(c->graph, w, access_new(c->graph, 2, right));
+  const Scalar *a = scalar_read(c->graph, x, access_new(c->graph, 2, left)),
+               *b = scalar_read(c->graph, w, access_new(c->graph, 2, right));
   if (random_below(&c->random, 4) == 0) b = apply(c, OP_TANH, b, NULL);
   const Scalar *value = apply(c, OP_MULTIPLY, apply(c, OP_MULTIPLY, a, b), scalar_constant(c->graph, 0.125));
   if (random_below(&c->random, 2) == 0) value = apply(c, OP_MULTIPLY, a, b);
-  add_node(c, graph_compute(c->graph, COMBINE_SUM, 3, box, w->batch ? 4 : 1, access_new(c->graph, 2, write), 2, shape, batch, value, NULL, nowhere));
+  add_node(c, graph_compute(c->graph, COMBINE_SUM, 3, box, w->batch ? 4 : 1, access_new(c->graph, 2, write), 2, shape,
+                            batch, value, NULL, nowhere));
 }
 
 static void add_reduction(Case *c) {
@@ -122,12 +138,15 @@ static void add_reduction(Case *c) {
   Coordinate write[RANK_LIMIT];
   int64_t shape[RANK_LIMIT];
   for (int d = 0; d < x->rank; d++)
-    if (kept < x->rank ? d == kept : random_below(&c->random, 2) == 0) write[rank] = coordinate_variable(d), shape[rank++] = x->shape[d];
+    if (kept < x->rank ? d == kept : random_below(&c->random, 2) == 0)
+      write[rank] = coordinate_variable(d), shape[rank++] = x->shape[d];
   bool batch = x->batch && rank > 0 && write[0].terms[0].variable == 0;
   const Scalar *value = scalar_read(c->graph, x, access_identity(c->graph, x->rank));
-  if (random_below(&c->random, 2) == 0) value = apply(c, OP_MULTIPLY, apply(c, OP_SIGMOID, value, NULL), apply(c, OP_TANH, value, NULL));
+  if (random_below(&c->random, 2) == 0)
+    value = apply(c, OP_MULTIPLY, apply(c, OP_SIGMOID, value, NULL), apply(c, OP_TANH, value, NULL));
   Combine combine = random_below(&c->random, 4) == 0 ? COMBINE_MAXIMUM : COMBINE_SUM;
-  add_node(c, graph_compute(c->graph, combine, x->rank, x->shape, x->batch ? 1 : 0, access_new(c->graph, rank, write), rank, shape, batch, value, NULL, nowhere));
+  add_node(c, graph_compute(c->graph, combine, x->rank, x->shape, x->batch ? 1 : 0, access_new(c->graph, rank, write),
+                            rank, shape, batch, value, NULL, nowhere));
 }
 
 static void add_reshape(Case *c) {
@@ -141,13 +160,16 @@ static void add_draw(Case *c) {
   int64_t shape[RANK_LIMIT];
   bool batch = random_shape(c, &rank, shape);
   if (rank == 0) return;
-  add_node(c, graph_random(c->graph, random_word(&c->random), 0, random_below(&c->random, 2) == 0 ? DISTRIBUTION_NORMAL : DISTRIBUTION_UNIFORM, NULL, rank, shape, batch, nowhere));
+  add_node(c, graph_random(c->graph, random_word(&c->random), 0,
+                           random_below(&c->random, 2) == 0 ? DISTRIBUTION_NORMAL : DISTRIBUTION_UNIFORM, NULL, rank,
+                           shape, batch, nowhere));
 }
 
 static void make_graph(Case *c) {
   c->batch = 1 + random_below(&c->random, 40);
   for (int a = 0; a < AXES; a++) c->widths[a] = 1 + random_below(&c->random, a < 2 ? 40 : 12);
-  int64_t shapes[4][2] = {{c->batch, c->widths[0]}, {c->widths[1], c->widths[0]}, {c->widths[0], c->widths[1]}, {c->widths[1], 0}};
+  int64_t shapes[4][2] = {
+      {c->batch, c->widths[0]}, {c->widths[1], c->widths[0]}, {c->widths[0], c->widths[1]}, {c->widths[1], 0}};
   for (int i = 0; i < 8; i++) add_input(c, i % 4 == 3 ? 1 : 2, shapes[i % 4], i % 4 == 0);
   add_input(c, 0, NULL, false);
   add_input(c, 0, NULL, false);
@@ -160,7 +182,7 @@ static void make_graph(Case *c) {
     else if (kind == 10) add_reshape(c);
     else add_draw(c);
   }
-  for (int i = 0; i < c->count; i++) {                     /* inputs move to values of their shape, others are outputs */
+  for (int i = 0; i < c->count; i++) { /* inputs move to values of their shape, others are outputs */
     Node *node = c->nodes[i], *target = NULL;
     bool output = random_below(&c->random, 3) == 0;
     if (node->kind == NODE_INPUT && random_below(&c->random, 4) > 0) continue;
@@ -171,24 +193,39 @@ static void make_graph(Case *c) {
       for (int e = 0; e < c->effect_count; e++) taken |= c->effects[e].target == other;
       if (!taken) target = other;
     }
-    if (target == NULL && output) target = graph_input(c->graph, session_format(c->session, "out%d", i), node->rank, node->shape, node->batch, nowhere);
+    if (target == NULL && output)
+      target =
+          graph_input(c->graph, session_format(c->session, "out%d", i), node->rank, node->shape, node->batch, nowhere);
     if (target != NULL) c->effects[c->effect_count++] = (Effect){.target = target, .value = node};
   }
 }
 
-typedef struct Inputs { Random random; Interpreter *interpreter; NativeRun *run; } Inputs;
+typedef struct Inputs {
+  Random random;
+  Interpreter *interpreter;
+  NativeRun *run;
+} Inputs;
 
 static void set_input(Inputs *inputs, Node *node) {
   double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
-  for (int64_t i = 0; i < node_size(node); i++) numbers[i] = (double)(random_below(&inputs->random, 8001) - 4000) / 4096;
+  for (int64_t i = 0; i < node_size(node); i++)
+    numbers[i] = (double)(random_below(&inputs->random, 8001) - 4000) / 4096;
   interpreter_set(inputs->interpreter, node, numbers);
   run_set(inputs->run, node, numbers);
   free(numbers);
 }
 
-typedef struct Setting { RegisterType real; const char *march; int fuse_limit; double tolerance; int graphs; } Setting;
+typedef struct Setting {
+  RegisterType real;
+  const char *march;
+  int fuse_limit;
+  double tolerance;
+  int graphs;
+} Setting;
 static const Setting settings[] = {
-  {REGISTER_F64, "native", -1, 1e-12, 100}, {REGISTER_F64, "x86-64-v3", 3, 1e-12, 15}, {REGISTER_F64, "native", 0, 1e-12, 10}, {REGISTER_F64, "native", 12, 1e-12, 15}, {REGISTER_F32, "native", -1, 1e-4, 20},
+    {REGISTER_F64, "native", -1, 1e-12, 100}, {REGISTER_F64, "x86-64-v3", 3, 1e-12, 15},
+    {REGISTER_F64, "native", 0, 1e-12, 10},   {REGISTER_F64, "native", 12, 1e-12, 15},
+    {REGISTER_F32, "native", -1, 1e-4, 20},
 };
 
 START_TEST(fusion_changes_nothing) {

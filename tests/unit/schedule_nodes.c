@@ -1,21 +1,47 @@
-/* Random nodes of the algebra, run natively and in the interpreter: strides with common factors, negative coefficients, empty classes, reads and writes out
-   of bounds, the batch on all sides, sums over the axis of the lanes, computed coordinates, maxima and scatters. Each kind has a quota. */
+/* Random nodes of the algebra, run natively and in the interpreter: strides with common factors, negative coefficients,
+   empty classes, reads and writes out of bounds, the batch on all sides, sums over the axis of the lanes, computed
+   coordinates, maxima and scatters. Each kind has a quota. */
 #include "schedule_run.h"
 
-typedef struct Random { uint64_t state; } Random;
+typedef struct Random {
+  uint64_t state;
+} Random;
 static uint64_t random_word(Random *random) {
   random->state = random->state * 6364136223846793005u + 1442695040888963407u;
   return random->state >> 33;
 }
-static int64_t random_between(Random *random, int64_t low, int64_t high) { return low + (int64_t)(random_word(random) % (uint64_t)(high - low + 1)); }
+static int64_t random_between(Random *random, int64_t low, int64_t high) {
+  return low + (int64_t)(random_word(random) % (uint64_t)(high - low + 1));
+}
 static bool random_chance(Random *random, int percent) { return random_between(random, 0, 99) < percent; }
 
 static const Span nowhere;
 
-enum { KIND_STRIDED, KIND_NEGATIVE, KIND_EMPTY, KIND_LEAVING, KIND_BATCH, KIND_LANES_SUM, KIND_COMPUTED, KIND_MAXIMUM, KIND_SCATTER, KIND_COUNT };
-static const char *const kind_names[KIND_COUNT] = {"strided", "negative", "empty", "leaving", "batch", "lanes summed", "computed", "maximum", "scatter"};
+enum {
+  KIND_STRIDED,
+  KIND_NEGATIVE,
+  KIND_EMPTY,
+  KIND_LEAVING,
+  KIND_BATCH,
+  KIND_LANES_SUM,
+  KIND_COMPUTED,
+  KIND_MAXIMUM,
+  KIND_SCATTER,
+  KIND_COUNT
+};
+static const char *const kind_names[KIND_COUNT] = {"strided",      "negative", "empty",   "leaving", "batch",
+                                                   "lanes summed", "computed", "maximum", "scatter"};
 
-typedef struct Case { Graph *graph; Random random; int box_rank; int64_t box[BOX_LIMIT]; int64_t batch; uint32_t batch_variables; bool kinds[KIND_COUNT]; int inputs; } Case;
+typedef struct Case {
+  Graph *graph;
+  Random random;
+  int box_rank;
+  int64_t box[BOX_LIMIT];
+  int64_t batch;
+  uint32_t batch_variables;
+  bool kinds[KIND_COUNT];
+  int inputs;
+} Case;
 
 static Coordinate random_coordinate(Case *c, int *variables, int count, bool computed) {
   Coordinate coordinate = coordinate_constant(random_chance(&c->random, 40) ? random_between(&c->random, -3, 3) : 0);
@@ -27,11 +53,13 @@ static Coordinate random_coordinate(Case *c, int *variables, int count, bool com
   if (computed) {
     int v = (int)random_between(&c->random, 0, c->box_rank - 1);
     const Scalar *index = scalar_index(c->graph, v);
-    const Scalar *half = scalar_apply(c->graph, OP_FLOOR, scalar_apply(c->graph, OP_DIVIDE, index, scalar_constant(c->graph, 2), NULL), NULL, NULL);
+    const Scalar *half = scalar_apply(
+        c->graph, OP_FLOOR, scalar_apply(c->graph, OP_DIVIDE, index, scalar_constant(c->graph, 2), NULL), NULL, NULL);
     coordinate.computed = half;
-    if (random_chance(&c->random, 50)) {                   /* labels */
+    if (random_chance(&c->random, 50)) { /* labels */
       int64_t shape[1] = {c->box[v]};
-      Node *labels = graph_input(c->graph, session_format(graph_session(c->graph), "labels%d", c->inputs++), 1, shape, false, nowhere);
+      Node *labels = graph_input(c->graph, session_format(graph_session(c->graph), "labels%d", c->inputs++), 1, shape,
+                                 false, nowhere);
       Coordinate bare = coordinate_variable(v);
       coordinate.computed = scalar_read(c->graph, labels, access_new(c->graph, 1, &bare));
     }
@@ -54,7 +82,8 @@ static const Scalar *random_read(Case *c) {
   Coordinate coordinates[RANK_LIMIT];
   int64_t shape[RANK_LIMIT];
   for (int d = 0; d < rank; d++) {
-    int variables[2] = {(int)random_between(&c->random, 0, c->box_rank - 1), (int)random_between(&c->random, 0, c->box_rank - 1)};
+    int variables[2] = {(int)random_between(&c->random, 0, c->box_rank - 1),
+                        (int)random_between(&c->random, 0, c->box_rank - 1)};
     int count = variables[0] == variables[1] || random_chance(&c->random, 70) ? 1 : 2;
     if (d == 0 && batch) {
       coordinates[0] = coordinate_variable(0);
@@ -66,19 +95,27 @@ static const Scalar *random_read(Case *c) {
     coordinates[d] = random_coordinate(c, variables, count, computed);
     shape[d] = random_extent(c, &coordinates[d]);
   }
-  Node *node = graph_input(c->graph, session_format(graph_session(c->graph), "x%d", c->inputs++), rank, shape, batch, nowhere);
+  Node *node =
+      graph_input(c->graph, session_format(graph_session(c->graph), "x%d", c->inputs++), rank, shape, batch, nowhere);
   if (random_chance(&c->random, 0) && rank > 0)
-    node = graph_random(c->graph, random_word(&c->random), 0, random_chance(&c->random, 50) ? DISTRIBUTION_NORMAL : DISTRIBUTION_UNIFORM, NULL, rank, shape, batch, nowhere);
+    node = graph_random(c->graph, random_word(&c->random), 0,
+                        random_chance(&c->random, 50) ? DISTRIBUTION_NORMAL : DISTRIBUTION_UNIFORM, NULL, rank, shape,
+                        batch, nowhere);
   const Access *access = access_new(c->graph, rank, coordinates);
   c->kinds[KIND_LEAVING] |= access_may_leave(access, c->box, shape);
   return random_chance(&c->random, 6) ? scalar_within(c->graph, node, access) : scalar_read(c->graph, node, access);
 }
 
 static const Scalar *random_value(Case *c, int depth) {
-  static const Operation safe[] = {OP_ADD, OP_MULTIPLY, OP_MULTIPLY, OP_MAXIMUM, OP_NEGATE, OP_ABSOLUTE, OP_SELECT, OP_LESS, OP_TANH, OP_SIGMOID, OP_EXP, OP_SQRT, OP_LESS_EQUAL, OP_AND, OP_NOT};
+  static const Operation safe[] = {OP_ADD,      OP_MULTIPLY, OP_MULTIPLY,   OP_MAXIMUM, OP_NEGATE,
+                                   OP_ABSOLUTE, OP_SELECT,   OP_LESS,       OP_TANH,    OP_SIGMOID,
+                                   OP_EXP,      OP_SQRT,     OP_LESS_EQUAL, OP_AND,     OP_NOT};
   if (depth == 0 || random_chance(&c->random, 20)) {
     if (random_chance(&c->random, 8)) return scalar_constant(c->graph, (double)random_between(&c->random, -8, 8) / 4);
-    if (random_chance(&c->random, 8)) return scalar_apply(c->graph, OP_MULTIPLY, scalar_index(c->graph, (int)random_between(&c->random, 0, c->box_rank - 1)), scalar_constant(c->graph, 0.125), NULL);
+    if (random_chance(&c->random, 8))
+      return scalar_apply(c->graph, OP_MULTIPLY,
+                          scalar_index(c->graph, (int)random_between(&c->random, 0, c->box_rank - 1)),
+                          scalar_constant(c->graph, 0.125), NULL);
     return random_read(c);
   }
   Operation op = safe[random_between(&c->random, 0, (int64_t)(sizeof safe / sizeof *safe) - 1)];
@@ -115,40 +152,61 @@ static Node *random_node(Case *c) {
     int count = (int)random_between(&c->random, 0, 2), variables[2] = {0, 0};
     bool shared = random_chance(&c->random, 6), computed = random_chance(&c->random, 6);
     if (used + count > c->box_rank) count = c->box_rank - used;
-    for (int k = 0; k < count; k++) variables[k] = shared ? (int)random_between(&c->random, 0, c->box_rank - 1) : order[used++];
+    for (int k = 0; k < count; k++)
+      variables[k] = shared ? (int)random_between(&c->random, 0, c->box_rank - 1) : order[used++];
     if (count == 2 && variables[0] == variables[1]) count = 1;
     coordinates[d] = random_coordinate(c, variables, count, computed);
     shape[d] = random_extent(c, &coordinates[d]);
     c->kinds[KIND_SCATTER] |= shared || computed;
     c->kinds[KIND_STRIDED] |= count > 1;
-    for (int t = 0; t < coordinates[d].term_count; t++) c->kinds[KIND_NEGATIVE] |= coordinates[d].terms[t].coefficient < 0;
-    for (int t = 0; t < coordinates[d].term_count; t++) c->kinds[KIND_EMPTY] |= coordinates[d].term_count == 1 && llabs(coordinates[d].terms[t].coefficient) > 1;
+    for (int t = 0; t < coordinates[d].term_count; t++)
+      c->kinds[KIND_NEGATIVE] |= coordinates[d].terms[t].coefficient < 0;
+    for (int t = 0; t < coordinates[d].term_count; t++)
+      c->kinds[KIND_EMPTY] |= coordinates[d].term_count == 1 && llabs(coordinates[d].terms[t].coefficient) > 1;
   }
   const Scalar *value = random_value(c, (int)random_between(&c->random, 1, 3));
-  if (combine == COMBINE_SUM && random_chance(&c->random, 40)) value = scalar_apply(c->graph, OP_MULTIPLY, random_read(c), random_read(c), NULL);
+  if (combine == COMBINE_SUM && random_chance(&c->random, 40))
+    value = scalar_apply(c->graph, OP_MULTIPLY, random_read(c), random_read(c), NULL);
   c->kinds[KIND_MAXIMUM] |= combine == COMBINE_MAXIMUM;
   c->kinds[KIND_BATCH] |= c->batch_variables != 0;
   c->kinds[KIND_LANES_SUM] |= c->batch_variables != 0 && !batch;
-  return graph_compute(c->graph, combine, c->box_rank, c->box, c->batch_variables, access_new(c->graph, rank, coordinates), rank, shape, batch, value, NULL, nowhere);
+  return graph_compute(c->graph, combine, c->box_rank, c->box, c->batch_variables,
+                       access_new(c->graph, rank, coordinates), rank, shape, batch, value, NULL, nowhere);
 }
 
-typedef struct Inputs { Random random; Interpreter *interpreter; NativeRun *run; RegisterType real; } Inputs;
+typedef struct Inputs {
+  Random random;
+  Interpreter *interpreter;
+  NativeRun *run;
+  RegisterType real;
+} Inputs;
 
 static void set_input(void *context, Node *node) {
   Inputs *inputs = context;
   if (node->kind != NODE_INPUT) return;
   double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
   for (int64_t i = 0; i < node_size(node); i++)
-    numbers[i] = strncmp(node->name, "labels", 6) == 0 ? (double)random_between(&inputs->random, -1, 6) : (double)(float)((double)random_between(&inputs->random, -4000, 4000) / 2048);
+    numbers[i] = strncmp(node->name, "labels", 6) == 0
+                     ? (double)random_between(&inputs->random, -1, 6)
+                     : (double)(float)((double)random_between(&inputs->random, -4000, 4000) / 2048);
   interpreter_set(inputs->interpreter, node, numbers);
   run_set(inputs->run, node, numbers);
   free(numbers);
 }
 
 enum { NODES = 1000, TOGETHER = 50 };
-typedef struct Setting { RegisterType real; const char *march; double tolerance; uint64_t seed; int nodes; } Setting;
+typedef struct Setting {
+  RegisterType real;
+  const char *march;
+  double tolerance;
+  uint64_t seed;
+  int nodes;
+} Setting;
 static const Setting settings[] = {
-  {REGISTER_F64, "native", 1e-12, 1, NODES}, {REGISTER_F32, "native", 1e-5, 2, NODES / 5}, {REGISTER_F32, "x86-64-v3", 1e-5, 3, NODES / 5}, {REGISTER_F64, "x86-64-v3", 1e-12, 4, NODES / 5},
+    {REGISTER_F64, "native", 1e-12, 1, NODES},
+    {REGISTER_F32, "native", 1e-5, 2, NODES / 5},
+    {REGISTER_F32, "x86-64-v3", 1e-5, 3, NODES / 5},
+    {REGISTER_F64, "x86-64-v3", 1e-12, 4, NODES / 5},
 };
 
 START_TEST(native_nodes_match_the_interpreter) {
@@ -166,7 +224,9 @@ START_TEST(native_nodes_match_the_interpreter) {
       memset(c.kinds, 0, sizeof c.kinds);
       Node *node = random_node(&c);
       for (int k = 0; k < KIND_COUNT; k++) quota[k] += c.kinds[k];
-      effects[i] = (Effect){.target = graph_input(graph, session_format(session, "out%d", i), node->rank, node->shape, node->batch, nowhere), .value = node};
+      effects[i] = (Effect){.target = graph_input(graph, session_format(session, "out%d", i), node->rank, node->shape,
+                                                  node->batch, nowhere),
+                            .value = node};
     }
     EffectList list = {count, effects};
     NativeRun *run = run_new(session, target, graph, list, setting.real);
@@ -188,7 +248,8 @@ START_TEST(native_nodes_match_the_interpreter) {
         graph_print(graph, &one, stderr);
         for (int s = 0; s < run->schedule->step_count; s++)
           for (int b = 0; b < run->schedule->steps[s].program->buffer_count; b++)
-            if (run->schedule->steps[s].bindings[b]->node == effects[i].target) program_print(run->schedule->steps[s].program, stderr);
+            if (run->schedule->steps[s].bindings[b]->node == effects[i].target)
+              program_print(run->schedule->steps[s].program, stderr);
         const double *right = interpreter_value(interpreter, effects[i].value);
         for (int64_t k = 0; k < node_size(node) && k < 40; k++) fprintf(stderr, "%g(%g) ", numbers[k], right[k]);
         fprintf(stderr, "\n");
@@ -201,7 +262,8 @@ START_TEST(native_nodes_match_the_interpreter) {
     free(effects);
     session_free(session);
   }
-  for (int k = 0; k < KIND_COUNT; k++) ck_assert_msg(quota[k] * 25 >= setting.nodes, "only %d of %d nodes are %s", quota[k], setting.nodes, kind_names[k]);
+  for (int k = 0; k < KIND_COUNT; k++)
+    ck_assert_msg(quota[k] * 25 >= setting.nodes, "only %d of %d nodes are %s", quota[k], setting.nodes, kind_names[k]);
 }
 END_TEST
 

@@ -1,4 +1,5 @@
-/* What the tests of schedules share: a routine run natively, every buffer between two pages that nobody may touch, and compared with the interpreter. */
+/* What the tests of schedules share: a routine run natively, every buffer between two pages that nobody may touch, and
+   compared with the interpreter. */
 #ifndef SCHEDULE_RUN_H
 #define SCHEDULE_RUN_H
 
@@ -25,7 +26,7 @@ static inline void *guarded_block(size_t size) {
   mprotect(pages + room, GUARD_PAGE, PROT_NONE);
   size_t aligned = (size + 63) / 64 * 64;
   char *block = pages + room - aligned;
-  memset(block, 0x7f, aligned);                            /* a value that was never written is a NaN or huge */
+  memset(block, 0x7f, aligned); /* a value that was never written is a NaN or huge */
   return block;
 }
 
@@ -34,7 +35,9 @@ static inline void guarded_free(void *block, size_t size) {
   munmap((char *)block + (size + 63) / 64 * 64 - room, room + GUARD_PAGE);
 }
 
-static inline size_t value_bytes(const StoredValue *value) { return (size_t)value->elements * (value->storage == REGISTER_F32 ? 4 : 8); }
+static inline size_t value_bytes(const StoredValue *value) {
+  return (size_t)value->elements * (value->storage == REGISTER_F32 ? 4 : 8);
+}
 
 /* Row-major numbers to and from the layout of a value. */
 static inline void value_exchange(const StoredValue *value, char *memory, double *numbers, bool read) {
@@ -61,8 +64,9 @@ typedef struct NativeRun {
   Fusion *fusion;
   Schedule *schedule;
   LoadedPrograms *loaded;
-  void **memory;                                           /* by value */
-  void *workspace; size_t workspace_bytes;
+  void **memory; /* by value */
+  void *workspace;
+  size_t workspace_bytes;
   DrawCounters counters;
 } NativeRun;
 
@@ -78,7 +82,8 @@ static inline StoredValue *run_input(const NativeRun *run, const Node *node) {
   return NULL;
 }
 
-static inline NativeRun *run_limited(Session *session, Target *target, Graph *graph, EffectList effects, RegisterType real, int fuse_limit) {
+static inline NativeRun *run_limited(Session *session, Target *target, Graph *graph, EffectList effects,
+                                     RegisterType real, int fuse_limit) {
   ScheduleOptions *options = session_allocate(session, sizeof *options);
   *options = (ScheduleOptions){.machine = target_machine(target), .real = real, .fuse_limit = fuse_limit};
   NativeRun *run = calloc(1, sizeof *run);
@@ -93,24 +98,28 @@ static inline NativeRun *run_limited(Session *session, Target *target, Graph *gr
       diagnostic_print_all(session, stderr);
       ck_abort_msg("a program that is not well-formed");
     }
-    if ((size_t)programs[s]->workspace_bytes > run->workspace_bytes) run->workspace_bytes = (size_t)programs[s]->workspace_bytes;
+    if ((size_t)programs[s]->workspace_bytes > run->workspace_bytes)
+      run->workspace_bytes = (size_t)programs[s]->workspace_bytes;
   }
   run->loaded = llvm_load(session, target, run->schedule->step_count, programs);
   if (run->loaded == NULL) diagnostic_print_all(session, stderr);
   ck_assert_ptr_nonnull(run->loaded);
   free(programs);
   run->memory = calloc((size_t)run->schedule->value_count + 1, sizeof *run->memory);
-  for (int v = 0; v < run->schedule->value_count; v++) run->memory[v] = guarded_block(value_bytes(run->schedule->values[v]));
+  for (int v = 0; v < run->schedule->value_count; v++)
+    run->memory[v] = guarded_block(value_bytes(run->schedule->values[v]));
   run->workspace = guarded_block(run->workspace_bytes);
   return run;
 }
 
-static inline NativeRun *run_new(Session *session, Target *target, Graph *graph, EffectList effects, RegisterType real) {
+static inline NativeRun *run_new(Session *session, Target *target, Graph *graph, EffectList effects,
+                                 RegisterType real) {
   return run_limited(session, target, graph, effects, real, -1);
 }
 
 static inline void run_free(NativeRun *run) {
-  for (int v = 0; v < run->schedule->value_count; v++) guarded_free(run->memory[v], value_bytes(run->schedule->values[v]));
+  for (int v = 0; v < run->schedule->value_count; v++)
+    guarded_free(run->memory[v], value_bytes(run->schedule->values[v]));
   guarded_free(run->workspace, run->workspace_bytes);
   llvm_unload(run->loaded);
   free(run->memory);
@@ -135,7 +144,11 @@ static inline void run_steps(NativeRun *run) {
     void *buffers[1024];
     ck_assert_int_le(step->program->buffer_count, 1024);
     for (int b = 0; b < step->program->buffer_count; b++) buffers[b] = run->memory[run_value(run, step->bindings[b])];
-    Call call = {.buffers = buffers, .seed = run->counters.seed, .round = run->counters.round, .ordinal = run->counters.ordinal, .first_sample = run->counters.first_sample};
+    Call call = {.buffers = buffers,
+                 .seed = run->counters.seed,
+                 .round = run->counters.round,
+                 .ordinal = run->counters.ordinal,
+                 .first_sample = run->counters.first_sample};
     Kernel kernel = (Kernel)(uintptr_t)llvm_kernel(run->loaded, s);
     for (int64_t chunk = step->program->chunks - 1; chunk >= 0; chunk--) kernel(&call, chunk, run->workspace);
   }
@@ -145,7 +158,10 @@ static inline void run_steps(NativeRun *run) {
 static inline double distance(const double *a, const double *b, int64_t count) {
   double difference = 0, norm = 0;
   for (int64_t i = 0; i < count; i++) {
-    if (a[i] == b[i] || (isnan(a[i]) && isnan(b[i]))) { norm += isfinite(b[i]) ? b[i] * b[i] : 0; continue; }
+    if (a[i] == b[i] || (isnan(a[i]) && isnan(b[i]))) {
+      norm += isfinite(b[i]) ? b[i] * b[i] : 0;
+      continue;
+    }
     difference += (a[i] - b[i]) * (a[i] - b[i]);
     norm += b[i] * b[i];
   }

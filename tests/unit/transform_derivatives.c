@@ -1,4 +1,5 @@
-/* Every row of operations.def: its derivative to order 3 against differences, on odd shapes; and every such row made wrong, which the same check must see. */
+/* Every row of operations.def: its derivative to order 3 against differences, on odd shapes; and every such row made
+   wrong, which the same check must see. */
 #include "graph_check.h"
 
 /* Keeps what is drawn away from kinks: integers, zero, and equal arguments. */
@@ -26,9 +27,9 @@ static double row_error(Operation op, Operation broken) {
     variables_add(&variables, &random, node, 0, 1);
     for (int64_t i = 0; i < node_size(node); i++) {
       variables.value[k][i] = draw_argument(&random, op, k == 0 ? INFINITY : variables.value[k - 1][i]);
-      if (op == OP_MODULO && k == 1) variables.speed[k][i] = 0;           /* by the second argument it is nothing, by decision */
+      if (op == OP_MODULO && k == 1) variables.speed[k][i] = 0; /* by the second argument it is nothing, by decision */
       if (op != OP_SELECT || k > 0) continue;
-      variables.value[k][i] = (double)(i % 2);                            /* a condition does not move */
+      variables.value[k][i] = (double)(i % 2); /* a condition does not move */
       variables.speed[k][i] = 0;
     }
     argument[k] = all(g, node);
@@ -54,7 +55,16 @@ END_TEST
 /* Rows whose derivative is nothing cannot be made wrong by a factor. */
 static bool has_derivative(Operation op) {
   switch (op) {
-  case OP_SIGN: case OP_FLOOR: case OP_CEILING: case OP_ROUND: case OP_LESS: case OP_LESS_EQUAL: case OP_EQUAL: case OP_AND: case OP_OR: case OP_NOT: return false;
+  case OP_SIGN:
+  case OP_FLOOR:
+  case OP_CEILING:
+  case OP_ROUND:
+  case OP_LESS:
+  case OP_LESS_EQUAL:
+  case OP_EQUAL:
+  case OP_AND:
+  case OP_OR:
+  case OP_NOT: return false;
   default: return true;
   }
 }
@@ -62,7 +72,8 @@ static bool has_derivative(Operation op) {
 START_TEST(mutants_are_seen) {
   for (int op = 0; op < OP_COUNT; op++) {
     double error = row_error((Operation)op, (Operation)op);
-    ck_assert_msg((error > 1e-3) == has_derivative((Operation)op), "%s: a wrong derivative gives the relative error %g", operation_rows[op].name, error);
+    ck_assert_msg((error > 1e-3) == has_derivative((Operation)op), "%s: a wrong derivative gives the relative error %g",
+                  operation_rows[op].name, error);
   }
 }
 END_TEST

@@ -1,9 +1,12 @@
-/* Rewrites: every row of rewrites.def fires and keeps values; the stable family sees through maps and reshapes and stops at marks; what must stay, stays. */
+/* Rewrites: every row of rewrites.def fires and keeps values; the stable family sees through maps and reshapes and
+   stops at marks; what must stay, stays. */
 #include "graph_check.h"
 
 #include "compiler/transform/internal.h"
 
-typedef struct Row { const char *pattern, *result; } Row;
+typedef struct Row {
+  const char *pattern, *result;
+} Row;
 
 static const Row rows[] = {
 #define EXACT(pattern, result) {pattern, result},
@@ -28,7 +31,8 @@ static const Scalar *formula_as_written(Graph *g, const Formula *formula, const 
   if (formula->op == OP_INDEX) return bindings->letter[formula->letter];
   if (formula->op == OP_CONSTANT) return number(g, formula->value);
   if (formula->op == OP_NOTHING) return scalar_nothing(g);
-  for (int k = 0; k < operation_arity(formula->op); k++) argument[k] = formula_as_written(g, formula->argument[k], bindings);
+  for (int k = 0; k < operation_arity(formula->op); k++)
+    argument[k] = formula_as_written(g, formula->argument[k], bindings);
   return scalar_intern(g, formula->op, argument[0], argument[1], argument[2]);
 }
 
@@ -40,9 +44,10 @@ START_TEST(rows_keep_values) {
     for (int trial = 0; trial < 50; trial++) {
       double letters[LETTERS];
       for (int i = 0; i < LETTERS; i++) letters[i] = random_between(&random, 0.25, 2);
-      letters[2] = trial % 2;                              /* c is a condition wherever a row has one */
+      letters[2] = trial % 2; /* c is a condition wherever a row has one */
       double before = formula_value(pattern, letters), after = formula_value(result, letters);
-      ck_assert_msg(fabs(before - after) <= 1e-14 * fmax(1, fabs(before)), "%s: %.17g becomes %.17g", rows[r].pattern, before, after);
+      ck_assert_msg(fabs(before - after) <= 1e-14 * fmax(1, fabs(before)), "%s: %.17g becomes %.17g", rows[r].pattern,
+                    before, after);
     }
   }
   session_free(session);
@@ -56,13 +61,16 @@ START_TEST(rows_fire) {
   for (int i = 0; i < LETTERS; i++) {
     char name[2] = {(char)('a' + i), '\0'};
     bool constant = i >= 'k' - 'a' && i <= 'n' - 'a';
-    bindings.letter[i] = constant ? number(g, 1.5 + i) : scalar_read(g, input(g, name, 0, NULL), access_new(g, 0, NULL));
+    bindings.letter[i] =
+        constant ? number(g, 1.5 + i) : scalar_read(g, input(g, name, 0, NULL), access_new(g, 0, NULL));
   }
   for (int r = 0; r < LENGTH(rows); r++) {
     const Formula *pattern = formula_parse(session, rows[r].pattern);
-    const Scalar *written = formula_as_written(g, pattern, &bindings), *built = formula_build(g, NULL, pattern, &bindings);
+    const Scalar *written = formula_as_written(g, pattern, &bindings),
+                 *built = formula_build(g, NULL, pattern, &bindings);
     ck_assert_msg(built != written, "%s: nothing happens", rows[r].pattern);
-    ck_assert_msg(built == formula_build(g, NULL, formula_parse(session, rows[r].result), &bindings), "%s: becomes something else", rows[r].pattern);
+    ck_assert_msg(built == formula_build(g, NULL, formula_parse(session, rows[r].result), &bindings),
+                  "%s: becomes something else", rows[r].pattern);
   }
   session_free(session);
 }
@@ -81,7 +89,8 @@ START_TEST(what_could_hide_a_nan_stays) {
 }
 END_TEST
 
-/* log(1 - sigmoid(a)), every operation a node of its own, the sigmoid behind `way`: finite where the naive form is not. */
+/* log(1 - sigmoid(a)), every operation a node of its own, the sigmoid behind `way`: finite where the naive form is not.
+ */
 typedef enum Way { MAP, SCALAR_MAP, RESHAPE, FLATTEN, MARK, WAYS } Way;
 
 static Node *behind(Graph *g, Node *a, Way way) {
@@ -107,7 +116,7 @@ START_TEST(the_stable_family_sees_through) {
     interpreter_set(interpreter, a, (double[]){50, 60, 70, 0, 1, 2});
     double early = *interpreter_value(interpreter, mean);
     ck_assert_msg(isfinite(early) == (way != MARK), "way %d: %g", way, early);
-    effects = transform_differentiate(g, effects);         /* marks go, and so does what they held back */
+    effects = transform_differentiate(g, effects); /* marks go, and so does what they held back */
     double late = *interpreter_value(interpreter, effects.items[0].value);
     ck_assert_msg(fabs(late - -(180 + log(2) + log1p(exp(1)) + log1p(exp(2)))) < 1e-12, "way %d: %g", way, late);
     interpreter_free(interpreter);
@@ -121,7 +130,8 @@ START_TEST(log_softmax) {
   Session *session = session_new();
   Graph *g = graph_new(session);
   Node *a = input(g, "a", SHAPE(2, 3));
-  Node *top = graph_compute(g, COMBINE_MAXIMUM, 2, a->shape, 0, ACCESS(g, at(0)), SHAPE(2), false, all(g, a), NULL, SPAN);
+  Node *top =
+      graph_compute(g, COMBINE_MAXIMUM, 2, a->shape, 0, ACCESS(g, at(0)), SHAPE(2), false, all(g, a), NULL, SPAN);
   Node *e = map_like(g, a, unary(g, OP_EXP, subtract(g, all(g, a), READ(g, top, at(0)))));
   Node *z = graph_compute(g, COMBINE_SUM, 2, a->shape, 0, ACCESS(g, at(0)), SHAPE(2), false, all(g, e), NULL, SPAN);
   Node *p = map_like(g, a, divide(g, all(g, e), READ(g, z, at(0)))), *l = map_like(g, a, unary(g, OP_LOG, all(g, p)));
@@ -141,7 +151,8 @@ START_TEST(overhanging_reads_are_not_seen_through) {
   Session *session = session_new();
   Graph *g = graph_new(session);
   Node *a = input(g, "a", SHAPE(3)), *e = map_like(g, a, unary(g, OP_EXP, all(g, a)));
-  Node *l = graph_map(g, SHAPE(4), false, unary(g, OP_LOG, READ(g, e, at(0))), SPAN), *one = graph_map(g, SHAPE(3), false, number(g, 1), SPAN);
+  Node *l = graph_map(g, SHAPE(4), false, unary(g, OP_LOG, READ(g, e, at(0))), SPAN),
+       *one = graph_map(g, SHAPE(3), false, number(g, 1), SPAN);
   Node *border = graph_map(g, SHAPE(5), false, READ(g, one, affine_at(0, 1, -1)), SPAN);
   Interpreter *interpreter = interpreter_new(g);
   interpreter_set(interpreter, a, (double[]){1, 2, 3});
@@ -155,6 +166,8 @@ START_TEST(overhanging_reads_are_not_seen_through) {
 END_TEST
 
 int main(void) {
-  return run_tests("rewrites", 6, (const TTest *[]){rows_keep_values, rows_fire, what_could_hide_a_nan_stays, the_stable_family_sees_through, log_softmax,
-                                                    overhanging_reads_are_not_seen_through});
+  return run_tests("rewrites", 6,
+                   (const TTest *[]){rows_keep_values, rows_fire, what_could_hide_a_nan_stays,
+                                     the_stable_family_sees_through, log_softmax,
+                                     overhanging_reads_are_not_seen_through});
 }

@@ -1,4 +1,5 @@
-/* A fuzz target without a fuzzer: runs it on the files it is given, and on every beginning of each small one. For builds that have no libFuzzer. */
+/* A fuzz target without a fuzzer: runs it on the files it is given, and on every beginning of each small one. For
+   builds that have no libFuzzer. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
