@@ -171,12 +171,6 @@ static void schedule_dump(const Compilation *compilation, FILE *out) {
 
 /* ---- plan, emit, link: the whole model --------------------------------------------------------------------------- */
 
-static uint64_t text_hash(const char *text, size_t length) { /* FNV-1a */
-  uint64_t hash = 14695981039346656037u;
-  for (size_t at = 0; at < length; at++) hash = (hash ^ (unsigned char)text[at]) * 1099511628211u;
-  return hash;
-}
-
 static bool plan_run(Compilation *compilation) {
   Session *session = compilation->session;
   PlanOptions options = {

@@ -71,7 +71,7 @@ void session_free(Session *session) {
 
 /* ---- interned texts ---------------------------------------------------------------------------------------------- */
 
-static uint64_t text_hash(const char *text, size_t length) { /* FNV-1a */
+uint64_t text_hash(const char *text, size_t length) {
   uint64_t hash = 14695981039346656037u;
   for (size_t at = 0; at < length; at++) hash = (hash ^ (unsigned char)text[at]) * 1099511628211u;
   return hash;

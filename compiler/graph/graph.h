@@ -94,6 +94,8 @@ int operation_arity(Operation op); /* 0 for leaves */
 
 const Scalar *scalar_constant(Graph *graph, double value);
 const Scalar *scalar_nothing(Graph *graph);
+/* Machine operations, about; large expressions count as large. */
+double scalar_cost(const Scalar *scalar);
 const Scalar *scalar_index(Graph *graph, int variable);
 const Scalar *scalar_read(Graph *graph, Node *node, const Access *access);
 const Scalar *scalar_within(Graph *graph, Node *node, const Access *access);

@@ -227,3 +227,12 @@ const Scalar *scalar_close(Graph *graph, const Scalar *scalar) {
   Rebuild rebuild = {.graph = graph, .leaf = close_leaf};
   return rebuild_run(&rebuild, scalar);
 }
+
+/* Machine operations of one evaluation; what is shared is counted once per mention, which is good enough to compare. */
+double scalar_cost(const Scalar *scalar) {
+  enum { RANDOM_COST = 30 };
+  if (scalar->op == OP_READ) return scalar->node->kind == NODE_RANDOM ? RANDOM_COST : 1;
+  double cost = operation_arity(scalar->op) > 0 ? operation_rows[scalar->op].cost : 0;
+  for (int a = 0; a < operation_arity(scalar->op) && cost < 1e4; a++) cost += scalar_cost(scalar->argument[a]);
+  return cost;
+}

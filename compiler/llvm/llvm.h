@@ -2,7 +2,7 @@
 #ifndef GANC_LLVM_H
 #define GANC_LLVM_H
 
-#include "compiler/llvm/machine.h"
+#include "compiler/schedule/machine.h"
 #include "compiler/schedule/program.h"
 
 typedef struct Target Target;

@@ -31,12 +31,6 @@ static void bytes_word(Bytes *bytes, uint64_t word) {
   bytes_add(bytes, little, sizeof little);
 }
 
-static uint64_t hash_bytes(const uint8_t *data, size_t size) { /* FNV-1a */
-  uint64_t hash = UINT64_C(0xCBF29CE484222325);
-  for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * UINT64_C(0x100000001B3);
-  return hash;
-}
-
 /* offsets: of texts, by the interned text, from 1 */
 typedef struct Writer {
   Bytes records[RECORD_KIND_COUNT], strings;
@@ -347,7 +341,7 @@ void descriptor_write(const PlanLayout *layout, Plan *plan) {
   bytes_add(&all, "GANCMODL", 8);
   bytes_word(&all, ABI_VERSION);
   bytes_word(&all, body.size + 32);
-  bytes_word(&all, hash_bytes(body.data, body.size));
+  bytes_word(&all, text_hash((const char *)body.data, body.size));
   bytes_add(&all, body.data, body.size);
   plan->descriptor = all.data, plan->descriptor_size = all.size;
 }

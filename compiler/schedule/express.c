@@ -456,12 +456,3 @@ void express_store(Builder *builder, const Point *point, const View *view, const
       builder_convert(builder, builder_level(builder), value, view->value->storage, address_lanes(builder, &address));
   builder_store(builder, address, value, accumulate);
 }
-
-/* Machine operations of one evaluation; what is shared is counted once per mention, which is good enough to compare. */
-double scalar_cost(const Scalar *scalar) {
-  enum { RANDOM_COST = 30 };
-  if (scalar->op == OP_READ) return scalar->node->kind == NODE_RANDOM ? RANDOM_COST : 1;
-  double cost = operation_arity(scalar->op) > 0 ? operation_rows[scalar->op].cost : 0;
-  for (int a = 0; a < operation_arity(scalar->op) && cost < 1e4; a++) cost += scalar_cost(scalar->argument[a]);
-  return cost;
-}

@@ -2,6 +2,7 @@
    Values are given memory here (strides, not addresses), and effects are moved to their targets: in place where no
    reader of the old value comes later, else by a copy at the end. */
 #include "fusion.h"
+#include "compiler/transform/transform.h"
 #include "tests/mutants/mutant.h"
 
 #include <string.h>
@@ -109,7 +110,7 @@ static void collect_facts(Fusion *fusion) {
     list_node(&order, fusion->effects.items[i].target); /* may be on no walk */
   for (int n = 0; n < order.count; n++)
     if (order.nodes[n]->kind == NODE_COMPUTE)
-      order.values[n] = (fusion->options->trace ? fusion_separate : fusion_cut)(fusion->graph, order.nodes[n]);
+      order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
   fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
   for (int n = 0; n < order.count; n++) {
     if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) add_parts(fusion, order.values[n]);

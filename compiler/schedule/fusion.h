@@ -79,10 +79,6 @@ Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *va
 Group *fusion_group(Fusion *fusion, GroupKind kind);
 void group_phase(Fusion *fusion, Group *group, int count, Item **items);
 void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item);
-/* cut.c: the node's expression, with costly parts of few indices read from maps of their own. */
-const Scalar *fusion_cut(Graph *graph, const Node *node);
-/* The same with --trace: one operation is left, every other is a map of its own. */
-const Scalar *fusion_separate(Graph *graph, const Node *node);
 /* join.c: every item into a group. */
 void fusion_join(Fusion *fusion);
 /* Is the old value of `target` read by the item only where it writes? */

@@ -122,7 +122,6 @@ void express_store(Builder *builder, const Point *point, const View *view, const
                    bool accumulate);
 /* 1 lane or lanes of truth: low <= affine < high */
 Operand express_between(Builder *builder, const Point *point, Affine affine, int64_t low, int64_t high);
-double scalar_cost(const Scalar *scalar);
 
 /* ---- residue.c: which points of a box land where ----------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 #ifndef SCHEDULE_H
 #define SCHEDULE_H
 
-#include "compiler/llvm/machine.h"
+#include "compiler/schedule/machine.h"
 #include "compiler/schedule/program.h"
 
 typedef struct ScheduleOptions {

@@ -63,6 +63,11 @@ typedef struct Frozen {
 } Frozen; /* decisions: what computes those inputs */
 Frozen transform_freeze(Graph *graph, EffectList effects);
 
+/* cut.c, for the schedule: the node's expression, with costly parts of few indices read from maps of their own. */
+const Scalar *scalar_cut(Graph *graph, const Node *node);
+/* The same with --trace: one operation is left, every other is a map of its own. */
+const Scalar *scalar_separate(Graph *graph, const Node *node);
+
 /* Tests only: the derivative of this operation is made wrong (OP_COUNT: none). */
 void transform_break_derivative(Graph *graph, Operation op);
 

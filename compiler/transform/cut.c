@@ -2,7 +2,8 @@
    from new maps: a sigmoid of one number a sample, inside a sum over samples and neurons, is then computed once a
    sample. (What depends on outer loops only is computed there anyway; samples are the lanes, so theirs is the innermost
    loop.) With --trace every operation gets one. Never changes a node. */
-#include "fusion.h"
+#include "internal.h"
+#include "transform.h"
 
 enum { CUT_COST = 8, CUT_RATIO = 4 };
 
@@ -69,7 +70,7 @@ static bool compares_equal(const Scalar *scalar) {
 }
 
 /* Expressions are small here or share little; a part met twice is cut twice into the same node. */
-const Scalar *fusion_cut(Graph *graph, const Node *node) {
+const Scalar *scalar_cut(Graph *graph, const Node *node) {
   uint32_t batch = node->batch_variables;
   if (node->combine == COMBINE_MAXIMUM || (batch & (batch - 1)) != 0 || batch == 0) return node->value;
   Cut cut = {graph, node, points_of(node, UINT32_MAX)};
@@ -81,14 +82,10 @@ const Scalar *fusion_cut(Graph *graph, const Node *node) {
 
 enum { SEPARATE_POINTS = 1 << 22 }; /* a larger map is made only where the node itself is as large */
 
-typedef struct Separated {
-  const Scalar *from, *to;
-} Separated;
+/* images: of the expressions that were met, by id: shared parts are no tree. */
 typedef struct Separation {
   Cut cut;
-  Session *session;
-  int count, capacity;
-  Separated *items;
+  Memo images;
 } Separation;
 
 /* An axis per variable, one of them at most over samples; and not of all the points of a large contraction. */
@@ -104,18 +101,15 @@ static bool may_stand_alone(const Cut *cut, const Scalar *scalar) {
 /* The operation alone, its arguments read from maps. */
 static const Scalar *separate_arguments(Separation *separation, const Scalar *scalar);
 
-/* A read of the map that has the operation alone; leaves stay. What is met twice is found again: shared parts are no
-   tree. */
+/* A read of the map that has the operation alone; leaves stay. */
 static const Scalar *separate_out(Separation *separation, const Scalar *scalar) {
   if (operation_arity(scalar->op) == 0) return scalar;
-  for (int s = 0; s < separation->count; s++)
-    if (separation->items[s].from == scalar) return separation->items[s].to;
+  const Scalar *known = memo_get(&separation->images, scalar->id);
+  if (known != NULL) return known;
   const Scalar *alone = separate_arguments(separation, scalar);
   if (operation_arity(alone->op) > 0 && may_stand_alone(&separation->cut, alone))
     alone = cut_out(&separation->cut, alone);
-  separation->items =
-      fusion_grow(separation->session, separation->items, separation->count, &separation->capacity, sizeof(Separated));
-  separation->items[separation->count++] = (Separated){scalar, alone};
+  memo_put(&separation->images, scalar->id, alone);
   return alone;
 }
 
@@ -129,9 +123,11 @@ static const Scalar *separate_arguments(Separation *separation, const Scalar *sc
   return changed ? scalar_apply(separation->cut.graph, scalar->op, arguments[0], arguments[1], arguments[2]) : scalar;
 }
 
-const Scalar *fusion_separate(Graph *graph, const Node *node) {
+const Scalar *scalar_separate(Graph *graph, const Node *node) {
   if (node->combine == COMBINE_MAXIMUM || compares_equal(node->value)) return node->value; /* as above */
-  Separation separation = {.cut = {graph, node, points_of(node, UINT32_MAX)}, .session = graph_session(graph)};
-  if (node->combine == COMBINE_SUM && node->value->op != OP_MULTIPLY) return separate_out(&separation, node->value);
-  return separate_arguments(&separation, node->value); /* a sum of products stays one: a contraction */
+  Separation separation = {.cut = {graph, node, points_of(node, UINT32_MAX)}};
+  bool whole = node->combine == COMBINE_SUM && node->value->op != OP_MULTIPLY; /* a sum of products stays one */
+  const Scalar *value = whole ? separate_out(&separation, node->value) : separate_arguments(&separation, node->value);
+  memo_free(&separation.images);
+  return value;
 }
