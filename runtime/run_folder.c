@@ -606,6 +606,11 @@ static bool newest_time(const char *directory, FileStamp *newest) {
   return newest->inode != 0;
 }
 
+/* Of two saved at one moment: clocks of file systems are coarse. */
+static bool has_higher_number(const char *path, const char *than) {
+  return than && (strlen(path) != strlen(than) ? strlen(path) > strlen(than) : strcmp(path, than) > 0);
+}
+
 char *run_folder_find_latest(const char *model, Problem *problem) {
   DIR *entries = opendir("runs");
   FileStamp best = {0};
@@ -613,7 +618,9 @@ char *run_folder_find_latest(const char *model, Problem *problem) {
   for (struct dirent *entry; entries && (entry = readdir(entries));) {
     char *path = *entry->d_name != '.' ? text_format("runs/%s", entry->d_name) : NULL;
     FileStamp newest;
-    if (path && newest_time(path, &newest) && is_later(&newest, &best) && is_run_of(path, entry->d_name, model)) {
+    bool dated = path && newest_time(path, &newest);
+    bool later = dated && (is_later(&newest, &best) || (!is_later(&best, &newest) && has_higher_number(path, latest)));
+    if (later && is_run_of(path, entry->d_name, model)) {
       free(latest);
       latest = path;
       best = newest;
