@@ -290,8 +290,8 @@ static bool option_take(Line *line) {
   return found->take(line, value);
 }
 
-/* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been met.
- */
+/* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been
+   met. */
 static bool word_take(Line *line) {
   Options *options = line->options;
   const char *word = line->words[line->at];

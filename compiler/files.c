@@ -49,8 +49,8 @@ static int descriptor_named(Session *session, const char *path) {
   return status_same(&folder, &own) ? atoi(name) : -1;
 }
 
-/* False with errno. Links that the system would not follow for us (of others, in shared folders) stop the first stat.
- */
+/* False with errno. Links that the system would not follow for us (of others, in shared folders) stop the first
+   stat. */
 static bool destination_find(Session *session, const char *path, Destination *found) {
   enum { LINK_LIMIT = 40 };
   char target[4096];

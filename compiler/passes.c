@@ -1,6 +1,6 @@
 /* The passes: for each row of passes.def how it runs, what is verified after it and how it is printed; and the one loop
-   over them. Takes a compilation with options; returns a status and what the passes made. Never knows how a pass works.
- */
+   over them. Takes a compilation with options; returns a status and what the passes made. Never knows how a pass
+   works. */
 #include "compiler/compiler.h"
 
 #include <string.h>

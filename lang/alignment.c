@@ -20,8 +20,8 @@ static void pieces_link(Piece *upper, Piece *lower, int *chains) {
   lower->chain = upper->chain;
 }
 
-/* Whether a piece can be moved at all: what clings to the piece before it cannot, nor can the beginning of a statement.
- */
+/* Whether a piece can be moved at all: what clings to the piece before it cannot, nor can the beginning of a
+   statement. */
 static bool piece_moves(Pieces *file, int line, int at) {
   return at == 0 ? file->lines[line].continues : line_piece(file, line, at)->space > 0;
 }

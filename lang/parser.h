@@ -1,5 +1,5 @@
-/* The reader's own: its state, what scanner, layout and grammar say to each other, and the one constructor of the tree.
- */
+/* The reader's own: its state, what scanner, layout and grammar say to each other, and the one constructor of the
+   tree. */
 #ifndef LANG_PARSER_H
 #define LANG_PARSER_H
 

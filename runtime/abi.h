@@ -45,8 +45,8 @@ typedef enum ScheduleKind {
   SCHEDULE_RUN
 } ScheduleKind;
 
-/* What a kernel is given. Field offsets are part of the format: compiler/llvm addresses them by number of 8-byte words.
- */
+/* What a kernel is given. Field offsets are part of the format: compiler/llvm addresses them by number of 8-byte
+   words. */
 typedef struct Call {
   void *const *buffers; /* in the program's order, each aligned to 64 bytes at its block's start */
   uint64_t seed;
@@ -79,8 +79,8 @@ typedef enum RecordKind {
   RECORD_KIND_COUNT
 } RecordKind;
 
-/* Each record as a C struct, `TensorRecord` and so on: 8 bytes a field, so the bytes of the file with texts resolved.
- */
+/* Each record as a C struct, `TensorRecord` and so on: 8 bytes a field, so the bytes of the file with texts
+   resolved. */
 #define RECORD(NAME, Name) \
   typedef struct Name##Record Name##Record; \
   struct Name##Record {

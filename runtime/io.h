@@ -284,8 +284,8 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
                      Problem *problem);
 void load_report_release(LoadReport *report);
 
-/* ---- run_folder.c: DIR/config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png ----
- */
+/* ---- run_folder.c: DIR/config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png
+   ---- */
 
 typedef struct RunFolder RunFolder;
 
@@ -349,8 +349,8 @@ bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *
 
 /* ---- data/foreign.c: files that are not read --------------------------------------------------------------------- */
 
-/* Is it of another format that is known? Then the problem says of which, and how Python makes one of it that is read.
- */
+/* Is it of another format that is known? Then the problem says of which, and how Python makes one of it that is
+   read. */
 bool foreign_weights(const char *path, const uint8_t *bytes, size_t size, Problem *problem);
 bool foreign_data(const char *path, const uint8_t *bytes, size_t size, Problem *problem);
 
@@ -498,8 +498,8 @@ size_t progress_format(const Progress *progress, const ProgressValue *values, si
    directions. Same bits for any number of threads. */
 bool metric_sliced_wasserstein(const float *a, const float *b, int64_t n, int64_t size, int directions, uint64_t seed,
                                int threads, double *distance, Problem *problem);
-/* Mean Euclidean distance of pairs of different points, over all pairs of up to 724 points, else over 2^18 seeded ones.
- */
+/* Mean Euclidean distance of pairs of different points, over all pairs of up to 724 points, else over 2^18 seeded
+   ones. */
 double metric_mean_pair_distance(const float *points, int64_t n, int64_t size, uint64_t seed);
 
 typedef struct ModeReport {

@@ -1,6 +1,6 @@
 /* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic
-   ones. Outputs change nothing: what they draw and which rows they take depends on nothing that was evaluated before.
- */
+   ones. Outputs change nothing: what they draw and which rows they take depends on nothing that was evaluated
+   before. */
 #include "runtime/runtime.h"
 
 #include <math.h>

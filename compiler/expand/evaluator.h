@@ -4,8 +4,8 @@
 
 #include "expand.h"
 
-/* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in scope.
- */
+/* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in
+   scope. */
 enum {
   SAMPLE_VARIABLE = 0,
   OWN_VARIABLE = 1,                         /* first own axis */

@@ -197,8 +197,8 @@ static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) 
   return inner.sequence;
 }
 
-/* The count of `repeat`, the period of `every`, the condition of `if`: known now, or computed by a routine of its own.
- */
+/* The count of `repeat`, the period of `every`, the condition of `if`: known now, or computed by a routine of its
+   own. */
 static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, ModelSchedule *node, const char *what,
                            Value **known) {
   evaluation_open(e, session_format(e->session, "%s", what));

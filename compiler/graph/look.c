@@ -77,8 +77,8 @@ typedef struct Flattening {
   int first, last;
 } Flattening;
 
-/* Inputs are stored in declared order, so their axes can be joined for nothing: x[b, k, l] is read as x'[b, 28*k + l].
- */
+/* Inputs are stored in declared order, so their axes can be joined for nothing: x[b, k, l] is read as x'[b, 28*k +
+   l]. */
 static const Scalar *flatten_read(void *context, const Scalar *leaf) {
   Flattening *flattening = context;
   const Node *map = flattening->map, *node = leaf->node;

@@ -75,8 +75,8 @@ const Scalar *scalar_simplify_in_box(Graph *graph, const int64_t *box, const Sca
 const Scalar *scalar_look(Graph *graph, const int64_t *box, const Scalar *read);
 /* The operation found behind a read by looking as far as possible, without building anything. */
 Operation scalar_look_operation(const Scalar *read);
-/* The read itself, moved behind copies and reshapes while that costs nothing; constants and `nothing` come out as such.
- */
+/* The read itself, moved behind copies and reshapes while that costs nothing; constants and `nothing` come out as
+   such. */
 const Scalar *scalar_settle(Graph *graph, const int64_t *box, const Scalar *read);
 
 /* The map whose value, joined along neighbouring axes to the shape, is a map over the joined axes again: that map; else

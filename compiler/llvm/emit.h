@@ -20,8 +20,8 @@ typedef struct Variable {
   int depth;
 } Variable;
 
-/* An affine expression with its variables looked up: terms by the depth of the loop that binds them, constants summed.
- */
+/* An affine expression with its variables looked up: terms by the depth of the loop that binds them, constants
+   summed. */
 typedef struct SumTerm {
   Value value;
   int64_t coefficient;

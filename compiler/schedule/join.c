@@ -130,8 +130,8 @@ static bool same_shape(const View *a, const View *b) {
   return a->rank == b->rank && memcmp(a->shape, b->shape, size) == 0 && memcmp(a->stride, b->stride, size) == 0;
 }
 
-/* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the phase.
- */
+/* What the phase makes is read at the same point only; what it overwrites likewise. `joined` counts reads of the
+   phase. */
 static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, const Phase *phase, int *joined) {
   *joined = 0;
   for (int k = 0; k < item->read_count; k++) {

@@ -150,8 +150,8 @@ Residue *residue_split(Session *session, const Item *item);
 
 /* ---- nest.c, tile.c ---------------------------------------------------------------------------------------------- */
 
-/* Several items in turn; `parallel`: cut into chunks (one phase only). A phase is a run of items over the same points.
- */
+/* Several items in turn; `parallel`: cut into chunks (one phase only). A phase is a run of items over the same
+   points. */
 typedef struct Phase {
   int count, capacity;
   Item **items;
@@ -168,8 +168,8 @@ typedef struct Leaves {
   const Scalar **items;
 } Leaves; /* READ, WITHIN, INDEX, each once; those of computed coordinates too */
 Leaves leaves_of(Session *session, const Scalar *scalar);
-/* Elements that the read moves on when `variable` moves by one; false where that is not a constant (computed, guarded).
- */
+/* Elements that the read moves on when `variable` moves by one; false where that is not a constant (computed,
+   guarded). */
 bool leaf_stride(Builder *builder, const Scalar *leaf, const int64_t *box, int variable, int64_t *stride);
 
 /* ---- roles.c, stage.c, tile.c: contractions whose accumulators stay in registers --------------------------------- */

@@ -86,8 +86,7 @@ typedef enum StatementKind {
   STATEMENT_LOAD,    /* result = address */
   STATEMENT_STORE,   /* address = arguments[0]; `accumulate`: += */
   STATEMENT_RANDOM,  /* result = draw of (stream, sample + lane * sample_step, element + lane * element_step) */
-  STATEMENT_FOLD, /* result (1 lane) = fold of arguments[0] over its lanes by a fixed tree; ADD or MAXIMUM in operation
-                   */
+  STATEMENT_FOLD, /* result (1 lane) = fold of arguments[0] over its lanes by a fixed tree; operation: ADD, MAXIMUM */
   STATEMENT_TRANSPOSE /* the square of `lanes` registers starting at arguments[0], in place */
 } StatementKind;
 

@@ -1,7 +1,7 @@
 /* Tile programs: blocks of rows times vectors of accumulators in registers, operands read in place or staged, and
    whatever is computed from the result at the same points done while a block is in the nearest cache. Takes a tile and
-   its items; appends the whole program. Chunks depend on the problem and the machine, never on the number of workers.
- */
+   its items; appends the whole program. Chunks depend on the problem and the machine, never on the number of
+   workers. */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 

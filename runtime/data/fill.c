@@ -49,8 +49,8 @@ bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *p
 
 /* ---- conversion -------------------------------------------------------------------------------------------------- */
 
-/* Bytes are scaled, by looking them up: one rounding, and the same number on every machine. All else is taken as it is.
- */
+/* Bytes are scaled, by looking them up: one rounding, and the same number on every machine. All else is taken as it
+   is. */
 typedef struct Conversion {
   float single[256];
   double wide[256];

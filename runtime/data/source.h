@@ -99,8 +99,8 @@ bool dataset_set_rows(Dataset *dataset, ElementType type, int64_t rank, const in
 
 /* Bytes of an array; false if there are 2^62 or more, or an extent is negative. */
 bool shape_bytes(ElementType type, int64_t rank, const int64_t *shape, uint64_t *bytes);
-/* Are there as many bytes of numbers as the header says? `found` of them are there, which is all or at least so many.
- */
+/* Are there as many bytes of numbers as the header says? `found` of them are there, which is all or at least so
+   many. */
 bool shape_agrees(const Stream *stream, ElementType type, int64_t rank, const int64_t *shape, uint64_t wanted,
                   uint64_t found, Problem *problem);
 

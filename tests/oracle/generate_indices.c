@@ -264,8 +264,8 @@ static const char *scatter(const Things *scope, const char *name, Shape shape) {
   return arena_format("%s] += %s\n", left, right);
 }
 
-/* A call of a function that differentiates by a row of a tensor, and by nothing else of the tensor, which it reads too.
- */
+/* A call of a function that differentiates by a row of a tensor, and by nothing else of the tensor, which it reads
+   too. */
 static const char *steep(const Thing *row, Shape shape, const Thing *tensor) {
   const char *name = new_name("f"), *p = new_name("p"), *q = new_name("p"), *inner = pointwise(p);
   while (strstr(inner, "constant") != NULL) inner = pointwise(p);

@@ -276,8 +276,8 @@ Value *apply2(Scalar2 g, Value *a, Value *b) {
   return value_list(count, items);
 }
 
-/* A static condition that is the same everywhere is the branch chosen, as far as derivatives and players are concerned.
- */
+/* A static condition that is the same everywhere is the branch chosen, as far as derivatives and players are
+   concerned. */
 Value *choose_value(Value *condition, Value *yes, Value *no) {
   if (condition->kind == V_NUMBER) return condition->number != 0 ? yes : no;
   Node *node = as_node(condition);

@@ -338,8 +338,8 @@ Value *local_noise(Frame *frame, const Tree *statement) {
   return frame->applied == NULL ? all : here;
 }
 
-/* A place has a number, in the order in which places are met; every turn of the loops around it has a draw of its own.
- */
+/* A place has a number, in the order in which places are met; every turn of the loops around it has a draw of its
+   own. */
 Value *fresh_value(Frame *frame, const Tree *tree) {
   int place = 0;
   while (place < model->fresh_count &&

@@ -90,8 +90,8 @@ START_TEST(test_dumps_are_a_set) {
 }
 END_TEST
 
-/* Behind the file, options of ganc's are ganc's, wherever they stand; all else is the trainer's, and all behind `--`.
- */
+/* Behind the file, options of ganc's are ganc's, wherever they stand; all else is the trainer's, and all behind
+   `--`. */
 START_TEST(test_run_deals_words_out) {
   static const struct {
     const char *line, *trainer;

@@ -188,8 +188,8 @@ END_TEST
 
 /* ---- the standard library, item by item -------------------------------------------------------------------------- */
 
-/* Each is a network's body on x: [2, 3] and w, a tensor of weights of the same shape; its mean square is the objective.
- */
+/* Each is a network's body on x: [2, 3] and w, a tensor of weights of the same shape; its mean square is the
+   objective. */
 static const char *const items[] = {
     "identity(w)",
     "relu(w)",

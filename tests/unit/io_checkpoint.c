@@ -152,8 +152,8 @@ START_TEST(weights_alone_have_no_position) {
 }
 END_TEST
 
-/* The third element of a row, by its name; neither strides nor types hide it; nothing is left beside an earlier file.
- */
+/* The third element of a row, by its name; neither strides nor types hide it; nothing is left beside an earlier
+   file. */
 START_TEST(what_is_not_finite_is_not_written) {
   char folder[32];
   enter_folder(folder);

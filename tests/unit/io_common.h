@@ -1,37 +1,12 @@
-/* What the tests of readers and writers share: a folder of their own, bytes to and from files, a suite in three lines.
- */
+/* What the tests of readers and writers share: a folder of their own, bytes to and from files, a suite in three
+   lines. */
 #ifndef IO_COMMON_H
 #define IO_COMMON_H
 
-#include <check.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "runtime/io.h"
+#include "temporary_folder.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-
-static inline int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place) {
-  (void)facts, (void)kind, (void)place;
-  return remove(path);
-}
-
-static inline void remove_folder(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
-
-/* Each test runs in a process of its own (Check forks): it may change into a fresh folder. */
-static inline void enter_folder(char *path) {
-  strcpy(path, "/tmp/ganc-io-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(path));
-  ck_assert_int_eq(chdir(path), 0);
-}
-
-static inline void leave_folder(const char *path) {
-  ck_assert_int_eq(chdir("/"), 0);
-  remove_folder(path);
-}
 
 static inline void write_bytes(const char *path, const void *bytes, size_t size) {
   FILE *file = fopen(path, "wb");

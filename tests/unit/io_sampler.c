@@ -1,5 +1,5 @@
-/* Shuffling and supplies: every pass is a permutation, walks go on where they stopped, parts of a group stay together.
- */
+/* Shuffling and supplies: every pass is a permutation, walks go on where they stopped, parts of a group stay
+   together. */
 #include "tests/unit/io_common.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* What messages look like: carets below the right columns, order, second places, contexts, hints; and the nearest name.
- */
+/* What messages look like: carets below the right columns, order, second places, contexts, hints; and the nearest
+   name. */
 #include "lang_check.h"
 
 static Span span_of(const Source *source, const char *part) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/unit/runtime_model.h"
+#include "tests/unit/temporary_folder.h"
 
 static char said[1 << 14];
 
@@ -162,25 +163,11 @@ START_TEST(an_infinity_that_nothing_reads_is_not_blamed) {
 }
 END_TEST
 
-static void enter_folder(void) {
-  char folder[] = "/tmp/ganc-blame-XXXXXX";
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void) {
-  char folder[256], command[300];
-  ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  ck_assert_int_eq(chdir("/"), 0);
-  ck_assert_int_eq(system(command), 0);
-}
-
 int main(void) {
   Suite *suite = suite_create("runtime_blame");
   TCase *tests = tcase_create("blame");
   tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_folder, leave_folder);
+  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
   tcase_add_loop_test(tests, the_first_program_is_named, 0, 4);
   tcase_add_test(tests, the_start_is_kept_where_there_is_no_checkpoint);
   tcase_add_test(tests, what_does_not_come_again_is_said);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tests/unit/runtime_model.h"
+#include "tests/unit/temporary_folder.h"
 
 /* ---- a model in double precision: mean over the batch of sin(a*x) + a*b, with its gradient and second derivatives
    ---- */
@@ -236,20 +237,6 @@ START_TEST(test_bench_counts_what_ran) {
 }
 END_TEST
 
-static void enter_folder(void) {
-  char folder[] = "/tmp/ganc-runtime-XXXXXX";
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void) {
-  char folder[256], command[300];
-  ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  ck_assert_int_eq(chdir("/"), 0);
-  ck_assert_int_eq(system(command), 0);
-}
-
 START_TEST(test_eval_measures_against_the_mixture) {
   EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
   EXPECT(0, "modes", ring_tables, line_kernels, "eval --run a --count 2000 --directions 32");
@@ -456,7 +443,7 @@ int main(void) {
   Suite *suite = suite_create("runtime_commands");
   TCase *tests = tcase_create("commands");
   tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_folder, leave_folder);
+  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
   tcase_add_test(tests, test_right_derivatives_agree);
   tcase_add_test(tests, test_wrong_derivatives_are_named);
   tcase_add_test(tests, test_diagnose_refuses_spoilt_weights);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/unit/runtime_model.h"
+#include "tests/unit/temporary_folder.h"
 
 /* ---- the door to the system, ajar -------------------------------------------------------------------------------- */
 
@@ -66,20 +67,6 @@ static int run(const char *line, CallKind kind, int n, bool *reached) {
   ck_assert_msg(WIFEXITED(status), "signal %d at call %d of kind %d: %s", WTERMSIG(status), n, kind, said);
   *reached = WEXITSTATUS(status) < 100;
   return WEXITSTATUS(status) % 100;
-}
-
-static void enter_folder(void) {
-  char folder[] = "/tmp/ganc-faults-XXXXXX";
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
-}
-
-static void leave_folder(void) {
-  char folder[256], command[300];
-  ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  ck_assert_int_eq(chdir("/"), 0);
-  ck_assert_int_eq(system(command), 0);
 }
 
 /* Every call of a kind in turn, until a run ends without reaching it. A run may survive a failed allocation or opening
@@ -159,7 +146,7 @@ int main(void) {
   Suite *suite = suite_create("runtime_faults");
   TCase *tests = tcase_create("faults");
   tcase_set_timeout(tests, 120);
-  tcase_add_checked_fixture(tests, enter_folder, leave_folder);
+  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
   tcase_add_loop_test(tests, test_every_call_may_fail, 0, CALL_KINDS);
   tcase_add_loop_test(tests, test_memory_may_fail_under_init, 0, 2);
   tcase_add_loop_test(tests, test_no_failure_loses_a_checkpoint, CALL_WRITE, CALL_OPEN);

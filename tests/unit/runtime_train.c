@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/unit/runtime_model.h"
+#include "tests/unit/temporary_folder.h"
 
 enum { ROWS = 1000, OUTPUT_LIMIT = 1 << 16 };
 
@@ -18,10 +19,8 @@ typedef struct Ran {
 } Ran; /* exit status; stdout and stderr together */
 
 /* The process keeps this folder as its own: everything is made in it. */
-static void enter_folder(void) {
-  char folder[] = "/tmp/ganc-runtime-XXXXXX";
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  ck_assert_int_eq(chdir(folder), 0);
+static void enter_with_rows(void) {
+  enter_own_folder();
   float rows[ROWS][2];
   for (int k = 0; k < ROWS; k++) {
     rows[k][0] = (float)sin(k * 12.9898) * 0.9f;
@@ -30,15 +29,6 @@ static void enter_folder(void) {
   Problem problem;
   const int64_t shape[] = {ROWS, 2};
   ck_assert_msg(npy_write("line.npy", ELEMENT_F32, 2, shape, rows, &problem), "%s", problem.text);
-}
-
-static void leave_folder(void) {
-  char folder[256];
-  ck_assert_ptr_nonnull(getcwd(folder, sizeof folder));
-  char command[300];
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  ck_assert_int_eq(chdir("/"), 0);
-  ck_assert_int_eq(system(command), 0);
 }
 
 static Kernel slow_kernels[P_PROGRAMS];
@@ -702,7 +692,7 @@ int main(void) {
   Suite *suite = suite_create("runtime_train");
   TCase *tests = tcase_create("train");
   tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_folder, leave_folder);
+  tcase_add_checked_fixture(tests, enter_with_rows, leave_own_folder);
   tcase_add_test(tests, test_learns_the_line);
   tcase_add_test(tests, test_default_length_is_the_models);
   tcase_add_test(tests, test_any_number_of_threads_gives_the_same_bits);

@@ -37,8 +37,8 @@ static Node *add_input(Case *c, int rank, const int64_t *shape, bool batch) {
                   graph_input(c->graph, session_format(c->session, "x%d", c->inputs++), rank, shape, batch, nowhere));
 }
 
-/* Some node read at a point of `shape`: the same axes where extents agree, a shifted or constant subscript elsewhere.
- */
+/* Some node read at a point of `shape`: the same axes where extents agree, a shifted or constant subscript
+   elsewhere. */
 static const Scalar *read_at(Case *c, Node *node, int rank, const int64_t *shape, bool batch) {
   Coordinate coordinates[RANK_LIMIT];
   for (int d = 0; d < node->rank; d++) {

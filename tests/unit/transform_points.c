@@ -1,5 +1,5 @@
-/* Points of doubt: where systems of derivatives break, what this one has decided, and that it holds at orders 1 and 2.
- */
+/* Points of doubt: where systems of derivatives break, what this one has decided, and that it holds at orders 1 and
+   2. */
 #include "graph_check.h"
 
 typedef struct World {

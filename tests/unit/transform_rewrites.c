@@ -89,8 +89,8 @@ START_TEST(what_could_hide_a_nan_stays) {
 }
 END_TEST
 
-/* log(1 - sigmoid(a)), every operation a node of its own, the sigmoid behind `way`: finite where the naive form is not.
- */
+/* log(1 - sigmoid(a)), every operation a node of its own, the sigmoid behind `way`: finite where the naive form is
+   not. */
 typedef enum Way { MAP, SCALAR_MAP, RESHAPE, FLATTEN, MARK, WAYS } Way;
 
 static Node *behind(Graph *g, Node *a, Way way) {
