@@ -114,10 +114,13 @@ bool diagnostic_suggest(Diagnostic *diagnostic, const char *name, const char *co
 /* ---- syntax.c: the tree ------------------------------------------------------------------------------------------ */
 
 typedef enum SyntaxKind {
-#define SYNTAX(kind, name) SYNTAX_##kind,
+#define SYNTAX(kind, name, place) SYNTAX_##kind,
 #include "syntax.def"
 #undef SYNTAX
 } SyntaxKind;
+
+/* Where a statement may stand: at the top of a file, in bodies too, in `train`. */
+typedef enum SyntaxPlace { PLACE_FILE, PLACE_FILE_AND_BODY, PLACE_TRAIN, PLACE_ANYWHERE } SyntaxPlace;
 
 typedef enum SyntaxOperator {
 #define OPERATOR(name, spelling, precedence) OPERATOR_##name,
@@ -268,6 +271,7 @@ struct Syntax {
 Syntax *syntax_parse(Session *session, const Source *source);
 void syntax_print(FILE *out, const Syntax *tree); /* --emit ast: an indented tree */
 const char *syntax_kind_name(SyntaxKind kind);
+SyntaxPlace syntax_kind_place(SyntaxKind kind);
 const char *operator_spelling(SyntaxOperator op);
 /* Calls visit on every direct child, in the order of the text. */
 void syntax_children(const Syntax *tree, void (*visit)(void *context, Syntax *child), void *context);

@@ -21,9 +21,11 @@ enum {
   TURN_LIMIT = 1 << 16, /* E2061: elements of a list that a range becomes */
 
   /* shapes and indices */
-  RANK_LIMIT = 8,      /* E2060: axes of a tensor, the batch included */
-  OWN_LIMIT = 6,       /* E2060: axes of a value, neither the batch nor indices in scope included */
-  VARIABLE_LIMIT = 16, /* variables of a node that run: the sample, the value's axes, */
+  BATCH_LIMIT = 1 << 20,      /* E3027: samples of an evaluation */
+  ELEMENT_LIMIT = 2147483647, /* E2060: elements of a tensor */
+  RANK_LIMIT = 8,             /* E2060: axes of a tensor, the batch included */
+  OWN_LIMIT = 6,              /* E2060: axes of a value, neither the batch nor indices in scope included */
+  VARIABLE_LIMIT = 16,        /* variables of a node that run: the sample, the value's axes, */
   INDEX_LIMIT = VARIABLE_LIMIT - OWN_LIMIT - 1, /* E2061: and the indices in scope */
   CONDITION_LIMIT = 16                          /* E2061: conditions of one `sum[…]` */
 };

@@ -189,8 +189,11 @@ Syntax *syntax_make_turn(Reader *reader, Syntax node, Syntax *binding) {
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
 
-static const char *const kind_names[] = {
-#define SYNTAX(kind, name) name,
+static const struct {
+  const char *name;
+  SyntaxPlace place;
+} kind_rows[] = {
+#define SYNTAX(kind, name, place) {name, PLACE_##place},
 #include "lang/syntax.def"
 #undef SYNTAX
 };
@@ -201,7 +204,8 @@ static const char *const operator_spellings[] = {
 #undef OPERATOR
 };
 
-const char *syntax_kind_name(SyntaxKind kind) { return kind_names[kind]; }
+const char *syntax_kind_name(SyntaxKind kind) { return kind_rows[kind].name; }
+SyntaxPlace syntax_kind_place(SyntaxKind kind) { return kind_rows[kind].place; }
 const char *operator_spelling(SyntaxOperator op) { return operator_spellings[op]; }
 
 static void quoted_print(FILE *out, const char *text) {

@@ -5,163 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- types ------------------------------------------------------------------------------------------------------- */
-
-bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes) {
-  *rank = 0, *classes = 0;
-  if (type == NULL) return true;
-  if (type->type.classes != NULL) {
-    int64_t count;
-    if (!value_static_whole(e, evaluate(e, frame, type->type.classes), type->type.classes->span, &count)) return false;
-    *classes = (int)count;
-  }
-  if (type->type.shape == NULL) return true;
-  Value *list = evaluate(e, frame, type->type.shape);
-  return value_static_shape(e, list, type->type.shape->span, rank, shape);
-}
-
-/* The data or noise of the file whose name stands at the span, or NULL. */
-static const Entry *drawn_at(Evaluator *e, Span span) {
-  Scope *where;
-  bool top = span.source != NULL && e->depth == 1; /* in bodies its name can be another one's */
-  Entry *entry = top ? scope_find(e, &e->file, span_text(e->session, span), &where) : NULL;
-  return entry != NULL && (entry->syntax->kind == SYNTAX_NOISE || entry->syntax->kind == SYNTAX_DATA) ? entry : NULL;
-}
-
-/* Are the sizes plain numbers, and as many elements as the value has? */
-static bool holds_as_many(const Syntax *shape, const Value *tensor) {
-  double declared = 1, size = 1;
-  for (int k = 0; k < shape->items.count; k++) {
-    if (shape->items.items[k]->kind != SYNTAX_NUMBER) return false;
-    declared *= shape->items.items[k]->number.value;
-  }
-  for (int d = 0; d < tensor->tensor.rank; d++) size *= (double)tensor->tensor.shape[d];
-  return declared == size;
-}
-
-/* A size in a parameter's type: a name that is static in scope is that number, any other is bound to what comes. */
-static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Syntax *item, int64_t size,
-                      const Value *tensor, const char *what, Span span) {
-  if (item->kind == SYNTAX_NAME) {
-    Value *known = frame_find(frame, item->name);
-    if (known == NULL) {
-      Scope *where;
-      Entry *entry = scope_find(e, frame->scope, item->name, &where);
-      if (entry == NULL || entry->syntax->kind != SYNTAX_ASSIGN) {
-        frame_define(e, frame, item->name, value_number(e, (double)size));
-        return true;
-      }
-      known = name_find(e, frame, item->name, item->span);
-      if (known->kind != VALUE_NUMBER) {
-        frame_define(e, frame, item->name, value_number(e, (double)size));
-        return true;
-      }
-    }
-  }
-  int64_t expected;
-  if (!value_static_whole(e, evaluate(e, frame, item), item->span, &expected)) return false;
-  if (expected == size) return true;
-  bool labels = item == type->type.classes;
-  Diagnostic *diagnostic = labels ? evaluator_report(e, E2055, span, "comes from class[%lld]", (long long)size)
-                                  : evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
-  diagnostic_also(diagnostic, item->span, "%s expects %lld here", what, (long long)expected);
-  const Entry *entry = drawn_at(e, span);
-  const Syntax *declared =
-      entry != NULL && entry->field->field.type != NULL ? entry->field->field.type->type.shape : NULL;
-  if (labels && entry != NULL && item->kind == SYNTAX_NUMBER)
-    diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
-  if (declared == NULL || item->kind != SYNTAX_NUMBER) return false;
-  if (entry->syntax->kind == SYNTAX_NOISE) diagnostic_mend(diagnostic, item->span, "%lld", (long long)size);
-  else if (holds_as_many(type->type.shape, tensor))
-    diagnostic_mend(diagnostic, declared->span, "%s", span_text(e->session, type->type.shape->span));
-  return false;
-}
-
-Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, const char *what, Span span) {
-  Value *tensor = value_as_tensor(e, value, span);
-  if (tensor->kind == VALUE_ERROR) return tensor;
-  if (type->type.classes != NULL) {
-    if (tensor->tensor.classes == 0) {
-      Diagnostic *diagnostic = evaluator_report(e, E2055, span, "this is %s", value_text(e, tensor));
-      diagnostic_hint(diagnostic, "%s takes labels: `noise y: class[10] ~ uniform`", what);
-      return value_error(e);
-    }
-    if (!bind_size(e, frame, type, type->type.classes, tensor->tensor.classes, tensor, what, span))
-      return value_error(e);
-  }
-  if (type->type.shape == NULL) {
-    if (tensor->tensor.rank == 0) return value->kind == VALUE_NUMBER ? value : tensor;
-    evaluator_report(e, E2005, span, "gives %s, where %s is one number", value_text(e, tensor), what);
-    return value_error(e);
-  }
-  const SyntaxList *items = &type->type.shape->items;
-  int spread = -1;
-  for (int k = 0; k < items->count; k++)
-    if (items->items[k]->kind == SYNTAX_SPREAD) spread = k;
-  int fixed = spread < 0 ? items->count : items->count - 1;
-  if (tensor->tensor.rank < fixed || (spread < 0 && tensor->tensor.rank != fixed)) {
-    Diagnostic *diagnostic = evaluator_report(e, E2005, span, "gives %s", value_text(e, tensor));
-    diagnostic_also(diagnostic, type->span, "%s has %s%d axes", what, spread < 0 ? "" : "at least ", fixed);
-    int64_t size = 1;
-    for (int d = 0; d < tensor->tensor.rank; d++) size *= tensor->tensor.shape[d];
-    const Entry *entry = drawn_at(e, span);
-    if (fixed == 1 && spread < 0 && tensor->tensor.rank > 1) {
-      diagnostic_hint(diagnostic, "`flatten` turns %s into [%lld]", value_text(e, tensor), (long long)size);
-      diagnostic_mend(diagnostic, (Span){span.source, span.to, span.to}, " |> flatten");
-    } else if (entry != NULL && entry->field->field.type == NULL && type->span.source != NULL &&
-               !type->span.source->standard) {
-      Span name = entry->field->name_span;
-      diagnostic_mend(diagnostic, (Span){name.source, name.to, name.to}, ": %s", span_text(e->session, type->span));
-    }
-    return value_error(e);
-  }
-  int after = spread < 0 ? 0 : items->count - spread - 1;
-  for (int k = 0; k < items->count; k++) {
-    const Syntax *item = items->items[k];
-    if (k == spread) {
-      Value *rest = value_list(e, tensor->tensor.rank - fixed, NULL);
-      for (int d = 0; d < rest->list.count; d++)
-        rest->list.items[d] = value_number(e, (double)tensor->tensor.shape[k + d]);
-      if (item->operand->kind == SYNTAX_NAME && frame_find(frame, item->operand->name) == NULL)
-        frame_define(e, frame, item->operand->name, rest);
-      else {
-        int rank;
-        int64_t shape[OWN_LIMIT];
-        if (!value_static_shape(e, evaluate(e, frame, item->operand), item->operand->span, &rank, shape))
-          return value_error(e);
-        bool equal = rank == rest->list.count;
-        for (int d = 0; d < rank && equal; d++) equal = shape[d] == tensor->tensor.shape[k + d];
-        if (!equal) {
-          Diagnostic *diagnostic = evaluator_report(e, E2004, span, "gives %s", value_text(e, tensor));
-          diagnostic_also(diagnostic, item->span, "%s expects %s here", what, shape_text(e, rank, shape));
-          return value_error(e);
-        }
-      }
-      continue;
-    }
-    int axis = spread >= 0 && k > spread ? tensor->tensor.rank - after + (k - spread - 1) : k;
-    if (!bind_size(e, frame, type, item, tensor->tensor.shape[axis], tensor, what, span)) return value_error(e);
-  }
-  return value->kind == VALUE_LIST && value->list.count > 0 && value->list.items[0]->kind != VALUE_NUMBER ? value
-                                                                                                          : tensor;
-}
-
-bool declared_shape(Evaluator *e, Frame *frame, const char *name, Declared *declared) {
-  const Syntax *result =
-      frame->definition == NULL || (frame->definition->kind != SYNTAX_FN && frame->definition->kind != SYNTAX_LAYER)
-          ? NULL
-          : frame->definition->definition.result;
-  if (result == NULL) return false;
-  const Syntax *type = NULL;
-  bool found = result->result.name == name;
-  if (found) type = result->result.type;
-  for (int k = 0; k < result->result.fields.count; k++)
-    if (result->result.fields.items[k]->field.name == name)
-      found = true, type = result->result.fields.items[k]->field.type;
-  int classes;
-  return found && type_shape(e, frame, type, &declared->rank, declared->shape, &classes);
-}
-
 /* ---- assignments ------------------------------------------------------------------------------------------------- */
 
 /* A name that `grad` differentiates by is marked where it is defined. */
@@ -393,8 +236,35 @@ static void declare_variable(Evaluator *e, Frame *frame, const Syntax *syntax) {
   frame_define(e, frame, field, value);
 }
 
-static Value *statement_run(Evaluator *e, Frame *frame, const Syntax *syntax, bool *has_value) {
-  *has_value = false;
+static Value *choice_run(Evaluator *e, Frame *frame, const Syntax *choice) {
+  Value *condition = evaluate(e, frame, choice->choice.condition);
+  bool truth;
+  if (!value_static_truth(e, condition, choice->choice.condition->span, &truth)) return NULL;
+  const Syntax *branch = truth ? choice->choice.then : choice->choice.otherwise;
+  if (branch == NULL) return NULL;
+  return branch->kind == SYNTAX_IF ? choice_run(e, frame, branch) : body_run(e, frame, branch);
+}
+
+static Value *for_run(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  BodyTurn turn = {syntax->turns.block, NULL};
+  turns_run(e, frame, syntax->turns.binding, run_body_turn, &turn);
+  return turn.value;
+}
+
+static void report_misplaced(Evaluator *e, const Frame *frame, const Syntax *syntax) {
+  Diagnostic *diagnostic =
+      evaluator_report(e, E2044, syntax->span, "in the body of a %s",
+                       frame->definition == NULL ? "definition" : syntax_kind_name(frame->definition->kind));
+  diagnostic_hint(diagnostic, "it belongs to the top of the file, or into `train`");
+}
+
+/* What the statement ends with, or NULL: it gives no value. */
+static Value *statement_run(Evaluator *e, Frame *frame, const Syntax *syntax) {
+  SyntaxPlace place = syntax_kind_place(syntax->kind);
+  if (place == PLACE_FILE || place == PLACE_TRAIN) {
+    report_misplaced(e, frame, syntax);
+    return NULL;
+  }
   switch (syntax->kind) {
   case SYNTAX_ASSIGN: statement_assign(e, frame, syntax); return NULL;
   case SYNTAX_NOISE:
@@ -402,44 +272,9 @@ static Value *statement_run(Evaluator *e, Frame *frame, const Syntax *syntax, bo
     return NULL;
   case SYNTAX_WEIGHT:
   case SYNTAX_STATE: declare_variable(e, frame, syntax); return NULL;
-  case SYNTAX_IF: {
-    Value *condition = evaluate(e, frame, syntax->choice.condition);
-    bool truth;
-    if (!value_static_truth(e, condition, syntax->choice.condition->span, &truth)) return NULL;
-    const Syntax *branch = truth ? syntax->choice.then : syntax->choice.otherwise;
-    if (branch == NULL) return NULL;
-    if (branch->kind == SYNTAX_IF) return statement_run(e, frame, branch, has_value);
-    Value *value = body_run(e, frame, branch);
-    *has_value = value != NULL;
-    return value;
-  }
-  case SYNTAX_FOR: {
-    BodyTurn turn = {syntax->turns.block, NULL};
-    turns_run(e, frame, syntax->turns.binding, run_body_turn, &turn);
-    *has_value = turn.value != NULL;
-    return turn.value;
-  }
-  case SYNTAX_DATA:
-  case SYNTAX_FN:
-  case SYNTAX_LAYER:
-  case SYNTAX_NETWORK:
-  case SYNTAX_OUTPUT:
-  case SYNTAX_PHASE:
-  case SYNTAX_OBJECTIVE:
-  case SYNTAX_USE:
-  case SYNTAX_TRAIN:
-  case SYNTAX_DRAW:
-  case SYNTAX_OPTIMIZE:
-  case SYNTAX_UPDATE:
-  case SYNTAX_REPEAT:
-  case SYNTAX_EVERY: {
-    Diagnostic *diagnostic =
-        evaluator_report(e, E2044, syntax->span, "in the body of a %s",
-                         frame->definition == NULL ? "definition" : syntax_kind_name(frame->definition->kind));
-    diagnostic_hint(diagnostic, "it belongs to the top of the file, or into `train`");
-    return NULL;
-  }
-  default: *has_value = true; return evaluate(e, frame, syntax);
+  case SYNTAX_IF: return choice_run(e, frame, syntax);
+  case SYNTAX_FOR: return for_run(e, frame, syntax);
+  default: return evaluate(e, frame, syntax);
   }
 }
 
@@ -450,9 +285,7 @@ Value *body_run(Evaluator *e, Frame *frame, const Syntax *body) {
   for (int k = 0; k < body->items.count; k++) {
     if (e->error_count > errors && frame->scope->standard == NULL)
       break; /* what follows in the library is a consequence */
-    bool has_value;
-    Value *here = statement_run(e, frame, body->items.items[k], &has_value);
-    value = has_value ? here : NULL;
+    value = statement_run(e, frame, body->items.items[k]);
   }
   return e->error_count > errors ? value_error(e) : value;
 }

@@ -7,43 +7,34 @@
 #include <math.h>
 #include <string.h>
 
-static double static_sigmoid(double a) { return 1 / (1 + exp(-a)); }
-static double static_sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
-static double static_round(double a) { return floor(a + 0.5); }
-
 /* ---- pointwise and totals ---------------------------------------------------------------------------------------- */
 
 static Value *run_pointwise(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame;
-  return apply_unary_number(e, self->op, self->evaluate_static, arguments->values[0], arguments->spans[0]);
+  return apply_unary(e, self->op, arguments->values[0], arguments->spans[0]);
 }
 
 static Value *run_log2(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
   const Value *argument = value_dereference(e, arguments->values[0]);
-  bool is_static = argument->kind == VALUE_NUMBER &&
-                   argument->number.settings == NULL; /* exact for powers of two: it may be a size */
-  Value *value = apply_unary_number(e, OP_LOG, is_static ? log2 : log, arguments->values[0], arguments->spans[0]);
-  return is_static ? value
-                   : apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span,
-                                  arguments->span);
+  Value *value = apply_unary(e, OP_LOG, arguments->values[0], arguments->spans[0]);
+  if (value->kind == VALUE_NUMBER && value->number.settings == NULL) /* exact for powers of two: it may be a size */
+    return value_number(e, log2(argument->number.value));
+  return apply_binary(e, OPERATOR_DIVIDE, value, value_number(e, log(2)), arguments->span, arguments->span,
+                      arguments->span);
 }
 
 static uint32_t own_axes(const Value *tensor) { return ((1u << tensor->tensor.rank) - 1) << OWN_VARIABLE; }
 
-static double tensor_size(const Value *tensor) {
-  double size = 1;
-  for (int d = 0; d < tensor->tensor.rank; d++) size *= (double)tensor->tensor.shape[d];
-  return size;
-}
+static double tensor_size(const Value *tensor) { return shape_size(tensor->tensor.rank, tensor->tensor.shape); }
 
 static Value *tensor_total(Evaluator *e, SyntaxOperator op, Value *tensor, Span span) {
   if (tensor->kind == VALUE_ERROR || tensor->tensor.rank == 0) return tensor;
   bool extreme = op == OPERATOR_MAX || op == OPERATOR_MIN;
-  if (op == OPERATOR_MIN) tensor = apply_unary_number(e, OP_NEGATE, NULL, tensor, span);
+  if (op == OPERATOR_MIN) tensor = apply_unary(e, OP_NEGATE, tensor, span);
   Value *result = value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, tensor, own_axes(tensor), span);
   if (result->kind == VALUE_ERROR) return result;
-  if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
+  if (op == OPERATOR_MIN) return apply_unary(e, OP_NEGATE, result, span);
   if (op == OPERATOR_MEAN)
     return apply_binary(e, OPERATOR_DIVIDE, result, value_number(e, tensor_size(tensor)), span, span, span);
   return result;
@@ -139,8 +130,7 @@ static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const
   int64_t shape[OWN_LIMIT];
   if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape))
     return value_error(e);
-  double size = 1;
-  for (int d = 0; d < rank; d++) size *= (double)shape[d];
+  double size = shape_size(rank, shape);
   if (size != tensor_size(value)) {
     Diagnostic *diagnostic =
         evaluator_report(e, E2054, arguments->spans[1], "%s holds %.0f", shape_text(e, rank, shape), size);
@@ -407,45 +397,37 @@ static Value *run_unbuilt(Evaluator *e, Frame *frame, const Builtin *self, const
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
-#define POINTWISE(text, operation, function) \
-  { \
-    text, BUILTIN_FUNCTION, 1, 1, run_pointwise, operation, function, OPERATOR_SUM, { NULL, NULL } \
-  }
-#define FUNCTION(text, least, most, run) \
-  { \
-    text, BUILTIN_FUNCTION, least, most, run, OP_COUNT, NULL, OPERATOR_SUM, { NULL, NULL } \
-  }
 static const Builtin builtins[] = {
-    POINTWISE("exp", OP_EXP, exp),
-    POINTWISE("log", OP_LOG, log),
-    POINTWISE("sqrt", OP_SQRT, sqrt),
-    POINTWISE("abs", OP_ABSOLUTE, fabs),
-    POINTWISE("sign", OP_SIGN, static_sign),
-    POINTWISE("sin", OP_SIN, sin),
-    POINTWISE("cos", OP_COS, cos),
-    POINTWISE("tanh", OP_TANH, tanh),
-    POINTWISE("sigmoid", OP_SIGMOID, static_sigmoid),
-    POINTWISE("erf", OP_ERF, erf),
-    POINTWISE("floor", OP_FLOOR, floor),
-    POINTWISE("ceil", OP_CEILING, ceil),
-    POINTWISE("round", OP_ROUND, static_round),
-    FUNCTION("log2", 1, 1, run_log2),
-    {"sum", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_SUM, {NULL, NULL}},
-    {"mean", BUILTIN_FUNCTION, 1, 1, run_total, OP_COUNT, NULL, OPERATOR_MEAN, {NULL, NULL}},
-    {"max", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MAX, {NULL, NULL}},
-    {"min", BUILTIN_FUNCTION, 1, 2, run_total, OP_COUNT, NULL, OPERATOR_MIN, {NULL, NULL}},
-    FUNCTION("reshape", 2, 2, run_reshape),
-    FUNCTION("fill", 2, 2, run_fill),
-    FUNCTION("shape", 1, 1, run_shape),
-    FUNCTION("rank", 1, 1, run_rank),
-    FUNCTION("len", 1, 1, run_length),
-    FUNCTION("reverse", 1, 1, run_reverse),
-    FUNCTION("zip", 1, 8, run_zip),
-    FUNCTION("require", 2, 4, run_require),
-    FUNCTION("constant", 1, 1, run_constant),
-    {"uniform", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"low", "high"}},
-    {"normal", BUILTIN_DISTRIBUTION, 0, 2, distribution_draw, OP_COUNT, NULL, OPERATOR_SUM, {"mean", "deviation"}},
-    {"truncated_normal", BUILTIN_DISTRIBUTION, 0, 1, run_unbuilt, OP_COUNT, NULL, OPERATOR_SUM, {"limit", NULL}},
+    {"exp", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_EXP},
+    {"log", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_LOG},
+    {"sqrt", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_SQRT},
+    {"abs", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_ABSOLUTE},
+    {"sign", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_SIGN},
+    {"sin", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_SIN},
+    {"cos", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_COS},
+    {"tanh", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_TANH},
+    {"sigmoid", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_SIGMOID},
+    {"erf", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_ERF},
+    {"floor", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_FLOOR},
+    {"ceil", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_CEILING},
+    {"round", BUILTIN_FUNCTION, 1, 1, .run = run_pointwise, .op = OP_ROUND},
+    {"log2", BUILTIN_FUNCTION, 1, 1, .run = run_log2},
+    {"sum", BUILTIN_FUNCTION, 1, 1, .run = run_total, .total = OPERATOR_SUM},
+    {"mean", BUILTIN_FUNCTION, 1, 1, .run = run_total, .total = OPERATOR_MEAN},
+    {"max", BUILTIN_FUNCTION, 1, 2, .run = run_total, .total = OPERATOR_MAX},
+    {"min", BUILTIN_FUNCTION, 1, 2, .run = run_total, .total = OPERATOR_MIN},
+    {"reshape", BUILTIN_FUNCTION, 2, 2, .run = run_reshape},
+    {"fill", BUILTIN_FUNCTION, 2, 2, .run = run_fill},
+    {"shape", BUILTIN_FUNCTION, 1, 1, .run = run_shape},
+    {"rank", BUILTIN_FUNCTION, 1, 1, .run = run_rank},
+    {"len", BUILTIN_FUNCTION, 1, 1, .run = run_length},
+    {"reverse", BUILTIN_FUNCTION, 1, 1, .run = run_reverse},
+    {"zip", BUILTIN_FUNCTION, 1, 8, .run = run_zip},
+    {"require", BUILTIN_FUNCTION, 2, 4, .run = run_require},
+    {"constant", BUILTIN_FUNCTION, 1, 1, .run = run_constant},
+    {"uniform", BUILTIN_DISTRIBUTION, 0, 2, .run = distribution_draw, .settings = {"low", "high"}},
+    {"normal", BUILTIN_DISTRIBUTION, 0, 2, .run = distribution_draw, .settings = {"mean", "deviation"}},
+    {"truncated_normal", BUILTIN_DISTRIBUTION, 0, 1, .run = run_unbuilt, .settings = {"limit"}},
 };
 
 const Builtin *builtin_find(const char *name) {

@@ -2,121 +2,7 @@
 #ifndef EVALUATOR_H
 #define EVALUATOR_H
 
-#include "expand.h"
-
-/* A value that is not yet stored is an expression over these variables: the sample, its own axes, the indices in
-   scope. */
-enum {
-  SAMPLE_VARIABLE = 0,
-  OWN_VARIABLE = 1,                         /* first own axis */
-  INDEX_VARIABLE = OWN_VARIABLE + OWN_LIMIT /* first index */
-};
-
-typedef struct Value Value;
-typedef struct Frame Frame;
-typedef struct Scope Scope;
-typedef struct Slot Slot;
-typedef struct Network Network;
-typedef struct Evaluator Evaluator;
-
-/* ---- values ------------------------------------------------------------------------------------------------------ */
-
-typedef enum ValueKind {
-  VALUE_ERROR, /* reported already: whatever touches it is silent */
-  VALUE_NUMBER,
-  VALUE_STRING,
-  VALUE_TENSOR,
-  VALUE_LIST,
-  VALUE_RECORD,
-  VALUE_RANGE,
-  VALUE_FUNCTION,
-  VALUE_RECIPE,
-  VALUE_INSTANCE,
-  VALUE_NETWORK,
-  VALUE_BUILTIN,
-  VALUE_SLOT
-} ValueKind;
-
-typedef struct Setting {
-  const char *name;
-  double value;
-  int tensor;
-  bool frozen;
-  struct Dependence *dependence;
-  Span span;
-} Setting;
-/* The settings that a number depends on: one, or those of two others. frozen: all of them have decided a shape, a
-   branch or a bound. */
-typedef struct Dependence Dependence;
-struct Dependence {
-  Setting *setting;
-  Dependence *left, *right;
-  bool frozen;
-};
-
-typedef struct Definition {
-  const Syntax *syntax;
-  Scope *scope;
-} Definition; /* FN or LAYER */
-typedef struct Binding {
-  const char *name;
-  Value *value;
-} Binding;
-typedef struct Builtin Builtin;
-/* A function with its settings, of which exactly one of definition and builtin is not NULL. */
-typedef struct Recipe {
-  const Definition *definition;
-  const Builtin *builtin;
-  int count;
-  Binding *settings;
-  int64_t leaves;
-} Recipe;
-typedef struct Instance {
-  const Recipe *recipe;
-  const char *path;
-  Network *network;
-} Instance;
-
-struct Value {
-  ValueKind kind;
-  union {
-    /* static; runtime: as the trainer computes it from `settings`; NULL where it depends on none */
-    struct {
-      double value;
-      bool truth;
-      const Scalar *runtime;
-      Dependence *settings;
-    } number;
-    const char *string;
-    /* apart: marked for every value of its indices */
-    struct {
-      int rank;
-      int64_t shape[OWN_LIMIT];
-      bool random, truth, apart;
-      int classes;
-      const Scalar *element;
-    } tensor;
-    struct {
-      int count;
-      Value **items;
-      int64_t leaves;
-    } list; /* leaves: see value_leaves; 0: not counted yet */
-    struct {
-      int count;
-      Binding *items;
-      int64_t leaves;
-    } record;
-    struct {
-      double low, high;
-    } range;
-    const Definition *function;
-    const Recipe *recipe;
-    const Instance *instance;
-    Network *network;
-    const Builtin *builtin;
-    Slot *slot;
-  };
-};
+#include "values.h"
 
 /* ---- what lives in the model ------------------------------------------------------------------------------------- */
 
@@ -331,60 +217,6 @@ Span model_span(const Evaluator *e, Span span);
 const char *shape_text(Evaluator *e, int rank, const int64_t *shape);
 const char *value_text(Evaluator *e, const Value *value); /* "[256, 8, 8]", "a function", "0.5" */
 
-/* ---- values.c ---------------------------------------------------------------------------------------------------- */
-Value *value_number(Evaluator *e, double number);
-Value *value_truth(Evaluator *e, bool truth);
-Value *value_string(Evaluator *e, const char *text);
-/* A copy of the items, or room for them (NULL). Counts as so much work as it has leaves. */
-Value *value_list(Evaluator *e, int count, Value **items);
-/* What lies at the bottom of lists, records and recipes within each other. A list that stands in another twice counts
-   twice, though it takes memory once: so long does whoever walks through it take. */
-int64_t value_leaves(Value *value);
-Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, const Scalar *element);
-Value *value_kind(Evaluator *e, ValueKind kind);
-/* The value of a node whose axes are (the batch, if node->batch,) the given index variables in ascending order, then
-   own axes. */
-Value *value_of_node(Evaluator *e, Node *node, uint32_t indices);
-Value *value_dereference(Evaluator *e, Value *value); /* a slot's current value, else itself */
-/* As a tensor; numbers become shape [], lists of equal shapes gain an axis, networks become lists. Reports; VALUE_ERROR
-   on failure. */
-Value *value_as_tensor(Evaluator *e, Value *value, Span span);
-/* The list of its elements: lists, records, networks (their weights), tensors (slices), whole ranges. Reports; NULL on
-   failure. */
-Value *value_as_list(Evaluator *e, Value *value, Span span);
-bool value_is_whole(const Value *value, int64_t *whole); /* a static number without fraction */
-/* Static demands: they freeze the settings that the number depends on. False after a report. */
-bool value_static_number(Evaluator *e, Value *value, Span span, double *number);
-bool value_static_whole(Evaluator *e, Value *value, Span span, int64_t *whole);
-bool value_static_truth(Evaluator *e, Value *value, Span span, bool *truth);
-bool value_static_shape(Evaluator *e, Value *value, Span span, int *rank, int64_t *shape);
-/* A node that holds the value, with the axes of value_of_node. */
-Node *value_node(Evaluator *e, const Value *tensor, Span span);
-/* The same value, read from a node unless it is cheap anyway. */
-Value *value_stored(Evaluator *e, Value *value, Span span);
-/* Behind a MARK, for `grad`, for every value of the indices apart; lists of equal shapes become tensors. same: another
-   name of something marked stays that. */
-Value *value_marked(Evaluator *e, Value *value, bool same, uint32_t indices, Span span);
-Node *value_variable(Evaluator *e, Value *value); /* the mark or input that it is the whole of, or NULL */
-const Scalar *number_element(Evaluator *e, const Value *number);
-/* Combines over variables `summed` (a set); own axes and free indices that are not in it stay. */
-Value *value_reduce(Evaluator *e, Combine combine, const Value *tensor, uint32_t summed, Span span);
-int64_t variable_extent(Evaluator *e, const Value *tensor, int variable, Span span); /* 0 after a report */
-/* element with own variable k replaced by `to + k`, for all k */
-const Scalar *element_shift(Evaluator *e, const Scalar *element, int rank, int by);
-uint32_t element_indices(const Scalar *element); /* the set of index variables that it depends on */
-
-/* ---- lists.c ----------------------------------------------------------------------------------------------------- */
-bool value_has_shape(Evaluator *e, Value *value, int *rank,
-                     int64_t *shape); /* is it a tensor, a number, or a list of equal shapes? */
-Value *list_stacked(Evaluator *e, Value *list,
-                    Span span); /* as a tensor with one more axis in front; reports unequal shapes */
-typedef Value *(*ApplyElements)(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span);
-/* At most 3 arguments. The list of what `apply` makes of their elements, where lists among them are no tensors; NULL
-   where they all are. */
-Value *value_over_lists(Evaluator *e, int op, int count, Value **arguments, const Span *spans, Span span,
-                        ApplyElements apply);
-
 /* ---- expressions.c ----------------------------------------------------------------------------------------------- */
 Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax);
 bool work_goes_on(Evaluator *e, int64_t amount, Span span); /* false, after one report, where a model would never end */
@@ -392,7 +224,7 @@ Value *evaluate_tensor(Evaluator *e, Frame *frame, const Syntax *syntax);
 Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, Span span, Span left_span,
                     Span right_span);
 Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments, const Span *spans, Span span);
-Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span);
+Value *apply_unary(Evaluator *e, Operation op, Value *value, Span span);
 
 /* ---- indices.c --------------------------------------------------------------------------------------------------- */
 Index *index_find(Evaluator *e, const char *name);
@@ -434,10 +266,12 @@ void frame_forget(Evaluator *e, Frame *frame, int count); /* all but the first `
 /* Without these names, wherever they were defined. */
 void frame_remove(Evaluator *e, Frame *frame, int count, const char *const *names);
 bool frame_holds_instance(const Frame *frame, const char *path);
-/* Is `grad(…, name)` in the body, or by another name of the same value, or in what the body hands the name to? */
-bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, const char *name);
 void labels_assign(Evaluator *e, const Syntax *body);
 const char *label_of(Evaluator *e, const Syntax *function);
+
+/* ---- derivative_names.c ------------------------------------------------------------------------------------------ */
+/* Is `grad(…, name)` in the body, or by another name of the same value, or in what the body hands the name to? */
+bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, const char *name);
 
 /* ---- calls.c ----------------------------------------------------------------------------------------------------- */
 Value *evaluate_call(Evaluator *e, Frame *frame, const Syntax *call);
@@ -457,19 +291,39 @@ typedef struct CallArguments {
 } CallArguments;
 /* Applies to values already evaluated. `label` names an instance made here. */
 Value *value_apply(Evaluator *e, Frame *frame, Value *function, const CallArguments *arguments, const char *label);
-const Recipe *value_recipe(Evaluator *e, Value *value); /* NULL if it is none */
 Value *recipe_run(Evaluator *e, const Recipe *recipe, Context context, const CallArguments *arguments);
-Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value,
-                   Span span); /* recipes become instances when they are given a name */
+
+/* ---- recipes.c --------------------------------------------------------------------------------------------------- */
+bool function_takes_settings(const Value *function); /* is its first list of arguments one of settings? */
+Value *recipe_make(Evaluator *e, const Value *function, const CallArguments *settings);
+const Recipe *value_recipe(Evaluator *e, const Value *value); /* NULL if it is none */
+/* A recipe of a layer that is given a name becomes an instance; so do the elements of a list. */
+Value *value_named(Evaluator *e, Frame *frame, const char *name, Value *value, Span span);
+const char *instance_path(Evaluator *e, const Context *context, const char *label, const char *loop);
+
+/* ---- parameters.c: what is declared meets what is given ---------------------------------------------------------- */
+const char *parameter_name(const Syntax *parameter);
+const char **parameter_names(Evaluator *e, const SyntaxList *parameters, int *count);
+/* Of an argument that is given by a name that nothing has: the name that may be meant. */
+void report_parameter(Evaluator *e, Diagnostic *diagnostic, const char *name, Span argument, int count,
+                      const char *const *known);
+/* Both define the names in the frame; false after a report. */
+bool settings_bind(Evaluator *e, Frame *frame, const Recipe *recipe, const Syntax *definition, Span span);
+bool parameters_bind(Evaluator *e, Frame *frame, const Syntax *definition, const CallArguments *arguments);
+bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes);
+/* The value as the type wants it; names of sizes that are not static in scope are bound to what comes. */
+Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, const char *what, Span span);
+
+/* ---- results.c: what is promised meets what the body gives ------------------------------------------------------- */
+bool declared_shape(Evaluator *e, Frame *frame, const char *name,
+                    Declared *declared); /* of a result of the frame's definition */
+/* value: what the body ended with, or NULL. */
+Value *result_of(Evaluator *e, Frame *frame, const Syntax *definition, Value *value);
 
 /* ---- bodies.c: statements of functions, layers, networks --------------------------------------------------------- */
 Value *body_run(Evaluator *e, Frame *frame, const Syntax *body);
 void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign);
-bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64_t *shape, int *classes);
-Value *type_bind(Evaluator *e, Frame *frame, const Syntax *type, Value *value, const char *what, Span span);
 /* Calls run for every turn of `binding`, its names defined in the frame. */
-bool declared_shape(Evaluator *e, Frame *frame, const char *name,
-                    Declared *declared); /* of a result of the frame's definition */
 bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding,
                void (*run)(Evaluator *e, Frame *frame, void *context), void *context);
 
@@ -486,8 +340,7 @@ struct Builtin {
   BuiltinKind kind;
   int least, most; /* values it takes; of a distribution: settings */
   Value *(*run)(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments);
-  Operation op; /* pointwise ones */
-  double (*evaluate_static)(double);
+  Operation op;            /* pointwise ones */
   SyntaxOperator total;    /* sum, mean, max, min of everything */
   const char *settings[2]; /* names of a distribution's settings */
 };

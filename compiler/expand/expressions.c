@@ -36,10 +36,8 @@ Value *apply_pointwise(Evaluator *e, Operation op, int count, Value **arguments,
     if (equal) continue;
     Diagnostic *diagnostic = evaluator_report(e, E2004, spans[k], "gives %s", value_text(e, argument));
     diagnostic_also(diagnostic, shaped_span, "gives %s", value_text(e, shaped));
-    int64_t sizes[2] = {1, 1};
-    for (int d = 0; d < argument->tensor.rank; d++) sizes[0] *= argument->tensor.shape[d];
-    for (int d = 0; d < shaped->tensor.rank; d++) sizes[1] *= shaped->tensor.shape[d];
-    if (sizes[0] == sizes[1])
+    if (shape_size(argument->tensor.rank, argument->tensor.shape) ==
+        shape_size(shaped->tensor.rank, shaped->tensor.shape))
       diagnostic_hint(diagnostic, "`reshape(value, %s)` would make them equal", value_text(e, shaped));
     else
       diagnostic_hint(diagnostic,
@@ -59,70 +57,65 @@ static Value *number_with(Evaluator *e, double result, bool truth, const Scalar 
   return value;
 }
 
-Value *apply_unary_number(Evaluator *e, Operation op, double (*evaluate_static)(double), Value *value, Span span) {
+Value *apply_unary(Evaluator *e, Operation op, Value *value, Span span) {
   value = value_dereference(e, value);
-  if (value->kind == VALUE_NUMBER && evaluate_static != NULL) {
+  if (value->kind == VALUE_NUMBER) {
     const Scalar *runtime =
         value->number.settings == NULL ? NULL : scalar_apply(e->graph, op, number_element(e, value), NULL, NULL);
-    double result = evaluate_static(value->number.value);
+    double result = operation_rows[op].evaluate(value->number.value, 0, 0);
     if (!isfinite(result) && isfinite(value->number.value)) {
       evaluator_report(e, E2059, span, "its argument is %g", value->number.value);
       return value_error(e);
     }
-    return number_with(e, result, false, runtime, value->number.settings);
+    return number_with(e, result, operation_result(op) == TYPE_TRUTH, runtime, value->number.settings);
   }
   if (value->kind == VALUE_NETWORK) value = value_as_list(e, value, span);
   if (value->kind == VALUE_LIST) {
     Value *result = value_list(e, value->list.count, value->list.items);
-    for (int k = 0; k < result->list.count; k++)
-      result->list.items[k] = apply_unary_number(e, op, evaluate_static, value->list.items[k], span);
+    for (int k = 0; k < result->list.count; k++) result->list.items[k] = apply_unary(e, op, value->list.items[k], span);
     return result;
   }
-  return apply_pointwise(e, op, 1, &value, &span, span);
+  Value *result = apply_pointwise(e, op, 1, &value, &span, span);
+  if (result->kind == VALUE_TENSOR) result->tensor.truth = operation_result(op) == TYPE_TRUTH;
+  return result;
 }
-
-static double static_divide(double a, double b) { return a / b; }
-static double static_floor_divide(double a, double b) { return floor(a / b); }
-static double static_modulo(double a, double b) { return a - b * floor(a / b); }
-static double static_add(double a, double b) { return a + b; }
-static double static_subtract(double a, double b) { return a - b; }
-static double static_multiply(double a, double b) { return a * b; }
-static double static_less(double a, double b) { return a < b; }
-static double static_greater(double a, double b) { return a > b; }
-static double static_less_equal(double a, double b) { return a <= b; }
-static double static_greater_equal(double a, double b) { return a >= b; }
-static double static_equal(double a, double b) { return a == b; }
-static double static_not_equal(double a, double b) { return a != b; }
-static double static_and(double a, double b) { return a != 0 && b != 0; }
-static double static_or(double a, double b) { return a != 0 || b != 0; }
 
 /* How an operator is spelled in operations: possibly with its arguments exchanged, possibly with the result turned by
    NEGATE, FLOOR or NOT. */
 typedef struct BinaryRow {
   SyntaxOperator op;
-  double (*evaluate)(double, double);
-  bool truth, takes_truth;
   Operation operation;
   bool exchanged;
   Operation before, after;
 } BinaryRow;
 static const BinaryRow binary_rows[] = {
-    {OPERATOR_ADD, static_add, false, false, OP_ADD, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_SUBTRACT, static_subtract, false, false, OP_ADD, false, OP_NEGATE, OP_COUNT},
-    {OPERATOR_MULTIPLY, static_multiply, false, false, OP_MULTIPLY, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_DIVIDE, static_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_FLOOR_DIVIDE, static_floor_divide, false, false, OP_DIVIDE, false, OP_COUNT, OP_FLOOR},
-    {OPERATOR_MODULO, static_modulo, false, false, OP_MODULO, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_POWER, pow, false, false, OP_POWER, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_LESS, static_less, true, false, OP_LESS, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_GREATER, static_greater, true, false, OP_LESS, true, OP_COUNT, OP_COUNT},
-    {OPERATOR_LESS_EQUAL, static_less_equal, true, false, OP_LESS_EQUAL, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_GREATER_EQUAL, static_greater_equal, true, false, OP_LESS_EQUAL, true, OP_COUNT, OP_COUNT},
-    {OPERATOR_EQUAL, static_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_NOT_EQUAL, static_not_equal, true, false, OP_EQUAL, false, OP_COUNT, OP_NOT},
-    {OPERATOR_AND, static_and, true, true, OP_AND, false, OP_COUNT, OP_COUNT},
-    {OPERATOR_OR, static_or, true, true, OP_OR, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_ADD, OP_ADD, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_SUBTRACT, OP_ADD, false, OP_NEGATE, OP_COUNT},
+    {OPERATOR_MULTIPLY, OP_MULTIPLY, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_DIVIDE, OP_DIVIDE, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_FLOOR_DIVIDE, OP_DIVIDE, false, OP_COUNT, OP_FLOOR},
+    {OPERATOR_MODULO, OP_MODULO, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_POWER, OP_POWER, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_LESS, OP_LESS, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_GREATER, OP_LESS, true, OP_COUNT, OP_COUNT},
+    {OPERATOR_LESS_EQUAL, OP_LESS_EQUAL, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_GREATER_EQUAL, OP_LESS_EQUAL, true, OP_COUNT, OP_COUNT},
+    {OPERATOR_EQUAL, OP_EQUAL, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_NOT_EQUAL, OP_EQUAL, false, OP_COUNT, OP_NOT},
+    {OPERATOR_AND, OP_AND, false, OP_COUNT, OP_COUNT},
+    {OPERATOR_OR, OP_OR, false, OP_COUNT, OP_COUNT},
 };
+
+static double operation_value(Operation op, double a, double b) { return operation_rows[op].evaluate(a, b, 0); }
+
+static double row_value(const BinaryRow *row, double left, double right) {
+  if (row->before != OP_COUNT) right = operation_value(row->before, right, 0);
+  double value =
+      row->exchanged ? operation_value(row->operation, right, left) : operation_value(row->operation, left, right);
+  return row->after == OP_COUNT ? value : operation_value(row->after, value, 0);
+}
+
+static bool row_gives_truth(const BinaryRow *row) { return operation_result(row->operation) == TYPE_TRUTH; }
 
 static const BinaryRow *binary_row(SyntaxOperator op) {
   for (size_t k = 0; k < sizeof binary_rows / sizeof *binary_rows; k++)
@@ -153,7 +146,7 @@ static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *
   Value *arguments[2] = {left, right};
   Span spans[2] = {left_span, right_span};
   if (row->before != OP_COUNT) {
-    arguments[1] = apply_unary_number(e, row->before, NULL, right, right_span);
+    arguments[1] = apply_unary(e, row->before, right, right_span);
     if (arguments[1]->kind == VALUE_ERROR) return arguments[1];
   }
   if (row->exchanged) {
@@ -164,13 +157,13 @@ static Value *apply_row(Evaluator *e, const BinaryRow *row, Value *left, Value *
   Value *result = apply_pointwise(e, row->operation, 2, arguments, spans, span);
   if (result->kind == VALUE_TENSOR && row->after != OP_COUNT)
     result->tensor.element = scalar_apply(e->graph, row->after, result->tensor.element, NULL, NULL);
-  if (result->kind == VALUE_TENSOR) result->tensor.truth = row->truth;
+  if (result->kind == VALUE_TENSOR) result->tensor.truth = row_gives_truth(row);
   return result;
 }
 
 static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Value *right, Span span, Span left_span,
                             Span right_span) {
-  double result = row->evaluate(left->number.value, right->number.value);
+  double result = row_value(row, left->number.value, right->number.value);
   if (!isfinite(result) && isfinite(left->number.value) && isfinite(right->number.value)) {
     evaluator_report(e, E2059, span, "%g %s %g", left->number.value, operator_spelling(row->op), right->number.value);
     return value_error(e);
@@ -182,7 +175,7 @@ static Value *apply_numbers(Evaluator *e, const BinaryRow *row, Value *left, Val
     Value *running = apply_row(e, row, before, after, span, left_span, right_span);
     if (running->kind == VALUE_TENSOR) runtime = running->tensor.element;
   }
-  return number_with(e, result, row->truth, runtime, settings);
+  return number_with(e, result, row_gives_truth(row), runtime, settings);
 }
 
 static Value *binary_of_elements(Evaluator *e, int op, int count, Value **elements, const Span *spans, Span span) {
@@ -199,7 +192,8 @@ Value *apply_binary(Evaluator *e, SyntaxOperator op, Value *left, Value *right, 
     return apply_numbers(e, row, left, right, span, left_span, right_span);
   if (left->kind == VALUE_STRING && right->kind == VALUE_STRING && (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL))
     return value_truth(e, (strcmp(left->string, right->string) == 0) == (op == OPERATOR_EQUAL));
-  if ((left->kind == VALUE_STRING) != (right->kind == VALUE_STRING) && row->truth && !row->takes_truth) {
+  bool compares = row_gives_truth(row) && operation_argument(row->operation, 0) == TYPE_NUMBER;
+  if ((left->kind == VALUE_STRING) != (right->kind == VALUE_STRING) && compares) {
     Diagnostic *diagnostic = evaluator_report(e, E2064, right_span, "this is %s", value_text(e, right));
     diagnostic_also(diagnostic, left_span, "this is %s", value_text(e, left));
     return value_error(e);
@@ -292,9 +286,6 @@ static Value *evaluate_comprehension(Evaluator *e, Frame *frame, const Syntax *s
   return fine && !turning.failed ? list_in_bounds(e, turning.count, turning.items, syntax->span) : value_error(e);
 }
 
-static double static_negate(double a) { return -a; }
-static double static_not(double a) { return a == 0; }
-
 static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   int place = map_number(&e->fresh_places, syntax);
   if (place == 0) map_put_number(e->session, &e->fresh_places, syntax, place = (int)e->fresh_places.count + 1);
@@ -315,12 +306,8 @@ static Value *evaluate_unary(Evaluator *e, Frame *frame, const Syntax *syntax) {
   if (syntax->unary.op == OPERATOR_FRESH) return evaluate_fresh(e, frame, syntax);
   Value *operand = value_dereference(e, evaluate(e, frame, syntax->unary.operand));
   if (operand->kind == VALUE_ERROR) return operand;
-  bool negate = syntax->unary.op == OPERATOR_NEGATE;
-  Value *result = apply_unary_number(e, negate ? OP_NEGATE : OP_NOT, negate ? static_negate : static_not, operand,
-                                     syntax->unary.operand->span);
-  if (!negate && result->kind == VALUE_NUMBER) result->number.truth = true;
-  if (!negate && result->kind == VALUE_TENSOR) result->tensor.truth = true;
-  return result;
+  Operation op = syntax->unary.op == OPERATOR_NEGATE ? OP_NEGATE : OP_NOT;
+  return apply_unary(e, op, operand, syntax->unary.operand->span);
 }
 
 static Value *evaluate_membership(Evaluator *e, Frame *frame, const Syntax *syntax) {

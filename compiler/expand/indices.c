@@ -243,6 +243,98 @@ static Value *list_subscript(Evaluator *e, Value *list, int count, Value **subsc
                     : value_subscript(e, item, count - 1, subscripts + 1, items != NULL ? items + 1 : NULL, span);
 }
 
+/* A view in the making. at: where each axis of `of` is read. result: the axes found so far. */
+typedef struct View {
+  Value *of;
+  Coordinate at[OWN_LIMIT];
+  Value *result;
+} View;
+
+/* A range takes a piece of the axis, which becomes the next one of the result. */
+static bool subscript_range(Evaluator *e, View *view, int axis, double from, double to, Span span) {
+  int64_t size = view->of->tensor.shape[axis], low = (int64_t)from, high = (int64_t)to;
+  if (low < 0 || high >= size || high < low) {
+    evaluator_report(e, high < low ? E2016 : E2010, span, "%lld..%lld of an axis of %lld", (long long)low,
+                     (long long)high, (long long)size);
+    return false;
+  }
+  Value *result = view->result;
+  view->at[axis] = coordinate_add(coordinate_variable(OWN_VARIABLE + result->tensor.rank),
+                                  coordinate_constant(low - (MUTANT(slice_offset) && low > 0)));
+  result->tensor.shape[result->tensor.rank++] = high - low + 1;
+  return true;
+}
+
+/* One place of the axis, constant or computed: the axis is gone. `item` is its text, or NULL. */
+static bool subscript_place(Evaluator *e, View *view, int axis, Value *subscript, const Syntax *item, Span span) {
+  int64_t size = view->of->tensor.shape[axis];
+  subscript = value_as_tensor(e, subscript, span);
+  if (subscript->kind == VALUE_ERROR) return false;
+  if (subscript->tensor.rank != 0) {
+    evaluator_report(e, E2014, span, "a subscript is one whole number, and this is %s", value_text(e, subscript));
+    return false;
+  }
+  const Scalar *element = subscript->tensor.element;
+  if (element->op == OP_CONSTANT && element->value != nearbyint(element->value)) {
+    evaluator_report(e, E2014, span, "this is %g", element->value);
+    return false;
+  }
+  Coordinate at = view->at[axis] = scalar_coordinate(element);
+  if (coordinate_is_constant(&at) && (at.constant < 0 || at.constant >= size)) {
+    Diagnostic *diagnostic = evaluator_report(e, E2010, span, "this is %lld", (long long)at.constant);
+    diagnostic_hint(diagnostic, "the axis has %lld elements, 0 to %lld", (long long)size, (long long)(size - 1));
+    return false;
+  }
+  view->result->tensor.random |= subscript->tensor.random;
+  bool is_index =
+      coordinate_is_bare(&at) && at.terms[0].variable >= INDEX_VARIABLE && item != NULL && item->kind == SYNTAX_NAME;
+  return !is_index || index_bound(e, e->by_variable[at.terms[0].variable], size, span);
+}
+
+/* What lies outside of the value is 0, and a view that can reach there is one of a node of its own, where that is so
+   on every axis. NULL after a report. */
+static Value *view_source(Evaluator *e, const View *view, Span span) {
+  const Value *of = view->of;
+  bool inside = true;
+  for (int d = 0; d < of->tensor.rank; d++)
+    inside &= coordinate_stays(e, &view->at[d], view->result, of->tensor.shape[d]) || axis_ends_with_node(of, d);
+  if (inside || (MUTANT(view_outside) && of->tensor.element->op == OP_READ)) return view->of;
+  Node *node = value_node(e, of, span);
+  if (node == NULL) return NULL;
+  Value *stored = value_of_node(e, node, element_indices(of->tensor.element));
+  stored->tensor.random = of->tensor.random;
+  return stored;
+}
+
+static Value *tensor_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items,
+                               Span span) {
+  if (count > value->tensor.rank) {
+    Diagnostic *diagnostic = evaluator_report(e, E2011, span, "%d subscripts for %s", count, value_text(e, value));
+    diagnostic_hint(diagnostic, "it has %d axes; the axis of the samples is never written", value->tensor.rank);
+    return value_error(e);
+  }
+  View view = {.of = value, .result = value_tensor(e, 0, NULL, value->tensor.random, value->tensor.element)};
+  for (int d = 0; d < value->tensor.rank; d++) {
+    const Syntax *item = items != NULL && d < count ? items[d] : NULL;
+    Span place = item != NULL ? item->span : span;
+    Value *subscript = d < count ? value_dereference(e, subscripts[d]) : NULL;
+    bool fine = subscript == NULL ? subscript_range(e, &view, d, 0, (double)value->tensor.shape[d] - 1, place)
+                : subscript->kind == VALUE_RANGE
+                    ? subscript_range(e, &view, d, subscript->range.low, subscript->range.high, place)
+                    : subscript_place(e, &view, d, subscript, item, place);
+    if (!fine) return value_error(e);
+  }
+  Value *source = view_source(e, &view, span), *result = view.result;
+  if (source == NULL) return value_error(e);
+  Coordinate by[VARIABLE_LIMIT];
+  for (int v = 0; v < VARIABLE_LIMIT; v++) by[v] = coordinate_variable(v);
+  for (int d = 0; d < value->tensor.rank; d++) by[OWN_VARIABLE + d] = view.at[d];
+  result->tensor.element = scalar_substitute(e->graph, source->tensor.element, by);
+  result->tensor.truth = value->tensor.truth;
+  result->tensor.classes = value->tensor.classes;
+  return result;
+}
+
 Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts, const Syntax *const *items,
                        Span span) {
   value = value_dereference(e, value);
@@ -260,75 +352,7 @@ Value *value_subscript(Evaluator *e, Value *value, int count, Value **subscripts
     return value_error(e);
   }
   value = value_as_tensor(e, value, span);
-  if (value->kind == VALUE_ERROR) return value;
-  if (count > value->tensor.rank) {
-    Diagnostic *diagnostic = evaluator_report(e, E2011, span, "%d subscripts for %s", count, value_text(e, value));
-    diagnostic_hint(diagnostic, "it has %d axes; the axis of the samples is never written", value->tensor.rank);
-    return value_error(e);
-  }
-  Coordinate by[VARIABLE_LIMIT], at[OWN_LIMIT];
-  int64_t shape[OWN_LIMIT];
-  int rank = 0;
-  bool inside = true, random = value->tensor.random;
-  for (int v = 0; v < VARIABLE_LIMIT; v++) by[v] = coordinate_variable(v);
-  Value *kept = value_tensor(e, 0, NULL, false, value->tensor.element);
-  for (int d = 0; d < value->tensor.rank; d++) {
-    int64_t size = value->tensor.shape[d];
-    Span place = items != NULL && d < count ? items[d]->span : span;
-    Value *subscript = d < count ? value_dereference(e, subscripts[d]) : NULL;
-    if (subscript != NULL && subscript->kind == VALUE_ERROR) return subscript;
-    if (subscript == NULL || subscript->kind == VALUE_RANGE) {
-      int64_t low = subscript == NULL ? 0 : (int64_t)subscript->range.low,
-              high = subscript == NULL ? size - 1 : (int64_t)subscript->range.high;
-      if (low < 0 || high >= size || high < low) {
-        evaluator_report(e, high < low ? E2016 : E2010, place, "%lld..%lld of an axis of %lld", (long long)low,
-                         (long long)high, (long long)size);
-        return value_error(e);
-      }
-      at[d] = coordinate_add(coordinate_variable(OWN_VARIABLE + rank),
-                             coordinate_constant(low - (MUTANT(slice_offset) && low > 0)));
-      kept->tensor.shape[rank++] = high - low + 1;
-      continue;
-    }
-    subscript = value_as_tensor(e, subscript, place);
-    if (subscript->kind == VALUE_ERROR) return subscript;
-    if (subscript->tensor.rank != 0) {
-      evaluator_report(e, E2014, place, "a subscript is one whole number, and this is %s", value_text(e, subscript));
-      return value_error(e);
-    }
-    const Scalar *element = subscript->tensor.element;
-    if (element->op == OP_CONSTANT && element->value != nearbyint(element->value)) {
-      evaluator_report(e, E2014, place, "this is %g", element->value);
-      return value_error(e);
-    }
-    at[d] = scalar_coordinate(element);
-    if (coordinate_is_constant(&at[d]) && (at[d].constant < 0 || at[d].constant >= size)) {
-      Diagnostic *diagnostic = evaluator_report(e, E2010, place, "this is %lld", (long long)at[d].constant);
-      diagnostic_hint(diagnostic, "the axis has %lld elements, 0 to %lld", (long long)size, (long long)(size - 1));
-      return value_error(e);
-    }
-    if (coordinate_is_bare(&at[d]) && at[d].terms[0].variable >= INDEX_VARIABLE && items != NULL &&
-        items[d]->kind == SYNTAX_NAME)
-      if (!index_bound(e, e->by_variable[at[d].terms[0].variable], size, place)) return value_error(e);
-    random |= subscript->tensor.random;
-  }
-  memcpy(shape, kept->tensor.shape, sizeof shape);
-  for (int d = 0; d < value->tensor.rank; d++)
-    inside &= coordinate_stays(e, &at[d], kept, value->tensor.shape[d]) || axis_ends_with_node(value, d);
-  if (!inside &&
-      !(MUTANT(view_outside) &&
-        value->tensor.element->op == OP_READ)) { /* outside it is 0: of a node of its own that is so on every axis */
-    Node *node = value_node(e, value, span);
-    if (node == NULL) return value_error(e);
-    Value *stored = value_of_node(e, node, element_indices(value->tensor.element));
-    stored->tensor.random = value->tensor.random;
-    value = stored;
-  }
-  for (int d = 0; d < value->tensor.rank; d++) by[OWN_VARIABLE + d] = at[d];
-  Value *result = value_tensor(e, rank, shape, random, scalar_substitute(e->graph, value->tensor.element, by));
-  result->tensor.truth = value->tensor.truth;
-  result->tensor.classes = value->tensor.classes;
-  return result;
+  return value->kind == VALUE_ERROR ? value : tensor_subscript(e, value, count, subscripts, items, span);
 }
 
 Value *evaluate_subscript(Evaluator *e, Frame *frame, const Syntax *syntax) {

@@ -454,7 +454,7 @@ static const Purpose *purpose_of(Evaluator *e, Update *update, const char *objec
     if (objectives[k] != '1') continue;
     Span span = e->objectives[k]->span;
     bool maximize = e->objectives[k]->objective.maximize;
-    Value *term = maximize ? apply_unary_number(e, OP_NEGATE, NULL, update->values[k], span) : update->values[k];
+    Value *term = maximize ? apply_unary(e, OP_NEGATE, update->values[k], span) : update->values[k];
     total = total == NULL ? term : apply_binary(e, OPERATOR_ADD, total, term, span, span, span);
   }
   purpose->total = total == NULL ? NULL : value_node(e, total, update->syntax->span);

@@ -109,13 +109,13 @@ static Value *unless_nothing(Evaluator *e, Value *extreme, Value *condition, uin
 
 static Value *reduce(Evaluator *e, SyntaxOperator op, Value *body, Value *condition, uint32_t indices, Span span) {
   bool extreme = op == OPERATOR_MAX || op == OPERATOR_MIN;
-  if (op == OPERATOR_MIN) body = apply_unary_number(e, OP_NEGATE, NULL, body, span);
+  if (op == OPERATOR_MIN) body = apply_unary(e, OP_NEGATE, body, span);
   if (condition != NULL) body = where(e, condition, body, extreme ? -(double)INFINITY : 0, span);
   if (body->kind == VALUE_ERROR) return body;
   Value *result = value_reduce(e, extreme ? COMBINE_MAXIMUM : COMBINE_SUM, body, indices, span);
   if (extreme) result = unless_nothing(e, result, condition, indices, span);
   if (result->kind == VALUE_ERROR) return result;
-  if (op == OPERATOR_MIN) return apply_unary_number(e, OP_NEGATE, NULL, result, span);
+  if (op == OPERATOR_MIN) return apply_unary(e, OP_NEGATE, result, span);
   if (op == OPERATOR_MEAN)
     return apply_binary(e, OPERATOR_DIVIDE, result, count_of(e, body, condition, indices, span), span, span, span);
   return result;

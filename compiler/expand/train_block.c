@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-typedef struct Builder {
+typedef struct RoundBuilder {
   ModelSchedule *sequence; /* where statements go */
   int capacity;
   bool open;    /* an evaluation waits for more statements */
@@ -12,7 +12,7 @@ typedef struct Builder {
   Span span;
   int kept, kept_capacity;
   Binding *locals; /* tensors that names of the open evaluation hold: they are kept when it closes */
-} Builder;
+} RoundBuilder;
 
 static ModelSchedule *schedule_node(Evaluator *e, ScheduleKind kind, Span span) {
   ModelSchedule *node = session_allocate(e->session, sizeof *node);
@@ -20,11 +20,11 @@ static ModelSchedule *schedule_node(Evaluator *e, ScheduleKind kind, Span span) 
   return node;
 }
 
-static void builder_add(Evaluator *e, Builder *builder, ModelSchedule *node) {
+static void builder_add(Evaluator *e, RoundBuilder *builder, ModelSchedule *node) {
   ARRAY_ADD(e, builder->sequence->children, builder->sequence->child_count, builder->capacity, node);
 }
 
-static void builder_run(Evaluator *e, Builder *builder, int routine, Span span) {
+static void builder_run(Evaluator *e, RoundBuilder *builder, int routine, Span span) {
   if (routine < 0) return;
   ModelSchedule *node = schedule_node(e, SCHEDULE_RUN, span);
   node->routine = routine;
@@ -34,7 +34,7 @@ static void builder_run(Evaluator *e, Builder *builder, int routine, Span span) 
 /* ---- definitions that are kept ----------------------------------------------------------------------------------- */
 
 /* What a definition in `train` leaves: numbers at this moment. Random values live as long as their evaluation. */
-static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
+static void keep_locals(Evaluator *e, Frame *frame, RoundBuilder *builder) {
   int random_count = 0, random_capacity = 0;
   const char **random = NULL;
   for (int k = 0; k < builder->kept; k++) {
@@ -61,7 +61,7 @@ static void keep_locals(Evaluator *e, Frame *frame, Builder *builder) {
   builder->kept = 0;
 }
 
-static void builder_close(Evaluator *e, Frame *frame, Builder *builder) {
+static void builder_close(Evaluator *e, Frame *frame, RoundBuilder *builder) {
   if (!builder->open) return;
   keep_locals(e, frame, builder);
   builder->open = false;
@@ -69,7 +69,7 @@ static void builder_close(Evaluator *e, Frame *frame, Builder *builder) {
   builder_run(e, builder, evaluation_close(e, drawn ? ROUTINE_UPDATE : ROUTINE_ASSIGN, builder->span), builder->span);
 }
 
-static void builder_open(Evaluator *e, Frame *frame, Builder *builder, const char *name, Span span) {
+static void builder_open(Evaluator *e, Frame *frame, RoundBuilder *builder, const char *name, Span span) {
   if (builder->open && e->evaluation->counted) builder_close(e, frame, builder);
   if (builder->open) return;
   evaluation_open(e, name);
@@ -96,7 +96,7 @@ static void cut_derivatives(Evaluator *e, int count, Node **before, bool assigns
 }
 
 /* The value without derivatives; each tensor in it is kept under the name. */
-static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value *value, Span span) {
+static Value *cut_value(Evaluator *e, RoundBuilder *builder, const char *name, Value *value, Span span) {
   value = value_dereference(e, value);
   if (value->kind == VALUE_LIST || value->kind == VALUE_RECORD) {
     Value *parts = value_kind(e, value->kind);
@@ -125,8 +125,8 @@ static Value *cut_value(Evaluator *e, Builder *builder, const char *name, Value 
 }
 
 /* Calls visit on every name that an assignment defines; false as soon as that is. */
-static bool each_target(Evaluator *e, Frame *frame, Builder *builder, const Syntax *target,
-                        bool (*visit)(Evaluator *, Frame *, Builder *, const Syntax *)) {
+static bool each_target(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *target,
+                        bool (*visit)(Evaluator *, Frame *, RoundBuilder *, const Syntax *)) {
   while (target->kind == SYNTAX_SUBSCRIPT) target = target->subscript.operand;
   if (target->kind == SYNTAX_NAME) return visit(e, frame, builder, target);
   if (target->kind == SYNTAX_TUPLE || target->kind == SYNTAX_LIST)
@@ -135,7 +135,7 @@ static bool each_target(Evaluator *e, Frame *frame, Builder *builder, const Synt
   return true;
 }
 
-static bool name_is_free(Evaluator *e, Frame *frame, Builder *builder, const Syntax *name) {
+static bool name_is_free(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *name) {
   (void)frame, (void)builder;
   Scope *where;
   Entry *entry = scope_find(e, &e->file, name->name, &where);
@@ -146,13 +146,14 @@ static bool name_is_free(Evaluator *e, Frame *frame, Builder *builder, const Syn
   return false;
 }
 
-static bool name_cut(Evaluator *e, Frame *frame, Builder *builder, const Syntax *name) {
+static bool name_cut(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *name) {
   Value *value = frame_find(frame, name->name);
   if (value != NULL) frame_define(e, frame, name->name, cut_value(e, builder, name->name, value, name->span));
   return true;
 }
 
-static void assign_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax) {
+static void assign_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  if (!drawing) builder_open(e, frame, builder, "assign", syntax->span);
   Node **before = slots_now(e);
   int slots = e->slot_count;
   bool moves = syntax->assign.op == OPERATOR_MOVE;
@@ -164,7 +165,7 @@ static void assign_statement(Evaluator *e, Frame *frame, Builder *builder, const
 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
-static void block_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *block, bool drawing);
+static void block_run(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *block, bool drawing);
 
 static bool sets_batch(const Syntax *syntax) {
   return syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE &&
@@ -175,7 +176,7 @@ static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
   int64_t batch;
   if (!value_static_whole(e, evaluate(e, frame, syntax->assign.value), syntax->assign.value->span, &batch))
     return false;
-  if (batch < 1 || batch > 1 << 20) {
+  if (batch < 1 || batch > BATCH_LIMIT) {
     evaluator_report(e, E3027, syntax->assign.value->span, "this is %lld", (long long)batch);
     return false;
   }
@@ -186,7 +187,7 @@ static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
 
 /* A part of the tree of its own; names defined in it end with it. */
 static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) {
-  Builder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, block->span)};
+  RoundBuilder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, block->span)};
   int names = frame->count, floor = frame->floor, batch = e->batch;
   frame->floor = names;
   block_run(e, frame, &inner, block, false);
@@ -231,7 +232,12 @@ static bool deciding_value(Evaluator *e, Frame *frame, const Syntax *syntax, Mod
   return true;
 }
 
-static void loop_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax) {
+static void loop_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  if (drawing) {
+    evaluator_report(e, E4025, syntax->span, "inside `draw`");
+    return;
+  }
+  builder_close(e, frame, builder);
   bool repeat = syntax->kind == SYNTAX_REPEAT;
   ModelSchedule *node = schedule_node(e, repeat ? SCHEDULE_REPEAT : SCHEDULE_EVERY, syntax->span);
   Value *known;
@@ -251,7 +257,8 @@ static void loop_statement(Evaluator *e, Frame *frame, Builder *builder, const S
   builder_add(e, builder, node);
 }
 
-static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax, bool drawing) {
+static void choice_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  if (!drawing) builder_close(e, frame, builder);
   ModelSchedule *node = schedule_node(e, SCHEDULE_CHOICE, syntax->span);
   Value *known;
   bool was_open = builder->open && drawing;
@@ -281,7 +288,7 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
   node->children = session_allocate(e->session, 2 * sizeof *node->children);
   node->children[node->child_count++] = part_run(e, frame, syntax->choice.then);
   if (syntax->choice.otherwise != NULL) {
-    Builder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, syntax->choice.otherwise->span)};
+    RoundBuilder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, syntax->choice.otherwise->span)};
     if (syntax->choice.otherwise->kind == SYNTAX_IF)
       choice_statement(e, frame, &inner, syntax->choice.otherwise, false);
     else inner.sequence = part_run(e, frame, syntax->choice.otherwise);
@@ -292,7 +299,7 @@ static void choice_statement(Evaluator *e, Frame *frame, Builder *builder, const
 }
 
 typedef struct TrainTurn {
-  Builder *builder;
+  RoundBuilder *builder;
   const Syntax *block;
   bool drawing;
 } TrainTurn;
@@ -302,90 +309,74 @@ static void run_train_turn(Evaluator *e, Frame *frame, void *context) {
   block_run(e, frame, turn->builder, turn->block, turn->drawing);
 }
 
-static void statement_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *syntax, bool drawing) {
-  switch (syntax->kind) {
-  case SYNTAX_UPDATE: {
-    const char *players = "";
-    for (int k = 0; k < syntax->players.names.count; k++)
-      players = session_format(e->session, "%s%s%s", players, k == 0 ? "" : ", ", syntax->players.names.items[k]->name);
-    if (!drawing) {
-      builder_close(e, frame, builder);
-      builder_open(e, frame, builder, session_format(e->session, "update %s", players), syntax->span);
-    }
-    Node **before = slots_now(e);
-    int slots = e->slot_count;
-    if (work_goes_on(e, UPDATE_WORK, syntax->span)) update_run(e, frame, syntax);
-    cut_derivatives(e, slots, before, false, syntax->span);
-    if (!drawing) builder_close(e, frame, builder);
-    return;
-  }
-  case SYNTAX_DRAW:
-    if (!drawing) {
-      builder_close(e, frame, builder);
-      builder_open(e, frame, builder, "draw", syntax->span);
-      builder->drawing = e->evaluation->counted = true;
-    }
-    block_run(e, frame, builder, syntax->operand, true);
-    if (!drawing) builder_close(e, frame, builder), builder->drawing = false;
-    return;
-  case SYNTAX_ASSIGN:
-    if (sets_batch(syntax)) {
-      if (drawing) evaluator_report(e, E4017, syntax->span, "inside `draw`");
-      else {
-        builder_close(e, frame, builder);
-        evaluation_open(e, "batch");
-        batch_set(e, frame, syntax);
-        evaluation_abandon(e);
-      }
-      return;
-    }
-    if (!drawing) builder_open(e, frame, builder, "assign", syntax->span);
-    assign_statement(e, frame, builder, syntax);
-    return;
-  case SYNTAX_REPEAT:
-  case SYNTAX_EVERY:
-    if (drawing) {
-      evaluator_report(e, E4025, syntax->span, "inside `draw`");
-      return;
-    }
+static void update_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  const char *players = "";
+  for (int k = 0; k < syntax->players.names.count; k++)
+    players = session_format(e->session, "%s%s%s", players, k == 0 ? "" : ", ", syntax->players.names.items[k]->name);
+  if (!drawing) {
     builder_close(e, frame, builder);
-    loop_statement(e, frame, builder, syntax);
-    return;
-  case SYNTAX_IF:
-    if (!drawing) builder_close(e, frame, builder);
-    choice_statement(e, frame, builder, syntax, drawing);
-    return;
-  case SYNTAX_FOR: {
-    TrainTurn turn = {builder, syntax->turns.block, drawing};
-    if (!builder->open) builder_open(e, frame, builder, "for", syntax->span);
-    turns_run(e, frame, syntax->turns.binding, run_train_turn, &turn);
+    builder_open(e, frame, builder, session_format(e->session, "update %s", players), syntax->span);
+  }
+  Node **before = slots_now(e);
+  int slots = e->slot_count;
+  if (work_goes_on(e, UPDATE_WORK, syntax->span)) update_run(e, frame, syntax);
+  cut_derivatives(e, slots, before, false, syntax->span);
+  if (!drawing) builder_close(e, frame, builder);
+}
+
+static void draw_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  if (!drawing) {
+    builder_close(e, frame, builder);
+    builder_open(e, frame, builder, "draw", syntax->span);
+    builder->drawing = e->evaluation->counted = true;
+  }
+  block_run(e, frame, builder, syntax->operand, true);
+  if (!drawing) builder_close(e, frame, builder), builder->drawing = false;
+}
+
+static void batch_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  if (drawing) {
+    evaluator_report(e, E4017, syntax->span, "inside `draw`");
     return;
   }
+  builder_close(e, frame, builder);
+  evaluation_open(e, "batch");
+  batch_set(e, frame, syntax);
+  evaluation_abandon(e);
+}
+
+static void turns_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  TrainTurn turn = {builder, syntax->turns.block, drawing};
+  if (!builder->open) builder_open(e, frame, builder, "for", syntax->span);
+  turns_run(e, frame, syntax->turns.binding, run_train_turn, &turn);
+}
+
+static void statement_run(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing) {
+  switch (syntax->kind) {
+  case SYNTAX_UPDATE: update_statement(e, frame, builder, syntax, drawing); return;
+  case SYNTAX_DRAW: draw_statement(e, frame, builder, syntax, drawing); return;
+  case SYNTAX_REPEAT:
+  case SYNTAX_EVERY: loop_statement(e, frame, builder, syntax, drawing); return;
+  case SYNTAX_IF: choice_statement(e, frame, builder, syntax, drawing); return;
+  case SYNTAX_FOR: turns_statement(e, frame, builder, syntax, drawing); return;
   case SYNTAX_OPTIMIZE: return; /* read by train_scan */
-  case SYNTAX_DATA:
-  case SYNTAX_NOISE:
-  case SYNTAX_WEIGHT:
-  case SYNTAX_STATE:
-  case SYNTAX_FN:
-  case SYNTAX_LAYER:
-  case SYNTAX_NETWORK:
-  case SYNTAX_OUTPUT:
-  case SYNTAX_PHASE:
-  case SYNTAX_OBJECTIVE:
-  case SYNTAX_USE:
-  case SYNTAX_TRAIN: {
+  case SYNTAX_ASSIGN:
+    if (sets_batch(syntax)) batch_statement(e, frame, builder, syntax, drawing);
+    else assign_statement(e, frame, builder, syntax, drawing);
+    return;
+  default: break;
+  }
+  SyntaxPlace place = syntax_kind_place(syntax->kind);
+  if (place == PLACE_FILE || place == PLACE_FILE_AND_BODY) {
     Diagnostic *diagnostic = evaluator_report(e, E2044, syntax->span, "in `train`");
     diagnostic_hint(diagnostic, "it belongs to the top of the file");
     return;
   }
-  default: /* evaluated for the states that it moves */
-    if (!drawing) builder_open(e, frame, builder, "evaluate", syntax->span);
-    evaluate(e, frame, syntax);
-    return;
-  }
+  if (!drawing) builder_open(e, frame, builder, "evaluate", syntax->span); /* for the states that it moves */
+  evaluate(e, frame, syntax);
 }
 
-static void block_run(Evaluator *e, Frame *frame, Builder *builder, const Syntax *block, bool drawing) {
+static void block_run(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *block, bool drawing) {
   for (int k = 0; k < block->items.count; k++) statement_run(e, frame, builder, block->items.items[k], drawing);
 }
 
@@ -481,7 +472,7 @@ void train_check_optimizers(Evaluator *e, const Syntax *train) {
 void train_run(Evaluator *e, const Syntax *train) {
   Frame frame = frame_top(e, true, "");
   frame.in_train = true;
-  Builder builder = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, train->span)};
+  RoundBuilder builder = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, train->span)};
   block_run(e, &frame, &builder, train->train.block, false);
   builder_close(e, &frame, &builder);
   e->model->schedule = builder.sequence;

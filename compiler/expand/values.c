@@ -59,6 +59,12 @@ Value *value_list(Evaluator *e, int count, Value **items) {
   return value;
 }
 
+double shape_size(int rank, const int64_t *shape) {
+  double size = 1;
+  for (int d = 0; d < rank; d++) size *= (double)shape[d];
+  return size;
+}
+
 Value *value_tensor(Evaluator *e, int rank, const int64_t *shape, bool random, const Scalar *element) {
   Value *value = value_kind(e, VALUE_TENSOR);
   value->tensor.rank = rank;
@@ -146,9 +152,8 @@ static Layout value_layout(Evaluator *e, const Value *tensor, uint32_t summed, u
     diagnostic_hint(diagnostic, "at most %d axes, the batch and indices in scope included", RANK_LIMIT);
     layout.valid = false;
   }
-  double size = 1;
-  for (int k = 0; k < layout.rank; k++) size *= (double)layout.box[k];
-  if (layout.valid && size > 2147483647.0) {
+  double size = shape_size(layout.rank, layout.box);
+  if (layout.valid && size > ELEMENT_LIMIT) {
     evaluator_report(e, E2060, span, "it would have %.3g elements", size);
     layout.valid = false;
   }

@@ -178,7 +178,7 @@ static Value *draw_from(Evaluator *e, Frame *frame, const Syntax *distribution, 
 
 static Value *floor_label(Evaluator *e, Value *value, int classes, Span span) {
   Value *scaled = apply_binary(e, OPERATOR_MULTIPLY, value, value_number(e, classes), span, span, span);
-  return apply_unary_number(e, OP_FLOOR, floor, scaled, span);
+  return apply_unary(e, OP_FLOOR, scaled, span);
 }
 
 /* A variable that can be fed is a tensor that holds its value. The runtime draws it where that takes one standard draw
@@ -264,10 +264,8 @@ enum { DATA_SETS = sizeof data_sets / sizeof *data_sets };
 
 /* Shapes of the same sizes in the same order, axes of size 1 aside, or as one axis, hold the same samples. */
 static bool shapes_agree(int rank, const int64_t *shape, int other_rank, const int64_t *other) {
-  int64_t size = 1, other_size = 1;
+  double size = shape_size(rank, shape), other_size = shape_size(other_rank, other);
   int k = 0;
-  for (int d = 0; d < rank; d++) size *= shape[d];
-  for (int d = 0; d < other_rank; d++) other_size *= other[d];
   if (rank == 1 || other_rank == 1) return size == other_size;
   for (int d = 0; d < rank; d++) {
     while (k < other_rank && other[k] == 1) k++;

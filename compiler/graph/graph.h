@@ -59,7 +59,7 @@ bool access_may_leave(const Access *access, const int64_t *box, const int64_t *s
 /* ---- scalar.c: expressions; constructors simplify exactly (rewrites.def) ----------------------------------------- */
 
 typedef enum Operation {
-#define OPERATION(name, arity, value, cost, low, high) OP_##name,
+#define OPERATION(name, ...) OP_##name,
 #include "operations.def"
 #undef OPERATION
   OP_COUNT,
@@ -82,15 +82,24 @@ struct Scalar {
   bool holds_nothing; /* `nothing` occurs in it */
 };
 
+typedef enum ScalarType { TYPE_NUMBER, TYPE_TRUTH } ScalarType;
+typedef enum OperationTakes { TAKES_NUMBERS, TAKES_TRUTHS, TAKES_CHOICE } OperationTakes;
+typedef enum ArgumentOrder { ORDER_GIVEN, ORDER_EXCHANGED } ArgumentOrder;
 typedef struct OperationRow {
   const char *name;
   int arity;
+  OperationTakes takes;
+  ScalarType gives;
+  ArgumentOrder order;
   int cost;
   double low, high;
   double (*evaluate)(double a, double b, double c);
 } OperationRow;
 extern const OperationRow operation_rows[OP_COUNT];
 int operation_arity(Operation op); /* 0 for leaves */
+/* Of leaves, as they are read: a number. */
+ScalarType operation_result(Operation op);
+ScalarType operation_argument(Operation op, int number);
 
 const Scalar *scalar_constant(Graph *graph, double value);
 const Scalar *scalar_nothing(Graph *graph);

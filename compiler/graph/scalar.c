@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define OPERATION(name, arity, value, cost, low, high) \
+#define OPERATION(name, arity, takes, gives, order, value, cost, low, high) \
   static double evaluate_##name(double a, double b, double c) { \
     (void)a, (void)b, (void)c; \
     return value; \
@@ -15,12 +15,22 @@
 #undef OPERATION
 
 const OperationRow operation_rows[OP_COUNT] = {
-#define OPERATION(name, arity, value, cost, low, high) {#name, arity, cost, low, high, evaluate_##name},
+#define OPERATION(name, arity, takes, gives, order, value, cost, low, high) \
+  {#name, arity, TAKES_##takes, TYPE_##gives, ORDER_##order, cost, low, high, evaluate_##name},
 #include "operations.def"
 #undef OPERATION
 };
 
 int operation_arity(Operation op) { return op < OP_COUNT ? operation_rows[op].arity : 0; }
+
+ScalarType operation_result(Operation op) { return op < OP_COUNT ? operation_rows[op].gives : TYPE_NUMBER; }
+
+ScalarType operation_argument(Operation op, int number) {
+  OperationTakes takes = op < OP_COUNT ? operation_rows[op].takes : TAKES_NUMBERS;
+  return takes == TAKES_TRUTHS || (takes == TAKES_CHOICE && number == 0) ? TYPE_TRUTH : TYPE_NUMBER;
+}
+
+bool operation_is_commutative(Operation op) { return op < OP_COUNT && operation_rows[op].order == ORDER_EXCHANGED; }
 
 /* ---- hash-consing ------------------------------------------------------------------------------------------------ */
 
@@ -85,11 +95,6 @@ const Scalar *scalar_within(Graph *graph, Node *node, const Access *access) {
   if (node->rank == 0) return scalar_constant(graph, 1);
   return scalar_add_new(
       graph, (Scalar){.op = OP_WITHIN, .node = node, .access = access, .variables = access_variables(access)});
-}
-
-bool operation_is_commutative(Operation op) {
-  return op == OP_ADD || op == OP_MULTIPLY || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_EQUAL || op == OP_AND ||
-         op == OP_OR;
 }
 
 const Scalar *scalar_intern(Graph *graph, Operation op, const Scalar *a, const Scalar *b, const Scalar *c) {

@@ -89,8 +89,6 @@ static int width_of(Builder *builder, const Scalar *scalar) {
   return result;
 }
 
-static bool operation_is_logical(Operation op) { return op >= OP_LESS && op <= OP_NOT; }
-
 static RegisterType type_of(Builder *builder, const Scalar *scalar) {
   return builder_real(builder) == REGISTER_F64 || width_of(builder, scalar) >= 0 ? REGISTER_F64 : REGISTER_F32;
 }
@@ -378,7 +376,7 @@ static bool product_of_sum(const Scalar *sum, const Scalar **a, const Scalar **b
 
 static Operand express_operation(Builder *builder, const Point *point, const Scalar *scalar, int *level) {
   const Scalar *a, *b, *c;
-  bool negative, logical = operation_is_logical(scalar->op);
+  bool negative;
   RegisterType type = type_of(builder, scalar);
   *level = 0;
   if (scalar->op == OP_ADD && product_of_sum(scalar, &a, &b, &c, &negative)) {
@@ -395,12 +393,11 @@ static Operand express_operation(Builder *builder, const Point *point, const Sca
   }
   Operand arguments[3] = {{0}};
   for (int i = 0; i < operation_arity(scalar->op); i++) {
-    bool truth = scalar->op >= OP_AND && scalar->op <= OP_NOT;
-    truth |= scalar->op == OP_SELECT && i == 0;
+    bool truth = operation_argument(scalar->op, i) == TYPE_TRUTH;
     arguments[i] = express_argument(builder, point, scalar->argument[i], truth ? REGISTER_MASK : type, level);
   }
-  return builder_operate(builder, *level, scalar->op, logical ? REGISTER_MASK : type, arguments[0], arguments[1],
-                         arguments[2]);
+  if (operation_result(scalar->op) == TYPE_TRUTH) type = REGISTER_MASK;
+  return builder_operate(builder, *level, scalar->op, type, arguments[0], arguments[1], arguments[2]);
 }
 
 static Operand express_at(Builder *builder, const Point *point, const Scalar *scalar, int *level) {

@@ -108,9 +108,6 @@ static void check_address(Verifier *v, const Statement *statement, int lanes) {
     fail(v, statement, "elements %" PRId64 " to %" PRId64 " of %" PRId64 " are touched", low, high, size);
 }
 
-static bool is_logic(Operation op) { return op == OP_AND || op == OP_OR || op == OP_NOT; }
-static bool is_truth(Operation op) { return is_logic(op) || op == OP_LESS || op == OP_LESS_EQUAL || op == OP_EQUAL; }
-
 static void check_computation(Verifier *v, const Statement *statement) {
   const Register *arguments[3] = {NULL};
   for (int i = 0; i < statement_arity(statement); i++)
@@ -125,12 +122,12 @@ static void check_computation(Verifier *v, const Statement *statement) {
         fail(v, statement, "only sums and maxima are folded");
     } else if (argument->lanes != 1 && argument->lanes != result->lanes)
       fail(v, statement, "argument %d has %d lanes, the result %d", i, argument->lanes, result->lanes);
-    bool logic = is_logic(op) || (op == OP_SELECT && i == 0) || statement->kind == STATEMENT_CONVERT;
-    RegisterType wanted = is_truth(op) ? arguments[0]->type : result->type;
-    if (!logic && (argument->type != wanted || (wanted == REGISTER_MASK && op != OP_SELECT)))
+    bool any = operation_argument(op, i) == TYPE_TRUTH || statement->kind == STATEMENT_CONVERT;
+    RegisterType wanted = operation_result(op) == TYPE_TRUTH ? arguments[0]->type : result->type;
+    if (!any && (argument->type != wanted || (wanted == REGISTER_MASK && op != OP_SELECT)))
       fail(v, statement, "argument %d has another type", i);
   }
-  bool gives_truth = op == OP_SELECT || is_truth(op) || statement->kind == STATEMENT_CONVERT;
+  bool gives_truth = op == OP_SELECT || operation_result(op) == TYPE_TRUTH || statement->kind == STATEMENT_CONVERT;
   if (result->type == REGISTER_MASK && !gives_truth) fail(v, statement, "this gives no truth value");
 }
 

@@ -27,6 +27,7 @@ static Sign sign_of_node(Guards *guards, const Node *node, int depth) {
 static Sign sign_of_operation(Guards *guards, const Scalar *scalar, int depth) {
   Sign sign[3] = {UNKNOWN, UNKNOWN, UNKNOWN};
   for (int k = 0; k < operation_arity(scalar->op); k++) sign[k] = sign_of(guards, scalar->argument[k], depth - 1);
+  if (operation_result(scalar->op) == TYPE_TRUTH) return NOT_NEGATIVE;
   switch (scalar->op) {
   case OP_ADD: return sign[0] == UNKNOWN || sign[1] == UNKNOWN ? UNKNOWN : greatest(sign[0], sign[1]);
   case OP_MULTIPLY:
@@ -39,13 +40,7 @@ static Sign sign_of_operation(Guards *guards, const Scalar *scalar, int depth) {
   case OP_EXP:
   case OP_SIGMOID:
   case OP_SOFTPLUS: /* they underflow to 0 */
-  case OP_ABSOLUTE:
-  case OP_LESS:
-  case OP_LESS_EQUAL:
-  case OP_EQUAL:
-  case OP_AND:
-  case OP_OR:
-  case OP_NOT: return NOT_NEGATIVE;
+  case OP_ABSOLUTE: return NOT_NEGATIVE;
   default: return UNKNOWN;
   }
 }

@@ -45,6 +45,7 @@ static Range range_of_node(Graph *graph, Memo *known, const Node *node, int dept
 static Range range_of_operation(Graph *graph, Memo *known, const Scalar *scalar, int depth) {
   Range a = {0, 0}, b = {0, 0}, c = {0, 0}, *ranges[] = {&a, &b, &c};
   for (int k = 0; k < operation_arity(scalar->op); k++) *ranges[k] = range_of(graph, known, scalar->argument[k], depth);
+  if (operation_result(scalar->op) == TYPE_TRUTH) return (Range){0, 1};
   switch (scalar->op) {
   case OP_NEGATE: return (Range){-a.high, -a.low};
   case OP_ADD: return (Range){a.low + b.low, a.high + b.high};
@@ -61,13 +62,7 @@ static Range range_of_operation(Graph *graph, Memo *known, const Scalar *scalar,
   case OP_COS:
   case OP_ERF:
   case OP_SIGN: return (Range){-1, 1};
-  case OP_SIGMOID:
-  case OP_LESS:
-  case OP_LESS_EQUAL:
-  case OP_EQUAL:
-  case OP_AND:
-  case OP_OR:
-  case OP_NOT: return (Range){0, 1};
+  case OP_SIGMOID: return (Range){0, 1};
   case OP_EXP:
   case OP_SOFTPLUS: return (Range){0, INFINITY};
   default: return anything;
