@@ -118,7 +118,7 @@ static bool folders_closed(Session *session, const char *own, const char *traine
 
 const char *cache_path(Compilation *compilation) {
   enum { NAME_LIMIT = 100 };
-  const Options *options = compilation->options;
+  const CommandLine *options = compilation->options;
   Session *session = compilation->session;
   const Machine *machine = target_machine(compilation->target);
   Key key = key_start;
@@ -236,13 +236,8 @@ static int entry_order(const void *first, const void *second) { /* the newest us
 }
 
 static void listing_add(Session *session, Listing *listing, const char *name, const struct stat *status) {
-  if (listing->count == listing->room) {
-    listing->room = 2 * listing->room + 64;
-    Entry *larger = session_allocate(session, (size_t)listing->room * sizeof *larger);
-    if (listing->count) memcpy(larger, listing->entries, (size_t)listing->count * sizeof *larger);
-    listing->entries = larger;
-  }
-  listing->entries[listing->count++] = (Entry){session_string(session, name), status->st_size, status->st_mtim};
+  Entry entry = {session_string(session, name), status->st_size, status->st_mtim};
+  ARRAY_ADD(session, listing->entries, listing->count, listing->room, entry);
   listing->size += status->st_size;
 }
 

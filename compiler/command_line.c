@@ -1,6 +1,6 @@
 /* The command line: words in, options out, help from the same rows.
-   Takes the arguments of main; returns Options; messages point into the command line as into a source. Never opens a
-   file. */
+   Takes the arguments of main; returns CommandLine; messages point into the command line as into a source. Never opens
+   a file. */
 #include "compiler/compiler.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ typedef enum OptionNumber {
 /* The words under way, and the text that carets point into. */
 typedef struct Line {
   Session *session;
-  Options *options;
+  CommandLine *options;
   int count;
   char *const *words;
   const Source *source; /* all words, one blank between; NULL if they are no text */
@@ -122,7 +122,7 @@ static bool set_already(const char *const *settings, int count, const char *valu
 }
 
 static bool take_set(Line *line, const char *value) {
-  Options *options = line->options;
+  CommandLine *options = line->options;
   const char *equals = strchr(value, '=');
   if (!equals || equals == value || !equals[1]) {
     diagnostic_report(line->session, E5004, line_span(line, line->at), "expects NAME=VALUE");
@@ -293,7 +293,7 @@ static bool option_take(Line *line) {
 /* Behind the file of `run`, what is no option of ganc's belongs to the trainer, and everything once `--` has been
    met. */
 static bool word_take(Line *line) {
-  Options *options = line->options;
+  CommandLine *options = line->options;
   const char *word = line->words[line->at];
   bool dashed = word[0] == '-' && word[1] && !line->options_over, behind = line_behind(line);
   if (dashed && strcmp(word, "--") == 0) return line->options_over = true;
@@ -317,7 +317,7 @@ static bool command_find(Line *line, const char *word) {
 }
 
 static bool options_agree(Line *line) {
-  Options *options = line->options;
+  CommandLine *options = line->options;
   const CommandRow *command = &commands[options->command];
   bool none = !*command->arguments, optional = none || *command->arguments == '[';
   bool many = strstr(command->arguments, "...") != NULL;
@@ -341,13 +341,13 @@ static bool options_agree(Line *line) {
   return true;
 }
 
-bool command_line_parse(Session *session, int count, char *const *words, Options *options) {
-  *options = (Options){.command = COMMAND_HELP,
-                       .topic = COMMAND_COUNT,
-                       .real = REGISTER_F32,
-                       .march = "native",
-                       .fuse_limit = -1,
-                       .stop_after = PASS_link};
+bool command_line_parse(Session *session, int count, char *const *words, CommandLine *options) {
+  *options = (CommandLine){.command = COMMAND_HELP,
+                           .topic = COMMAND_COUNT,
+                           .real = REGISTER_F32,
+                           .march = "native",
+                           .fuse_limit = -1,
+                           .stop_after = PASS_link};
   options->inputs = session_allocate(session, (size_t)(count + 1) * sizeof *options->inputs);
   options->settings = session_allocate(session, (size_t)(count + 1) * sizeof *options->settings);
   options->open_settings = session_allocate(session, (size_t)(count + 1) * sizeof *options->open_settings);

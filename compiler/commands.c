@@ -23,7 +23,7 @@ static bool input_nameless(const char *input) {
   return strcmp(input, "-") == 0 || (stat(input, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
 }
 
-static int command_build(Session *session, const Options *options, Launch *launch) {
+static int command_build(Session *session, const CommandLine *options, Launch *launch) {
   (void)launch;
   Compilation compilation = {.session = session, .options = options, .output = options->output};
   const EmitForm *form = options->emit;
@@ -46,9 +46,9 @@ static int command_build(Session *session, const Options *options, Launch *launc
 }
 
 /* All that can be wrong with a model is known once it is differentiated. */
-static int command_check(Session *session, const Options *options, Launch *launch) {
+static int command_check(Session *session, const CommandLine *options, Launch *launch) {
   (void)launch;
-  Options checking = *options;
+  CommandLine checking = *options;
   if (checking.stop_after == PASS_link) checking.stop_after = PASS_differentiate;
   Compilation compilation = {.session = session, .options = &checking};
   return compilation_run(&compilation);
@@ -66,10 +66,10 @@ static bool setting_free(const Model *model, const char *setting) {
 /* Whose are the settings behind the file? Those that decide a shape, a branch or a bound are the build's, and so is
    what no trainer would understand: the model is expanded to see it, again after some have moved, since another branch
    may be taken then. The rest stays open, for the trainer. */
-static void settings_sort(const Source *source, Options *options) {
+static void settings_sort(const Source *source, CommandLine *options) {
   for (bool moved = true; moved && options->open_count > 0;) {
     Session *scratch = session_new();
-    Options trial = *options;
+    CommandLine trial = *options;
     trial.stop_after = PASS_expand;
     Compilation compilation = {.session = scratch, .options = &trial, .source = source};
     bool fine = compilation_run(&compilation) == STATUS_FINE;
@@ -86,7 +86,7 @@ static void settings_sort(const Source *source, Options *options) {
 }
 
 /* The trainer's words: its path, a command (`train` unless one is given), the rest, settings. */
-static char *const *trainer_words(Session *session, const char *path, const Options *options) {
+static char *const *trainer_words(Session *session, const char *path, const CommandLine *options) {
   size_t room = 3 + (size_t)options->trainer_count + 2 * (size_t)options->open_count;
   const char **words = session_allocate(session, room * sizeof *words);
   int length = 0;
@@ -100,8 +100,8 @@ static char *const *trainer_words(Session *session, const char *path, const Opti
   return (char *const *)(uintptr_t)words; /* exec takes but does not change them */
 }
 
-static int command_run(Session *session, const Options *given, Launch *launch) {
-  Options options = *given;
+static int command_run(Session *session, const CommandLine *given, Launch *launch) {
+  CommandLine options = *given;
   Compilation compilation = {.session = session, .options = &options, .sealed = true};
   if (!compilation_read(&compilation)) return STATUS_MODEL;
   if (!compilation_target(&compilation)) return STATUS_USAGE;
@@ -138,7 +138,7 @@ static bool file_format(Session *session, const char *path, bool check) {
   return false;
 }
 
-static int command_fmt(Session *session, const Options *options, Launch *launch) {
+static int command_fmt(Session *session, const CommandLine *options, Launch *launch) {
   (void)launch;
   bool fine = true;
   for (int at = 0; at < options->input_count; at++)
@@ -163,7 +163,7 @@ static int codes_print(Session *session) {
   return output_close(session, &out) ? STATUS_FINE : STATUS_MODEL;
 }
 
-static int command_explain(Session *session, const Options *options, Launch *launch) {
+static int command_explain(Session *session, const CommandLine *options, Launch *launch) {
   (void)launch;
   DiagnosticCode code;
   if (options->input_count == 0) return codes_print(session);
@@ -184,7 +184,7 @@ static int command_explain(Session *session, const Options *options, Launch *lau
 
 /* ---- cache ------------------------------------------------------------------------------------------------------- */
 
-static int command_cache(Session *session, const Options *options, Launch *launch) {
+static int command_cache(Session *session, const CommandLine *options, Launch *launch) {
   (void)launch;
   OutputFile out;
   if (!output_open(session, "-", &out)) return STATUS_MODEL;
@@ -194,7 +194,7 @@ static int command_cache(Session *session, const Options *options, Launch *launc
 
 /* ---- one row a command ------------------------------------------------------------------------------------------- */
 
-typedef int CommandFunction(Session *session, const Options *options, Launch *launch);
+typedef int CommandFunction(Session *session, const CommandLine *options, Launch *launch);
 
 static CommandFunction *const functions[] = {
 #define COMMAND(name, NAME, arguments, help) command_##name,
@@ -204,6 +204,6 @@ static CommandFunction *const functions[] = {
 #undef OPTION
 };
 
-int command_execute(Session *session, const Options *options, Launch *launch) {
+int command_execute(Session *session, const CommandLine *options, Launch *launch) {
   return functions[options->command](session, options, launch);
 }

@@ -47,7 +47,7 @@ typedef struct EmitForm { /* --emit */
   EmitKind kind;      /* where `last` is emit */
 } EmitForm;
 
-typedef struct Options {
+typedef struct CommandLine {
   CommandNumber command;
   CommandNumber topic; /* HELP: of which command; COMMAND_COUNT: of all */
   int input_count;
@@ -67,17 +67,17 @@ typedef struct Options {
   PassNumber stop_after;      /* link if nothing says otherwise */
   int trainer_count;
   const char **trainer_arguments; /* RUN: what follows the file and is not ganc's */
-} Options;
+} CommandLine;
 
 /* False after diagnostics, which point into the command line. */
-bool command_line_parse(Session *session, int count, char *const *arguments, Options *options);
+bool command_line_parse(Session *session, int count, char *const *arguments, CommandLine *options);
 void command_line_help(FILE *out, CommandNumber topic);
 
 /* ---- passes.c: what happens to a model --------------------------------------------------------------------------- */
 
 typedef struct Compilation {
   Session *session;
-  const Options *options;
+  const CommandLine *options;
   const Source *source;
   Syntax *file;
   int standard_count;
@@ -106,7 +106,7 @@ typedef struct Launch {
   char *const *arguments;
 } Launch;
 
-int command_execute(Session *session, const Options *options, Launch *launch);
+int command_execute(Session *session, const CommandLine *options, Launch *launch);
 
 /* ---- cache.c: trainers that were built before -------------------------------------------------------------------- */
 

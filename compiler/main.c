@@ -43,7 +43,7 @@ static void crash_watch(void) {
 
 /* ---- the commands ------------------------------------------------------------------------------------------------ */
 
-static int help_print(Session *session, const Options *options) {
+static int help_print(Session *session, const CommandLine *options) {
   OutputFile out;
   if (!output_open(session, "-", &out)) return STATUS_MODEL;
   command_line_help(out.stream, options->topic);
@@ -68,7 +68,7 @@ int main(int count, char **arguments) {
   crash_watch();
   void (*oversized)(int) = signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
   Session *session = session_new();
-  Options options;
+  CommandLine options;
   Launch launch = {0};
   int status = STATUS_USAGE;
   if (command_line_parse(session, count, arguments, &options)) {

@@ -46,7 +46,7 @@ static void read_dump(const Compilation *compilation, FILE *out) { syntax_print(
 /* ---- expand, and what happens to graphs -------------------------------------------------------------------------- */
 
 static bool expand_run(Compilation *compilation) {
-  const Options *options = compilation->options;
+  const CommandLine *options = compilation->options;
   ExpandOptions expand = {options->feeds, options->real == REGISTER_F64 && !options->no_diagnose,
                           options->setting_count, options->settings};
   compilation->model = expand_model(compilation->session, compilation->file, compilation->standard_count,
@@ -273,7 +273,7 @@ static bool pass_dump(const Compilation *compilation, PassNumber number, const c
 
 /* What --dump-after and --emit ask for; what `emit` has made lies there already. */
 static bool pass_print(Compilation *compilation, PassNumber number) {
-  const Options *options = compilation->options;
+  const CommandLine *options = compilation->options;
   if (options->dump_after >> number & 1 && !pass_dump(compilation, number, "-")) return false;
   if (!options->emit || options->emit->last != number) return true;
   if (number == PASS_emit) return output_copy(compilation->session, compilation->object, compilation->output, 0666);

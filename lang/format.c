@@ -23,24 +23,13 @@ static const char *comment_text(Session *session, const char *text, size_t lengt
 }
 
 static Piece *piece_append(Pieces *file) {
-  size_t count = (size_t)file->count;
-  if ((count & (count - 1)) == 0) {
-    Piece *larger = session_allocate(file->session, (count ? count * 2 : 1) * sizeof *larger);
-    if (count) memcpy(larger, file->pieces, count * sizeof *larger);
-    file->pieces = larger;
-  }
-  return &file->pieces[file->count++];
+  ARRAY_ADD(file->session, file->pieces, file->count, file->room, (Piece){0});
+  return &file->pieces[file->count - 1];
 }
 
-static PieceLine *line_append(Pieces *file, bool blank_before) {
-  size_t count = (size_t)file->line_count;
-  if ((count & (count - 1)) == 0) {
-    PieceLine *larger = session_allocate(file->session, (count ? count * 2 : 1) * sizeof *larger);
-    if (count) memcpy(larger, file->lines, count * sizeof *larger);
-    file->lines = larger;
-  }
-  file->lines[count] = (PieceLine){.first = file->count, .blank_before = blank_before && count > 0, .parent = -1};
-  return &file->lines[file->line_count++];
+static void line_append(Pieces *file, bool blank_before) {
+  PieceLine line = {.first = file->count, .blank_before = blank_before && file->line_count > 0, .parent = -1};
+  ARRAY_ADD(file->session, file->lines, file->line_count, file->line_room, line);
 }
 
 static bool is_blank(char character) { return character == ' ' || character == '\t' || character == '\r'; }

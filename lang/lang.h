@@ -28,6 +28,13 @@ typedef struct Session Session;
 Session *session_new(void);
 void session_free(Session *session);
 void *session_allocate(Session *session, size_t size); /* zeroed, aligned for anything; never NULL */
+/* An array of so many elements of that size with room for one more: itself, or a copy with twice the room. */
+void *session_grow(Session *session, void *items, int count, int *capacity, size_t size);
+#define ARRAY_ADD(session, items, count, capacity, item) \
+  do { \
+    (items) = session_grow((session), (items), (count), &(capacity), sizeof *(items)); \
+    (items)[(count)++] = (item); \
+  } while (0)
 const char *session_intern(Session *session, const char *text, size_t length); /* equal texts are equal pointers */
 uint64_t text_hash(const char *text, size_t length);                           /* FNV-1a, 64 bits */
 const char *session_string(Session *session, const char *text);                /* intern a terminated text */

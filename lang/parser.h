@@ -46,7 +46,7 @@ typedef struct Reader {
 
   Documentation pending;        /* to > from: read, and what it documents has not come yet */
   Documentation *documentation; /* in the order of the text */
-  size_t documentation_count;
+  int documentation_count, documentation_room;
 
   Bracket brackets[BRACKET_LIMIT];
   int bracket_count;

@@ -29,9 +29,9 @@ typedef struct PieceLine {
 typedef struct Pieces {
   Session *session;
   Piece *pieces;
-  int count;
+  int count, room;
   PieceLine *lines;
-  int line_count;
+  int line_count, line_room;
 } Pieces;
 
 /* alignment.c: what stood below each other on purpose will again; sets every piece's column. */

@@ -53,17 +53,11 @@ bool reader_comment(Reader *reader, Span span) {
 
 void reader_blank_line(Reader *reader) { reader->pending.to = 0; }
 
-/* The list doubles whenever its count is a power of two. */
 void reader_document(Reader *reader, uint32_t at) {
   if (reader->pending.to == 0) return;
-  size_t count = reader->documentation_count;
-  if ((count & (count - 1)) == 0) {
-    Documentation *larger = session_allocate(reader->session, (count ? count * 2 : 1) * sizeof *larger);
-    if (count) memcpy(larger, reader->documentation, count * sizeof *larger);
-    reader->documentation = larger;
-  }
   reader->pending.at = at;
-  reader->documentation[reader->documentation_count++] = reader->pending;
+  ARRAY_ADD(reader->session, reader->documentation, reader->documentation_count, reader->documentation_room,
+            reader->pending);
   reader->pending.to = 0;
 }
 
@@ -101,7 +95,7 @@ static const bool documented[] = {
 
 typedef struct Numbering {
   Reader *reader;
-  size_t next;
+  int next;
 } Numbering;
 
 static void node_number(void *context, Syntax *tree) {

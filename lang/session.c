@@ -50,6 +50,15 @@ void *session_allocate(Session *session, size_t size) {
   return piece;
 }
 
+void *session_grow(Session *session, void *items, int count, int *capacity, size_t size) {
+  enum { FIRST_ROOM = 4 };
+  if (count < *capacity) return items;
+  *capacity = *capacity == 0 ? FIRST_ROOM : 2 * *capacity;
+  void *larger = session_allocate(session, (size_t)*capacity * size);
+  if (count > 0) memcpy(larger, items, (size_t)count * size);
+  return larger;
+}
+
 Session *session_new(void) {
   Session *session = calloc(1, sizeof *session);
   if (!session) out_of_memory();

@@ -125,17 +125,12 @@ Syntax *syntax_make(Reader *reader, Syntax node) {
   return &made->syntax;
 }
 
-/* The room of a list is the next power of two, 4 at least: so it needs no member of its own. */
+/* The room of a list is the next power of two, as session_grow makes it: so it needs no member of its own. */
 SyntaxList syntax_append(Reader *reader, SyntaxList list, Syntax *item) {
   if (!item) return list;
   bool full = list.count == 0 || (list.count >= 4 && (list.count & (list.count - 1)) == 0);
-  if (full) {
-    size_t room = list.count ? (size_t)list.count * 2 : 4;
-    Syntax **items = session_allocate(reader->session, room * sizeof *items);
-    if (list.count) memcpy(items, list.items, (size_t)list.count * sizeof *items);
-    list.items = items;
-  }
-  list.items[list.count++] = item;
+  int room = list.count + !full;
+  ARRAY_ADD(reader->session, list.items, list.count, room, item);
   return list;
 }
 

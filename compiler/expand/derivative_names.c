@@ -30,14 +30,14 @@ typedef struct DerivativeSearch {
 
 static void found_derivative(DerivativeSearch *search, const Syntax *by) {
   if (by->kind == SYNTAX_NAME && map_add(search->e->session, search->found, by->name))
-    ARRAY_ADD(search->e, search->names, search->count, search->capacity, by->name);
+    ARRAY_ADD(search->e->session, search->names, search->count, search->capacity, by->name);
 }
 
 static void hand(DerivativeSearch *search, const Syntax *function, const Syntax *argument, int number,
                  const char *name) {
   if (argument->kind != SYNTAX_NAME) return;
   Handed handed = {argument->name, function, name == NULL ? number : -1, name};
-  ARRAY_ADD(search->e, search->handed, search->handed_count, search->handed_capacity, handed);
+  ARRAY_ADD(search->e->session, search->handed, search->handed_count, search->handed_capacity, handed);
 }
 
 static void hand_arguments(DerivativeSearch *search, const Syntax *call, int first) {
@@ -130,9 +130,10 @@ bool name_is_differentiated(Evaluator *e, Scope *scope, const Syntax *body, cons
   for (int k = 0; k < search.handed_count; k++)
     if (map_get(names, search.handed[k].name) == NULL && differentiates_by(&search, &search.handed[k]) &&
         map_add(e->session, names, search.handed[k].name))
-      ARRAY_ADD(e, search.names, search.count, search.capacity, search.handed[k].name);
+      ARRAY_ADD(e->session, search.names, search.count, search.capacity, search.handed[k].name);
   for (int k = 0; k < search.count; k++)
     for (const Alias *alias = map_get(&search.aliases, search.names[k]); alias != NULL; alias = alias->next)
-      if (map_add(e->session, names, alias->of)) ARRAY_ADD(e, search.names, search.count, search.capacity, alias->of);
+      if (map_add(e->session, names, alias->of))
+        ARRAY_ADD(e->session, search.names, search.count, search.capacity, alias->of);
   return map_get(names, name) != NULL;
 }

@@ -28,7 +28,7 @@ void evaluation_fill(Evaluator *e, int tensor) {
   evaluation->counted = true;
   for (int k = 0; k < evaluation->fill_count; k++)
     if (evaluation->fills[k] == tensor) return;
-  ARRAY_ADD(e, evaluation->fills, evaluation->fill_count, evaluation->fill_capacity, tensor);
+  ARRAY_ADD(e->session, evaluation->fills, evaluation->fill_count, evaluation->fill_capacity, tensor);
 }
 
 void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span) {
@@ -41,7 +41,7 @@ void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span) 
       evaluation->results[k] = effect;
       return;
     }
-  ARRAY_ADD(e, evaluation->results, evaluation->result_count, evaluation->result_capacity, effect);
+  ARRAY_ADD(e->session, evaluation->results, evaluation->result_count, evaluation->result_capacity, effect);
 }
 
 static int routine_add(Evaluator *e, ModelRoutine routine) {
@@ -99,7 +99,7 @@ void record_slot(Evaluator *e, Slot *slot, bool moved) {
     int place = map_number(&record->places, slot);
     if (place == 0) {
       Reading reading = {slot, slot->current, false};
-      ARRAY_ADD(e, record->readings, record->count, record->capacity, reading);
+      ARRAY_ADD(e->session, record->readings, record->count, record->capacity, reading);
       map_put_number(e->session, &record->places, slot, place = record->count);
     }
     record->readings[place - 1].moved |= moved;

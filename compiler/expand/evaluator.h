@@ -455,16 +455,4 @@ typedef struct Parts {
 void objective_parts(Evaluator *e, int objective, Parts *parts);
 void lint_coupling(Evaluator *e, Node *of, Node *by, Span span);
 
-/* Grows an array of the session by one element. */
-#define ARRAY_ADD(e, items, count, capacity, item) \
-  do { \
-    if ((count) == (capacity)) { \
-      int larger_ = (capacity) == 0 ? 8 : 2 * (capacity); \
-      void *moved_ = session_allocate((e)->session, (size_t)larger_ * sizeof *(items)); \
-      if ((count) > 0) memcpy(moved_, (items), (size_t)(count) * sizeof *(items)); \
-      (items) = moved_, (capacity) = larger_; \
-    } \
-    (items)[(count)++] = (item); \
-  } while (0)
-
 #endif

@@ -233,7 +233,7 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
     if (item->kind != SYNTAX_SPREAD) {
       Value *value = evaluate(e, frame, item);
       if (value->kind == VALUE_ERROR) return value;
-      ARRAY_ADD(e, items, count, capacity, value);
+      ARRAY_ADD(e->session, items, count, capacity, value);
       continue;
     }
     Value *spread = value_dereference(e, evaluate(e, frame, item->operand));
@@ -243,7 +243,7 @@ static Value *evaluate_items(Evaluator *e, Frame *frame, const Syntax *syntax) {
     if (!spreads) evaluator_report(e, E2058, item->span, "this is %s", value_text(e, spread));
     Value *list = spreads ? value_as_list(e, spread, item->operand->span) : NULL;
     if (list == NULL || !work_goes_on(e, value_leaves(list), item->span)) return value_error(e);
-    for (int j = 0; j < list->list.count; j++) ARRAY_ADD(e, items, count, capacity, list->list.items[j]);
+    for (int j = 0; j < list->list.count; j++) ARRAY_ADD(e->session, items, count, capacity, list->list.items[j]);
   }
   return list_in_bounds(e, count, items, syntax->span);
 }
@@ -273,7 +273,7 @@ static void run_turn(Evaluator *e, Frame *frame, void *context) {
   }
   Value *value = evaluate(e, frame, turning->comprehension->comprehension.element);
   if (value->kind == VALUE_ERROR) turning->failed = true;
-  else ARRAY_ADD(e, turning->items, turning->count, turning->capacity, value);
+  else ARRAY_ADD(e->session, turning->items, turning->count, turning->capacity, value);
 }
 
 static Value *evaluate_comprehension(Evaluator *e, Frame *frame, const Syntax *syntax) {

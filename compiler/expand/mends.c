@@ -176,7 +176,7 @@ void mend_stage(Evaluator *e, Diagnostic *diagnostic, Span place, const char *th
 
 void literal_note(Evaluator *e, const Value *value, Span span) {
   Literal literal = {value, span};
-  ARRAY_ADD(e, e->literals, e->literal_count, e->literal_capacity, literal);
+  ARRAY_ADD(e->session, e->literals, e->literal_count, e->literal_capacity, literal);
 }
 
 void mend_literal(Evaluator *e, Diagnostic *diagnostic, const Value *value, double better) {

@@ -93,7 +93,7 @@ static void output_run(Evaluator *e, const Syntax *syntax) {
   int routine = evaluation_close(e, ROUTINE_OUTPUT, syntax->span);
   int capacity = model->output_count;
   ModelOutput output = {syntax->named.name, tensor, routine, random, syntax->span};
-  ARRAY_ADD(e, model->outputs, model->output_count, capacity, output);
+  ARRAY_ADD(e->session, model->outputs, model->output_count, capacity, output);
 }
 
 /* ---- the order --------------------------------------------------------------------------------------------------- */
@@ -112,7 +112,7 @@ static const Syntax *find_train(Evaluator *e, const Syntax *file) {
   for (int k = 0; k < file->items.count; k++) {
     const Syntax *syntax = file->items.items[k];
     if (syntax->kind == SYNTAX_OBJECTIVE)
-      ARRAY_ADD(e, e->objectives, e->objective_count, e->objective_capacity, syntax);
+      ARRAY_ADD(e->session, e->objectives, e->objective_count, e->objective_capacity, syntax);
     if (syntax->kind != SYNTAX_TRAIN) continue;
     if (train != NULL) {
       Diagnostic *diagnostic = evaluator_report(e, E3023, syntax->span, "another one");

@@ -26,7 +26,7 @@ static void instance_remember(Evaluator *e, Frame *frame, const Value *value, in
 
 static void frame_push(Evaluator *e, Frame *frame, const char *name, Value *value) {
   FrameName binding = {name, value, map_number(&frame->places, name)};
-  ARRAY_ADD(e, frame->names, frame->count, frame->capacity, binding);
+  ARRAY_ADD(e->session, frame->names, frame->count, frame->capacity, binding);
   map_put_number(e->session, &frame->places, name, frame->count);
   instance_remember(e, frame, value, frame->count);
 }
@@ -157,7 +157,7 @@ static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_sp
       return;
     }
   Entry entry = {.name = name, .syntax = syntax, .field = field};
-  ARRAY_ADD(e, scope->entries, scope->count, scope->capacity, entry);
+  ARRAY_ADD(e->session, scope->entries, scope->count, scope->capacity, entry);
   map_put_number(e->session, &scope->places, name, scope->count);
 }
 
@@ -255,7 +255,7 @@ static Value *setting_of(Evaluator *e, Entry *entry, double value) {
   if (entry->setting == NULL) {
     entry->setting = session_allocate(e->session, sizeof *entry->setting);
     *entry->setting = (Setting){.name = entry->name, .value = value, .tensor = -1, .span = entry->syntax->span};
-    ARRAY_ADD(e, e->settings, e->setting_count, e->setting_capacity, entry->setting);
+    ARRAY_ADD(e->session, e->settings, e->setting_count, e->setting_capacity, entry->setting);
   }
   return setting_value(e, entry->setting);
 }
@@ -340,7 +340,7 @@ static Network *network_of(Evaluator *e, Entry *entry, Scope *scope) {
       return NULL;
     }
   }
-  ARRAY_ADD(e, e->networks, e->network_count, e->network_capacity, network);
+  ARRAY_ADD(e->session, e->networks, e->network_count, e->network_capacity, network);
   return network;
 }
 
@@ -439,11 +439,11 @@ Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span) {
   Diagnostic *diagnostic = evaluator_report(e, E2001, span, "nothing is called `%s`", name);
   int count = 0, capacity = 0, builtin_count;
   const char **names = NULL;
-  for (int k = frame->count - 1; k >= 0; k--) ARRAY_ADD(e, names, count, capacity, frame->names[k].name);
+  for (int k = frame->count - 1; k >= 0; k--) ARRAY_ADD(e->session, names, count, capacity, frame->names[k].name);
   for (Scope *scope = frame->scope; scope != NULL; scope = scope->standard)
-    for (int k = 0; k < scope->count; k++) ARRAY_ADD(e, names, count, capacity, scope->entries[k].name);
+    for (int k = 0; k < scope->count; k++) ARRAY_ADD(e->session, names, count, capacity, scope->entries[k].name);
   const char *const *builtins = builtin_names(e, &builtin_count);
-  for (int k = 0; k < builtin_count; k++) ARRAY_ADD(e, names, count, capacity, builtins[k]);
+  for (int k = 0; k < builtin_count; k++) ARRAY_ADD(e->session, names, count, capacity, builtins[k]);
   for (int k = 0; k < count && !is_ascii(name); k++)
     if (names_look_alike(names[k], name)) {
       diagnostic_hint(

@@ -10,13 +10,13 @@
 void network_add_slot(Evaluator *e, Network *network, Slot *slot) {
   if (!map_add(e->session, &network->known, slot)) return;
   NetworkItem item = {slot, NULL};
-  ARRAY_ADD(e, network->items, network->count, network->capacity, item);
+  ARRAY_ADD(e->session, network->items, network->count, network->capacity, item);
 }
 
 void network_add_network(Evaluator *e, Network *network, Network *part) {
   if (!map_add(e->session, &network->known, part)) return;
   NetworkItem item = {NULL, part};
-  ARRAY_ADD(e, network->items, network->count, network->capacity, item);
+  ARRAY_ADD(e->session, network->items, network->count, network->capacity, item);
 }
 
 typedef struct Slots {
@@ -32,7 +32,7 @@ static void add_slots(Evaluator *e, const Network *network, Slots *slots) {
     Slot *slot = network->items[k].slot;
     if (slot == NULL) add_slots(e, network->items[k].network, slots);
     else if (slot->is_weight == slots->weights && map_add(e->session, &slots->known, slot))
-      ARRAY_ADD(e, slots->items, slots->count, slots->capacity, slot);
+      ARRAY_ADD(e->session, slots->items, slots->count, slots->capacity, slot);
   }
 }
 

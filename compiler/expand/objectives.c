@@ -327,7 +327,7 @@ static void move_weights(Evaluator *e, Frame *frame, Update *update) {
 /* ---- one update -------------------------------------------------------------------------------------------------- */
 
 static void collect_labels(Evaluator *e, Update *update, const Syntax *by) {
-  if (by->kind == SYNTAX_NAME) ARRAY_ADD(e, update->labels, update->label_count, update->label_capacity, by);
+  if (by->kind == SYNTAX_NAME) ARRAY_ADD(e->session, update->labels, update->label_count, update->label_capacity, by);
   else if (by->kind == SYNTAX_BINARY && by->binary.op == OPERATOR_ADD) {
     collect_labels(e, update, by->binary.left);
     collect_labels(e, update, by->binary.right);
@@ -438,7 +438,7 @@ static void collect_movements(Evaluator *e, Update *update, Network *player) {
       continue;
     }
     Movement movement = {.slot = weights[w], .objectives = objectives, .player = player};
-    ARRAY_ADD(e, update->movements, update->count, update->capacity, movement);
+    ARRAY_ADD(e->session, update->movements, update->count, update->capacity, movement);
     map_put_number(e->session, &update->places, weights[w], update->count);
   }
   find_owners(e, update, player, NULL, &(Map){0}, &(Map){0});

@@ -21,7 +21,7 @@ static ModelSchedule *schedule_node(Evaluator *e, ScheduleKind kind, Span span) 
 }
 
 static void builder_add(Evaluator *e, RoundBuilder *builder, ModelSchedule *node) {
-  ARRAY_ADD(e, builder->sequence->children, builder->sequence->child_count, builder->capacity, node);
+  ARRAY_ADD(e->session, builder->sequence->children, builder->sequence->child_count, builder->capacity, node);
 }
 
 static void builder_run(Evaluator *e, RoundBuilder *builder, int routine, Span span) {
@@ -46,7 +46,7 @@ static void keep_locals(Evaluator *e, Frame *frame, RoundBuilder *builder) {
             evaluator_report(e, E3032, builder->span, "`%s` differs from sample to sample", local->name);
         diagnostic_hint(diagnostic, "take `E[…]` of it, or use it inside one `draw { }`");
       }
-      ARRAY_ADD(e, random, random_count, random_capacity, local->name);
+      ARRAY_ADD(e->session, random, random_count, random_capacity, local->name);
       continue;
     }
     const char *base = session_format(e->session, "train.%s", local->name), *name = tensor_numbered(e, base, base);
@@ -120,7 +120,7 @@ static Value *cut_value(Evaluator *e, RoundBuilder *builder, const char *name, V
   cut->tensor.classes = value->tensor.classes;
   if (name_is_differentiated(e, &e->file, e->file.syntax, name)) cut = value_marked(e, cut, false, 0, span);
   Binding local = {name, cut};
-  ARRAY_ADD(e, builder->locals, builder->kept, builder->kept_capacity, local);
+  ARRAY_ADD(e->session, builder->locals, builder->kept, builder->kept_capacity, local);
   return cut;
 }
 

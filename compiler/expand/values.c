@@ -396,14 +396,14 @@ static void freeze_settings(Evaluator *e, const Value *number) {
   int count = 0, capacity = 0;
   Dependence **stack = NULL;
   if (number->number.settings != NULL && !number->number.settings->frozen)
-    ARRAY_ADD(e, stack, count, capacity, number->number.settings);
+    ARRAY_ADD(e->session, stack, count, capacity, number->number.settings);
   while (count > 0) {
     Dependence *here = stack[--count];
     if (here->frozen) continue;
     here->frozen = true;
     if (here->setting != NULL) here->setting->frozen = true;
-    if (here->left != NULL) ARRAY_ADD(e, stack, count, capacity, here->left);
-    if (here->right != NULL) ARRAY_ADD(e, stack, count, capacity, here->right);
+    if (here->left != NULL) ARRAY_ADD(e->session, stack, count, capacity, here->left);
+    if (here->right != NULL) ARRAY_ADD(e->session, stack, count, capacity, here->right);
   }
 }
 

@@ -427,7 +427,7 @@ Slot *slot_declare(Evaluator *e, Frame *frame, const Syntax *variable, const cha
                  .owner = owner,
                  .span = variable->span};
   if (owner != NULL) e->model->tensors[tensor].player = owner->name;
-  ARRAY_ADD(e, e->slots, e->slot_count, e->slot_capacity, slot);
+  ARRAY_ADD(e->session, e->slots, e->slot_count, e->slot_capacity, slot);
   map_put(e->session, &e->slots_by_name, e->model->tensors[tensor].name, slot);
   map_put(e->session, &e->slots_by_input, slot->current, slot);
   if (owner != NULL) network_add_slot(e, owner, slot);

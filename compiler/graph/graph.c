@@ -85,16 +85,10 @@ static void node_find_reads(Graph *graph, Node *node) {
 }
 
 static Node *node_add(Graph *graph, const Node *key) {
-  if (graph->node_count == graph->node_capacity) {
-    Node **old = graph->nodes;
-    graph->node_capacity = graph->node_capacity == 0 ? 256 : 2 * graph->node_capacity;
-    graph->nodes = session_allocate(graph->session, (size_t)graph->node_capacity * sizeof *graph->nodes);
-    if (old != NULL) memcpy(graph->nodes, old, (size_t)graph->node_count * sizeof *old);
-  }
   Node *node = session_allocate(graph->session, sizeof *node);
   *node = *key;
-  node->id = graph->node_count++;
-  graph->nodes[node->id] = node;
+  node->id = graph->node_count;
+  ARRAY_ADD(graph->session, graph->nodes, graph->node_count, graph->node_capacity, node);
   node_find_reads(graph, node);
   return node;
 }

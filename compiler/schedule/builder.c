@@ -30,15 +30,6 @@ struct Builder {
   struct Memory *memory;
 };
 
-static void *grow(Session *session, void *items, int count, int *capacity, size_t size) {
-  if (count < *capacity) return items;
-  int wanted = *capacity == 0 ? 16 : 2 * *capacity;
-  void *larger = session_allocate(session, (size_t)wanted * size);
-  if (count > 0) memcpy(larger, items, (size_t)count * size);
-  *capacity = wanted;
-  return larger;
-}
-
 Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span) {
   Session *session = graph_session(graph);
   Builder *builder = session_allocate(session, sizeof *builder);
@@ -47,7 +38,8 @@ Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *t
   *program =
       (Program){.title = title, .span = span, .lanes = width, .real = options->real, .chunks = 1, .variable_count = 1};
   *builder = (Builder){.graph = graph, .session = session, .options = options, .program = program, .lanes = width};
-  builder->variable_level = grow(session, NULL, 0, &builder->variable_capacity, sizeof *builder->variable_level);
+  builder->variable_level =
+      session_grow(session, NULL, 0, &builder->variable_capacity, sizeof *builder->variable_level);
   builder->levels[0] = (Level){.serial = builder->serials++, .variable = 0};
   return builder;
 }
@@ -80,9 +72,9 @@ int builder_buffer(Builder *builder, StoredValue *value, bool written) {
     }
   int capacity = builder->buffer_capacity;
   program->buffers =
-      grow(builder->session, program->buffers, program->buffer_count, &capacity, sizeof *program->buffers);
-  builder->bindings = grow(builder->session, builder->bindings, program->buffer_count, &builder->buffer_capacity,
-                           sizeof *builder->bindings);
+      session_grow(builder->session, program->buffers, program->buffer_count, &capacity, sizeof *program->buffers);
+  builder->bindings = session_grow(builder->session, builder->bindings, program->buffer_count,
+                                   &builder->buffer_capacity, sizeof *builder->bindings);
   const char *name =
       value->node->name != NULL ? value->node->name : session_format(builder->session, "v%d", value->node->id);
   program->buffers[program->buffer_count] =
@@ -99,8 +91,8 @@ int64_t builder_workspace(Builder *builder, int64_t elements) {
 
 int builder_register(Builder *builder, RegisterType type, int lanes, int count) {
   Program *program = builder->program;
-  program->registers = grow(builder->session, program->registers, program->register_count, &builder->register_capacity,
-                            sizeof *program->registers);
+  program->registers = session_grow(builder->session, program->registers, program->register_count,
+                                    &builder->register_capacity, sizeof *program->registers);
   program->registers[program->register_count] = (Register){.type = type, .lanes = lanes, .count = count};
   return program->register_count++;
 }
@@ -148,8 +140,8 @@ Statement *builder_append(Builder *builder, StatementKind kind) {
 
 static int new_variable(Builder *builder, int level) {
   int variable = builder->program->variable_count++;
-  builder->variable_level = grow(builder->session, builder->variable_level, variable, &builder->variable_capacity,
-                                 sizeof *builder->variable_level);
+  builder->variable_level = session_grow(builder->session, builder->variable_level, variable,
+                                         &builder->variable_capacity, sizeof *builder->variable_level);
   builder->variable_level[variable] = level;
   return variable;
 }

@@ -17,44 +17,31 @@ Fact *fusion_fact(const Fusion *fusion, const Node *node) {
   return fact;
 }
 
-void *fusion_grow(Session *session, void *items, int count, int *capacity, size_t size) {
-  if (count < *capacity) return items;
-  *capacity = *capacity == 0 ? 16 : 2 * *capacity;
-  void *larger = session_allocate(session, (size_t)*capacity * size);
-  if (count > 0) memcpy(larger, items, (size_t)count * size);
-  return larger;
-}
-
 StoredValue *fusion_value(Fusion *fusion, Node *node) {
   StoredValue *value = session_allocate(fusion->session, sizeof *value);
   value->node = node;
   schedule_input_layout(node, value, fusion->options->real);
-  fusion->values =
-      fusion_grow(fusion->session, fusion->values, fusion->value_count, &fusion->value_capacity, sizeof(StoredValue *));
-  fusion->values[fusion->value_count++] = value;
+  ARRAY_ADD(fusion->session, fusion->values, fusion->value_count, fusion->value_capacity, value);
   return value;
 }
 
 Group *fusion_group(Fusion *fusion, GroupKind kind) {
   Group *group = session_allocate(fusion->session, sizeof *group);
   group->kind = kind;
-  fusion->groups =
-      fusion_grow(fusion->session, fusion->groups, fusion->group_count, &fusion->group_capacity, sizeof(Group *));
-  fusion->groups[fusion->group_count++] = group;
+  ARRAY_ADD(fusion->session, fusion->groups, fusion->group_count, fusion->group_capacity, group);
   return group;
 }
 
 void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
   group->phases =
-      fusion_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
+      session_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
   Phase *phase = &group->phases[group->phase_count++];
   *phase = (Phase){0};
   for (int k = 0; k < count; k++) phase_add(fusion, group, phase, items[k]);
 }
 
 void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item) {
-  phase->items = fusion_grow(fusion->session, phase->items, phase->count, &phase->capacity, sizeof *phase->items);
-  phase->items[phase->count++] = item;
+  ARRAY_ADD(fusion->session, phase->items, phase->count, phase->capacity, item);
   item->phase = (int)(phase - group->phases);
 }
 
@@ -70,8 +57,8 @@ typedef struct Order {
 static void list_node(void *context, Node *node) {
   Order *order = context;
   int capacity = order->capacity;
-  order->nodes = fusion_grow(order->session, order->nodes, order->count, &capacity, sizeof *order->nodes);
-  order->values = fusion_grow(order->session, order->values, order->count, &order->capacity, sizeof *order->values);
+  order->nodes = session_grow(order->session, order->nodes, order->count, &capacity, sizeof *order->nodes);
+  order->values = session_grow(order->session, order->values, order->count, &order->capacity, sizeof *order->values);
   order->values[order->count] = node->kind == NODE_COMPUTE ? node->value : NULL;
   order->nodes[order->count++] = node;
 }
@@ -84,9 +71,7 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
                     : node->kind == NODE_RANDOM  ? RESIDES_DRAWN
                     : node->kind == NODE_RESHAPE ? RESIDES_VIEW
                                                  : RESIDES_STORED;
-  fusion->order =
-      fusion_grow(fusion->session, fusion->order, fusion->order_count, &fusion->order_capacity, sizeof(Node *));
-  fusion->order[fusion->order_count++] = node;
+  ARRAY_ADD(fusion->session, fusion->order, fusion->order_count, fusion->order_capacity, node);
 }
 
 /* The maps that were cut out of an expression; with --trace, those that were cut out of these first. */
@@ -175,8 +160,7 @@ static void collect_reads(Session *session, Item *item) {
     Leaves leaves = leaves_of(session, scalar);
     for (int k = 0; k < leaves.count; k++) {
       if (leaves.items[k]->op != OP_READ) continue;
-      item->reads = fusion_grow(session, item->reads, item->read_count, &capacity, sizeof *item->reads);
-      item->reads[item->read_count++] = leaves.items[k];
+      ARRAY_ADD(session, item->reads, item->read_count, capacity, leaves.items[k]);
     }
   }
 }

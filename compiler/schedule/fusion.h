@@ -84,7 +84,6 @@ void fusion_join(Fusion *fusion);
 /* Is the old value of `target` read by the item only where it writes? */
 bool reads_in_place(const Fusion *fusion, const Item *item, const StoredValue *target);
 const Fact *fusion_behind(const Fusion *fusion, const Fact *fact); /* what a view looks at */
-void *fusion_grow(Session *session, void *items, int count, int *capacity, size_t size);
 /* Sorts the groups: operands first, readers of what came in before what overwrites it. Moves that no order allows
    become copies. */
 void fusion_order(Fusion *fusion);

@@ -36,9 +36,7 @@ static void add_wait(Fusion *fusion, Group *group, Group *on) {
   if (group == on) return;
   for (int a = 0; a < group->after_count; a++)
     if (group->after[a] == on) return;
-  group->after =
-      fusion_grow(fusion->session, group->after, group->after_count, &group->after_capacity, sizeof *group->after);
-  group->after[group->after_count++] = on;
+  ARRAY_ADD(fusion->session, group->after, group->after_count, group->after_capacity, on);
 }
 
 static Fact *fact_of_read(const Fusion *fusion, const Scalar *read) {
@@ -80,9 +78,7 @@ static bool may_wait(Fusion *fusion, const Item *item, Group *group) {
 static void add_reader(Fusion *fusion, Fact *input, Group *group) {
   for (int g = 0; g < input->group_count; g++)
     if (input->groups[g] == group) return;
-  input->groups =
-      fusion_grow(fusion->session, input->groups, input->group_count, &input->group_capacity, sizeof *input->groups);
-  input->groups[input->group_count++] = group;
+  ARRAY_ADD(fusion->session, input->groups, input->group_count, input->group_capacity, group);
 }
 
 static void record_waits(Fusion *fusion, const Item *item, Group *group) {

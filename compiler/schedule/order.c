@@ -40,7 +40,8 @@ typedef struct Sort {
 
 static void edge_add(Sort *sort, const Group *from, const Group *to, bool keeps) {
   Edges *edges = &sort->edges;
-  edges->items = fusion_grow(sort->fusion->session, edges->items, edges->count, &edges->capacity, sizeof *edges->items);
+  edges->items =
+      session_grow(sort->fusion->session, edges->items, edges->count, &edges->capacity, sizeof *edges->items);
   edges->items[edges->count++] = (Edge){from->order, to->order, keeps};
 }
 

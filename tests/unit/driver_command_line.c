@@ -8,7 +8,7 @@
 enum { WORD_LIMIT = 16 };
 
 /* "build --real f64 x.gan" as main would give it. */
-static bool parse(Session *session, const char *line, Options *options) {
+static bool parse(Session *session, const char *line, CommandLine *options) {
   char *words[WORD_LIMIT] = {(char *)(uintptr_t)session_string(session, "ganc")};
   int count = 1;
   while (*line && count < WORD_LIMIT - 1) {
@@ -29,7 +29,7 @@ START_TEST(test_forms_of_options) {
   };
   for (size_t at = 0; at < sizeof lines / sizeof *lines; at++) {
     Session *session = session_new();
-    Options options;
+    CommandLine options;
     ck_assert_msg(parse(session, lines[at], &options), "%s", lines[at]);
     ck_assert_int_eq(options.command, COMMAND_BUILD);
     ck_assert_int_eq(options.real, REGISTER_F64);
@@ -48,7 +48,7 @@ END_TEST
 
 START_TEST(test_defaults) {
   Session *session = session_new();
-  Options options;
+  CommandLine options;
   ck_assert(parse(session, "build x.gan", &options));
   ck_assert_int_eq(options.real, REGISTER_F32);
   ck_assert(!options.feeds);
@@ -72,7 +72,7 @@ START_TEST(test_emit_stops_where_the_form_is_made) {
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
-    Options options;
+    CommandLine options;
     ck_assert_msg(parse(session, rows[at].line, &options), "%s", rows[at].line);
     ck_assert_int_eq(options.stop_after, rows[at].last);
     session_free(session);
@@ -82,7 +82,7 @@ END_TEST
 
 START_TEST(test_dumps_are_a_set) {
   Session *session = session_new();
-  Options options;
+  CommandLine options;
   ck_assert(parse(session, "check --dump-after expand --dump-after=simplify --stop-after simplify x", &options));
   ck_assert_uint_eq(options.dump_after, 1u << PASS_expand | 1u << PASS_simplify);
   ck_assert_int_eq(options.stop_after, PASS_simplify);
@@ -110,7 +110,7 @@ START_TEST(test_run_deals_words_out) {
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
-    Options options;
+    CommandLine options;
     ck_assert_msg(parse(session, rows[at].line, &options), "%s", rows[at].line);
     ck_assert_int_eq(options.command, COMMAND_RUN);
     ck_assert_int_eq(options.input_count, 1);
@@ -129,7 +129,7 @@ END_TEST
 
 START_TEST(test_help_and_version) {
   Session *session = session_new();
-  Options options;
+  CommandLine options;
   ck_assert(parse(session, "", &options) && options.command == COMMAND_HELP && options.topic == COMMAND_COUNT);
   ck_assert(parse(session, "--help", &options) && options.command == COMMAND_HELP);
   ck_assert(parse(session, "fmt x --help", &options) && options.command == COMMAND_HELP &&
@@ -175,7 +175,7 @@ START_TEST(test_refusals) {
   };
   for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
     Session *session = session_new();
-    Options options;
+    CommandLine options;
     ck_assert_msg(!parse(session, rows[at].line, &options), "%s", rows[at].line);
     char *text;
     size_t size;
