@@ -186,12 +186,9 @@ double peak_flops(Pool *pool, bool f64); /* fused multiply-adds a second times 2
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 70 };
 typedef enum CommandKind {
-  COMMAND_TRAIN,
-  COMMAND_SAMPLE,
-  COMMAND_EVAL,
-  COMMAND_DIAGNOSE,
-  COMMAND_INFO,
-  COMMAND_BENCH,
+#define COMMAND(NAME, name, help) COMMAND_##NAME,
+#include "runtime/commands.def"
+#undef COMMAND
   COMMAND_COUNT
 } CommandKind;
 
@@ -248,6 +245,11 @@ typedef struct Trainer {
 
 int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_t descriptor_size,
                  const Kernel *kernels);
+
+/* They return the exit status. */
+#define COMMAND(NAME, name, help) int command_##name(Trainer *trainer);
+#include "runtime/commands.def"
+#undef COMMAND
 
 /* ---- session.c: what the commands share -------------------------------------------------------------------------- */
 
@@ -364,12 +366,5 @@ void blame_keep(Blame *blame, bool now);
 /* The tensor, a single number, or a weight was not finite at the end of `round` or in it: says on stderr where that
    began. Afterwards the session is of no use. */
 void blame_search(Blame *blame, int64_t tensor, int64_t round, const Interrupt *interrupt);
-
-int command_train(Trainer *trainer);
-int command_sample(Trainer *trainer);
-int command_eval(Trainer *trainer);
-int command_diagnose(Trainer *trainer);
-int command_info(Trainer *trainer);
-int command_bench(Trainer *trainer);
 
 #endif

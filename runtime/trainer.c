@@ -4,8 +4,9 @@
 #include "runtime/runtime.h"
 
 static int (*const commands[COMMAND_COUNT])(Trainer *) = {
-    [COMMAND_TRAIN] = command_train,       [COMMAND_SAMPLE] = command_sample, [COMMAND_EVAL] = command_eval,
-    [COMMAND_DIAGNOSE] = command_diagnose, [COMMAND_INFO] = command_info,     [COMMAND_BENCH] = command_bench,
+#define COMMAND(NAME, name, help) command_##name,
+#include "runtime/commands.def"
+#undef COMMAND
 };
 
 static bool processor_fits(const Model *model, Problem *problem) {
