@@ -284,8 +284,7 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
                      Problem *problem);
 void load_report_release(LoadReport *report);
 
-/* ---- run_folder.c: DIR/config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png
-   ---- */
+/* ---- run_folder.c: DIR/config.json, stats.jsonl, checkpoints/, samples/, eval/ ----------------------------------- */
 
 typedef struct RunFolder RunFolder;
 
@@ -306,14 +305,17 @@ bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *probl
 bool run_folder_trim_stats(RunFolder *folder, int64_t step, double *seconds, Problem *problem);
 /* samples/<name>-<step>.<ending>; creates the folder; on the heap, NULL with a problem. */
 char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, const char *ending, Problem *problem);
-/* Of the pictures of that name and ending, one every `period` steps up to `newest`, at most `keep` stay, as far
-   apart as need be; the newest always. */
-bool run_folder_thin_samples(const RunFolder *folder, const char *name, const char *ending, int64_t newest,
-                             int64_t period, int64_t keep, Problem *problem);
 /* eval/<output>-against-<data>-<step>.json, without the step if it is negative; creates the folder; on the heap, NULL
    with a problem. Needs no lock. */
 char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step,
                                  Problem *problem);
+
+/* ---- run_steps.c: DIR/checkpoints/step-000500.safetensors, samples/fakes-000500.png ------------------------------ */
+
+/* Of the pictures of that name and ending, one every `period` steps up to `newest`, at most `keep` stay, as far
+   apart as need be; the newest always. */
+bool run_folder_thin_samples(const RunFolder *folder, const char *name, const char *ending, int64_t newest,
+                             int64_t period, int64_t keep, Problem *problem);
 char *run_folder_checkpoint_path(const char *directory,
                                  int64_t step); /* DIR/checkpoints/step-<step>.safetensors, on the heap */
 /* Writes that file; then removes all but the newest `keep` that are sound (0: keeps all). A failure leaves the
