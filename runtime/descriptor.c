@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum { MAGIC_BYTES = 8, HEADER_BYTES = MAGIC_BYTES + 24 };
-static const uint64_t hash_start = 0xCBF29CE484222325u;
 static const int64_t bytes_limit = (int64_t)1 << 44; /* no block is larger: sums of two sizes never overflow */
 
 typedef enum FieldKind { FIELD_INTEGER, FIELD_FLOAT, FIELD_TEXT } FieldKind;
@@ -115,7 +114,7 @@ static bool read_header(Reader *reader) {
   if (size != reader->size)
     return fail(reader, "the descriptor says it has %llu bytes, but has %llu", (unsigned long long)size,
                 (unsigned long long)reader->size);
-  if (hash != hash_fnv(hash_start, reader->bytes + HEADER_BYTES, size - HEADER_BYTES))
+  if (hash != hash_fnv(HASH_START, reader->bytes + HEADER_BYTES, size - HEADER_BYTES))
     return fail(reader, "the descriptor is damaged: its checksum does not fit");
   return true;
 }

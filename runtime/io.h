@@ -12,6 +12,7 @@
 
 #include "runtime/abi.h"
 #include "runtime/limits.h"
+#include "runtime/words.h"
 
 /* ---- problem.c: why something did not work ----------------------------------------------------------------------- */
 
@@ -73,8 +74,6 @@ bool file_writer_commit(FileWriter *writer,
 void file_writer_abandon(FileWriter *writer); /* removes what was written; NULL is fine */
 bool file_replace(const char *path, const void *bytes, size_t size, Problem *problem); /* the four in one */
 
-uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size);       /* FNV-1a, 64 bits; continue with its result */
-uint64_t hash_text(const char *text);                                    /* hash_fnv from the standard start */
 uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size); /* zlib's polynomial; start with 0 */
 
 /* ---- lines.c: texts that grow ------------------------------------------------------------------------------------ */

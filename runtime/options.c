@@ -100,39 +100,6 @@ static CommandList command_list(unsigned commands, const char *last) {
   return list;
 }
 
-/* ---- which name may have been meant ------------------------------------------------------------------------------ */
-
-static size_t edit_distance(const char *a, size_t a_length, const char *b, size_t b_length) {
-  enum { LONGEST = 63 };
-  size_t row[LONGEST + 1];
-  if (a_length > LONGEST || b_length > LONGEST) return LONGEST;
-  for (size_t j = 0; j <= b_length; j++) row[j] = j;
-  for (size_t i = 1; i <= a_length; i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b_length; j++) {
-      size_t changed = diagonal + (a[i - 1] != b[j - 1]), shorter = row[j] + 1, longer = row[j - 1] + 1;
-      diagonal = row[j];
-      row[j] = changed < shorter ? changed : shorter;
-      if (longer < row[j]) row[j] = longer;
-    }
-  }
-  return row[b_length];
-}
-
-const char *nearest_name(const char *wanted, size_t length, const char *const *names, size_t count) {
-  const char *nearest = NULL;
-  size_t least = length / 3 + 2;
-  for (size_t k = 0; k < count; k++) {
-    size_t distance = edit_distance(wanted, length, names[k], strlen(names[k]));
-    if (distance < least) {
-      least = distance;
-      nearest = names[k];
-    }
-  }
-  return nearest;
-}
-
 static const char *nearest_option(const char *wanted, size_t length, unsigned command) {
   const char *names[OPTION_COUNT_OF_ROWS];
   size_t count = 0;

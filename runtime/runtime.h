@@ -217,8 +217,6 @@ bool options_read(Options *options, int count, char **arguments, const char *pro
 void options_help(const Options *options, const char *program,
                   const Model *model);                                 /* of its command, or all commands */
 bool assignment_names(const Assignment *assignment, const char *name); /* does it say name=…? */
-const char *nearest_name(const char *wanted, size_t length, const char *const *names,
-                         size_t count); /* NULL: none is near */
 
 /* ---- report.c: text for people ----------------------------------------------------------------------------------- */
 

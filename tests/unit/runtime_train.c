@@ -291,7 +291,8 @@ START_TEST(test_wrong_usage_is_explained) {
   expect(run("train --set rat=1"), 2, "did you mean rate");
   expect(run("train --set rate=fast"), 2, "expects a number");
   expect(run("train --set width=3"), 2, "ganc build line.gan --set width=3");
-  expect(run("train --data q=line.npy"), 2, "did you mean p");
+  expect(run("train --data P=line.npy"), 2, "did you mean p");
+  expect(run("sample -k"), 2, "there is no option \"-k\"\n"); /* nothing is near a single letter */
   expect(run("train --feed rate=line.npy"), 2, "no data or noise of that name");
   expect(run("train --data p=a --data p=b"), 2, "given twice");
   expect(run("train"), 1, "--data p=SPEC");
