@@ -263,7 +263,7 @@ static void print_options(unsigned command) {
   }
 }
 
-void options_help(const Options *options, const char *program, const Model *model) {
+void options_help(const Options *options, const char *program, const Descriptor *model) {
   if (options->command != COMMAND_COUNT) {
     printf("%s %s [options]: %s\n\n", program, command_rows[options->command].name,
            command_rows[options->command].help);

@@ -16,9 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(bytes + 16, &length, 8);
     memcpy(bytes + 24, &hash, 8);
   }
-  Model model;
+  Descriptor model;
   Problem problem;
-  if (model_read(&model, bytes, size, &problem)) model_free(&model);
+  if (descriptor_read(&model, bytes, size, &problem)) descriptor_free(&model);
   free(bytes);
   return 0;
 }
