@@ -126,13 +126,9 @@ static bool result_is_spoilt(const Search *search) {
 /* False: no memory, or the list is full. */
 static bool list_add(Search *search, Spoilt spoilt) {
   if (search->list_bytes + (size_t)spoilt.size > list_limit) return false;
-  if (search->list_count == search->list_capacity) {
-    size_t capacity = 2 * search->list_capacity + 16;
-    Spoilt *larger = system_resize(search->list, capacity * sizeof *larger);
-    if (!larger) return false;
-    search->list = larger;
-    search->list_capacity = capacity;
-  }
+  Spoilt *list = list_grow(search->list, &search->list_capacity, search->list_count + 1, sizeof *list);
+  if (!list) return false;
+  search->list = list;
   spoilt.classes = allocate_zeroed((size_t)spoilt.size, 1);
   if (!spoilt.classes) return false;
   search->list[search->list_count++] = spoilt;

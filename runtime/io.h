@@ -76,7 +76,11 @@ bool file_replace(const char *path, const void *bytes, size_t size, Problem *pro
 
 uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size); /* zlib's polynomial; start with 0 */
 
-/* ---- lines.c: texts that grow ------------------------------------------------------------------------------------ */
+/* ---- lines.c: lists and texts that grow -------------------------------------------------------------------------- */
+
+/* The list, moved where it must be, with room for so many elements: at least twice as many as there was room for
+   before. NULL: no memory, and the list is where it was. */
+void *list_grow(void *list, size_t *capacity, size_t needed, size_t element_bytes);
 
 /* starts zeroed; failed: memory ran out */
 typedef struct Lines {
@@ -84,7 +88,8 @@ typedef struct Lines {
   size_t length, capacity;
   bool failed;
 } Lines;
-/* at the end; frees the line, of which NULL is one that failed */
+void lines_put(Lines *lines, const char *bytes, size_t length); /* at the end */
+/* the same; frees the line, of which NULL is one that failed */
 void lines_add(Lines *lines, char *line);
 
 typedef struct NameList {

@@ -13,7 +13,7 @@ struct RunFolder {
   char *path;
   int lock, stats;  /* descriptors; -1: none */
   SoundFile *sound; /* checkpoints that were written or read here, and are whole */
-  size_t sound_count;
+  size_t sound_count, sound_capacity;
 };
 
 /* run_steps.c */

@@ -15,7 +15,7 @@
 /* The steps of files that are numbered by them, newest first. */
 typedef struct Steps {
   int64_t *steps;
-  size_t count;
+  size_t count, capacity;
 } Steps;
 
 static int compare_steps(const void *a, const void *b) {
@@ -37,14 +37,11 @@ static bool list_steps(const char *folder, const char *name, const char *ending,
     if (sscanf(entry->d_name + length, "-%" SCNd64 ".", &step) != 1) continue;
     snprintf(canonical, sizeof canonical, "-%06" PRId64 ".%s", step, ending);
     if (step < 0 || strcmp(canonical, entry->d_name + length) != 0) continue;
-    if ((list->count & (list->count - 1)) == 0) { /* room doubles at each power of two */
-      size_t bytes = (list->count ? 2 * list->count : 1) * sizeof *list->steps;
-      int64_t *steps = system_resize(list->steps, bytes);
-      fine = steps || problem_out_of_memory(problem, "the list of checkpoints", bytes);
-      if (!steps) break;
-      list->steps = steps;
-    }
-    list->steps[list->count++] = step;
+    int64_t *steps = list_grow(list->steps, &list->capacity, list->count + 1, sizeof *steps);
+    fine = steps || problem_out_of_memory(problem, "the list of checkpoints", 2 * list->count * sizeof *steps);
+    if (!steps) break;
+    list->steps = steps;
+    steps[list->count++] = step;
   }
   if (entries) closedir(entries);
   if (fine && list->count) qsort(list->steps, list->count, sizeof *list->steps, compare_steps);
@@ -116,9 +113,9 @@ static void note_sound(RunFolder *folder, const char *path, int64_t step) {
   size_t at = 0;
   while (at < folder->sound_count && folder->sound[at].step != step) at++;
   if (at == folder->sound_count) {
-    SoundFile *longer = system_resize(folder->sound, (folder->sound_count + 1) * sizeof *longer);
-    if (!longer) return;
-    folder->sound = longer;
+    SoundFile *sound = list_grow(folder->sound, &folder->sound_capacity, folder->sound_count + 1, sizeof *sound);
+    if (!sound) return;
+    folder->sound = sound;
     folder->sound_count++;
   }
   folder->sound[at] = file;
