@@ -199,8 +199,9 @@ static void print_side(const Evaluated *e, const char *which, const Side *side) 
 
 static void print_text(const Evaluated *e) {
   const Engine *engine = e->engine;
-  printf("%s: %s samples of %s", engine->trainer->model.outputs[e->output].name, text_count(e->count).text,
-         engine->weights);
+  const char *rename = engine->trainer->options.rename;
+  printf("%s: %s samples of %s%s%s%s", engine->trainer->model.outputs[e->output].name, text_count(e->count).text,
+         engine->weights, rename ? " (--rename " : "", rename ? rename : "", rename ? ")" : "");
   if (engine->has_step) printf(", step %s", text_count(engine->clock.step).text);
   printf(", seed %llu\n", (unsigned long long)engine->execution.seed);
   print_side(e, "held-out", &e->held_out);
@@ -262,6 +263,7 @@ static void put_result(JsonWriter *json, const Evaluated *e) {
   json_put_text(json, "source_hash", model->header->source_hash);
   json_put_text(json, "output", model->outputs[e->output].name);
   json_put_text(json, "weights", engine->weights);
+  if (engine->trainer->options.rename) json_put_text(json, "rename", engine->trainer->options.rename);
   if (engine->has_step) json_put_integer(json, "step", engine->clock.step);
   else json_put_null(json, "step");
   engine_put_seed(engine, json);

@@ -88,13 +88,14 @@ static void put_feeds(JsonWriter *writer, const Engine *engine) {
 }
 
 /* Weights that the run began with, however often it has gone on since. */
-static void put_init(JsonWriter *writer, const char *init, const Json *before) {
+static void put_init(JsonWriter *writer, const Options *options, const Json *before) {
   const Json *known = json_find(before, "init");
-  if (!init && known) put_copy(writer, known);
-  if (!init) return;
+  if (!options->init && known) put_copy(writer, known);
+  if (!options->init) return;
   json_open_object(writer, "init");
-  json_put_text(writer, "given", init);
-  put_path(writer, init);
+  json_put_text(writer, "given", options->init);
+  put_path(writer, options->init);
+  if (options->rename) json_put_text(writer, "rename", options->rename);
   json_close(writer);
 }
 
@@ -113,7 +114,7 @@ bool run_config_write(const Engine *engine, const Json *before, RunFolder *folde
   json_put_integer(writer, "steps", clock->steps > clock->step ? clock->steps : clock->step);
   json_put_integer(writer, "batch", header->batch);
   json_put_integer(writer, "threads", pool_threads(engine->execution.pool));
-  put_init(writer, engine->trainer->options.init, before);
+  put_init(writer, &engine->trainer->options, before);
   put_data(writer, engine, before);
   put_feeds(writer, engine);
   engine_put_settings(engine, writer);
