@@ -3,6 +3,7 @@
    trainer does. What lies there is executed, so it is found only in a folder, and as a file, that nobody else can
    write, and with the digest that it was given when it was made. */
 #include "compiler/compiler.h"
+#include "runtime/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,14 +21,14 @@ typedef struct Key {
   uint64_t first, second;
 } Key;
 
-static const Key key_start = {14695981039346656037u, 0x9e3779b97f4a7c15u};
+static const Key key_start = {HASH_START, 0x9e3779b97f4a7c15u};
 enum { KEY_DIGITS = 2 * (int)sizeof(Key), SEAL_SIZE = (int)sizeof(Key) };
 
 static void key_add(Key *key, const char *text, size_t length) {
   for (size_t at = 0; at <= length; at++) { /* a 0 at its end, too */
     unsigned char byte = at < length ? (unsigned char)text[at] : 0;
-    key->first = (key->first ^ byte) * 1099511628211u;
-    key->second = (key->second ^ byte) * 1099511628211u;
+    key->first = hash_fnv(key->first, &byte, 1);
+    key->second = hash_fnv(key->second, &byte, 1);
     key->second ^= key->second >> 29;
   }
 }

@@ -2,6 +2,7 @@
    over them. Takes a compilation with options; returns a status and what the passes made. Never knows how a pass
    works. */
 #include "compiler/compiler.h"
+#include "runtime/words.h"
 
 #include <string.h>
 #include <time.h>
@@ -181,7 +182,8 @@ static bool plan_run(Compilation *compilation) {
       .build = build_version(),
       .file = compilation->source->path,
       .source_hash = session_format(
-          session, "%016llx", (unsigned long long)text_hash(compilation->source->text, compilation->source->length)),
+          session, "%016llx",
+          (unsigned long long)hash_fnv(HASH_START, compilation->source->text, compilation->source->length)),
   };
   compilation->plan = plan_model(session, compilation->model, compilation->schedules, &options);
   return compilation->plan != NULL;

@@ -2,6 +2,7 @@
    Takes codes, places and words; returns counts and printed messages; never decides what is wrong and never ends the
    program. */
 #include "internal.h"
+#include "runtime/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -244,44 +245,8 @@ void diagnostic_print_all(Session *session, FILE *out) {
 
 /* ---- did you mean ------------------------------------------------------------------------------------------------ */
 
-enum { LONGEST_NAME = 64 };
-
-static int least(int a, int b, int c) { return a < b ? (a < c ? a : c) : (b < c ? b : c); }
-
-/* Changes of one letter, or exchanges of two neighbours, that turn one name into the other; capitals cost nothing. */
-static int edit_distance(const char *a, size_t length_a, const char *b, size_t length_b) {
-  int rows[3][LONGEST_NAME + 1];
-  for (size_t j = 0; j <= length_b; j++) rows[0][j] = (int)j;
-  for (size_t i = 1; i <= length_a; i++) {
-    int *row = rows[i % 3], *above = rows[(i + 2) % 3], *above_that = rows[(i + 1) % 3];
-    row[0] = (int)i;
-    for (size_t j = 1; j <= length_b; j++) {
-      char x = a[i - 1], y = b[j - 1];
-      bool same = x == y || ((x | 0x20) == (y | 0x20) && (x | 0x20) >= 'a' && (x | 0x20) <= 'z');
-      row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + !same);
-      if (i > 1 && j > 1 && x == b[j - 2] && a[i - 2] == y && above_that[j - 2] + 1 < row[j])
-        row[j] = above_that[j - 2] + 1;
-    }
-  }
-  return rows[length_a % 3][length_b];
-}
-
 const char *diagnostic_nearest(const char *name, const char *const *names, int count) {
-  size_t length = strlen(name);
-  int best = (int)length / 3 + 1; /* to be near, it must stay below */
-  const char *nearest = NULL;
-  for (int at = 0; at < count; at++) {
-    size_t other = strlen(names[at]);
-    if (length > LONGEST_NAME || other > LONGEST_NAME) continue;
-    if ((length > other ? length - other : other - length) >= (size_t)best)
-      continue; /* at least so many letters differ */
-    int distance = edit_distance(name, length, names[at], other);
-    if (distance < best) {
-      best = distance;
-      nearest = names[at];
-    }
-  }
-  return nearest;
+  return nearest_name(name, strlen(name), names, (size_t)count);
 }
 
 bool diagnostic_suggest(Diagnostic *diagnostic, const char *name, const char *const *names, int count) {

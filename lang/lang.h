@@ -36,7 +36,6 @@ void *session_grow(Session *session, void *items, int count, int *capacity, size
     (items)[(count)++] = (item); \
   } while (0)
 const char *session_intern(Session *session, const char *text, size_t length); /* equal texts are equal pointers */
-uint64_t text_hash(const char *text, size_t length);                           /* FNV-1a, 64 bits */
 const char *session_string(Session *session, const char *text);                /* intern a terminated text */
 const char *session_format(Session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *session_format_list(Session *session, const char *format, va_list arguments);

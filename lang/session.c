@@ -2,6 +2,7 @@
    Takes sizes and texts; returns memory that lives until session_free; never returns NULL and never frees a single
    piece. */
 #include "internal.h"
+#include "runtime/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,12 +81,6 @@ void session_free(Session *session) {
 
 /* ---- interned texts ---------------------------------------------------------------------------------------------- */
 
-uint64_t text_hash(const char *text, size_t length) {
-  uint64_t hash = 14695981039346656037u;
-  for (size_t at = 0; at < length; at++) hash = (hash ^ (unsigned char)text[at]) * 1099511628211u;
-  return hash;
-}
-
 /* The slot that holds the text, or the empty one where it belongs. */
 static InternedText *text_slot(InternedText *texts, size_t slots, const char *text, size_t length, uint64_t hash) {
   for (size_t at = hash & (slots - 1);; at = (at + 1) & (slots - 1)) {
@@ -107,7 +102,7 @@ static void texts_grow(Session *session) {
 }
 
 const char *session_intern(Session *session, const char *text, size_t length) {
-  uint64_t hash = text_hash(text, length);
+  uint64_t hash = hash_fnv(HASH_START, text, length);
   InternedText *slot = text_slot(session->texts, session->text_slots, text, length, hash);
   if (slot->text) return slot->text;
   char *copy = session_allocate(session, length + 1);

@@ -1,4 +1,5 @@
-/* What a compiled model and the runtime agree on. The only header of runtime/ that the compiler includes. */
+/* What a compiled model and the runtime agree on. With records.def and words.h all of runtime/ that the compiler
+   includes. */
 #ifndef ABI_H
 #define ABI_H
 

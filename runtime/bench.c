@@ -35,13 +35,13 @@ static int compare_lines(const void *a, const void *b) {
 }
 
 /* The median round. */
-static bool measure_rounds(Session *session, int64_t wanted, Measured *measured, Problem *problem) {
+static bool measure_rounds(Engine *engine, int64_t wanted, Measured *measured, Problem *problem) {
   double times[MOST], begin = 0;
   for (int64_t k = -WARM_UP; k < MOST; k++) {
     double start = seconds_now();
     if (k == 0) begin = start;
     if (k >= (wanted > 0 ? wanted : FEWEST) && (wanted > 0 || start - begin > seconds_wanted)) break;
-    if (!round_run(&session->execution, &session->clock, problem)) return false;
+    if (!round_run(&engine->execution, &engine->clock, problem)) return false;
     if (k < 0) continue;
     times[k] = (seconds_now() - start) * 1e3;
     measured->rounds = k + 1;
@@ -53,7 +53,7 @@ static bool measure_rounds(Session *session, int64_t wanted, Measured *measured,
 
 /* By how often the updates really ran: `repeat` may count as it likes. */
 static bool measure_need(const Execution *execution, Measured *measured, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   double *runs = allocate_zeroed((size_t)model->routine_count + 1, sizeof *runs);
   if (!runs) return problem_out_of_memory(problem, "measurements", (size_t)model->routine_count * sizeof *runs);
   for (int64_t r = 0; r < model->routine_count; r++)
@@ -65,12 +65,12 @@ static bool measure_need(const Execution *execution, Measured *measured, Problem
   return true;
 }
 
-static bool measure_steps(Session *session, Measured *measured, Problem *problem) {
-  Execution *execution = &session->execution;
-  const Model *model = execution->model;
+static bool measure_steps(Engine *engine, Measured *measured, Problem *problem) {
+  Execution *execution = &engine->execution;
+  const Descriptor *model = execution->model;
   if (!execution_measure(execution, problem)) return false;
   for (int64_t k = 0; k < measured->rounds; k++)
-    if (!round_run(execution, &session->clock, problem)) return false;
+    if (!round_run(execution, &engine->clock, problem)) return false;
   measured->rows = allocate_zeroed((size_t)model->step_count + 1, sizeof(Row));
   measured->lines = allocate_zeroed((size_t)model->step_count + 1, sizeof(Row));
   if (!measured->rows || !measured->lines)
@@ -106,7 +106,7 @@ static void print_row(const Row *row, const Measured *measured, const char *kind
          (long long)row->line, title);
 }
 
-static void print_rows(const Row *rows, int64_t count, const Model *model, const Measured *measured) {
+static void print_rows(const Row *rows, int64_t count, const Descriptor *model, const Measured *measured) {
   int64_t shown = 0;
   Row rest = {0};
   for (; shown < count && rows[shown].milliseconds >= worth_a_line * measured->round_milliseconds; shown++) {
@@ -123,11 +123,11 @@ static void print_rows(const Row *rows, int64_t count, const Model *model, const
            (long long)(count - shown));
 }
 
-static void print_text(const Session *session, const Measured *measured) {
-  const Model *model = session->execution.model;
+static void print_text(const Engine *engine, const Measured *measured) {
+  const Descriptor *model = engine->execution.model;
   double floor_milliseconds = measured->needed_flops / measured->peak * 1e3;
   printf("peak: %.1f GFLOP/s (%s, fused multiply-adds, %d threads, measured now)\n\n", measured->peak * 1e-9,
-         model->header->real, pool_threads(session->execution.pool));
+         model->header->real, pool_threads(engine->execution.pool));
   printf("%11s %8s %10s %8s\n", "ms a step", "of step", "GFLOP/s", "of peak");
   print_rows(measured->rows, measured->row_count, model, measured);
   printf("\nby line of %s\n", model->header->file);
@@ -147,15 +147,15 @@ static void put_row(JsonWriter *json, const Row *row, const Measured *measured) 
   json_put_number(json, "share_of_peak", 1e9 * rate(row) / measured->peak);
 }
 
-static bool print_json(const Session *session, const Measured *measured, Problem *problem) {
-  const Model *model = session->execution.model;
+static bool print_json(const Engine *engine, const Measured *measured, Problem *problem) {
+  const Descriptor *model = engine->execution.model;
   JsonWriter *json = json_writer_new(true);
   if (!json) return problem_out_of_memory(problem, "the text", 0);
   json_open_object(json, NULL);
   json_put_text(json, "model", model->header->name);
   json_put_text(json, "real", model->header->real);
   json_put_text(json, "target", model->header->target);
-  json_put_integer(json, "threads", pool_threads(session->execution.pool));
+  json_put_integer(json, "threads", pool_threads(engine->execution.pool));
   json_put_integer(json, "batch", model->header->batch);
   json_put_number(json, "peak_gflops_per_second", measured->peak * 1e-9);
   json_put_number(json, "ms_per_step", measured->round_milliseconds);
@@ -188,18 +188,18 @@ static bool print_json(const Session *session, const Measured *measured, Problem
 
 int command_bench(Trainer *trainer) {
   Problem problem;
-  Session session = {0};
+  Engine engine = {0};
   Measured measured = {0};
   int64_t wanted = trainer->options.steps < MOST ? trainer->options.steps : MOST;
-  bool fine = session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
-  fine = fine && session_init(&session, &problem);
-  if (fine) measured.peak = peak_flops(session.execution.pool, model_is_f64(&trainer->model));
-  fine = fine && measure_rounds(&session, wanted, &measured, &problem) && measure_steps(&session, &measured, &problem);
-  if (fine && trainer->options.json) fine = print_json(&session, &measured, &problem);
-  else if (fine) print_text(&session, &measured);
+  bool fine = engine_open(&engine, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
+  fine = fine && engine_init(&engine, &problem);
+  if (fine) measured.peak = peak_flops(engine.execution.pool, descriptor_is_f64(&trainer->model));
+  fine = fine && measure_rounds(&engine, wanted, &measured, &problem) && measure_steps(&engine, &measured, &problem);
+  if (fine && trainer->options.json) fine = print_json(&engine, &measured, &problem);
+  else if (fine) print_text(&engine, &measured);
   if (!fine) report_error(trainer->program, &problem);
   free(measured.rows);
   free(measured.lines);
-  session_close(&session);
+  engine_close(&engine);
   return fine ? EXIT_FINE : EXIT_FAILED;
 }

@@ -22,7 +22,7 @@ static const double patience = 60;
 static const size_t list_limit = (size_t)1 << 28;
 
 struct Blame {
-  Session *session;
+  Engine *engine;
   const TensorView *kept;
   size_t kept_count;
   KeptState base;
@@ -31,9 +31,9 @@ struct Blame {
 
 /* ---- before anything is wrong ------------------------------------------------------------------------------------ */
 
-Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count) {
+Blame *blame_new(Engine *engine, const TensorView *kept, size_t kept_count) {
   Blame *blame = allocate_zeroed(1, sizeof *blame);
-  if (blame) *blame = (Blame){.session = session, .kept = kept, .kept_count = kept_count};
+  if (blame) *blame = (Blame){.engine = engine, .kept = kept, .kept_count = kept_count};
   if (blame) blame_keep(blame, true);
   return blame;
 }
@@ -45,10 +45,10 @@ void blame_free(Blame *blame) {
 
 void blame_keep(Blame *blame, bool now) {
   if (!blame || (!now && seconds_now() - blame->base_seconds < patience) ||
-      (blame->base.block && blame->base.step == blame->session->clock.step))
+      (blame->base.block && blame->base.step == blame->engine->clock.step))
     return;
   if (!now && !tensors_are_finite(blame->kept, blame->kept_count, NULL)) return;
-  kept_state_save(&blame->base, blame->session); /* without memory for it there is no search, and training goes on */
+  kept_state_save(&blame->base, blame->engine); /* without memory for it there is no search, and training goes on */
   blame->base_seconds = seconds_now();
 }
 
@@ -77,7 +77,7 @@ static bool span_is_finite(const TensorView *view) {
 }
 
 bool binding_view(const Execution *execution, int64_t binding, TensorView *view) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   const BindingRecord *record = &model->bindings[binding];
   if (record->tensor >= 0) return *view = execution_view(execution, record->tensor), true;
   if (record->value < 0) return false;
@@ -119,20 +119,16 @@ typedef struct Search {
 
 static bool result_is_spoilt(const Search *search) {
   const Blame *blame = search->blame;
-  if (search->tensor >= 0) return !isfinite(execution_scalar(&blame->session->execution, search->tensor));
+  if (search->tensor >= 0) return !isfinite(execution_scalar(&blame->engine->execution, search->tensor));
   return !tensors_are_finite(blame->kept, blame->kept_count, NULL);
 }
 
 /* False: no memory, or the list is full. */
 static bool list_add(Search *search, Spoilt spoilt) {
   if (search->list_bytes + (size_t)spoilt.size > list_limit) return false;
-  if (search->list_count == search->list_capacity) {
-    size_t capacity = 2 * search->list_capacity + 16;
-    Spoilt *larger = system_resize(search->list, capacity * sizeof *larger);
-    if (!larger) return false;
-    search->list = larger;
-    search->list_capacity = capacity;
-  }
+  Spoilt *list = list_grow(search->list, &search->list_capacity, search->list_count + 1, sizeof *list);
+  if (!list) return false;
+  search->list = list;
   spoilt.classes = allocate_zeroed((size_t)spoilt.size, 1);
   if (!spoilt.classes) return false;
   search->list[search->list_count++] = spoilt;
@@ -175,7 +171,7 @@ static void find_element(const Search *search, const Spoilt *spoilt, const Tenso
   for (int64_t k = 0; k < spoilt->size; k++) search->finding->bad_count += !isfinite(view_get(view, k));
 }
 
-static int64_t after_bindings(const Model *model, int64_t step) {
+static int64_t after_bindings(const Descriptor *model, int64_t step) {
   return model->steps[step].first_binding + model->programs[model->steps[step].program].buffer_count;
 }
 
@@ -194,14 +190,14 @@ static bool look_before(void *context, int64_t routine, int64_t step, Problem *p
   if (!is_wanted(search, step)) return true;
   search->finding->routine = routine;
   search->finding->step = step;
-  return finding_keep_overwritten(search->finding, &search->blame->session->execution) ||
+  return finding_keep_overwritten(search->finding, &search->blame->engine->execution) ||
          problem_out_of_memory(problem, "the search", 0);
 }
 
 static bool look_after(void *context, int64_t routine, int64_t step, Problem *problem) {
   (void)routine;
   Search *search = context;
-  const Execution *execution = &search->blame->session->execution;
+  const Execution *execution = &search->blame->engine->execution;
   TensorView view;
   for (int64_t b = execution->model->steps[step].first_binding;
        search->look == LOOK_LIST && b < after_bindings(execution->model, step); b++)
@@ -211,11 +207,11 @@ static bool look_after(void *context, int64_t routine, int64_t step, Problem *pr
     if (search->list[search->at].step == step && binding_view(execution, search->list[search->at].binding, &view))
       replace_listed(search, &search->list[search->at], &view);
   if (is_wanted(search, step) && binding_view(execution, search->list[search->at].binding, &view)) {
-    search->finding->round = search->blame->session->clock.step;
+    search->finding->round = search->blame->engine->clock.step;
     search->finding->binding = search->list[search->at].binding;
     find_element(search, &search->list[search->at], &view);
     search->finding->found = true;
-    finding_report(search->finding, search->blame->session);
+    finding_report(search->finding, search->blame->engine);
     return problem_set(problem, "found");
   }
   search->run++;
@@ -224,15 +220,15 @@ static bool look_after(void *context, int64_t routine, int64_t step, Problem *pr
 
 /* The rounds of the search once more. False: somebody has stopped it. */
 static bool look_again(Search *search, Look look, int64_t left) {
-  Session *session = search->blame->session;
+  Engine *engine = search->blame->engine;
   Problem ignored;
   Watch watch = {look_before, look_after, search};
   search->look = look, search->left = left, search->run = 0;
   if (look != LOOK_FIND) search->at = 0;
-  kept_state_restore(&search->start, session);
-  session->execution.watch = &watch;
-  while (session->clock.step <= search->last_round && round_run(&session->execution, &session->clock, &ignored)) {}
-  session->execution.watch = NULL;
+  kept_state_restore(&search->start, engine);
+  engine->execution.watch = &watch;
+  while (engine->clock.step <= search->last_round && round_run(&engine->execution, &engine->clock, &ignored)) {}
+  engine->execution.watch = NULL;
   return !search->stopped;
 }
 
@@ -240,19 +236,19 @@ static bool look_again(Search *search, Look look, int64_t left) {
    states were finite. */
 static bool replay(Search *search) {
   const Blame *blame = search->blame;
-  Session *session = blame->session;
+  Engine *engine = blame->engine;
   Problem ignored;
   Watch watch = {.before = look_before, .context = search};
-  kept_state_restore(&blame->base, session);
-  session->execution.watch = &watch;
+  kept_state_restore(&blame->base, engine);
+  engine->execution.watch = &watch;
   search->look = LOOK_TEST; /* of an empty list */
   bool going = true;
-  while (going && !search->failed && session->clock.step <= search->last_round) {
+  while (going && !search->failed && engine->clock.step <= search->last_round) {
     if (tensors_are_finite(blame->kept, blame->kept_count, NULL))
-      search->failed = !kept_state_save(&search->start, session);
-    going = !search->failed && round_run(&session->execution, &session->clock, &ignored);
+      search->failed = !kept_state_save(&search->start, engine);
+    going = !search->failed && round_run(&engine->execution, &engine->clock, &ignored);
   }
-  session->execution.watch = NULL;
+  engine->execution.watch = NULL;
   return !search->stopped && !search->failed;
 }
 
@@ -283,15 +279,15 @@ static SearchEnd search_all(Search *search) {
 }
 
 void blame_search(Blame *blame, int64_t tensor, int64_t round, const Interrupt *interrupt) {
-  Session *session = blame->session;
+  Engine *engine = blame->engine;
   Finding finding = {0};
   Search search = {.blame = blame, .interrupt = interrupt, .tensor = tensor, .last_round = round, .finding = &finding};
   if (!blame->base.block) {
-    search_end(session, SEARCH_NO_MEMORY);
+    search_end(engine, SEARCH_NO_MEMORY);
     return;
   }
-  search_begin(session, blame->base.step, round);
-  search_end(session, search_all(&search));
+  search_begin(engine, blame->base.step, round);
+  search_end(engine, search_all(&search));
   finding_release(&finding);
   for (size_t k = 0; k < search.list_count; k++) free(search.list[k].classes);
   free(search.list);

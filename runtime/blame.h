@@ -32,12 +32,12 @@ typedef struct Finding {
 bool binding_view(const Execution *execution, int64_t binding, TensorView *view);
 
 /* blame_report.c */
-void search_begin(const Session *session, int64_t from, int64_t last_round);
-void search_end(const Session *session, SearchEnd end);
+void search_begin(const Engine *engine, int64_t from, int64_t last_round);
+void search_end(const Engine *engine, SearchEnd end);
 /* Right before the step; false: no memory. */
 bool finding_keep_overwritten(Finding *finding, const Execution *execution);
 /* Right after it, while its inputs are what they were. */
-void finding_report(const Finding *finding, const Session *session);
+void finding_report(const Finding *finding, const Engine *engine);
 void finding_release(Finding *finding);
 
 #endif

@@ -10,14 +10,14 @@ enum { VALUES_TOLD = 4, INPUTS_TOLD = 8 };
 
 /* ---- before and after a search ----------------------------------------------------------------------------------- */
 
-void search_begin(const Session *session, int64_t from, int64_t last_round) {
-  const char *program = session->trainer->program, *hint = "(Ctrl-C ends the search)";
+void search_begin(const Engine *engine, int64_t from, int64_t last_round) {
+  const char *program = engine->trainer->program, *hint = "(Ctrl-C ends the search)";
   long long first = from + 1, last = last_round + 1;
   if (first == last) report_note(program, "looking for where that began: step %lld is run again %s", last, hint);
   else report_note(program, "looking for where that began: steps %lld to %lld are run again %s", first, last, hint);
 }
 
-void search_end(const Session *session, SearchEnd end) {
+void search_end(const Engine *engine, SearchEnd end) {
   static const char *const texts[] = {
       [SEARCH_NOT_AGAIN] = "the same steps, run again, did not come to it: something else than this program has "
                            "changed data, memory or a result",
@@ -25,23 +25,23 @@ void search_end(const Session *session, SearchEnd end) {
       [SEARCH_STOPPED] = "the search for where it began was stopped",
       [SEARCH_NO_MEMORY] = "there is no memory to look for where it began",
   };
-  if (end != SEARCH_FOUND) report_note(session->trainer->program, "%s", texts[end]);
+  if (end != SEARCH_FOUND) report_note(engine->trainer->program, "%s", texts[end]);
 }
 
 /* ---- what lay there before --------------------------------------------------------------------------------------- */
 
-static bool binding_has_samples(const Model *model, int64_t binding) {
+static bool binding_has_samples(const Descriptor *model, int64_t binding) {
   const BindingRecord *record = &model->bindings[binding];
   return record->tensor >= 0 ? model->tensors[record->tensor].batch
                              : record->value >= 0 && model->values[record->value].batch;
 }
 
-static int64_t buffer_count(const Model *model, int64_t step) {
+static int64_t buffer_count(const Descriptor *model, int64_t step) {
   return model->programs[model->steps[step].program].buffer_count;
 }
 
 bool finding_keep_overwritten(Finding *finding, const Execution *execution) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   int64_t first = model->steps[finding->step].first_binding, count = buffer_count(model, finding->step);
   finding->overwritten = allocate_zeroed((size_t)count + 1, sizeof *finding->overwritten);
   if (!finding->overwritten) return false;
@@ -125,23 +125,23 @@ static void tell_input(const TensorView *view, bool batch, const Place *at, bool
 }
 
 /* Of all data and feeds that the evaluation has taken: by which row to find the sample again. */
-static void tell_rows(const Finding *finding, const Session *session, const Place *at) {
-  const Model *model = session->execution.model;
+static void tell_rows(const Finding *finding, const Engine *engine, const Place *at) {
+  const Descriptor *model = engine->execution.model;
   const RoutineRecord *routine = &model->routines[finding->routine];
   for (int64_t k = routine->first_fill; k < routine->first_fill + routine->fill_count && at->sample >= 0; k++) {
     const TensorRecord *tensor = &model->tensors[model->fills[k].tensor];
     const Dataset *dataset;
     if (!tensor->batch || tensor->shape[0] != at->view->shape[0]) continue;
-    int64_t row = supply_last_row(session->supply, model->fills[k].tensor, at->sample, &dataset);
+    int64_t row = supply_last_row(engine->supply, model->fills[k].tensor, at->sample, &dataset);
     if (row >= 0)
       fprintf(stderr, "  sample %lld of %s is row %lld of %s\n", (long long)at->sample, tensor->name, (long long)row,
               dataset->name);
   }
 }
 
-static void tell_inputs(const Finding *finding, const Session *session, const Place *at) {
-  const Execution *execution = &session->execution;
-  const Model *model = execution->model;
+static void tell_inputs(const Finding *finding, const Engine *engine, const Place *at) {
+  const Execution *execution = &engine->execution;
+  const Descriptor *model = execution->model;
   int64_t first = model->steps[finding->step].first_binding, count = buffer_count(model, finding->step), told = 0;
   for (int64_t b = first; b < first + count; b++) {
     TensorView view;
@@ -159,18 +159,17 @@ static void tell_inputs(const Finding *finding, const Session *session, const Pl
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-void finding_report(const Finding *finding, const Session *session) {
-  const Model *model = session->execution.model;
+void finding_report(const Finding *finding, const Engine *engine) {
+  const Descriptor *model = engine->execution.model;
   const StepRecord *step = &model->steps[finding->step];
   const BindingRecord *binding = &model->bindings[finding->binding];
   const char *part = binding->value >= 0 ? model->values[binding->value].part : "";
   TensorView view;
-  if (!binding_view(&session->execution, finding->binding, &view)) return;
+  if (!binding_view(&engine->execution, finding->binding, &view)) return;
   bool batch = binding_has_samples(model, finding->binding);
   Place at = {&view, finding->element, batch ? finding->element / (tensor_view_size(&view) / view.shape[0]) : -1};
-  report_note(session->trainer->program, "it began at step %lld in `%s`, line %lld of %s",
-              (long long)finding->round + 1, model->routines[finding->routine].name, (long long)binding->line,
-              model->header->file);
+  report_note(engine->trainer->program, "it began at step %lld in `%s`, line %lld of %s", (long long)finding->round + 1,
+              model->routines[finding->routine].name, (long long)binding->line, model->header->file);
   fputs("  ", stderr);
   tell_place(&view, finding->element);
   fputs(" is ", stderr);
@@ -187,8 +186,8 @@ void finding_report(const Finding *finding, const Session *session) {
   if (strchr(step->lines, ','))
     fprintf(stderr, "%s of lines %s", binding->formula[0] ? ", in a program" : "", step->lines);
   fputc('\n', stderr);
-  tell_inputs(finding, session, &at);
-  tell_rows(finding, session, &at);
+  tell_inputs(finding, engine, &at);
+  tell_rows(finding, engine, &at);
   if (!model->header->trace)
     fprintf(stderr, "  (a trainer of one operation a program tells more: ganc build %s --trace)\n",
             model->header->file);

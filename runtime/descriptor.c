@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum { MAGIC_BYTES = 8, HEADER_BYTES = MAGIC_BYTES + 24 };
-static const uint64_t hash_start = 0xCBF29CE484222325u;
 static const int64_t bytes_limit = (int64_t)1 << 44; /* no block is larger: sums of two sizes never overflow */
 
 typedef enum FieldKind { FIELD_INTEGER, FIELD_FLOAT, FIELD_TEXT } FieldKind;
@@ -35,14 +34,14 @@ typedef struct Layout {
   size_t field_count, size, table, count;
 } Layout;
 
-/* Where the table of each kind and its length stand in a Model. */
+/* Where the table of each kind and its length stand in a Descriptor. */
 #define LAYOUT(Name, plural, singular) \
   {#singular, \
    fields_of_##Name, \
    sizeof fields_of_##Name / sizeof(Field), \
    sizeof(Name##Record), \
-   offsetof(Model, plural), \
-   offsetof(Model, singular##_count)}
+   offsetof(Descriptor, plural), \
+   offsetof(Descriptor, singular##_count)}
 static const Layout layouts[RECORD_KIND_COUNT] = {
     [RECORD_MODEL] = LAYOUT(Model, header, header),
     [RECORD_TENSOR] = LAYOUT(Tensor, tensors, tensor),
@@ -65,7 +64,7 @@ static const Layout layouts[RECORD_KIND_COUNT] = {
 typedef struct Reader {
   const uint8_t *bytes;
   uint64_t size, at;
-  const Model *model;
+  const Descriptor *model;
   Problem *problem;
   bool failed;
 } Reader;
@@ -115,7 +114,7 @@ static bool read_header(Reader *reader) {
   if (size != reader->size)
     return fail(reader, "the descriptor says it has %llu bytes, but has %llu", (unsigned long long)size,
                 (unsigned long long)reader->size);
-  if (hash != hash_fnv(hash_start, reader->bytes + HEADER_BYTES, size - HEADER_BYTES))
+  if (hash != hash_fnv(HASH_START, reader->bytes + HEADER_BYTES, size - HEADER_BYTES))
     return fail(reader, "the descriptor is damaged: its checksum does not fit");
   return true;
 }
@@ -143,7 +142,7 @@ static bool read_table(Reader *reader, const Layout *layout, uint64_t count, con
   return true;
 }
 
-static bool read_tables(Reader *reader, Model *model) {
+static bool read_tables(Reader *reader, Descriptor *model) {
   uint64_t counts[RECORD_KIND_COUNT], total = 0;
   for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
     if (!read_word(reader, &counts[kind], "the counts of records")) return false;
@@ -208,7 +207,7 @@ static bool check_number(Place at, const char *field, double value) {
 }
 /* A tensor whose single number the runtime reads: objectives, counts of the schedule. */
 static bool check_scalar(Place at, const char *field, int64_t value, bool optional) {
-  const Model *model = at.reader->model;
+  const Descriptor *model = at.reader->model;
   if (optional && value == -1) return true;
   if (!check_index(at, field, value, model->tensor_count)) return false;
   return tensor_size(&model->tensors[value]) == 1 ||
@@ -216,11 +215,11 @@ static bool check_scalar(Place at, const char *field, int64_t value, bool option
               model->tensors[value].name);
 }
 
-static int64_t block_bytes(const Model *model, int64_t place) {
+static int64_t block_bytes(const Descriptor *model, int64_t place) {
   return place == PLACE_ARENA ? model->header->arena_bytes : model->header->persistent_bytes;
 }
 
-static bool check_header(Place at, const Model *model) {
+static bool check_header(Place at, const Descriptor *model) {
   const ModelRecord *header = model->header;
   if (strcmp(header->real, "f32") != 0 && strcmp(header->real, "f64") != 0)
     return fail(at.reader, "model: `real` is \"%s\", neither f32 nor f64", header->real);
@@ -258,7 +257,7 @@ static bool check_strides(Place at, const char *name, int64_t rank, const int64_
 }
 
 /* The farthest element must end inside `bytes`, and these inside the block. */
-static bool check_tensor_layout(Place at, const Model *model, const TensorRecord *tensor) {
+static bool check_tensor_layout(Place at, const Descriptor *model, const TensorRecord *tensor) {
   int64_t last, width = tensor->type == STORAGE_F64 ? 8 : 4;
   if (!check_strides(at, tensor->name, tensor->rank, tensor->shape, tensor->stride, &last)) return false;
   if (!check_range(at, "bytes", tensor->bytes, 0, bytes_limit) ||
@@ -276,7 +275,7 @@ static bool check_tensor_layout(Place at, const Model *model, const TensorRecord
   return true;
 }
 
-static bool check_tensor(Place at, const Model *model) {
+static bool check_tensor(Place at, const Descriptor *model) {
   const TensorRecord *tensor = &model->tensors[at.record];
   if (!check_range(at, "role", tensor->role, 0, ROLE_RESULT + 1) ||
       !check_range(at, "type", tensor->type, 0, STORAGE_F64 + 1) || !check_range(at, "rank", tensor->rank, 0, 9) ||
@@ -305,7 +304,7 @@ static bool check_tensor(Place at, const Model *model) {
           fail(at.reader, "%s must be a single number", tensor->name));
 }
 
-static bool check_program(Place at, const Model *model) {
+static bool check_program(Place at, const Descriptor *model) {
   const ProgramRecord *program = &model->programs[at.record];
   return check_range(at, "entry", program->entry, 0, model->program_count) &&
          check_range(at, "tile", program->tile, 0, 2) &&
@@ -314,7 +313,7 @@ static bool check_program(Place at, const Model *model) {
          check_range(at, "buffer_count", program->buffer_count, 0, 1 << 20);
 }
 
-static bool check_step(Place at, const Model *model) {
+static bool check_step(Place at, const Descriptor *model) {
   const StepRecord *step = &model->steps[at.record];
   return check_index(at, "program", step->program, model->program_count) &&
          check_slice(at, "bindings", step->first_binding, model->programs[step->program].buffer_count,
@@ -322,7 +321,7 @@ static bool check_step(Place at, const Model *model) {
          check_number(at, "flops", step->flops) && check_number(at, "bytes", step->bytes);
 }
 
-static bool check_value(Place at, const Model *model) {
+static bool check_value(Place at, const Descriptor *model) {
   const ValueRecord *value = &model->values[at.record];
   int64_t last;
   return check_range(at, "type", value->type, 0, STORAGE_F64 + 1) && check_range(at, "rank", value->rank, 0, 9) &&
@@ -331,7 +330,7 @@ static bool check_value(Place at, const Model *model) {
 }
 
 /* A value's farthest element must end inside the block. */
-static bool check_binding(Place at, const Model *model) {
+static bool check_binding(Place at, const Descriptor *model) {
   const BindingRecord *binding = &model->bindings[at.record];
   if (!check_range(at, "place", binding->place, 0, PLACE_ARENA + 1) ||
       !check_optional(at, "tensor", binding->tensor, model->tensor_count) ||
@@ -348,7 +347,7 @@ static bool check_binding(Place at, const Model *model) {
   return fail(at.reader, "binding %lld: the value %s does not lie in its block", (long long)at.record, value->name);
 }
 
-static bool check_routine(Place at, const Model *model) {
+static bool check_routine(Place at, const Descriptor *model) {
   const RoutineRecord *routine = &model->routines[at.record];
   if (!check_range(at, "kind", routine->kind, 0, ROUTINE_DIAGNOSE + 1) ||
       !check_range(at, "ordinal", routine->ordinal, -1, (int64_t)1 << 31) ||
@@ -367,7 +366,7 @@ static bool check_routine(Place at, const Model *model) {
 }
 
 /* Children and siblings come after their node, so the tree ends. */
-static bool check_schedule(Place at, const Model *model) {
+static bool check_schedule(Place at, const Descriptor *model) {
   const ScheduleRecord *node = &model->schedules[at.record];
   if (!check_range(at, "kind", node->kind, 0, SCHEDULE_RUN + 1) || !check_number(at, "constant", node->constant))
     return false;
@@ -381,7 +380,7 @@ static bool check_schedule(Place at, const Model *model) {
 
 /* Every node is reached at most once: a tree, not a graph with cycles. Also bounds the depth that schedule.c will
    recurse to. */
-static bool check_schedule_tree(Reader *reader, const Model *model, int64_t node, uint8_t *seen, int depth) {
+static bool check_schedule_tree(Reader *reader, const Descriptor *model, int64_t node, uint8_t *seen, int depth) {
   if (depth > 200) return fail(reader, "the schedule is nested too deeply");
   for (; node != -1; node = model->schedules[node].next_sibling) {
     if (seen[node]++) return fail(reader, "schedule %lld is reached twice", (long long)node);
@@ -390,14 +389,14 @@ static bool check_schedule_tree(Reader *reader, const Model *model, int64_t node
   return true;
 }
 
-static bool check_objective(Place at, const Model *model) {
+static bool check_objective(Place at, const Descriptor *model) {
   const ObjectiveRecord *objective = &model->objectives[at.record];
   return check_scalar(at, "tensor", objective->tensor, false) &&
          check_optional(at, "value_routine", objective->value_routine, model->routine_count) &&
          check_range(at, "maximize", objective->maximize, 0, 2);
 }
 
-static bool check_diagnosis(Place at, const Model *model) {
+static bool check_diagnosis(Place at, const Descriptor *model) {
   const DiagnosisRecord *diagnosis = &model->diagnoses[at.record];
   return check_index(at, "objective", diagnosis->objective, model->objective_count) &&
          check_optional(at, "base_routine", diagnosis->base_routine, model->routine_count) &&
@@ -408,7 +407,7 @@ static bool check_diagnosis(Place at, const Model *model) {
          check_slice(at, "pairs", diagnosis->first_pair, diagnosis->pair_count, model->pair_count);
 }
 
-static bool check_pair(Place at, const Model *model) {
+static bool check_pair(Place at, const Descriptor *model) {
   const PairRecord *pair = &model->pairs[at.record];
   const struct {
     const char *name;
@@ -424,7 +423,7 @@ static bool check_pair(Place at, const Model *model) {
   return true;
 }
 
-static bool check_output(Place at, const Model *model) {
+static bool check_output(Place at, const Descriptor *model) {
   const OutputRecord *output = &model->outputs[at.record];
   return check_index(at, "tensor", output->tensor, model->tensor_count) &&
          check_index(at, "routine", output->routine, model->routine_count) &&
@@ -434,19 +433,19 @@ static bool check_output(Place at, const Model *model) {
                          : true);
 }
 
-static bool check_player(Place at, const Model *model) {
+static bool check_player(Place at, const Descriptor *model) {
   const PlayerRecord *player = &model->players[at.record];
   return check_number(at, "flops", player->flops) && check_range(at, "has_rate", player->has_rate, 0, 2) &&
          check_number(at, "rate", player->rate) &&
          (!player->has_rate || check_scalar(at, "rate_tensor", player->rate_tensor, true));
 }
 
-static bool check_setting(Place at, const Model *model) {
+static bool check_setting(Place at, const Descriptor *model) {
   const SettingRecord *setting = &model->settings[at.record];
   return check_scalar(at, "tensor", setting->tensor, true) && check_number(at, "value", setting->value);
 }
 
-static bool (*const checks[RECORD_KIND_COUNT])(Place, const Model *) = {
+static bool (*const checks[RECORD_KIND_COUNT])(Place, const Descriptor *) = {
     [RECORD_MODEL] = check_header,        [RECORD_TENSOR] = check_tensor,
     [RECORD_PROGRAM] = check_program,     [RECORD_STEP] = check_step,
     [RECORD_VALUE] = check_value,         [RECORD_BINDING] = check_binding,
@@ -457,7 +456,7 @@ static bool (*const checks[RECORD_KIND_COUNT])(Place, const Model *) = {
     [RECORD_SETTING] = check_setting,
 };
 
-static bool check_all(Reader *reader, const Model *model) {
+static bool check_all(Reader *reader, const Descriptor *model) {
   if (model->header_count != 1)
     return fail(reader, "a descriptor holds one model, this one %lld", (long long)model->header_count);
   for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
@@ -473,7 +472,7 @@ static bool check_all(Reader *reader, const Model *model) {
   return tree;
 }
 
-static bool name_objectives(Model *model, Problem *problem) {
+static bool name_objectives(Descriptor *model, Problem *problem) {
   size_t count = (size_t)model->objective_count;
   model->objective_names = calloc(count + 1, sizeof *model->objective_names);
   bool fine = model->objective_names != NULL;
@@ -492,22 +491,22 @@ static bool name_objectives(Model *model, Problem *problem) {
   return fine || problem_out_of_memory(problem, "the names of objectives", count * sizeof *model->objective_names);
 }
 
-bool model_read(Model *model, const uint8_t *bytes, uint64_t size, Problem *problem) {
-  *model = (Model){0};
+bool descriptor_read(Descriptor *model, const uint8_t *bytes, uint64_t size, Problem *problem) {
+  *model = (Descriptor){0};
   problem->text[0] = 0;
   Reader reader = {bytes, size, 0, model, problem, false};
   if (read_header(&reader) && read_tables(&reader, model) && check_all(&reader, model) &&
       name_objectives(model, problem))
     return true;
-  model_free(model);
+  descriptor_free(model);
   return false;
 }
 
-void model_free(Model *model) {
+void descriptor_free(Descriptor *model) {
   for (int64_t k = 0; k < model->objective_count && model->objective_names; k++) free(model->objective_names[k]);
   free(model->objective_names);
   free(model->storage);
-  *model = (Model){0};
+  *model = (Descriptor){0};
 }
 
 int64_t tensor_size(const TensorRecord *tensor) {
@@ -524,9 +523,9 @@ int64_t tensor_sample_size(const TensorRecord *tensor) {
 
 bool tensor_is_kept(const TensorRecord *tensor) { return tensor->role <= ROLE_OPTIMIZER_STATE; }
 
-bool model_is_f64(const Model *model) { return strcmp(model->header->real, "f64") == 0; }
+bool descriptor_is_f64(const Descriptor *model) { return strcmp(model->header->real, "f64") == 0; }
 
-int64_t model_find_tensor(const Model *model, const char *name) {
+int64_t descriptor_find_tensor(const Descriptor *model, const char *name) {
   for (int64_t k = 0; k < model->tensor_count; k++)
     if (strcmp(model->tensors[k].name, name) == 0) return k;
   return -1;

@@ -20,7 +20,7 @@ static const struct {
 } points[POINTS] = {{-2, 1.0 / 12}, {-1, -8.0 / 12}, {1, 8.0 / 12}, {2, -1.0 / 12}};
 
 typedef struct Check {
-  Session *session;
+  Engine *engine;
   const DiagnosisRecord *diagnosis;
   const PairRecord *pairs;
   double *base, *along, *gradient, *second; /* of one weight: its value, a direction, derivatives */
@@ -31,9 +31,9 @@ typedef struct Check {
 /* ---- the same data every time ------------------------------------------------------------------------------------ */
 
 static bool run_again(Check *check, int64_t routine) {
-  Supply *supply = check->session->supply;
-  if (!execution_run(&check->session->execution, routine,
-                     (Evaluation){.round = check->session->clock.step, .rows = {.fed = INT64_MAX}}, check->problem))
+  Supply *supply = check->engine->supply;
+  if (!execution_run(&check->engine->execution, routine,
+                     (Evaluation){.round = check->engine->clock.step, .rows = {.fed = INT64_MAX}}, check->problem))
     return false;
   size_t count;
   const NamedCount *positions = supply_positions(supply, &count);
@@ -45,7 +45,7 @@ static bool run_again(Check *check, int64_t routine) {
 /* ---- vectors ----------------------------------------------------------------------------------------------------- */
 
 static TensorView view_of(const Check *check, int64_t tensor) {
-  return execution_view(&check->session->execution, tensor);
+  return execution_view(&check->engine->execution, tensor);
 }
 
 static int64_t read_tensor(const Check *check, int64_t tensor, double *out) {
@@ -57,15 +57,15 @@ static int64_t read_tensor(const Check *check, int64_t tensor, double *out) {
 
 /* A random direction of length 1, of the weight's shape. */
 static void draw_direction(Check *check, int64_t weight, double *out) {
-  const TensorRecord *record = &check->session->trainer->model.tensors[weight];
+  const TensorRecord *record = &check->engine->trainer->model.tensors[weight];
   int64_t size = tensor_size(record);
   TensorRecord flat = {.name = record->name, .type = STORAGE_F64, .rank = 1, .shape = {size}, .stride = {1}};
-  Draw draw = {.seed = check->session->execution.seed,
+  Draw draw = {.seed = check->engine->execution.seed,
                .stream = hash_text("direction"),
                .round = (int64_t)check->draws++,
                .distribution = DISTRIBUTION_KIND_NORMAL,
                .spread = 1};
-  draw_fill(&flat, out, &draw, check->session->execution.pool);
+  draw_fill(&flat, out, &draw, check->engine->execution.pool);
   double norm = 0;
   for (int64_t k = 0; k < size; k++) norm += out[k] * out[k];
   for (int64_t k = 0; k < size; k++) out[k] /= sqrt(norm);
@@ -105,7 +105,7 @@ static bool difference(Check *check, const PairRecord *pair, int order, double *
   for (int k = 0; fine && k < POINTS; k++) {
     place_weight(check, pair, points[k].place * distance);
     fine = run_again(check, order == 1 ? check->diagnosis->value_routine : check->diagnosis->gradient_routine);
-    double value = order == 1 ? execution_scalar(&check->session->execution, check->diagnosis->value)
+    double value = order == 1 ? execution_scalar(&check->engine->execution, check->diagnosis->value)
                               : gradient_along_directions(check);
     *result += points[k].factor * value / distance;
   }
@@ -128,7 +128,7 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
   errors[1] = has_second ? 0 : -1;
   int64_t size = read_tensor(check, pair->weight, check->base);
   if (!run_again(check, check->diagnosis->value_routine)) return false;
-  double value = execution_scalar(&check->session->execution, check->diagnosis->value);
+  double value = execution_scalar(&check->engine->execution, check->diagnosis->value);
   if (!run_again(check, check->diagnosis->gradient_routine)) return false;
   read_tensor(check, pair->gradient, check->gradient);
   double product = gradient_along_directions(check);
@@ -154,7 +154,7 @@ static bool check_weight(Check *check, const PairRecord *pair, int directions, d
 /* ---- an objective ------------------------------------------------------------------------------------------------ */
 
 static bool check_objective(Check *check, int directions, int *wrong) {
-  const Model *model = &check->session->trainer->model;
+  const Descriptor *model = &check->engine->trainer->model;
   printf("%s (%s:%lld)\n  %-32s %12s %12s\n", model->objective_names[check->diagnosis->objective], model->header->file,
          (long long)model->objectives[check->diagnosis->objective].line, "weight", "order 1", "order 2");
   for (int64_t p = 0; p < check->diagnosis->pair_count; p++) {
@@ -176,8 +176,8 @@ static bool check_objective(Check *check, int directions, int *wrong) {
   return true;
 }
 
-static bool check_all(Session *session, int *wrong, Problem *problem) {
-  const Model *model = &session->trainer->model;
+static bool check_all(Engine *engine, int *wrong, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
   int64_t largest = 1;
   for (int64_t p = 0; p < model->pair_count; p++) {
     int64_t size = tensor_size(&model->tensors[model->pairs[p].weight]);
@@ -185,7 +185,7 @@ static bool check_all(Session *session, int *wrong, Problem *problem) {
   }
   double *room = system_allocate((size_t)largest * 4 * sizeof *room);
   if (!room) return problem_out_of_memory(problem, "derivatives", (size_t)largest * 4 * sizeof *room);
-  Check check = {.session = session,
+  Check check = {.engine = engine,
                  .base = room,
                  .along = room + largest,
                  .gradient = room + 2 * largest,
@@ -196,7 +196,7 @@ static bool check_all(Session *session, int *wrong, Problem *problem) {
     check.diagnosis = &model->diagnoses[k];
     check.pairs = model->pairs + check.diagnosis->first_pair;
     fine = check_objective(
-        &check, session->trainer->options.directions ? (int)session->trainer->options.directions : DIRECTIONS, wrong);
+        &check, engine->trainer->options.directions ? (int)engine->trainer->options.directions : DIRECTIONS, wrong);
   }
   free(room);
   return fine;
@@ -204,25 +204,25 @@ static bool check_all(Session *session, int *wrong, Problem *problem) {
 
 int command_diagnose(Trainer *trainer) {
   Problem problem;
-  Session session = {0};
-  const Model *model = &trainer->model;
+  Engine engine = {0};
+  const Descriptor *model = &trainer->model;
   int wrong = 0;
-  bool fine = model_is_f64(model) ||
+  bool fine = descriptor_is_f64(model) ||
               problem_set(&problem, "diagnose needs a trainer in double precision: ganc build %s --real f64",
                           model->header->file);
   if (fine && model->diagnosis_count == 0)
     fine = problem_set(&problem, model->objective_count == 0
                                      ? "the model has no objective to diagnose"
                                      : "this trainer was built with --no-diagnose: build it without");
-  if (fine && trainer->options.run) fine = session_open_trained(&session, trainer, DATA_OF_ALL, &problem);
-  else fine = fine && session_open(&session, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
-  fine = fine && session_init(&session, &problem);
-  fine = fine && check_all(&session, &wrong, &problem);
+  if (fine && trainer->options.run) fine = engine_open_trained(&engine, trainer, DATA_OF_ALL, &problem);
+  else fine = fine && engine_open(&engine, trainer, NULL, DATA_OF_ALL, trainer->options.seed, &problem);
+  fine = fine && engine_init(&engine, &problem);
+  fine = fine && check_all(&engine, &wrong, &problem);
   if (!fine) report_error(trainer->program, &problem);
   else if (wrong)
     printf("%d of these derivatives differ from differences (allowed: %.0e at order 1, %.0e at order 2)\n", wrong,
            allowed[0], allowed[1]);
   else printf("all derivatives agree with differences\n");
-  session_close(&session);
+  engine_close(&engine);
   return fine && wrong == 0 ? EXIT_FINE : EXIT_FAILED;
 }

@@ -19,7 +19,7 @@ typedef struct Side {
 } Side; /* changed: not what the run has read */
 
 typedef struct Evaluated {
-  const Session *session;
+  const Engine *engine;
   int64_t output;
   const TensorRecord *data; /* what the output is measured against */
   Side held_out, training;
@@ -35,7 +35,7 @@ typedef struct Evaluated {
 
 /* The data named by --against, or the only ones that samples of the output could be. */
 static const TensorRecord *choose_data(const Trainer *trainer, int64_t output, Problem *problem) {
-  const Model *model = &trainer->model;
+  const Descriptor *model = &trainer->model;
   const TensorRecord *only = NULL, *result = &model->tensors[model->outputs[output].tensor];
   const char *name = model->outputs[output].name, *wanted = trainer->options.against;
   char names[400] = "";
@@ -91,8 +91,8 @@ static Dataset *open_side(const char *spec, DataPart part, const TensorRecord *d
 /* given: what --data says, or NULL. Training data that cannot be had leave the yardstick unknown; held-out ones must be
    there. */
 static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
-  const char *own = data_spec(e->session->trainer, e->session->config, e->data), *name = e->data->data;
-  const char *said_by = json_find(json_find(e->session->config, "data"), name) ? "config.json" : "model";
+  const char *own = data_spec(e->engine->trainer, e->engine->config, e->data), *name = e->data->data;
+  const char *said_by = json_find(json_find(e->engine->config, "data"), name) ? "config.json" : "model";
   if (own == given) own = "";
   if (!given && !own[0])
     return problem_set(problem, "nothing says where %s come from: name held-out samples with --data %s=SPEC", name,
@@ -110,7 +110,7 @@ static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
     return problem_set(&e->no_training, "%s is what was trained on: nothing is held out", own), true;
   e->training =
       (Side){.spec = own, .said_by = said_by, .dataset = open_side(own, DATA_TRAIN, e->data, &e->no_training)};
-  e->training.changed = e->training.dataset && data_have_changed(e->session->config, e->training.dataset, e->data);
+  e->training.changed = e->training.dataset && data_have_changed(e->engine->config, e->training.dataset, e->data);
   return true;
 }
 
@@ -146,9 +146,9 @@ static float *side_rows(const Side *side, const TensorRecord *data, int64_t coun
 /* NaN where it says nothing: divided by 0, or by what is not known. */
 static double ratio(double above, double below) { return below > 0 ? above / below : NAN; }
 
-static bool measure(Evaluated *e, Session *session, Problem *problem) {
-  const Options *options = &session->trainer->options;
-  int threads = pool_threads(session->execution.pool);
+static bool measure(Evaluated *e, Engine *engine, Problem *problem) {
+  const Options *options = &engine->trainer->options;
+  int threads = pool_threads(engine->execution.pool);
   const Dataset *held_out = e->held_out.dataset, *training = e->training.dataset;
   int64_t size = held_out->size, count = options->count ? options->count : EVAL_COUNT;
   if (count > held_out->count) count = held_out->count;
@@ -156,8 +156,8 @@ static bool measure(Evaluated *e, Session *session, Problem *problem) {
   e->count = count;
   e->directions = options->directions ? (int)options->directions : EVAL_DIRECTIONS;
   e->training_distance = NAN;
-  float *samples = session_samples(session, e->output, count, problem), *training_rows = NULL, *held_out_rows = NULL;
-  bool fine = samples && samples_are_finite(session, e->output, samples, count, problem);
+  float *samples = engine_samples(engine, e->output, count, problem), *training_rows = NULL, *held_out_rows = NULL;
+  bool fine = samples && samples_are_finite(engine, e->output, samples, count, problem);
   if (fine) held_out_rows = side_rows(&e->held_out, e->data, count, options->seed, problem);
   if (held_out_rows && training) training_rows = side_rows(&e->training, e->data, count, options->seed, problem);
   fine = held_out_rows && (training_rows || !training) &&
@@ -181,8 +181,8 @@ static bool measure(Evaluated *e, Session *session, Problem *problem) {
 /* ---- the result -------------------------------------------------------------------------------------------------- */
 
 /* Is this tensor data of the file that the output itself reads? */
-static bool output_reads(const Session *session, int64_t tensor) {
-  return model_declares_data(&session->trainer->model, tensor) && supply_dataset(session->supply, tensor);
+static bool output_reads(const Engine *engine, int64_t tensor) {
+  return descriptor_declares_data(&engine->trainer->model, tensor) && supply_dataset(engine->supply, tensor);
 }
 
 static void print_side(const Evaluated *e, const char *which, const Side *side) {
@@ -198,17 +198,18 @@ static void print_side(const Evaluated *e, const char *which, const Side *side) 
 }
 
 static void print_text(const Evaluated *e) {
-  const Session *session = e->session;
-  printf("%s: %s samples of %s", session->trainer->model.outputs[e->output].name, text_count(e->count).text,
-         session->weights);
-  if (session->has_step) printf(", step %s", text_count(session->clock.step).text);
-  printf(", seed %llu\n", (unsigned long long)session->execution.seed);
+  const Engine *engine = e->engine;
+  const char *rename = engine->trainer->options.rename;
+  printf("%s: %s samples of %s%s%s%s", engine->trainer->model.outputs[e->output].name, text_count(e->count).text,
+         engine->weights, rename ? " (--rename " : "", rename ? rename : "", rename ? ")" : "");
+  if (engine->has_step) printf(", step %s", text_count(engine->clock.step).text);
+  printf(", seed %llu\n", (unsigned long long)engine->execution.seed);
   print_side(e, "held-out", &e->held_out);
   print_side(e, "training", &e->training);
-  for (int64_t k = 0; k < session->trainer->model.tensor_count; k++)
-    if (output_reads(session, k)) {
-      const TensorRecord *data = &session->trainer->model.tensors[k];
-      printf("reads %s: %s\n", data->data, data_spec(session->trainer, session->config, data));
+  for (int64_t k = 0; k < engine->trainer->model.tensor_count; k++)
+    if (output_reads(engine, k)) {
+      const TensorRecord *data = &engine->trainer->model.tensors[k];
+      printf("reads %s: %s\n", data->data, data_spec(engine->trainer, engine->config, data));
     }
   printf("sliced Wasserstein-1, %d directions: %.5f; training data against held-out ones: %s; ratio %s\n",
          e->directions, e->sample_distance, text_known(e->training_distance, 5, "").text,
@@ -235,13 +236,13 @@ static void put_side(JsonWriter *json, const char *key, const Evaluated *e, cons
 }
 
 /* What else the samples depend on: data that the output reads, feeds and settings. */
-static void put_inputs(JsonWriter *json, const Session *session) {
-  const Trainer *trainer = session->trainer;
-  const Model *model = &trainer->model;
+static void put_inputs(JsonWriter *json, const Engine *engine) {
+  const Trainer *trainer = engine->trainer;
+  const Descriptor *model = &trainer->model;
   json_open_object(json, "reads");
   for (int64_t k = 0; k < model->tensor_count; k++)
-    if (output_reads(session, k))
-      json_put_text(json, model->tensors[k].data, data_spec(trainer, session->config, &model->tensors[k]));
+    if (output_reads(engine, k))
+      json_put_text(json, model->tensors[k].data, data_spec(trainer, engine->config, &model->tensors[k]));
   json_close(json);
   json_open_object(json, "feeds");
   for (int k = 0; k < trainer->options.feeds.count; k++) {
@@ -251,25 +252,26 @@ static void put_inputs(JsonWriter *json, const Session *session) {
     free(name);
   }
   json_close(json);
-  session_put_settings(session, json);
+  engine_put_settings(engine, json);
 }
 
 static void put_result(JsonWriter *json, const Evaluated *e) {
-  const Session *session = e->session;
-  const Model *model = &session->trainer->model;
+  const Engine *engine = e->engine;
+  const Descriptor *model = &engine->trainer->model;
   json_open_object(json, NULL);
   json_put_text(json, "model", model->header->name);
   json_put_text(json, "source_hash", model->header->source_hash);
   json_put_text(json, "output", model->outputs[e->output].name);
-  json_put_text(json, "weights", session->weights);
-  if (session->has_step) json_put_integer(json, "step", session->clock.step);
+  json_put_text(json, "weights", engine->weights);
+  if (engine->trainer->options.rename) json_put_text(json, "rename", engine->trainer->options.rename);
+  if (engine->has_step) json_put_integer(json, "step", engine->clock.step);
   else json_put_null(json, "step");
-  session_put_seed(session, json);
+  engine_put_seed(engine, json);
   json_put_integer(json, "count", e->count);
   json_put_text(json, "against", e->data->data);
   put_side(json, "held_out", e, &e->held_out);
   put_side(json, "training", e, &e->training);
-  put_inputs(json, session);
+  put_inputs(json, engine);
   json_put_integer(json, "directions", e->directions);
   json_put_number(json, "sliced_wasserstein", e->sample_distance);
   json_put_number(json, "sliced_wasserstein_of_training_data", e->training_distance);
@@ -287,21 +289,21 @@ static void put_result(JsonWriter *json, const Evaluated *e) {
 
 /* Printed first: a folder that cannot be written to shall not cost the numbers, nor the other way round. */
 static bool tell(const Evaluated *e, Problem *problem) {
-  const Session *session = e->session;
+  const Engine *engine = e->engine;
   JsonWriter *json = json_writer_new(true);
   if (!json) return problem_out_of_memory(problem, "the result", 0);
   put_result(json, e);
   const char *text = json_writer_text(json);
   bool fine = text || problem_out_of_memory(problem, "the result", 0);
-  if (fine && session->trainer->options.json) fputs(text, stdout);
+  if (fine && engine->trainer->options.json) fputs(text, stdout);
   else if (fine) print_text(e);
   fflush(stdout);
-  if (fine && session->run) {
-    int64_t step = session->has_step ? session->clock.step : -1;
-    char *path = run_folder_evaluation_path(session->run, session->trainer->model.outputs[e->output].name,
-                                            e->data->data, step, problem);
+  if (fine && engine->run) {
+    int64_t step = engine->has_step ? engine->clock.step : -1;
+    char *path = run_folder_evaluation_path(engine->run, engine->trainer->model.outputs[e->output].name, e->data->data,
+                                            step, problem);
     fine = path && file_replace(path, text, strlen(text), problem);
-    if (fine && !session->trainer->options.json) printf("written to %s\n", path);
+    if (fine && !engine->trainer->options.json) printf("written to %s\n", path);
     free(path);
   }
   json_writer_free(json);
@@ -310,18 +312,18 @@ static bool tell(const Evaluated *e, Problem *problem) {
 
 int command_eval(Trainer *trainer) {
   Problem problem;
-  Session session = {0};
-  Evaluated evaluated = {.session = &session, .output = trainer_output(trainer, &problem)};
+  Engine engine = {0};
+  Evaluated evaluated = {.engine = &engine, .output = trainer_output(trainer, &problem)};
   bool fine = evaluated.output >= 0;
   evaluated.data = fine ? choose_data(trainer, evaluated.output, &problem) : NULL;
   const char *given = evaluated.data ? take_held_out(trainer, evaluated.data) : NULL;
   fine = evaluated.data &&
-         session_open_trained(&session, trainer, trainer->model.outputs[evaluated.output].routine, &problem) &&
-         open_sides(&evaluated, given, &problem) && measure(&evaluated, &session, &problem) &&
+         engine_open_trained(&engine, trainer, trainer->model.outputs[evaluated.output].routine, &problem) &&
+         open_sides(&evaluated, given, &problem) && measure(&evaluated, &engine, &problem) &&
          tell(&evaluated, &problem);
   if (!fine) report_error(trainer->program, &problem);
   dataset_close(evaluated.held_out.dataset);
   dataset_close(evaluated.training.dataset);
-  session_close(&session);
+  engine_close(&engine);
   return fine ? EXIT_FINE : EXIT_FAILED;
 }

@@ -12,7 +12,7 @@ static void *tensor_data(const Execution *execution, int64_t tensor) {
 }
 
 static bool resolve_bindings(Execution *execution, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   size_t bytes = (size_t)(model->binding_count + 1) * sizeof(void *);
   execution->buffers = system_allocate(bytes);
   if (!execution->buffers) return problem_out_of_memory(problem, "the table of buffers", bytes);
@@ -22,7 +22,7 @@ static bool resolve_bindings(Execution *execution, Problem *problem) {
 }
 
 static bool resolve_fills(Execution *execution, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   size_t fills = (size_t)model->fill_count + 1;
   execution->fill_tensors = system_allocate(fills * sizeof(int64_t));
   execution->fill_buffers = system_allocate(fills * sizeof(void *));
@@ -37,10 +37,10 @@ static bool resolve_fills(Execution *execution, Problem *problem) {
   return true;
 }
 
-bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads,
+bool execution_create(Execution *execution, const Descriptor *model, const Kernel *kernels, Supply *supply, int threads,
                       uint64_t seed, Problem *problem) {
   *execution = (Execution){.model = model, .kernels = kernels, .supply = supply, .seed = seed};
-  execution->pool = pool_create(threads, !model_is_f64(model), problem);
+  execution->pool = pool_create(threads, !descriptor_is_f64(model), problem);
   if (execution->pool && memory_create(&execution->memory, model, threads, problem) &&
       resolve_bindings(execution, problem) && resolve_fills(execution, problem))
     return true;
@@ -64,7 +64,7 @@ void execution_release(Execution *execution) {
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
   int64_t first = routine->first_fill;
   if (!supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first,
@@ -97,7 +97,7 @@ static void run_chunk(void *context, int64_t chunk, int worker) {
 }
 
 bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
   const Watch *watch = execution->watch;
   if (!fill_inputs(execution, r, evaluation, problem)) return false;
@@ -122,7 +122,7 @@ bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Probl
   return true;
 }
 
-bool routine_touches(const Model *model, int64_t routine, int64_t tensor) {
+bool routine_touches(const Descriptor *model, int64_t routine, int64_t tensor) {
   const RoutineRecord *record = &model->routines[routine];
   for (int64_t s = record->first_step; s < record->first_step + record->step_count; s++)
     for (int64_t b = 0; b < model->programs[model->steps[s].program].buffer_count; b++)

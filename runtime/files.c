@@ -325,15 +325,7 @@ bool file_replace(const char *path, const void *bytes, size_t size, Problem *pro
   return file_writer_commit(writer, problem);
 }
 
-/* ---- hashes ------------------------------------------------------------------------------------------------------ */
-
-uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size) {
-  const uint8_t *byte = bytes;
-  for (size_t i = 0; i < size; i++) start = (start ^ byte[i]) * UINT64_C(0x100000001b3);
-  return start;
-}
-
-uint64_t hash_text(const char *text) { return hash_fnv(UINT64_C(0xcbf29ce484222325), text, strlen(text)); }
+/* ---- checksums --------------------------------------------------------------------------------------------------- */
 
 uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size) {
   return (uint32_t)crc32_z(start, bytes, size);

@@ -9,7 +9,7 @@ enum { LARGEST = 10 };
 
 /* What both forms print. */
 typedef struct Summary {
-  const Model *model;
+  const Descriptor *model;
   int threads;
   int64_t weights, tiles, nests;       /* numbers in weights; programs */
   double needed_flops, executed_flops; /* of one round */
@@ -30,7 +30,7 @@ static void measure_data(const Trainer *trainer, Summary *summary) {
   for (int64_t k = 0; k < trainer->model.tensor_count; k++) {
     const TensorRecord *tensor = &trainer->model.tensors[k];
     Problem problem;
-    if (!model_declares_data(&trainer->model, k) || !tensor->source[0]) continue;
+    if (!descriptor_declares_data(&trainer->model, k) || !tensor->source[0]) continue;
     Dataset *dataset =
         dataset_open(tensor->source, DATA_TRAIN, tensor->classes > 0 ? COLUMN_LABELS : COLUMN_SAMPLES, &problem);
     if (dataset)
@@ -43,7 +43,7 @@ static void measure_data(const Trainer *trainer, Summary *summary) {
 }
 
 static void find_largest(Summary *summary) {
-  const Model *model = summary->model;
+  const Descriptor *model = summary->model;
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
     int at = summary->largest_count < LARGEST ? summary->largest_count++ : LARGEST;
@@ -54,7 +54,7 @@ static void find_largest(Summary *summary) {
 }
 
 static bool summarise(const Trainer *trainer, Summary *summary, Problem *problem) {
-  const Model *model = &trainer->model;
+  const Descriptor *model = &trainer->model;
   *summary = (Summary){.model = model,
                        .threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count()};
   double *runs = allocate_zeroed((size_t)model->routine_count + 1, sizeof *runs);
@@ -88,7 +88,7 @@ static Text draw_text(const TensorRecord *tensor) {
   return text;
 }
 
-static int64_t player_weights(const Model *model, const char *player) {
+static int64_t player_weights(const Descriptor *model, const char *player) {
   int64_t count = 0;
   for (int64_t k = 0; k < model->tensor_count; k++)
     if (model->tensors[k].role == ROLE_WEIGHT && strcmp(model->tensors[k].player, player) == 0)
@@ -98,7 +98,7 @@ static int64_t player_weights(const Model *model, const char *player) {
 
 /* ---- for people -------------------------------------------------------------------------------------------------- */
 
-static void print_names(const Model *model) {
+static void print_names(const Descriptor *model) {
   printf("\nweights\n");
   for (int64_t k = 0; k < model->tensor_count; k++)
     if (model->tensors[k].role == ROLE_WEIGHT || model->tensors[k].role == ROLE_STATE)
@@ -107,7 +107,7 @@ static void print_names(const Model *model) {
   printf("\ncan be fed (--feed name=FILE.npy, a row per sample)\n");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (!model_declares_variable(model, k)) continue;
+    if (!descriptor_declares_variable(model, k)) continue;
     bool fresh = strcmp(tensor->data, tensor->name) != 0 && tensor->role == ROLE_DATA;
     printf("  %-28s %-16s %s%s%s", tensor->name, text_shape(tensor, false).text, draw_text(tensor).text,
            tensor->source[0] && !fresh ? " from " : "", fresh ? "" : tensor->source);
@@ -127,7 +127,7 @@ static void print_names(const Model *model) {
 }
 
 static void print_text(const Summary *summary) {
-  const Model *model = summary->model;
+  const Descriptor *model = summary->model;
   const ModelRecord *header = model->header;
   printf("%s: %s, %s, for %s, batch %s", header->name, header->file, header->real, header->target,
          text_count(header->batch).text);
@@ -221,7 +221,7 @@ static void put_header(JsonWriter *json, const Summary *summary) {
   json_close(json);
 }
 
-static void put_tensors(JsonWriter *json, const Model *model) {
+static void put_tensors(JsonWriter *json, const Descriptor *model) {
   static const char *const roles[] = {[ROLE_WEIGHT] = "weight",
                                       [ROLE_STATE] = "state",
                                       [ROLE_OPTIMIZER_STATE] = "optimizer state",
@@ -230,7 +230,7 @@ static void put_tensors(JsonWriter *json, const Model *model) {
   json_open_array(json, "tensors");
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (tensor->role > ROLE_NOISE || (tensor->role > ROLE_OPTIMIZER_STATE && !model_declares_variable(model, k)))
+    if (tensor->role > ROLE_NOISE || (tensor->role > ROLE_OPTIMIZER_STATE && !descriptor_declares_variable(model, k)))
       continue;
     json_open_object(json, NULL);
     json_put_text(json, "name", tensor->name);
@@ -249,7 +249,7 @@ static void put_tensors(JsonWriter *json, const Model *model) {
   json_close(json);
 }
 
-static void put_lists(JsonWriter *json, const Model *model) {
+static void put_lists(JsonWriter *json, const Descriptor *model) {
   json_open_array(json, "players");
   for (int64_t k = 0; k < model->player_count; k++) {
     json_open_object(json, NULL);

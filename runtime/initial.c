@@ -19,7 +19,7 @@ static void fill_drawn(Execution *execution, int64_t index) {
 
 /* In the order of routines: a copy of a network starts from what an earlier one has left. */
 static bool run_initial_routines(Execution *execution, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   bool *wanted = allocate_zeroed((size_t)model->routine_count + 1, sizeof *wanted), fine = true;
   if (!wanted) return problem_out_of_memory(problem, "initial values", (size_t)model->routine_count);
   for (int64_t k = 0; k < model->tensor_count; k++)
@@ -31,10 +31,10 @@ static bool run_initial_routines(Execution *execution, Problem *problem) {
 }
 
 bool initial_values(Execution *execution, Problem *problem) {
-  const Model *model = execution->model;
+  const Descriptor *model = execution->model;
   for (int64_t k = 0; k < model->tensor_count; k++) {
     if (model->tensors[k].role == ROLE_SETTING)
-      continue; /* set when the session opens: people may have chosen another value */
+      continue; /* set when the engine opens: people may have chosen another value */
     if (model->tensors[k].role == ROLE_NOISE) continue; /* drawn by every evaluation */
     switch ((InitialKind)model->tensors[k].initial) {
     case INITIAL_CONSTANT: /* fresh memory is 0 already, and untouched pages cost nothing */

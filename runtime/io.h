@@ -12,6 +12,7 @@
 
 #include "runtime/abi.h"
 #include "runtime/limits.h"
+#include "runtime/words.h"
 
 /* ---- problem.c: why something did not work ----------------------------------------------------------------------- */
 
@@ -73,11 +74,13 @@ bool file_writer_commit(FileWriter *writer,
 void file_writer_abandon(FileWriter *writer); /* removes what was written; NULL is fine */
 bool file_replace(const char *path, const void *bytes, size_t size, Problem *problem); /* the four in one */
 
-uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size);       /* FNV-1a, 64 bits; continue with its result */
-uint64_t hash_text(const char *text);                                    /* hash_fnv from the standard start */
 uint32_t checksum_crc32(uint32_t start, const void *bytes, size_t size); /* zlib's polynomial; start with 0 */
 
-/* ---- lines.c: texts that grow ------------------------------------------------------------------------------------ */
+/* ---- lines.c: lists and texts that grow -------------------------------------------------------------------------- */
+
+/* The list, moved where it must be, with room for so many elements: at least twice as many as there was room for
+   before. NULL: no memory, and the list is where it was. */
+void *list_grow(void *list, size_t *capacity, size_t needed, size_t element_bytes);
 
 /* starts zeroed; failed: memory ran out */
 typedef struct Lines {
@@ -85,7 +88,8 @@ typedef struct Lines {
   size_t length, capacity;
   bool failed;
 } Lines;
-/* at the end; frees the line, of which NULL is one that failed */
+void lines_put(Lines *lines, const char *bytes, size_t length); /* at the end */
+/* the same; frees the line, of which NULL is one that failed */
 void lines_add(Lines *lines, char *line);
 
 typedef struct NameList {
@@ -284,8 +288,7 @@ bool checkpoint_load(Checkpoint *checkpoint, const TensorView *views, size_t cou
                      Problem *problem);
 void load_report_release(LoadReport *report);
 
-/* ---- run_folder.c: DIR/config.json, stats.jsonl, checkpoints/step-000500.safetensors, samples/fakes-000500.png
-   ---- */
+/* ---- run_folder.c: DIR/config.json, stats.jsonl, checkpoints/, samples/, eval/ ----------------------------------- */
 
 typedef struct RunFolder RunFolder;
 
@@ -306,14 +309,17 @@ bool run_folder_append_stats(RunFolder *folder, const char *line, Problem *probl
 bool run_folder_trim_stats(RunFolder *folder, int64_t step, double *seconds, Problem *problem);
 /* samples/<name>-<step>.<ending>; creates the folder; on the heap, NULL with a problem. */
 char *run_folder_sample_path(RunFolder *folder, const char *name, int64_t step, const char *ending, Problem *problem);
-/* Of the pictures of that name and ending, one every `period` steps up to `newest`, at most `keep` stay, as far
-   apart as need be; the newest always. */
-bool run_folder_thin_samples(const RunFolder *folder, const char *name, const char *ending, int64_t newest,
-                             int64_t period, int64_t keep, Problem *problem);
 /* eval/<output>-against-<data>-<step>.json, without the step if it is negative; creates the folder; on the heap, NULL
    with a problem. Needs no lock. */
 char *run_folder_evaluation_path(const char *directory, const char *output, const char *data, int64_t step,
                                  Problem *problem);
+
+/* ---- run_steps.c: DIR/checkpoints/step-000500.safetensors, samples/fakes-000500.png ------------------------------ */
+
+/* Of the pictures of that name and ending, one every `period` steps up to `newest`, at most `keep` stay, as far
+   apart as need be; the newest always. */
+bool run_folder_thin_samples(const RunFolder *folder, const char *name, const char *ending, int64_t newest,
+                             int64_t period, int64_t keep, Problem *problem);
 char *run_folder_checkpoint_path(const char *directory,
                                  int64_t step); /* DIR/checkpoints/step-<step>.safetensors, on the heap */
 /* Writes that file; then removes all but the newest `keep` that are sound (0: keeps all). A failure leaves the

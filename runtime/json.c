@@ -328,9 +328,8 @@ const Json *json_find(const Json *object, const char *key) {
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct JsonWriter {
-  char *text;
-  size_t length, capacity;
-  bool indented, failed;
+  Lines out;
+  bool indented;
   int depth;
   char close[JSON_DEPTH_LIMIT];  /* the bracket that ends each open level */
   bool filled[JSON_DEPTH_LIMIT]; /* has it a child already? */
@@ -344,7 +343,7 @@ JsonWriter *json_writer_new(bool indented) {
 
 void json_writer_free(JsonWriter *writer) {
   if (!writer) return;
-  free(writer->text);
+  free(writer->out.text);
   free(writer);
 }
 
@@ -356,20 +355,7 @@ bool json_writer_print(JsonWriter *writer, FILE *out, Problem *problem) {
   return fine;
 }
 
-static void writer_put(JsonWriter *writer, const char *bytes, size_t length) {
-  if (writer->failed) return;
-  if (writer->length + length + 1 > writer->capacity) {
-    size_t capacity = 2 * (writer->length + length) + 256;
-    char *text = system_resize(writer->text, capacity);
-    writer->failed = !text;
-    if (!text) return;
-    writer->text = text;
-    writer->capacity = capacity;
-  }
-  memcpy(writer->text + writer->length, bytes, length);
-  writer->length += length;
-  writer->text[writer->length] = 0;
-}
+static void writer_put(JsonWriter *writer, const char *bytes, size_t length) { lines_put(&writer->out, bytes, length); }
 
 static void writer_put_line(JsonWriter *writer) {
   if (!writer->indented) return;
@@ -407,8 +393,8 @@ static void writer_begin(JsonWriter *writer, const char *key) {
 }
 
 static void writer_open(JsonWriter *writer, const char *key, const char *open, char close) {
-  if (writer->depth == JSON_DEPTH_LIMIT) writer->failed = true;
-  if (writer->failed) return;
+  if (writer->depth == JSON_DEPTH_LIMIT) writer->out.failed = true;
+  if (writer->out.failed) return;
   writer_begin(writer, key);
   writer_put(writer, open, 1);
   writer->close[writer->depth] = close;
@@ -419,7 +405,7 @@ void json_open_object(JsonWriter *writer, const char *key) { writer_open(writer,
 void json_open_array(JsonWriter *writer, const char *key) { writer_open(writer, key, "[", ']'); }
 
 void json_close(JsonWriter *writer) {
-  if (writer->failed || writer->depth == 0) return;
+  if (writer->out.failed || writer->depth == 0) return;
   writer->depth--;
   if (writer->filled[writer->depth]) writer_put_line(writer);
   writer_put(writer, &writer->close[writer->depth], 1);
@@ -457,7 +443,7 @@ void json_put_null(JsonWriter *writer, const char *key) {
 }
 
 const char *json_writer_text(JsonWriter *writer) {
-  if (writer->failed || writer->depth > 0 || writer->length == 0) return NULL;
-  if (writer->text[writer->length - 1] != '\n') writer_put(writer, "\n", 1);
-  return writer->failed ? NULL : writer->text;
+  if (writer->out.failed || writer->depth > 0 || writer->out.length == 0) return NULL;
+  if (writer->out.text[writer->out.length - 1] != '\n') writer_put(writer, "\n", 1);
+  return writer->out.failed ? NULL : writer->out.text;
 }

@@ -1,28 +1,36 @@
-/* Texts that grow, for messages: lines, and lists of names that end before nobody reads them. Takes texts; returns one
-   on the heap, or NULL where memory ran out on the way, which is asked at the end alone. */
+/* Lists and texts that grow: lines, and lists of names that end before nobody reads them. Takes texts; returns one on
+   the heap, or NULL where memory ran out on the way, which is asked at the end alone. */
 #include "runtime/io.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_BYTES = 240 }; /* a list longer than that only counts what else there is */
+enum {
+  LIST_BYTES = 240, /* a list of names longer than that only counts what else there is */
+  FIRST_BYTES = 256 /* of room, and more */
+};
+
+void *list_grow(void *list, size_t *capacity, size_t needed, size_t element_bytes) {
+  if (needed <= *capacity) return list;
+  size_t wanted = 2 * needed + FIRST_BYTES / element_bytes;
+  void *larger = system_resize(list, wanted * element_bytes);
+  if (larger) *capacity = wanted;
+  return larger;
+}
+
+void lines_put(Lines *lines, const char *bytes, size_t length) {
+  char *text = lines->failed ? NULL : list_grow(lines->text, &lines->capacity, lines->length + length + 1, 1);
+  lines->failed = !text;
+  if (!text) return;
+  lines->text = text;
+  memcpy(text + lines->length, bytes, length);
+  lines->length += length;
+  text[lines->length] = 0;
+}
 
 void lines_add(Lines *lines, char *line) {
-  size_t length = line ? strlen(line) : 0;
-  if (!line || lines->failed) lines->failed = true;
-  else if (lines->length + length + 1 > lines->capacity) {
-    size_t capacity = 2 * (lines->length + length) + 256;
-    char *text = system_resize(lines->text, capacity);
-    lines->failed = !text;
-    if (text) {
-      lines->text = text;
-      lines->capacity = capacity;
-    }
-  }
-  if (!lines->failed) {
-    memcpy(lines->text + lines->length, line, length + 1);
-    lines->length += length;
-  }
+  if (line) lines_put(lines, line, strlen(line));
+  else lines->failed = true;
   free(line);
 }
 

@@ -32,7 +32,7 @@ static void block_release(Block *block) {
   *block = (Block){0};
 }
 
-bool memory_create(Memory *memory, const Model *model, int workers, Problem *problem) {
+bool memory_create(Memory *memory, const Descriptor *model, int workers, Problem *problem) {
   *memory = (Memory){0};
   bool made = block_create(&memory->persistent, model->header->persistent_bytes, "weights and states", problem) &&
               block_create(&memory->arena, model->header->arena_bytes, "values", problem);

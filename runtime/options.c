@@ -1,6 +1,6 @@
 /* The command line of a trainer. Takes arguments; returns Options, or a message that names the option, what it expects
-   and what was found. One table makes parsing, help and suggestions. Never looks at the model beyond printing its name,
-   never opens a file. */
+   and what was found. A table of options and one of commands make parsing, help and suggestions. Never looks at the
+   model beyond printing its name, never opens a file. */
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -10,14 +10,11 @@
 
 typedef enum OptionKind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_SEED, OPTION_ASSIGNMENT } OptionKind;
 enum {
-  TRAIN = 1 << COMMAND_TRAIN,
-  SAMPLE = 1 << COMMAND_SAMPLE,
-  EVAL = 1 << COMMAND_EVAL,
-  DIAGNOSE = 1 << COMMAND_DIAGNOSE,
-  INFO = 1 << COMMAND_INFO,
-  BENCH = 1 << COMMAND_BENCH,
-  RUNS = TRAIN | SAMPLE | EVAL | DIAGNOSE | BENCH,
-  EVERYWHERE = RUNS | INFO
+#define COMMAND(NAME, name, help) NAME = 1 << COMMAND_##NAME,
+#include "runtime/commands.def"
+#undef COMMAND
+  EVERYWHERE = (1 << COMMAND_COUNT) - 1,
+  RUNS = EVERYWHERE & ~INFO /* what runs the model */
 };
 
 typedef struct OptionRow {
@@ -38,7 +35,7 @@ static const OptionRow option_rows[] = {
      "rounds of `train` in all, whatever the model says"},
     {"seed", "S", OPTION_SEED, RUNS, FIELD_GIVEN(seed, has_seed), 0, 0,
      "what all draws and initial values come from (1)"},
-    {"threads", "T", OPTION_COUNT, RUNS | INFO, FIELD(threads), 1, THREAD_LIMIT,
+    {"threads", "T", OPTION_COUNT, EVERYWHERE, FIELD(threads), 1, THREAD_LIMIT,
      "any number gives the same bits (as many as there are processors)"},
     {"run", "DIR", OPTION_TEXT, TRAIN | SAMPLE | EVAL | DIAGNOSE, FIELD(run), 0, 0,
      "the run's folder (a new run: runs/MODEL-N; else the one saved last)"},
@@ -82,45 +79,25 @@ enum { OPTION_COUNT_OF_ROWS = sizeof option_rows / sizeof *option_rows };
 static const struct {
   const char *name, *help;
 } command_rows[COMMAND_COUNT] = {
-    [COMMAND_TRAIN] = {"train", "train the model; leaves a run folder with samples, statistics and checkpoints"},
-    [COMMAND_SAMPLE] = {"sample", "draw samples with trained weights into a picture or an array"},
-    [COMMAND_EVAL] = {"eval", "measure samples against held-out data"},
-    [COMMAND_DIAGNOSE] = {"diagnose", "compare derivatives with differences (trainers built with --real f64)"},
-    [COMMAND_INFO] = {"info", "players, weights, work, memory, what can be set and fed"},
-    [COMMAND_BENCH] = {"bench", "time every kernel against the processor's measured peak"},
+#define COMMAND(NAME, name, help) {#name, help},
+#include "runtime/commands.def"
+#undef COMMAND
 };
 
-/* ---- which name may have been meant ------------------------------------------------------------------------------ */
+typedef struct CommandList {
+  char text[128];
+} CommandList; /* "train, sample or eval" */
 
-static size_t edit_distance(const char *a, size_t a_length, const char *b, size_t b_length) {
-  enum { LONGEST = 63 };
-  size_t row[LONGEST + 1];
-  if (a_length > LONGEST || b_length > LONGEST) return LONGEST;
-  for (size_t j = 0; j <= b_length; j++) row[j] = j;
-  for (size_t i = 1; i <= a_length; i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b_length; j++) {
-      size_t changed = diagonal + (a[i - 1] != b[j - 1]), shorter = row[j] + 1, longer = row[j - 1] + 1;
-      diagonal = row[j];
-      row[j] = changed < shorter ? changed : shorter;
-      if (longer < row[j]) row[j] = longer;
-    }
+/* last: what stands before the last one. */
+static CommandList command_list(unsigned commands, const char *last) {
+  CommandList list = {""};
+  for (int k = 0; k < COMMAND_COUNT; k++) {
+    size_t length = strlen(list.text);
+    const char *between = !length ? "" : commands >> k == 1 ? last : ", ";
+    if (commands >> k & 1)
+      snprintf(list.text + length, sizeof list.text - length, "%s%s", between, command_rows[k].name);
   }
-  return row[b_length];
-}
-
-const char *nearest_name(const char *wanted, size_t length, const char *const *names, size_t count) {
-  const char *nearest = NULL;
-  size_t least = length / 3 + 2;
-  for (size_t k = 0; k < count; k++) {
-    size_t distance = edit_distance(wanted, length, names[k], strlen(names[k]));
-    if (distance < least) {
-      least = distance;
-      nearest = names[k];
-    }
-  }
-  return nearest;
+  return list;
 }
 
 static const char *nearest_option(const char *wanted, size_t length, unsigned command) {
@@ -222,14 +199,9 @@ static bool read_option(Options *options, int count, char **arguments, int *at, 
     return problem_set(problem, "there is no option \"%.*s\"%s%s%s", (int)(name - argument + (ptrdiff_t)length),
                        argument, near ? "; did you mean " : "", near ? dashes(near) : "", near ? near : "");
   }
-  if (!(row->commands & command)) {
-    char list[128] = "";
-    for (int k = 0; k < COMMAND_COUNT; k++)
-      if (row->commands >> k & 1)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", list[0] ? ", " : "", command_rows[k].name);
+  if (!(row->commands & command))
     return problem_set(problem, "%s%s does not belong to `%s`, but to: %s", dashes(row->name), row->name, command_name,
-                       list);
-  }
+                       command_list(row->commands, ", ").text);
   if (row->kind == OPTION_FLAG) {
     if (name[length]) return problem_set(problem, "--%s takes no value, found \"%s\"", row->name, name + length + 1);
     return read_value(options, row, "", problem);
@@ -275,7 +247,7 @@ bool options_read(Options *options, int count, char **arguments, const char *pro
     return complain(program, command_name, &problem);
   }
   if (has_command || options->help || options->version) return true;
-  problem_set(&problem, "a command is missing: train, sample, eval, diagnose, info or bench");
+  problem_set(&problem, "a command is missing: %s", command_list(EVERYWHERE, " or ").text);
   return complain(program, "", &problem);
 }
 
@@ -291,7 +263,7 @@ static void print_options(unsigned command) {
   }
 }
 
-void options_help(const Options *options, const char *program, const Model *model) {
+void options_help(const Options *options, const char *program, const Descriptor *model) {
   if (options->command != COMMAND_COUNT) {
     printf("%s %s [options]: %s\n\n", program, command_rows[options->command].name,
            command_rows[options->command].help);

@@ -1,4 +1,4 @@
-/* What a model's outputs say. Takes a session; returns samples of a random output, or the values of the deterministic
+/* What a model's outputs say. Takes an engine; returns samples of a random output, or the values of the deterministic
    ones. Outputs change nothing: what they draw and which rows they take depends on nothing that was evaluated
    before. */
 #include "runtime/runtime.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 int64_t trainer_output(const Trainer *trainer, Problem *problem) {
-  const Model *model = &trainer->model;
+  const Descriptor *model = &trainer->model;
   const char *wanted = trainer->options.output;
   for (int64_t k = 0; k < model->output_count; k++)
     if (model->outputs[k].random && (!wanted || strcmp(model->outputs[k].name, wanted) == 0)) return k;
@@ -24,17 +24,17 @@ int64_t trainer_output(const Trainer *trainer, Problem *problem) {
   return -1;
 }
 
-static bool run_output(Session *session, int64_t output, Evaluation evaluation, Problem *problem) {
-  const OutputRecord *record = &session->trainer->model.outputs[output];
+static bool run_output(Engine *engine, int64_t output, Evaluation evaluation, Problem *problem) {
+  const OutputRecord *record = &engine->trainer->model.outputs[output];
   evaluation.rows.apart = record->name;
-  clock_show(&session->clock, &session->execution);
-  return execution_run(&session->execution, record->routine, evaluation, problem);
+  clock_show(&engine->clock, &engine->execution);
+  return execution_run(&engine->execution, record->routine, evaluation, problem);
 }
 
 /* The same draws whatever the step, so that pictures of a run can be compared. What is fed serves training where there
    is some. */
-float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem) {
-  const Model *model = &session->trainer->model;
+float *engine_samples(Engine *engine, int64_t output, int64_t count, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
   int64_t tensor = model->outputs[output].tensor, batch = model->tensors[tensor].shape[0],
           size = tensor_sample_size(&model->tensors[tensor]);
   float *samples = system_allocate((size_t)count * (size_t)size * sizeof *samples);
@@ -43,25 +43,25 @@ float *session_samples(Session *session, int64_t output, int64_t count, Problem 
     return NULL;
   }
   for (int64_t first = 0; first < count; first += batch) {
-    Rows rows = {.first = first, .fed = session->trainer->options.command == COMMAND_TRAIN ? 0 : count - first};
-    if (!run_output(session, output, (Evaluation){.first_sample = first, .rows = rows}, problem)) {
+    Rows rows = {.first = first, .fed = engine->trainer->options.command == COMMAND_TRAIN ? 0 : count - first};
+    if (!run_output(engine, output, (Evaluation){.first_sample = first, .rows = rows}, problem)) {
       free(samples);
       return NULL;
     }
-    TensorView view = execution_view(&session->execution, tensor);
+    TensorView view = execution_view(&engine->execution, tensor);
     view_rows(&view, count - first < batch ? count - first : batch, samples + first * size);
   }
   return samples;
 }
 
 /* A function of the step, whatever was logged before. */
-bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem) {
-  const Model *model = &session->trainer->model;
+bool engine_log_outputs(Engine *engine, JsonWriter *writer, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
   for (int64_t k = 0; k < model->output_count; k++) {
     if (model->outputs[k].random) continue;
-    int64_t step = session->clock.step, batch = model->routines[model->outputs[k].routine].batch;
-    if (!run_output(session, k, (Evaluation){.round = step, .rows = {.first = step * batch}}, problem)) return false;
-    TensorView view = execution_view(&session->execution, model->outputs[k].tensor);
+    int64_t step = engine->clock.step, batch = model->routines[model->outputs[k].routine].batch;
+    if (!run_output(engine, k, (Evaluation){.round = step, .rows = {.first = step * batch}}, problem)) return false;
+    TensorView view = execution_view(&engine->execution, model->outputs[k].tensor);
     int64_t size = tensor_view_size(&view);
     if (view.rank == 0) {
       json_put_number(writer, model->outputs[k].name, view_get(&view, 0));
@@ -74,14 +74,14 @@ bool session_log_outputs(Session *session, JsonWriter *writer, Problem *problem)
   return true;
 }
 
-bool output_resembles(const Model *model, int64_t output, int64_t tensor) {
+bool output_resembles(const Descriptor *model, int64_t output, int64_t tensor) {
   const TensorRecord *sample = &model->tensors[model->outputs[output].tensor], *data = &model->tensors[tensor];
-  return model_declares_data(model, tensor) && data->classes == 0 && data->rank == sample->rank &&
+  return descriptor_declares_data(model, tensor) && data->classes == 0 && data->rank == sample->rank &&
          memcmp(data->shape + 1, sample->shape + 1, (size_t)(sample->rank - 1) * sizeof *data->shape) == 0;
 }
 
-bool samples_are_finite(const Session *session, int64_t output, const float *samples, int64_t count, Problem *problem) {
-  const Model *model = &session->trainer->model;
+bool samples_are_finite(const Engine *engine, int64_t output, const float *samples, int64_t count, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
   int64_t size = tensor_sample_size(&model->tensors[model->outputs[output].tensor]), bad = 0, first = -1;
   for (int64_t k = 0; k < count * size; k++) {
     if (isfinite(samples[k])) continue;
@@ -96,7 +96,7 @@ bool samples_are_finite(const Session *session, int64_t output, const float *sam
 }
 
 /* Pictures span the range of the data that look like them; else that of the samples. */
-static void find_range(const Model *model, int64_t output, const float *samples, int64_t numbers, double *low,
+static void find_range(const Descriptor *model, int64_t output, const float *samples, int64_t numbers, double *low,
                        double *high) {
   int64_t data = 0;
   while (data < model->tensor_count && !output_resembles(model, output, data)) data++;
@@ -115,8 +115,8 @@ static void find_range(const Model *model, int64_t output, const float *samples,
   if (!(*low < *high)) *high = *low + 1;
 }
 
-bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path,
-                  Problem *problem) {
+bool samples_write(const Descriptor *model, int64_t output, const float *samples, int64_t count, const char *path,
+                   Problem *problem) {
   const TensorRecord *tensor = &model->tensors[model->outputs[output].tensor];
   size_t length = strlen(path);
   if (length >= 4 && strcmp(path + length - 4, ".npy") == 0) {

@@ -1,5 +1,5 @@
 /* config.json: what a run was given, and what is another thing when it goes on.
-   Takes a session and, of a run that goes on, the config that it had; writes the file, or returns what differs as text.
+   Takes an engine and, of a run that goes on, the config that it had; writes the file, or returns what differs as text.
    What was given stands there as it was given; beside it the absolute path, so that the run can go on from any folder,
    and the size, so that a file that grew is seen. */
 #include "runtime/runtime.h"
@@ -39,68 +39,69 @@ static void put_copy(JsonWriter *writer, const Json *value) {
   json_close(writer);
 }
 
-static void put_spec(JsonWriter *writer, const Session *session, const Json *before, int64_t tensor) {
-  const TensorRecord *record = &session->trainer->model.tensors[tensor];
-  json_put_text(writer, record->data, data_spec(session->trainer, before, record));
+static void put_spec(JsonWriter *writer, const Engine *engine, const Json *before, int64_t tensor) {
+  const TensorRecord *record = &engine->trainer->model.tensors[tensor];
+  json_put_text(writer, record->data, data_spec(engine->trainer, before, record));
 }
 
-static void put_source(JsonWriter *writer, const Session *session, const Json *before, int64_t tensor) {
+static void put_source(JsonWriter *writer, const Engine *engine, const Json *before, int64_t tensor) {
   (void)before;
-  put_file(writer, session->trainer->model.tensors[tensor].data, NULL, supply_dataset(session->supply, tensor));
+  put_file(writer, engine->trainer->model.tensors[tensor].data, NULL, supply_dataset(engine->supply, tensor));
 }
 
 /* Of files whose numbers were read, so that a run that goes on need not. */
-static void put_mark(JsonWriter *writer, const Session *session, const Json *before, int64_t tensor) {
+static void put_mark(JsonWriter *writer, const Engine *engine, const Json *before, int64_t tensor) {
   (void)before;
-  const TensorRecord *record = &session->trainer->model.tensors[tensor];
-  char *mark = dataset_mark(supply_dataset(session->supply, tensor), record);
+  const TensorRecord *record = &engine->trainer->model.tensors[tensor];
+  char *mark = dataset_mark(supply_dataset(engine->supply, tensor), record);
   if (mark) json_put_text(writer, record->data, mark);
   free(mark);
 }
 
 /* Of data that are fed now, or that nothing reads, what the run knew stays known. */
-static void put_data(JsonWriter *writer, const Session *session, const Json *before) {
+static void put_data(JsonWriter *writer, const Engine *engine, const Json *before) {
   static const struct {
     const char *key;
-    void (*put)(JsonWriter *, const Session *, const Json *before, int64_t tensor);
+    void (*put)(JsonWriter *, const Engine *, const Json *before, int64_t tensor);
   } parts[] = {{"data", put_spec}, {"files", put_source}, {"checked", put_mark}};
-  const Model *model = &session->trainer->model;
+  const Descriptor *model = &engine->trainer->model;
   for (size_t part = 0; part < sizeof parts / sizeof *parts; part++) {
     json_open_object(writer, parts[part].key);
     for (int64_t k = 0; k < model->tensor_count; k++) {
-      if (!model_declares_data(model, k)) continue;
+      if (!descriptor_declares_data(model, k)) continue;
       const Json *known = json_find(json_find(before, parts[part].key), model->tensors[k].data);
-      if (supply_dataset(session->supply, k)) parts[part].put(writer, session, before, k);
+      if (supply_dataset(engine->supply, k)) parts[part].put(writer, engine, before, k);
       else if (known) put_copy(writer, known);
     }
     json_close(writer);
   }
 }
 
-static void put_feeds(JsonWriter *writer, const Session *session) {
-  const Model *model = &session->trainer->model;
+static void put_feeds(JsonWriter *writer, const Engine *engine) {
+  const Descriptor *model = &engine->trainer->model;
   json_open_object(writer, "feeds");
   for (int64_t k = 0; k < model->tensor_count; k++) {
-    const Dataset *feed = model_declares_variable(model, k) ? supply_feed(session->supply, k) : NULL;
+    const Dataset *feed = descriptor_declares_variable(model, k) ? supply_feed(engine->supply, k) : NULL;
     if (feed) put_file(writer, model->tensors[k].name, feed->name, feed);
   }
   json_close(writer);
 }
 
 /* Weights that the run began with, however often it has gone on since. */
-static void put_init(JsonWriter *writer, const char *init, const Json *before) {
+static void put_init(JsonWriter *writer, const Options *options, const Json *before) {
   const Json *known = json_find(before, "init");
-  if (!init && known) put_copy(writer, known);
-  if (!init) return;
+  if (!options->init && known) put_copy(writer, known);
+  if (!options->init) return;
   json_open_object(writer, "init");
-  json_put_text(writer, "given", init);
-  put_path(writer, init);
+  json_put_text(writer, "given", options->init);
+  put_path(writer, options->init);
+  if (options->rename) json_put_text(writer, "rename", options->rename);
   json_close(writer);
 }
 
-bool run_config_write(const Session *session, const Json *before, RunFolder *folder, Problem *problem) {
-  const ModelRecord *header = session->trainer->model.header;
-  const Clock *clock = &session->clock;
+bool run_config_write(const Engine *engine, const Json *before, RunFolder *folder, Problem *problem) {
+  const ModelRecord *header = engine->trainer->model.header;
+  const Clock *clock = &engine->clock;
   JsonWriter *writer = json_writer_new(true);
   if (!writer) return problem_out_of_memory(problem, "config.json", 0);
   json_open_object(writer, NULL);
@@ -109,14 +110,14 @@ bool run_config_write(const Session *session, const Json *before, RunFolder *fol
   } texts[] = {{"model", header->name}, {"file", header->file},     {"source_hash", header->source_hash},
                {"real", header->real},  {"target", header->target}, {"compiler", header->build}};
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) json_put_text(writer, texts[k].key, texts[k].text);
-  session_put_seed(session, writer);
+  engine_put_seed(engine, writer);
   json_put_integer(writer, "steps", clock->steps > clock->step ? clock->steps : clock->step);
   json_put_integer(writer, "batch", header->batch);
-  json_put_integer(writer, "threads", pool_threads(session->execution.pool));
-  put_init(writer, session->trainer->options.init, before);
-  put_data(writer, session, before);
-  put_feeds(writer, session);
-  session_put_settings(session, writer);
+  json_put_integer(writer, "threads", pool_threads(engine->execution.pool));
+  put_init(writer, &engine->trainer->options, before);
+  put_data(writer, engine, before);
+  put_feeds(writer, engine);
+  engine_put_settings(engine, writer);
   json_close(writer);
   const char *text = json_writer_text(writer);
   bool fine = text ? run_folder_write_config(folder, text, problem) : problem_out_of_memory(problem, "config.json", 0);
@@ -127,7 +128,7 @@ bool run_config_write(const Session *session, const Json *before, RunFolder *fol
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 typedef struct Differences {
-  const Session *session;
+  const Engine *engine;
   const Json *before;
   char *text;
 } Differences; /* or NULL */
@@ -171,15 +172,15 @@ static void compare_sizes(Differences *differences, const char *what, const char
 }
 
 static void compare_data(Differences *differences) {
-  const Session *session = differences->session;
-  const Model *model = &session->trainer->model;
+  const Engine *engine = differences->engine;
+  const Descriptor *model = &engine->trainer->model;
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const char *name = model->tensors[k].data;
-    const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(session->supply, k) : NULL;
+    const Dataset *dataset = descriptor_declares_data(model, k) ? supply_dataset(engine->supply, k) : NULL;
     const char *then = dataset ? text_of(json_find(differences->before, "data"), name) : NULL;
     const Json *file = json_find(json_find(differences->before, "files"), name);
     if (!then) continue; /* they were fed */
-    const char *now = data_spec(session->trainer, differences->before, &model->tensors[k]);
+    const char *now = data_spec(engine->trainer, differences->before, &model->tensors[k]);
     bool same = strcmp(then, now) == 0 || is_path_of(now, text_of(file, "path"));
     if (same) compare_sizes(differences, "data", name, file, dataset);
     else differ(differences, "data %s: it was %s, and is %s", name, then, now);
@@ -187,14 +188,14 @@ static void compare_data(Differences *differences) {
 }
 
 static void compare_feeds(Differences *differences) {
-  const Session *session = differences->session;
-  const Model *model = &session->trainer->model;
+  const Engine *engine = differences->engine;
+  const Descriptor *model = &engine->trainer->model;
   const Json *feeds = json_find(differences->before, "feeds");
   for (int64_t k = 0; feeds && k < model->tensor_count; k++) {
     const char *name = model->tensors[k].name;
-    if (!model_declares_variable(model, k)) continue;
+    if (!descriptor_declares_variable(model, k)) continue;
     const Json *then = json_find(feeds, name);
-    const Dataset *now = supply_feed(session->supply, k);
+    const Dataset *now = supply_feed(engine->supply, k);
     const char *given = text_of(then, "given");
     if (then && !now) differ(differences, "feed %s: it was %s, and is none", name, given ? given : "a file");
     else if (now && !then) differ(differences, "feed %s: it was none, and is %s", name, now->name);
@@ -204,26 +205,26 @@ static void compare_feeds(Differences *differences) {
 }
 
 static void compare_settings(Differences *differences) {
-  const Session *session = differences->session;
-  const Model *model = &session->trainer->model;
+  const Engine *engine = differences->engine;
+  const Descriptor *model = &engine->trainer->model;
   for (int64_t k = 0; k < model->setting_count; k++) {
     const SettingRecord *setting = &model->settings[k];
     const Json *then = json_find(json_find(differences->before, "settings"), setting->name);
-    double now = session_setting(session, setting);
+    double now = engine_setting(engine, setting);
     if (then && then->kind == JSON_NUMBER && then->number != now)
       differ(differences, "setting %s: it was %.9g, and is %.9g", setting->name, then->number, now);
   }
 }
 
-char *run_config_kept(const Session *session, const Json *before) {
-  const Model *model = &session->trainer->model;
-  Differences kept = {session, before, text_format("%s", "")};
+char *run_config_kept(const Engine *engine, const Json *before) {
+  const Descriptor *model = &engine->trainer->model;
+  Differences kept = {engine, before, text_format("%s", "")};
   const char *hash = text_of(before, "source_hash");
   if (hash && strcmp(hash, model->header->source_hash) == 0) return kept.text;
   for (int64_t k = 0; k < model->setting_count; k++) {
     const SettingRecord *setting = &model->settings[k];
     const Json *then = json_find(json_find(before, "settings"), setting->name);
-    double now = session_setting(session, setting);
+    double now = engine_setting(engine, setting);
     if (then && then->kind == JSON_NUMBER && then->number == now && now != setting->value)
       differ(&kept, "setting %s: it stays %.9g; the text says %.9g (--set %s=%.9g)", setting->name, now, setting->value,
              setting->name, setting->value);
@@ -231,17 +232,17 @@ char *run_config_kept(const Session *session, const Json *before) {
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
     const char *then = text_of(json_find(before, "data"), tensor->data);
-    bool told = then && tensor->source[0] && model_declares_data(model, k) && supply_dataset(session->supply, k);
-    if (told && strcmp(then, tensor->source) != 0 && strcmp(data_spec(session->trainer, before, tensor), then) == 0)
+    bool told = then && tensor->source[0] && descriptor_declares_data(model, k) && supply_dataset(engine->supply, k);
+    if (told && strcmp(then, tensor->source) != 0 && strcmp(data_spec(engine->trainer, before, tensor), then) == 0)
       differ(&kept, "data %s: they stay %s; the text says %s (--data %s=%s)", tensor->data, then, tensor->source,
              tensor->data, tensor->source);
   }
   return kept.text;
 }
 
-char *run_config_differences(const Session *session, const Json *before) {
-  const ModelRecord *header = session->trainer->model.header;
-  Differences differences = {session, before, text_format("%s", "")};
+char *run_config_differences(const Engine *engine, const Json *before) {
+  const ModelRecord *header = engine->trainer->model.header;
+  Differences differences = {engine, before, text_format("%s", "")};
   const Json *batch = json_find(before, "batch");
   const char *real = text_of(before, "real");
   if (real && strcmp(real, header->real) != 0)

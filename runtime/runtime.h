@@ -11,7 +11,7 @@
 
 /* ---- descriptor.c: bytes to checked records ---------------------------------------------------------------------- */
 
-typedef struct Model {
+typedef struct Descriptor {
   const ModelRecord *header;
   const TensorRecord *tensors;
   const ProgramRecord *programs;
@@ -31,17 +31,17 @@ typedef struct Model {
       schedule_count, objective_count, diagnosis_count, pair_count, output_count, player_count, setting_count;
   char **objective_names; /* "D", "info.G, Q"; the second of one label and players is "D#2" */
   void *storage;
-} Model;
+} Descriptor;
 
-bool model_read(Model *model, const uint8_t *bytes, uint64_t size,
-                Problem *problem); /* texts stay in `bytes`, which must outlive the model */
-void model_free(Model *model);
+bool descriptor_read(Descriptor *model, const uint8_t *bytes, uint64_t size,
+                     Problem *problem); /* texts stay in `bytes`, which must outlive the model */
+void descriptor_free(Descriptor *model);
 int64_t tensor_size(const TensorRecord *tensor); /* elements */
 int64_t tensor_bytes(const TensorRecord *tensor);
-int64_t tensor_sample_size(const TensorRecord *tensor);          /* without the batch axis */
-bool tensor_is_kept(const TensorRecord *tensor);                 /* in checkpoints */
-int64_t model_find_tensor(const Model *model, const char *name); /* -1: none */
-bool model_is_f64(const Model *model);
+int64_t tensor_sample_size(const TensorRecord *tensor);                    /* without the batch axis */
+bool tensor_is_kept(const TensorRecord *tensor);                           /* in checkpoints */
+int64_t descriptor_find_tensor(const Descriptor *model, const char *name); /* -1: none */
+bool descriptor_is_f64(const Descriptor *model);
 
 /* ---- memory.c ---------------------------------------------------------------------------------------------------- */
 
@@ -61,7 +61,7 @@ typedef struct Memory {
 } Memory;
 
 void *allocate_zeroed(size_t count, size_t size); /* as calloc(3), through the door of io.h; free with free(3) */
-bool memory_create(Memory *memory, const Model *model, int workers, Problem *problem);
+bool memory_create(Memory *memory, const Descriptor *model, int workers, Problem *problem);
 void memory_release(Memory *memory); /* safe on zeroed ones */
 void *memory_at(const Memory *memory, int64_t place, int64_t offset);
 
@@ -113,7 +113,7 @@ typedef struct Watch {
 } Watch;
 
 typedef struct Execution {
-  const Model *model;
+  const Descriptor *model;
   const Kernel *kernels;
   Supply *supply; /* data and feeds; the caller's */
   Pool *pool;
@@ -129,12 +129,12 @@ typedef struct Execution {
   const Watch *watch; /* or NULL */
 } Execution;
 
-bool execution_create(Execution *execution, const Model *model, const Kernel *kernels, Supply *supply, int threads,
+bool execution_create(Execution *execution, const Descriptor *model, const Kernel *kernels, Supply *supply, int threads,
                       uint64_t seed, Problem *problem);
 bool execution_measure(Execution *execution, Problem *problem); /* from here on, from zero */
 void execution_release(Execution *execution);                   /* safe on zeroed ones */
 bool execution_run(Execution *execution, int64_t routine, Evaluation evaluation, Problem *problem);
-bool routine_touches(const Model *model, int64_t routine,
+bool routine_touches(const Descriptor *model, int64_t routine,
                      int64_t tensor); /* does a step of it read or write the tensor, which is not of the arena? */
 bool execution_has(const Execution *execution, int64_t tensor); /* has a routine run that leaves a value there? */
 TensorView execution_view(const Execution *execution, int64_t tensor);
@@ -161,17 +161,17 @@ typedef struct Clock {
   int64_t counters[COUNTERS]; /* their tensors; -1: the model does not read it */
 } Clock;
 
-Clock clock_create(const Model *model, const Supply *supply); /* steps: those of `train for`, or 0 */
+Clock clock_create(const Descriptor *model, const Supply *supply); /* steps: those of `train for`, or 0 */
 double clock_epoch(const Clock *clock);
 void clock_show(const Clock *clock,
                 Execution *execution); /* writes step, image, epoch and progress where the model reads them */
 /* How often a round runs each routine, on average; where a number is only known while training, once for `repeat` and
    half for `if`. */
-void round_expect(const Model *model, double *runs);
-double routine_flops(const Model *model, int64_t routine); /* executed by one run */
+void round_expect(const Descriptor *model, double *runs);
+double routine_flops(const Descriptor *model, int64_t routine); /* executed by one run */
 /* What a round needs that runs each routine so often: the players' flops are those of one run of their updates. 0: the
    compiler did not say. */
-double round_flops_needed(const Model *model, const double *runs);
+double round_flops_needed(const Descriptor *model, const double *runs);
 bool round_run(Execution *execution, Clock *clock, Problem *problem); /* the whole tree once; then the clock moves on */
 
 /* ---- processor.c, peak.c ----------------------------------------------------------------------------------------- */
@@ -186,12 +186,9 @@ double peak_flops(Pool *pool, bool f64); /* fused multiply-adds a second times 2
 
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERNAL = 70 };
 typedef enum CommandKind {
-  COMMAND_TRAIN,
-  COMMAND_SAMPLE,
-  COMMAND_EVAL,
-  COMMAND_DIAGNOSE,
-  COMMAND_INFO,
-  COMMAND_BENCH,
+#define COMMAND(NAME, name, help) COMMAND_##NAME,
+#include "runtime/commands.def"
+#undef COMMAND
   COMMAND_COUNT
 } CommandKind;
 
@@ -218,10 +215,8 @@ typedef struct Options {
 /* False after a message on stderr that names the option, what was expected and what was found. */
 bool options_read(Options *options, int count, char **arguments, const char *program);
 void options_help(const Options *options, const char *program,
-                  const Model *model);                                 /* of its command, or all commands */
+                  const Descriptor *model);                            /* of its command, or all commands */
 bool assignment_names(const Assignment *assignment, const char *name); /* does it say name=…? */
-const char *nearest_name(const char *wanted, size_t length, const char *const *names,
-                         size_t count); /* NULL: none is near */
 
 /* ---- report.c: text for people ----------------------------------------------------------------------------------- */
 
@@ -241,7 +236,7 @@ void report_note(const char *program, const char *format, ...) __attribute__((fo
 
 typedef struct Trainer {
   const char *program; /* argv[0] */
-  Model model;
+  Descriptor model;
   const Kernel *kernels;
   Options options;
 } Trainer;
@@ -249,10 +244,15 @@ typedef struct Trainer {
 int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_t descriptor_size,
                  const Kernel *kernels);
 
-/* ---- session.c: what the commands share -------------------------------------------------------------------------- */
+/* They return the exit status. */
+#define COMMAND(NAME, name, help) int command_##name(Trainer *trainer);
+#include "runtime/commands.def"
+#undef COMMAND
+
+/* ---- engine.c: what the commands share --------------------------------------------------------------------------- */
 
 /* Memory, threads and data of a model at its initial values, with --set, --data and --feed obeyed. */
-typedef struct Session {
+typedef struct Engine {
   const Trainer *trainer;
   Supply *supply;
   Execution execution;
@@ -260,16 +260,16 @@ typedef struct Session {
   Json *config;        /* the run's, or NULL */
   char *run, *weights; /* of a trained one: the run's folder, or NULL; the file of its weights */
   bool has_step;       /* that file says at which step they were written */
-} Session;
+} Engine;
 
 enum { DATA_OF_ALL = -1, DATA_OF_NONE = -2 }; /* or a routine: only what it mentions */
 
-bool options_fit_model(const Options *options, const Model *model,
+bool options_fit_model(const Options *options, const Descriptor *model,
                        Problem *problem); /* do --data, --feed and --set name things that the model has? */
 /* Tensors of a batch of another size have the name of the first one. */
-bool model_declares_data(const Model *model, int64_t tensor); /* the first tensor of these data */
-bool model_declares_variable(const Model *model,
-                             int64_t tensor); /* the first tensor of this data, fresh draw or noise */
+bool descriptor_declares_data(const Descriptor *model, int64_t tensor); /* the first tensor of these data */
+bool descriptor_declares_variable(const Descriptor *model,
+                                  int64_t tensor); /* the first tensor of this data, fresh draw or noise */
 /* What --data, a run's config or else the model says. A file that a run has read is found from other folders too. */
 const char *data_spec(const Trainer *trainer, const Json *config, const TensorRecord *tensor);
 
@@ -277,33 +277,33 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
 bool data_have_changed(const Json *config, const Dataset *dataset, const TensorRecord *record);
 
 /* config: what run_config_read gave, for settings and data that the command line does not name; may be NULL. */
-bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed,
-                  Problem *problem);
-void session_close(Session *session); /* safe on zeroed ones */
-void session_put_seed(const Session *session,
-                      JsonWriter *writer); /* members "seed" and "settings", of config.json and of results */
-void session_put_settings(const Session *session, JsonWriter *writer);
-double session_setting(const Session *session, const SettingRecord *setting); /* of the build where it is fixed */
-TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count,
-                               Problem *problem); /* on the heap */
+bool engine_open(Engine *engine, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed,
+                 Problem *problem);
+void engine_close(Engine *engine); /* safe on zeroed ones */
+void engine_put_seed(const Engine *engine,
+                     JsonWriter *writer); /* members "seed" and "settings", of config.json and of results */
+void engine_put_settings(const Engine *engine, JsonWriter *writer);
+double engine_setting(const Engine *engine, const SettingRecord *setting); /* of the build where it is fixed */
+TensorView *engine_kept_views(const Engine *engine, bool optimizer_states, size_t *count,
+                              Problem *problem); /* on the heap */
 /* Output number `output` for `count` samples, row-major [count, sample], on the heap. */
-float *session_samples(Session *session, int64_t output, int64_t count, Problem *problem);
-bool samples_are_finite(const Session *session, int64_t output, const float *samples, int64_t count,
+float *engine_samples(Engine *engine, int64_t output, int64_t count, Problem *problem);
+bool samples_are_finite(const Engine *engine, int64_t output, const float *samples, int64_t count,
                         Problem *problem); /* else: how many are not, and the first */
-bool session_log_outputs(Session *session, JsonWriter *writer,
-                         Problem *problem); /* the deterministic ones: a member each */
-bool output_resembles(const Model *model, int64_t output,
+bool engine_log_outputs(Engine *engine, JsonWriter *writer,
+                        Problem *problem); /* the deterministic ones: a member each */
+bool output_resembles(const Descriptor *model, int64_t output,
                       int64_t tensor); /* is that tensor data whose samples have the shape of the output's? */
 int64_t trainer_output(const Trainer *trainer,
                        Problem *problem); /* --output, or the first random one; -1 after a problem */
-bool output_write(const Model *model, int64_t output, const float *samples, int64_t count, const char *path,
-                  Problem *problem); /* .png or .npy */
+bool samples_write(const Descriptor *model, int64_t output, const float *samples, int64_t count, const char *path,
+                   Problem *problem); /* .png or .npy */
 
 char *run_directory(const Trainer *trainer, Problem *problem); /* --run, or the latest run; on the heap */
 
-/* A session with trained weights: --weights, or the newest checkpoint of --run, or of the latest run. The config is
+/* An engine with trained weights: --weights, or the newest checkpoint of --run, or of the latest run. The config is
    that of the run, or of the run that the weights lie in. */
-bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem);
+bool engine_open_trained(Engine *engine, const Trainer *trainer, int64_t data_of, Problem *problem);
 
 /* ---- weights.c: what --init, --weights and --rename do ----------------------------------------------------------- */
 
@@ -311,19 +311,19 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
 Checkpoint *weights_open(const Trainer *trainer, const char *path, Problem *problem);
 /* Weights and states of a checkpoint by name. needed_by: a routine, all of whose weights and states must be there; or
    negative: what the file lacks is noted, a file that fits nothing is a problem. */
-bool session_load(Session *session, Checkpoint *checkpoint, int64_t needed_by, Problem *problem);
+bool engine_load(Engine *engine, Checkpoint *checkpoint, int64_t needed_by, Problem *problem);
 /* what --init names, with a line per player; without --init, nothing */
-bool session_init(Session *session, Problem *problem);
+bool engine_init(Engine *engine, Problem *problem);
 
 /* ---- run_config.c: what a run was given -------------------------------------------------------------------------- */
 
 /* before: the config of the run that goes on, or NULL. */
-bool run_config_write(const Session *session, const Json *before, RunFolder *folder, Problem *problem);
+bool run_config_write(const Engine *engine, const Json *before, RunFolder *folder, Problem *problem);
 /* Data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are none; NULL
    without memory. */
-char *run_config_differences(const Session *session, const Json *before);
+char *run_config_differences(const Engine *engine, const Json *before);
 /* The same of what it keeps although the model's text, which has changed, says otherwise. */
-char *run_config_kept(const Session *session, const Json *before);
+char *run_config_kept(const Engine *engine, const Json *before);
 
 /* ---- interrupt.c: Ctrl-C, SIGTERM and SIGHUP --------------------------------------------------------------------- */
 
@@ -347,8 +347,8 @@ typedef struct KeptState {
   int64_t step, image;
 } KeptState;
 
-bool kept_state_save(KeptState *state, const Session *session); /* false: no memory, and nothing is kept */
-void kept_state_restore(const KeptState *state, Session *session);
+bool kept_state_save(KeptState *state, const Engine *engine); /* false: no memory, and nothing is kept */
+void kept_state_restore(const KeptState *state, Engine *engine);
 void kept_state_release(KeptState *state);
 
 typedef struct Blame Blame;
@@ -356,20 +356,13 @@ enum { BLAME_WEIGHTS = -1 }; /* instead of a tensor: any weight or state */
 
 /* Keeps the state as it is; `kept`, its weights and states, must be finite. NULL without memory, which is no reason
    not to train. */
-Blame *blame_new(Session *session, const TensorView *kept, size_t kept_count);
+Blame *blame_new(Engine *engine, const TensorView *kept, size_t kept_count);
 void blame_free(Blame *blame); /* NULL is fine */
 /* Between rounds: keeps the state if it is time and the weights are finite; `now`, where they are known to be. NULL is
    fine. */
 void blame_keep(Blame *blame, bool now);
 /* The tensor, a single number, or a weight was not finite at the end of `round` or in it: says on stderr where that
-   began. Afterwards the session is of no use. */
+   began. Afterwards the engine is of no use. */
 void blame_search(Blame *blame, int64_t tensor, int64_t round, const Interrupt *interrupt);
-
-int command_train(Trainer *trainer);
-int command_sample(Trainer *trainer);
-int command_eval(Trainer *trainer);
-int command_diagnose(Trainer *trainer);
-int command_info(Trainer *trainer);
-int command_bench(Trainer *trainer);
 
 #endif

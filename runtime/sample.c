@@ -14,19 +14,19 @@ int command_sample(Trainer *trainer) {
     report_error(trainer->program, &problem);
     return EXIT_USAGE;
   }
-  Session session = {0};
+  Engine engine = {0};
   float *samples = NULL;
   int64_t output = trainer_output(trainer, &problem), count = options->count ? options->count : SAMPLE_COUNT;
-  bool fine = output >= 0 && session_open_trained(&session, trainer, trainer->model.outputs[output].routine, &problem);
-  if (fine) samples = session_samples(&session, output, count, &problem);
-  if (samples && !samples_are_finite(&session, output, samples, count, &problem))
+  bool fine = output >= 0 && engine_open_trained(&engine, trainer, trainer->model.outputs[output].routine, &problem);
+  if (fine) samples = engine_samples(&engine, output, count, &problem);
+  if (samples && !samples_are_finite(&engine, output, samples, count, &problem))
     report_note(trainer->program, "%s", problem.text);
-  fine = samples && output_write(&trainer->model, output, samples, count, options->file, &problem);
+  fine = samples && samples_write(&trainer->model, output, samples, count, options->file, &problem);
   if (fine)
     printf("%s: %s samples of %s, by %s\n", options->file, text_count(count).text, trainer->model.outputs[output].name,
-           session.weights);
+           engine.weights);
   else report_error(trainer->program, &problem);
   free(samples);
-  session_close(&session);
+  engine_close(&engine);
   return fine ? EXIT_FINE : EXIT_FAILED;
 }

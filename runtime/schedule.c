@@ -14,7 +14,7 @@ typedef struct Round {
   Problem *problem;
 } Round;
 
-Clock clock_create(const Model *model, const Supply *supply) {
+Clock clock_create(const Descriptor *model, const Supply *supply) {
   static const char *const units[] = {
       [UNIT_NONE] = "", [UNIT_STEPS] = "steps", [UNIT_IMAGES] = "images", [UNIT_EPOCHS] = "epochs"};
   static const char *const counters[COUNTERS] = {
@@ -23,7 +23,7 @@ Clock clock_create(const Model *model, const Supply *supply) {
   for (int k = 0; k < 4; k++)
     if (strcmp(model->header->length_unit, units[k]) == 0) clock.unit = k;
   for (int k = 0; k < COUNTERS; k++) {
-    int64_t tensor = model_find_tensor(model, counters[k]);
+    int64_t tensor = descriptor_find_tensor(model, counters[k]);
     clock.counters[k] = tensor >= 0 && model->tensors[tensor].role == ROLE_COUNTER ? tensor : -1;
   }
   if (model->header->first_data >= 0)
@@ -135,7 +135,7 @@ bool round_run(Execution *execution, Clock *clock, Problem *problem) {
 
 /* ---- what a round will do ---------------------------------------------------------------------------------------- */
 
-static void expect_node(const Model *model, int64_t index, double times, double *runs) {
+static void expect_node(const Descriptor *model, int64_t index, double times, double *runs) {
   const ScheduleRecord *node = &model->schedules[index];
   if (node->routine >= 0) runs[node->routine] += times;
   if (node->kind == SCHEDULE_REPEAT && node->value < 0) times *= floor(node->constant);
@@ -145,19 +145,19 @@ static void expect_node(const Model *model, int64_t index, double times, double 
     expect_node(model, child, times, runs);
 }
 
-void round_expect(const Model *model, double *runs) {
+void round_expect(const Descriptor *model, double *runs) {
   for (int64_t r = 0; r < model->routine_count; r++) runs[r] = 0;
   expect_node(model, model->header->schedule, 1, runs);
 }
 
-double routine_flops(const Model *model, int64_t routine) {
+double routine_flops(const Descriptor *model, int64_t routine) {
   double flops = 0;
   for (int64_t s = 0; s < model->routines[routine].step_count; s++)
     flops += model->steps[model->routines[routine].first_step + s].flops;
   return flops;
 }
 
-double round_flops_needed(const Model *model, const double *runs) {
+double round_flops_needed(const Descriptor *model, const double *runs) {
   double needed = 0, once = 0, all = 0;
   for (int64_t k = 0; k < model->player_count; k++) needed += model->players[k].flops;
   for (int64_t r = 0; r < model->routine_count; r++) {

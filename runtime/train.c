@@ -13,7 +13,7 @@ enum { DEFAULT_STEPS = 10000, GRID_SAMPLES = 64, SHOWN_OBJECTIVES = 16 };
 
 typedef struct Training {
   Trainer *trainer;
-  Session session;
+  Engine engine;
   RunFolder *folder;
   Interrupt *interrupt;
   TensorView *views;
@@ -29,14 +29,14 @@ typedef struct Training {
 
 /* Its last value; NaN where no update that it belongs to has run since this training started. */
 static double objective_value(const Training *training, int64_t k) {
-  const Execution *execution = &training->session.execution;
+  const Execution *execution = &training->engine.execution;
   int64_t tensor = training->trainer->model.objectives[k].tensor;
   return execution_has(execution, tensor) ? execution_scalar(execution, tensor) : NAN;
 }
 
 /* The learning rate of its last update, likewise. */
 static double player_rate(const Training *training, int64_t k) {
-  const Execution *execution = &training->session.execution;
+  const Execution *execution = &training->engine.execution;
   const PlayerRecord *player = &training->trainer->model.players[k];
   if (player->rate_tensor < 0) return player->rate;
   return execution_has(execution, player->rate_tensor) ? execution_scalar(execution, player->rate_tensor) : NAN;
@@ -48,7 +48,7 @@ static double player_rate(const Training *training, int64_t k) {
 static bool set_diverged(Training *training, int64_t tensor, const char *what, Problem *problem) {
   training->spoilt = true;
   training->spoilt_tensor = tensor;
-  training->spoilt_round = training->session.clock.step - 1;
+  training->spoilt_round = training->engine.clock.step - 1;
   char *saved = training->saved_step >= 0 && training->folder
                     ? run_folder_checkpoint_path(run_folder_path(training->folder), training->saved_step)
                     : NULL;
@@ -56,7 +56,7 @@ static bool set_diverged(Training *training, int64_t tensor, const char *what, P
               "%s at step %lld; %s%s%s. Such numbers come from steps that are too large (a smaller lr), or from a "
               "formula that is infinite somewhere, or whose "
               "derivative is; unchanged, the run would come here again",
-              what, (long long)training->session.clock.step,
+              what, (long long)training->engine.clock.step,
               saved ? "the last good checkpoint is " : "no checkpoint was written", saved ? saved : "",
               saved ? " (to start from it: --init)" : "");
   free(saved);
@@ -72,21 +72,21 @@ static bool check_weights(Training *training, Problem *problem) {
 
 /* Of a round that has ended early: was it for a count, a period or a condition that is none? */
 static void note_spoilt_count(Training *training) {
-  const Model *model = &training->trainer->model;
+  const Descriptor *model = &training->trainer->model;
   for (int64_t k = 0; k < model->schedule_count && !training->spoilt; k++) {
     int64_t tensor = model->schedules[k].value;
-    if (tensor < 0 || isfinite(execution_scalar(&training->session.execution, tensor))) continue;
+    if (tensor < 0 || isfinite(execution_scalar(&training->engine.execution, tensor))) continue;
     training->spoilt = true;
     training->spoilt_tensor = tensor;
-    training->spoilt_round = training->session.clock.step;
+    training->spoilt_round = training->engine.clock.step;
   }
 }
 
 /* After every step, as it costs nothing; weights may be spoilt one step earlier. */
 static bool check_objectives(Training *training, Problem *problem) {
-  const Model *model = &training->trainer->model;
+  const Descriptor *model = &training->trainer->model;
   for (int64_t k = 0; k < model->objective_count; k++) {
-    double value = execution_scalar(&training->session.execution, model->objectives[k].tensor);
+    double value = execution_scalar(&training->engine.execution, model->objectives[k].tensor);
     if (isfinite(value)) continue;
     Problem found, weights;
     bool fine = tensors_are_finite(training->views, training->view_count, &weights);
@@ -101,8 +101,8 @@ static bool check_objectives(Training *training, Problem *problem) {
 /* ---- what is written --------------------------------------------------------------------------------------------- */
 
 static bool write_stats(Training *training, Problem *problem) {
-  const Model *model = &training->trainer->model;
-  const Clock *clock = &training->session.clock;
+  const Descriptor *model = &training->trainer->model;
+  const Clock *clock = &training->engine.clock;
   JsonWriter *writer = json_writer_new(false);
   if (!writer) return problem_out_of_memory(problem, "stats.jsonl", 0);
   json_open_object(writer, NULL);
@@ -120,7 +120,7 @@ static bool write_stats(Training *training, Problem *problem) {
     json_put_number(writer, model->objective_names[k], objective_value(training, k));
   json_close(writer);
   json_open_object(writer, "outputs");
-  bool fine = session_log_outputs(&training->session, writer, problem);
+  bool fine = engine_log_outputs(&training->engine, writer, problem);
   json_close(writer);
   json_close(writer);
   const char *text = json_writer_text(writer);
@@ -132,9 +132,9 @@ static bool write_stats(Training *training, Problem *problem) {
 }
 
 static bool write_samples(Training *training, Problem *problem) {
-  const Model *model = &training->trainer->model;
+  const Descriptor *model = &training->trainer->model;
   const Options *options = &training->trainer->options;
-  int64_t step = training->session.clock.step;
+  int64_t step = training->engine.clock.step;
   for (int64_t k = 0; k < model->output_count; k++) {
     if (!model->outputs[k].random) continue;
     const TensorRecord *tensor = &model->tensors[model->outputs[k].tensor];
@@ -142,9 +142,9 @@ static bool write_samples(Training *training, Problem *problem) {
     int64_t count = picture && tensor->rank - 1 == 1
                         ? 16 * GRID_SAMPLES
                         : GRID_SAMPLES; /* points of the plane: a cloud shows more than a grid */
-    float *samples = session_samples(&training->session, k, count, problem);
+    float *samples = engine_samples(&training->engine, k, count, problem);
     Problem found;
-    bool broken = samples && !samples_are_finite(&training->session, k, samples, count, &found);
+    bool broken = samples && !samples_are_finite(&training->engine, k, samples, count, &found);
     if (broken && !check_weights(training, problem)) { /* that is why, and the end of this run */
       free(samples);
       return false;
@@ -152,7 +152,7 @@ static bool write_samples(Training *training, Problem *problem) {
     if (broken) report_note(training->trainer->program, "step %lld: %s", (long long)step, found.text);
     const char *name = model->outputs[k].name, *ending = picture ? "png" : "npy";
     char *path = samples ? run_folder_sample_path(training->folder, name, step, ending, problem) : NULL;
-    bool fine = path && output_write(model, k, samples, count, path, problem);
+    bool fine = path && samples_write(model, k, samples, count, path, problem);
     if (fine && options->keep_samples > 0)
       fine = run_folder_thin_samples(training->folder, name, ending, step, options->sample_every, options->keep_samples,
                                      problem);
@@ -164,15 +164,15 @@ static bool write_samples(Training *training, Problem *problem) {
 }
 
 static bool write_checkpoint(Training *training, Problem *problem) {
-  const Model *model = &training->trainer->model;
-  const Session *session = &training->session;
-  CheckpointState state = {.step = session->clock.step,
-                           .image = session->clock.image,
-                           .seed = session->execution.seed,
+  const Descriptor *model = &training->trainer->model;
+  const Engine *engine = &training->engine;
+  CheckpointState state = {.step = engine->clock.step,
+                           .image = engine->clock.image,
+                           .seed = engine->execution.seed,
                            .model = model->header->name,
                            .source_hash = model->header->source_hash};
-  state.counts = supply_positions(session->supply, &state.count_count);
-  if (!check_weights(training, problem) || !supply_check_files(session->supply, problem)) return false;
+  state.counts = supply_positions(engine->supply, &state.count_count);
+  if (!check_weights(training, problem) || !supply_check_files(engine->supply, problem)) return false;
   if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count,
                                   (int)training->trainer->options.keep, problem))
     return false;
@@ -187,7 +187,7 @@ static bool write_checkpoint(Training *training, Problem *problem) {
 static bool show_progress(Training *training, bool must, Problem *problem) {
   double now = seconds_now(), patience = training->progress.width > 0 ? 0.1 : 10;
   if (!must && now - training->shown < patience) return true;
-  const Model *model = &training->trainer->model;
+  const Descriptor *model = &training->trainer->model;
   ProgressValue values[SHOWN_OBJECTIVES];
   char line[1024];
   size_t count = 0;
@@ -206,11 +206,11 @@ static bool show_progress(Training *training, bool must, Problem *problem) {
 }
 
 static void show_end(const Training *training, const char *why) {
-  const Session *session = &training->session;
-  int64_t done = session->clock.step - training->first_step;
+  const Engine *engine = &training->engine;
+  int64_t done = engine->clock.step - training->first_step;
   printf("%s: %s at step %s; %s steps in %.1f s\n", run_folder_path(training->folder), why,
-         text_count(session->clock.step).text, text_count(done).text, seconds_now() - training->started);
-  if (session->clock.step < session->clock.steps)
+         text_count(engine->clock.step).text, text_count(done).text, seconds_now() - training->started);
+  if (engine->clock.step < engine->clock.steps)
     printf("go on with: %s train --run %s --resume\n", training->trainer->program, run_folder_path(training->folder));
 }
 
@@ -222,7 +222,7 @@ static bool due(int64_t step, int64_t period) { return period > 0 && step % peri
    that this run has ended in between. */
 static bool write_last(Training *training, Problem *problem) {
   const Options *options = &training->trainer->options;
-  int64_t step = training->session.clock.step;
+  int64_t step = training->engine.clock.step;
   if (step == training->first_step) return true;
   return (due(step, options->log_every) || write_stats(training, problem)) &&
          (options->sample_every == 0 || due(step, options->sample_every) || write_samples(training, problem));
@@ -232,7 +232,7 @@ static bool write_last(Training *training, Problem *problem) {
 static bool save_and_fail(Training *training, Problem *problem) {
   Problem inner;
   size_t length = strlen(problem->text);
-  int64_t step = training->session.clock.step;
+  int64_t step = training->engine.clock.step;
   bool useful = training->saved_step != step && tensors_are_finite(training->views, training->view_count, NULL);
   if (useful && write_checkpoint(training, &inner))
     snprintf(problem->text + length, sizeof problem->text - length,
@@ -251,11 +251,11 @@ static bool name_saved(const Training *training, Problem *problem) {
 
 static bool train_loop(Training *training, Problem *problem) {
   const Options *options = &training->trainer->options;
-  Session *session = &training->session;
-  Clock *clock = &session->clock;
+  Engine *engine = &training->engine;
+  Clock *clock = &engine->clock;
   while (clock->step < clock->steps && !interrupt_asked(training->interrupt)) {
     double start = seconds_now();
-    if (!round_run(&session->execution, clock, problem)) {
+    if (!round_run(&engine->execution, clock, problem)) {
       note_spoilt_count(training);
       return name_saved(training, problem);
     }
@@ -279,7 +279,7 @@ static bool train_loop(Training *training, Problem *problem) {
 /* As of data that were fed, or that the model did not have, when the checkpoint was written. */
 static void note_missing_positions(const Training *training, const CheckpointState *state) {
   size_t count;
-  const NamedCount *positions = supply_positions(training->session.supply, &count);
+  const NamedCount *positions = supply_positions(training->engine.supply, &count);
   for (size_t k = 0; k < count; k++) {
     bool found = false;
     for (size_t s = 0; s < state->count_count; s++) found |= strcmp(positions[k].name, state->counts[s].name) == 0;
@@ -291,7 +291,7 @@ static void note_missing_positions(const Training *training, const CheckpointSta
 
 /* The state that a run goes on from: everything that the checkpoint holds, positions included. */
 static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem) {
-  Session *session = &training->session;
+  Engine *engine = &training->engine;
   const CheckpointState *state = checkpoint_state(checkpoint, problem);
   if (!state) return false;
   if (strcmp(state->source_hash, training->trainer->model.header->source_hash) != 0)
@@ -300,25 +300,25 @@ static bool restore(Training *training, Checkpoint *checkpoint, Problem *problem
   for (size_t k = 0; k < state->count_count; k++) {
     const NamedCount *count = &state->counts[k];
     int64_t fed =
-        strncmp(count->name, "feed ", 5) == 0 ? model_find_tensor(&training->trainer->model, count->name + 5) : -1;
-    if (fed >= 0 && model_declares_variable(&training->trainer->model, fed) && count->value > 0 &&
-        !supply_is_fed(session->supply, fed))
+        strncmp(count->name, "feed ", 5) == 0 ? descriptor_find_tensor(&training->trainer->model, count->name + 5) : -1;
+    if (fed >= 0 && descriptor_declares_variable(&training->trainer->model, fed) && count->value > 0 &&
+        !supply_is_fed(engine->supply, fed))
       report_note(
           training->trainer->program,
           "%s was fed when this run began, and is drawn from here on; go on as it began with --feed %s=FILE.npy",
           count->name + 5, count->name + 5);
-    if (!supply_seek(session->supply, count->name, count->value, problem)) return false;
+    if (!supply_seek(engine->supply, count->name, count->value, problem)) return false;
   }
   note_missing_positions(training, state);
-  session->clock.step = training->saved_step = state->step;
-  session->clock.image = state->image;
+  engine->clock.step = training->saved_step = state->step;
+  engine->clock.image = state->image;
   return true;
 }
 
 /* What --steps means, where it may not be what was meant. `own`: the length of `train for`, 0: none. */
 static void note_length(const Training *training, int64_t own) {
   const Options *options = &training->trainer->options;
-  const Clock *clock = &training->session.clock;
+  const Clock *clock = &training->engine.clock;
   const char *program = training->trainer->program, *unit = training->trainer->model.header->length_unit;
   Text steps = text_count(clock->steps), done = text_count(clock->step);
   if (options->resume && clock->steps < clock->step)
@@ -341,7 +341,7 @@ static void note_length(const Training *training, int64_t own) {
 
 static bool find_length(Training *training, const Json *config, Problem *problem) {
   const Options *options = &training->trainer->options;
-  Clock *clock = &training->session.clock;
+  Clock *clock = &training->engine.clock;
   const Json *stored = json_find(config, "steps");
   int64_t own = clock->unit == UNIT_NONE ? 0 : clock->steps;
   if (options->has_steps) clock->steps = options->steps;
@@ -366,8 +366,8 @@ static bool find_length(Training *training, const Json *config, Problem *problem
 /* A run that goes on as something else is another run: only on purpose. */
 static bool check_changes(const Training *training, const Json *config, Problem *problem) {
   const Options *options = &training->trainer->options;
-  char *differences = run_config_differences(&training->session, config);
-  char *kept = run_config_kept(&training->session, config);
+  char *differences = run_config_differences(&training->engine, config);
+  char *kept = run_config_kept(&training->engine, config);
   bool fine = (differences && kept) || problem_out_of_memory(problem, "what differs from the run", 0);
   if (fine && *kept)
     report_note(training->trainer->program, "goes on as it was begun; to change that, say it, with --accept-changes:%s",
@@ -403,14 +403,14 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
   if (fine && options->has_seed && options->seed != state->seed)
     fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu",
                        (unsigned long long)state->seed, (unsigned long long)options->seed);
-  fine = fine && session_open(&training->session, trainer, config, DATA_OF_ALL, state->seed, problem) &&
+  fine = fine && engine_open(&training->engine, trainer, config, DATA_OF_ALL, state->seed, problem) &&
          check_changes(training, config, problem);
-  if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
+  if (fine) training->views = engine_kept_views(&training->engine, true, &training->view_count, problem);
   fine = fine && training->views && restore(training, checkpoint, problem) && check_weights(training, problem) &&
          find_length(training, config, problem);
   if (fine && training->folder)
-    fine = run_config_write(&training->session, config, training->folder, problem) &&
-           run_folder_trim_stats(training->folder, training->session.clock.step, &training->spent, problem);
+    fine = run_config_write(&training->engine, config, training->folder, problem) &&
+           run_folder_trim_stats(training->folder, training->engine.clock.step, &training->spent, problem);
   checkpoint_close(checkpoint);
   json_free(config);
   free(notes);
@@ -422,13 +422,13 @@ static bool begin_new(Training *training, Problem *problem) {
   Trainer *trainer = training->trainer;
   const Options *options = &trainer->options;
   bool fine = run_folder_ready(options->run, false, problem) &&
-              session_open(&training->session, trainer, NULL, DATA_OF_ALL, options->seed, problem);
-  if (fine) training->views = session_kept_views(&training->session, true, &training->view_count, problem);
-  fine = fine && training->views && session_init(&training->session, problem) && check_weights(training, problem) &&
+              engine_open(&training->engine, trainer, NULL, DATA_OF_ALL, options->seed, problem);
+  if (fine) training->views = engine_kept_views(&training->engine, true, &training->view_count, problem);
+  fine = fine && training->views && engine_init(&training->engine, problem) && check_weights(training, problem) &&
          find_length(training, NULL, problem);
   if (!fine || options->dry_run) return fine;
   training->folder = run_folder_create(options->run, trainer->model.header->name, problem);
-  return training->folder && run_config_write(&training->session, NULL, training->folder, problem);
+  return training->folder && run_config_write(&training->engine, NULL, training->folder, problem);
 }
 
 static bool prepare(Training *training, Problem *problem) {
@@ -446,15 +446,15 @@ static bool prepare(Training *training, Problem *problem) {
 }
 
 static void show_dry_run(const Training *training) {
-  const Model *model = &training->trainer->model;
-  const Session *session = &training->session;
-  int threads = pool_threads(session->execution.pool);
+  const Descriptor *model = &training->trainer->model;
+  const Engine *engine = &training->engine;
+  int threads = pool_threads(engine->execution.pool);
   double bytes = 2 * (double)model->header->persistent_bytes + (double)model->header->arena_bytes +
                  (double)model->header->workspace_bytes * threads;
-  printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(session->clock.step).text,
-         text_count(session->clock.steps).text, text_count(model->header->batch).text, threads, text_bytes(bytes).text);
+  printf("%s: steps %s to %s of batch %s, %d threads, %s\n", model->header->name, text_count(engine->clock.step).text,
+         text_count(engine->clock.steps).text, text_count(model->header->batch).text, threads, text_bytes(bytes).text);
   for (int64_t k = 0; k < model->tensor_count; k++) {
-    const Dataset *dataset = model_declares_data(model, k) ? supply_dataset(session->supply, k) : NULL;
+    const Dataset *dataset = descriptor_declares_data(model, k) ? supply_dataset(engine->supply, k) : NULL;
     if (dataset)
       printf("%s %s: %s, %s samples\n", model->tensors[k].data, text_shape(&model->tensors[k], false).text,
              dataset->name, text_count(dataset->count).text);
@@ -466,7 +466,7 @@ static void training_end(Training *training) {
   run_folder_close(training->folder);
   blame_free(training->blame);
   free(training->views);
-  session_close(&training->session);
+  engine_close(&training->engine);
   interrupt_end(training->interrupt);
 }
 
@@ -477,10 +477,10 @@ int command_train(Trainer *trainer) {
   bool fine = training.interrupt && prepare(&training, &problem);
   if (fine && trainer->options.dry_run) show_dry_run(&training);
   else if (fine) {
-    Clock *clock = &training.session.clock;
+    Clock *clock = &training.engine.clock;
     training.first_step = clock->step;
     training.started = training.shown = seconds_now();
-    training.blame = blame_new(&training.session, training.views, training.view_count);
+    training.blame = blame_new(&training.engine, training.views, training.view_count);
     training.progress =
         progress_start(terminal_width(STDERR_FILENO), clock->step, clock->steps, (double)trainer->model.header->batch);
     fine = train_loop(&training, &problem);

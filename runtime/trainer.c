@@ -4,11 +4,12 @@
 #include "runtime/runtime.h"
 
 static int (*const commands[COMMAND_COUNT])(Trainer *) = {
-    [COMMAND_TRAIN] = command_train,       [COMMAND_SAMPLE] = command_sample, [COMMAND_EVAL] = command_eval,
-    [COMMAND_DIAGNOSE] = command_diagnose, [COMMAND_INFO] = command_info,     [COMMAND_BENCH] = command_bench,
+#define COMMAND(NAME, name, help) command_##name,
+#include "runtime/commands.def"
+#undef COMMAND
 };
 
-static bool processor_fits(const Model *model, Problem *problem) {
+static bool processor_fits(const Descriptor *model, Problem *problem) {
   char missing[64];
   if (processor_has(model->header->features, missing, sizeof missing)) return true;
   return problem_set(problem,
@@ -17,7 +18,7 @@ static bool processor_fits(const Model *model, Problem *problem) {
                      model->header->target, missing, model->header->file);
 }
 
-static void print_version(const Model *model) {
+static void print_version(const Descriptor *model) {
   printf("%s (%s, %s) for %s, compiled by ganc %s\n", model->header->name, model->header->file, model->header->real,
          model->header->target, model->header->build);
 }
@@ -27,7 +28,7 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
   Problem problem;
   Trainer trainer = {.program = count > 0 ? arguments[0] : "trainer", .kernels = kernels};
   process_begin();
-  if (!model_read(&trainer.model, descriptor, descriptor_size, &problem)) {
+  if (!descriptor_read(&trainer.model, descriptor, descriptor_size, &problem)) {
     report_error(trainer.program, &problem);
     return EXIT_INTERNAL;
   }
@@ -44,6 +45,6 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
       report_error(trainer.program, &problem);
     } else status = commands[trainer.options.command](&trainer);
   }
-  model_free(&trainer.model);
+  descriptor_free(&trainer.model);
   return process_end(trainer.program, status);
 }

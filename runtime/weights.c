@@ -1,5 +1,5 @@
-/* Weights from files: what --init and --weights do. Takes a session at its initial values and a safetensors file, whose
-   names --rename may change; returns the session with what fits in its place. Of --init it says player by player what
+/* Weights from files: what --init and --weights do. Takes an engine at its initial values and a safetensors file, whose
+   names --rename may change; returns the engine with what fits in its place. Of --init it says player by player what
    that was, and what was left as it is; a file of which nothing fits is a problem that has the names of both sides.
    Never changes a tensor that the file has in another shape. */
 #include "runtime/runtime.h"
@@ -16,13 +16,13 @@ Checkpoint *weights_open(const Trainer *trainer, const char *path, Problem *prob
 }
 
 /* Every weight and state that the routine reads is there. */
-static bool check_needed(const Session *session, const Checkpoint *checkpoint, int64_t routine, const TensorView *views,
+static bool check_needed(const Engine *engine, const Checkpoint *checkpoint, int64_t routine, const TensorView *views,
                          size_t count, Problem *problem) {
-  const Model *model = &session->trainer->model;
+  const Descriptor *model = &engine->trainer->model;
   bool *needed = allocate_zeroed(count + 1, sizeof *needed);
   if (!needed) return problem_out_of_memory(problem, "the list of weights", count);
   for (size_t k = 0; k < count; k++)
-    needed[k] = routine_touches(model, routine, model_find_tensor(model, views[k].name));
+    needed[k] = routine_touches(model, routine, descriptor_find_tensor(model, views[k].name));
   bool fine = checkpoint_require(checkpoint, views, count, needed, model->routines[routine].name, problem);
   free(needed);
   return fine;
@@ -32,14 +32,14 @@ static bool check_needed(const Session *session, const Checkpoint *checkpoint, i
 
 /* The network that a tensor belongs to, "" of the model's own states. An optimizer's state is named by its weight,
    whose network it is. */
-static const char *owner_of(const Model *model, int64_t tensor) {
+static const char *owner_of(const Descriptor *model, int64_t tensor) {
   const TensorRecord *record = &model->tensors[tensor];
   char weight[512];
   const char *slash = strchr(record->name, '/');
   if (record->role != ROLE_OPTIMIZER_STATE || !slash || (size_t)(slash - record->name) >= sizeof weight)
     return record->player;
   snprintf(weight, sizeof weight, "%.*s", (int)(slash - record->name), record->name);
-  int64_t found = model_find_tensor(model, weight);
+  int64_t found = descriptor_find_tensor(model, weight);
   return found < 0 ? record->player : model->tensors[found].player;
 }
 
@@ -62,15 +62,15 @@ static int kind_of(const TensorRecord *record) {
 
 /* What the file has for the tensors of one network. What an optimizer keeps is missed only where the file has some of
    it. */
-static Fits fits_of(const Session *session, const Checkpoint *checkpoint, const char *const *owners, const char *owner,
+static Fits fits_of(const Engine *engine, const Checkpoint *checkpoint, const char *const *owners, const char *owner,
                     bool optimizer_states) {
-  const Model *model = &session->trainer->model;
+  const Descriptor *model = &engine->trainer->model;
   Fits fits = {0};
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *record = &model->tensors[k];
     int kind = kind_of(record);
     if (!tensor_is_kept(record) || strcmp(owners[k], owner) != 0 || (kind == 2 && !optimizer_states)) continue;
-    TensorView view = execution_view(&session->execution, k);
+    TensorView view = execution_view(&engine->execution, k);
     const StoredTensor *stored = checkpoint_find(checkpoint, record->name);
     fits.all[kind]++;
     fits.fit[kind] += stored_fits(stored, &view);
@@ -84,11 +84,11 @@ static Fits fits_of(const Session *session, const Checkpoint *checkpoint, const 
 
 /* "G: 12 of 14 weights, 2 of 2 states from W.safetensors; left as they were: G.head.W ([1, 8] here, [1, 16] there),
    G.head.b" */
-static bool report_owner(const Session *session, const Checkpoint *checkpoint, const char *const *owners, int64_t first,
+static bool report_owner(const Engine *engine, const Checkpoint *checkpoint, const char *const *owners, int64_t first,
                          bool optimizer_states) {
   static const char *const words[3] = {"weight", "state", "optimizer state"};
   const char *owner = owners[first];
-  Fits fits = fits_of(session, checkpoint, owners, owner, optimizer_states);
+  Fits fits = fits_of(engine, checkpoint, owners, owner, optimizer_states);
   Lines line = {0};
   for (int kind = 0; kind < 3; kind++)
     if (fits.all[kind])
@@ -97,7 +97,7 @@ static bool report_owner(const Session *session, const Checkpoint *checkpoint, c
   char *left = name_list_end(&fits.left);
   bool fine = left && !line.failed;
   if (fine && line.length)
-    report_note(session->trainer->program, "%s: %s from %s%s%s", *owner ? owner : "the model", line.text,
+    report_note(engine->trainer->program, "%s: %s from %s%s%s", *owner ? owner : "the model", line.text,
                 checkpoint_path(checkpoint), *left ? "; left as they were: " : "", left);
   free(left);
   free(line.text);
@@ -109,13 +109,13 @@ static int compare_names(const void *a, const void *b) {
 }
 
 /* What the file has and the model does not know, once for all players. */
-static bool report_others(const Session *session, const Checkpoint *checkpoint, const TensorView *views, size_t count) {
+static bool report_others(const Engine *engine, const Checkpoint *checkpoint, const TensorView *views, size_t count) {
   const char **names = system_allocate((count + 1) * sizeof *names);
   for (size_t k = 0; names && k < count; k++) names[k] = views[k].name;
   if (names) qsort(names, count, sizeof *names, compare_names);
   char *others = names ? checkpoint_list(checkpoint, names, count) : NULL;
   if (others && *others)
-    report_note(session->trainer->program, "%s has besides: %s", checkpoint_path(checkpoint), others);
+    report_note(engine->trainer->program, "%s has besides: %s", checkpoint_path(checkpoint), others);
   bool fine = others;
   free(others);
   free(names);
@@ -123,9 +123,9 @@ static bool report_others(const Session *session, const Checkpoint *checkpoint, 
 }
 
 /* A network stands where its first tensor does. */
-static bool report_fits(const Session *session, const Checkpoint *checkpoint, const TensorView *views, size_t count,
+static bool report_fits(const Engine *engine, const Checkpoint *checkpoint, const TensorView *views, size_t count,
                         Problem *problem) {
-  const Model *model = &session->trainer->model;
+  const Descriptor *model = &engine->trainer->model;
   const char **owners = system_allocate(((size_t)model->tensor_count + 1) * sizeof *owners);
   bool optimizer_states = false, fine = owners;
   for (size_t k = 0; k < count; k++)
@@ -136,10 +136,10 @@ static bool report_fits(const Session *session, const Checkpoint *checkpoint, co
     bool first = owners[k];
     for (int64_t other = k - 1; first && other >= 0; other--)
       first = !owners[other] || strcmp(owners[other], owners[k]) != 0;
-    if (first) fine = report_owner(session, checkpoint, owners, k, optimizer_states);
+    if (first) fine = report_owner(engine, checkpoint, owners, k, optimizer_states);
   }
   free(owners);
-  return (fine && report_others(session, checkpoint, views, count)) ||
+  return (fine && report_others(engine, checkpoint, views, count)) ||
          problem_out_of_memory(problem, "a list of names", count);
 }
 
@@ -163,34 +163,34 @@ static bool set_nothing_fits(const Checkpoint *checkpoint, const TensorView *vie
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 /* All that fits; `initial`: with what optimizers keep, and with a word about it in any case. */
-static bool load_what_fits(Session *session, Checkpoint *checkpoint, bool initial, Problem *problem) {
+static bool load_what_fits(Engine *engine, Checkpoint *checkpoint, bool initial, Problem *problem) {
   size_t count;
   LoadReport report = {0};
-  TensorView *views = session_kept_views(session, initial, &count, problem);
+  TensorView *views = engine_kept_views(engine, initial, &count, problem);
   bool fine = views && checkpoint_load(checkpoint, views, count, false, &report, problem);
   if (fine && report.loaded == 0 && count > 0) fine = set_nothing_fits(checkpoint, views, count, problem);
   if (fine && (initial || report.missing + report.different > 0))
-    fine = report_fits(session, checkpoint, views, count, problem);
+    fine = report_fits(engine, checkpoint, views, count, problem);
   load_report_release(&report);
   free(views);
   return fine;
 }
 
-bool session_load(Session *session, Checkpoint *checkpoint, int64_t needed_by, Problem *problem) {
-  if (needed_by < 0) return load_what_fits(session, checkpoint, false, problem);
+bool engine_load(Engine *engine, Checkpoint *checkpoint, int64_t needed_by, Problem *problem) {
+  if (needed_by < 0) return load_what_fits(engine, checkpoint, false, problem);
   size_t count;
-  TensorView *views = session_kept_views(session, false, &count, problem);
-  bool fine = views && check_needed(session, checkpoint, needed_by, views, count, problem) &&
+  TensorView *views = engine_kept_views(engine, false, &count, problem);
+  bool fine = views && check_needed(engine, checkpoint, needed_by, views, count, problem) &&
               checkpoint_load(checkpoint, views, count, false, NULL, problem);
   free(views);
   return fine;
 }
 
-bool session_init(Session *session, Problem *problem) {
-  const Trainer *trainer = session->trainer;
+bool engine_init(Engine *engine, Problem *problem) {
+  const Trainer *trainer = engine->trainer;
   if (!trainer->options.init) return true;
   Checkpoint *checkpoint = weights_open(trainer, trainer->options.init, problem);
-  bool fine = checkpoint && load_what_fits(session, checkpoint, true, problem);
+  bool fine = checkpoint && load_what_fits(engine, checkpoint, true, problem);
   checkpoint_close(checkpoint);
   return fine;
 }

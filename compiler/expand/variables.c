@@ -2,6 +2,7 @@
    returns values that read them. Initial values are found here: a plain distribution or number by name, anything else
    as a routine. */
 #include "evaluator.h"
+#include "runtime/words.h"
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
@@ -52,8 +53,7 @@ int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const 
 }
 
 uint64_t stream_of(Evaluator *e, const char *name, Span span) {
-  uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-  for (const char *c = name; *c != '\0'; c++) hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+  uint64_t hash = hash_text(name);
   const char *key = session_intern(e->session, (const char *)&hash, sizeof hash), *before = map_get(&e->streams, key);
   if (before == NULL) map_put(e->session, &e->streams, key, (void *)(uintptr_t)name);
   else if (strcmp(before, name) != 0) {

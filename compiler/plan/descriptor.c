@@ -2,6 +2,7 @@
    Records are C structs here, and the one file of records says how each field becomes eight bytes, so that writer and
    reader cannot drift. Never decides an offset. */
 #include "layout.h"
+#include "runtime/words.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -341,7 +342,7 @@ void descriptor_write(const PlanLayout *layout, Plan *plan) {
   bytes_add(&all, "GANCMODL", 8);
   bytes_word(&all, ABI_VERSION);
   bytes_word(&all, body.size + 32);
-  bytes_word(&all, text_hash((const char *)body.data, body.size));
+  bytes_word(&all, hash_fnv(HASH_START, body.data, body.size));
   bytes_add(&all, body.data, body.size);
   plan->descriptor = all.data, plan->descriptor_size = all.size;
 }

@@ -12,13 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!bytes) return 0;
   if (size) memcpy(bytes, data, size);
   if (size >= 32) {
-    uint64_t length = size, hash = hash_fnv(0xCBF29CE484222325u, bytes + 32, size - 32);
+    uint64_t length = size, hash = hash_fnv(HASH_START, bytes + 32, size - 32);
     memcpy(bytes + 16, &length, 8);
     memcpy(bytes + 24, &hash, 8);
   }
-  Model model;
+  Descriptor model;
   Problem problem;
-  if (model_read(&model, bytes, size, &problem)) model_free(&model);
+  if (descriptor_read(&model, bytes, size, &problem)) descriptor_free(&model);
   free(bytes);
   return 0;
 }

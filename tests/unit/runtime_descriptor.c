@@ -4,25 +4,25 @@
 #include "tests/unit/runtime_model.h"
 
 static bool reads(const Bytes *bytes, Problem *problem) {
-  Model model;
-  bool fine = model_read(&model, bytes->data, bytes->size, problem);
-  if (fine) model_free(&model);
+  Descriptor model;
+  bool fine = descriptor_read(&model, bytes->data, bytes->size, problem);
+  if (fine) descriptor_free(&model);
   return fine;
 }
 
 START_TEST(test_reads_what_was_written) {
   Bytes bytes = line_descriptor();
-  Model model;
+  Descriptor model;
   Problem problem;
-  ck_assert_msg(model_read(&model, bytes.data, bytes.size, &problem), "%s", problem.text);
+  ck_assert_msg(descriptor_read(&model, bytes.data, bytes.size, &problem), "%s", problem.text);
   ck_assert_int_eq(model.tensor_count, T_TENSORS);
   ck_assert_str_eq(model.tensors[T_WM].name, "D.w/momentum.m");
   ck_assert_int_eq(model.tensors[T_P].stride[1], LINE_BATCH);
   ck_assert_double_eq(model.tensors[T_WIDE].initial_b, 0.02);
   ck_assert_str_eq(model.header->real, "f32");
-  ck_assert_int_eq(model_find_tensor(&model, "count"), T_COUNT);
-  ck_assert_int_eq(model_find_tensor(&model, "nothing"), -1);
-  model_free(&model);
+  ck_assert_int_eq(descriptor_find_tensor(&model, "count"), T_COUNT);
+  ck_assert_int_eq(descriptor_find_tensor(&model, "nothing"), -1);
+  descriptor_free(&model);
   free(bytes.data);
 }
 END_TEST

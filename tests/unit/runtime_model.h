@@ -79,7 +79,7 @@ static inline Bytes tables_write(const ModelTables *tables) {
   bytes_put(&out, "GANCMODL", 8);
   bytes_put_word(&out, ABI_VERSION);
   bytes_put_word(&out, 32 + body.size);
-  bytes_put_word(&out, hash_fnv(0xCBF29CE484222325u, body.data, body.size));
+  bytes_put_word(&out, hash_fnv(HASH_START, body.data, body.size));
   bytes_put(&out, body.data, body.size);
   free(body.data);
   free(strings.data);
@@ -88,7 +88,7 @@ static inline Bytes tables_write(const ModelTables *tables) {
 
 /* Makes the checksum right again after a test has changed bytes. */
 static inline void bytes_seal(uint8_t *data, size_t size) {
-  uint64_t hash = hash_fnv(0xCBF29CE484222325u, data + 32, size - 32);
+  uint64_t hash = hash_fnv(HASH_START, data + 32, size - 32);
   memcpy(data + 24, &hash, 8);
 }
 

@@ -105,11 +105,11 @@ END_TEST
 static Memory *line_memory(void) {
   static Memory memory;
   Bytes bytes = line_descriptor();
-  Model model;
+  Descriptor model;
   Problem problem;
-  ck_assert(model_read(&model, bytes.data, bytes.size, &problem));
+  ck_assert(descriptor_read(&model, bytes.data, bytes.size, &problem));
   ck_assert(memory_create(&memory, &model, 3, &problem));
-  model_free(&model);
+  descriptor_free(&model);
   free(bytes.data);
   return &memory;
 }

@@ -42,7 +42,7 @@ typedef struct Fixture {
   ModelTables *tables;
   Bytes bytes;
   Trainer trainer;
-  Session session;
+  Engine engine;
 } Fixture;
 static Fixture fixture;
 
@@ -57,16 +57,16 @@ static void begin(void) {
   Problem problem;
   fixture.bytes = tables_write(fixture.tables);
   fixture.trainer = (Trainer){.program = "test", .kernels = note_kernels, .options = {.threads = 2}};
-  ck_assert_msg(model_read(&fixture.trainer.model, fixture.bytes.data, fixture.bytes.size, &problem), "%s",
+  ck_assert_msg(descriptor_read(&fixture.trainer.model, fixture.bytes.data, fixture.bytes.size, &problem), "%s",
                 problem.text);
-  ck_assert_msg(session_open(&fixture.session, &fixture.trainer, NULL, DATA_OF_ALL, 3, &problem), "%s", problem.text);
-  seen.step = execution_view(&fixture.session.execution, T_STEP).data;
+  ck_assert_msg(engine_open(&fixture.engine, &fixture.trainer, NULL, DATA_OF_ALL, 3, &problem), "%s", problem.text);
+  seen.step = execution_view(&fixture.engine.execution, T_STEP).data;
   seen.count = 0;
 }
 
 static void end(void) {
-  session_close(&fixture.session);
-  model_free(&fixture.trainer.model);
+  engine_close(&fixture.engine);
+  descriptor_free(&fixture.trainer.model);
   free(fixture.bytes.data);
   free(fixture.tables);
 }
@@ -74,7 +74,7 @@ static void end(void) {
 static void run_rounds(int rounds) {
   Problem problem;
   for (int k = 0; k < rounds; k++)
-    ck_assert_msg(round_run(&fixture.session.execution, &fixture.session.clock, &problem), "%s", problem.text);
+    ck_assert_msg(round_run(&fixture.engine.execution, &fixture.engine.clock, &problem), "%s", problem.text);
 }
 
 START_TEST(test_order_and_ordinals) {
@@ -124,10 +124,10 @@ START_TEST(test_wrong_counts_are_refused) {
   fixture.tables->Schedule[3].line = 12;
   begin();
   Problem problem;
-  ck_assert(!round_run(&fixture.session.execution, &fixture.session.clock, &problem));
+  ck_assert(!round_run(&fixture.engine.execution, &fixture.engine.clock, &problem));
   ck_assert_msg(strstr(problem.text, "line 12") && strstr(problem.text, "at least 1"), "%s", problem.text);
-  execution_set_scalar(&fixture.session.execution, T_RATE, NAN);
-  ck_assert(!round_run(&fixture.session.execution, &fixture.session.clock, &problem));
+  execution_set_scalar(&fixture.engine.execution, T_RATE, NAN);
+  ck_assert(!round_run(&fixture.engine.execution, &fixture.engine.clock, &problem));
   ck_assert_msg(strstr(problem.text, "period of `every`"), "%s", problem.text);
 }
 END_TEST
@@ -137,7 +137,7 @@ START_TEST(test_outputs_count_apart) {
   run_rounds(2);
   seen.count = 0;
   Problem problem;
-  float *samples = session_samples(&fixture.session, 0, 150, &problem);
+  float *samples = engine_samples(&fixture.engine, 0, 150, &problem);
   ck_assert_msg(samples, "%s", problem.text);
   free(samples);
   ck_assert_int_eq(seen.count, 3);
@@ -150,7 +150,7 @@ START_TEST(test_outputs_count_apart) {
   ck_assert(seen.items[0].first_noise != seen.items[1].first_noise);
   run_rounds(1); /* and training does not notice them */
   ck_assert_int_eq(seen.items[3].ordinal, 0);
-  samples = session_samples(&fixture.session, 0, 64, &problem);
+  samples = engine_samples(&fixture.engine, 0, 64, &problem);
   ck_assert_msg(samples, "%s", problem.text);
   free(samples);
   ck_assert(seen.items[seen.count - 1].first_noise == seen.items[0].first_noise); /* the same draws at another step */
@@ -169,13 +169,13 @@ START_TEST(test_clocks) {
     fixture.tables->Model[0].length_unit = cases[k].unit;
     fixture.tables->Model[0].length = cases[k].length;
     begin();
-    ck_assert_int_eq(fixture.session.clock.steps, cases[k].steps);
+    ck_assert_int_eq(fixture.engine.clock.steps, cases[k].steps);
     run_rounds(3);
-    ck_assert_int_eq(fixture.session.clock.image, 3 * LINE_BATCH);
-    clock_show(&fixture.session.clock, &fixture.session.execution);
-    ck_assert_double_eq(execution_scalar(&fixture.session.execution, T_STEP), 3);
-    ck_assert_double_eq(execution_scalar(&fixture.session.execution, T_IMAGE), 192);
-    ck_assert_double_eq(execution_scalar(&fixture.session.execution, T_EPOCH), 192.0 / 65536);
+    ck_assert_int_eq(fixture.engine.clock.image, 3 * LINE_BATCH);
+    clock_show(&fixture.engine.clock, &fixture.engine.execution);
+    ck_assert_double_eq(execution_scalar(&fixture.engine.execution, T_STEP), 3);
+    ck_assert_double_eq(execution_scalar(&fixture.engine.execution, T_IMAGE), 192);
+    ck_assert_double_eq(execution_scalar(&fixture.engine.execution, T_EPOCH), 192.0 / 65536);
     end();
   }
   make();

@@ -291,7 +291,8 @@ START_TEST(test_wrong_usage_is_explained) {
   expect(run("train --set rat=1"), 2, "did you mean rate");
   expect(run("train --set rate=fast"), 2, "expects a number");
   expect(run("train --set width=3"), 2, "ganc build line.gan --set width=3");
-  expect(run("train --data q=line.npy"), 2, "did you mean p");
+  expect(run("train --data P=line.npy"), 2, "did you mean p");
+  expect(run("sample -k"), 2, "there is no option \"-k\"\n"); /* nothing is near a single letter */
   expect(run("train --feed rate=line.npy"), 2, "no data or noise of that name");
   expect(run("train --data p=a --data p=b"), 2, "given twice");
   expect(run("train"), 1, "--data p=SPEC");
@@ -556,6 +557,11 @@ START_TEST(test_names_of_other_programs) {
   expect(run("%s module.=,fc=,weight=w,bias=b,=D. --run a", renamed), 0,
          "D: 2 of 4 weights from w.safetensors; left as they were: D.wide, C.w\n");
   ck_assert(stored("a", "D.w", 0) == 2 && stored("a", "D.b", 0) == 3);
+  expect(run("train --resume --run a --steps 1"), 0, "done"); /* what it began with stays in its config.json */
+  Json *config = run_config_read("a", &problem);
+  const Json *rename = json_find(json_find(config, "init"), "rename");
+  ck_assert(rename && strcmp(rename->text, "module.=,fc=,weight=w,bias=b,=D.") == 0);
+  json_free(config);
   expect(run("%s module.fc=D,weight=w,bias=b --run b", renamed), 0, "D: 2 of 4 weights");
   expect(run("%s conv1=D --run c", renamed), 1,
          "--rename conv1=D: no name in w.safetensors has the part \"conv1\"; the names are module.fc.bias, "
@@ -566,6 +572,10 @@ START_TEST(test_names_of_other_programs) {
   expect(run("train --data p=line.npy --steps 0 --run c --rename a=b"), 2, "--init");
   expect(run("sample --weights w.safetensors --rename module.fc=D,weight=w,bias=b -o x.npy --count 64"), 0,
          "x.npy: 64 samples");
+  const char *measured =
+      "eval --data p=line.npy --count 8 --weights w.safetensors --rename module.fc=D,weight=w,bias=b";
+  expect(run("%s --json", measured), 0, "\"rename\": \"module.fc=D,weight=w,bias=b\"");
+  expect(run("%s", measured), 0, "samples of w.safetensors (--rename module.fc=D,weight=w,bias=b)");
   ck_assert(!directory_exists("c"));
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* What the commands share: a model in memory, with its data, settings and weights in place. Takes options and, for a
-   run that exists, its config.json; returns a session that is ready to run routines. Never trains and never prints more
+   run that exists, its config.json; returns an engine that is ready to run routines. Never trains and never prints more
    than notes. */
 #include "runtime/runtime.h"
 
@@ -9,14 +9,14 @@
 
 /* ---- data and feeds ---------------------------------------------------------------------------------------------- */
 
-bool model_declares_data(const Model *model, int64_t tensor) {
+bool descriptor_declares_data(const Descriptor *model, int64_t tensor) {
   bool first = model->tensors[tensor].role == ROLE_DATA;
   for (int64_t k = 0; k < tensor; k++)
     first = first && strcmp(model->tensors[k].data, model->tensors[tensor].data) != 0;
   return first;
 }
 
-bool model_declares_variable(const Model *model, int64_t tensor) {
+bool descriptor_declares_variable(const Descriptor *model, int64_t tensor) {
   bool first = model->tensors[tensor].role == ROLE_DATA || model->tensors[tensor].role == ROLE_NOISE;
   for (int64_t k = 0; k < tensor; k++)
     first = first && strcmp(model->tensors[k].name, model->tensors[tensor].name) != 0;
@@ -24,14 +24,14 @@ bool model_declares_variable(const Model *model, int64_t tensor) {
 }
 
 /* --data names data as the file declares them, --feed anything that is drawn. */
-static int64_t find_named(const Model *model, const Assignment *assignment, bool feed, Problem *problem) {
+static int64_t find_named(const Descriptor *model, const Assignment *assignment, bool feed, Problem *problem) {
   const char *option = feed ? "--feed" : "--data", *what = feed ? "data or noise" : "data";
   const char **names = allocate_zeroed((size_t)model->tensor_count + 1, sizeof *names);
   size_t count = 0;
   int64_t found = -1;
   for (int64_t k = 0; names && k < model->tensor_count; k++) {
     const char *name = feed ? model->tensors[k].name : model->tensors[k].data;
-    if (!(feed ? model_declares_variable : model_declares_data)(model, k)) continue;
+    if (!(feed ? descriptor_declares_variable : descriptor_declares_data)(model, k)) continue;
     names[count++] = name;
     if (assignment_names(assignment, name)) found = k;
   }
@@ -52,23 +52,23 @@ static const char *given(const Assignments *list, const char *name) {
 }
 
 /* Does this routine read samples of the data that no feed serves? In training, outputs are not fed. */
-static bool routine_needs(const Session *session, int64_t routine, const char *data) {
-  const Model *model = &session->trainer->model;
+static bool routine_needs(const Engine *engine, int64_t routine, const char *data) {
+  const Descriptor *model = &engine->trainer->model;
   const RoutineRecord *record = &model->routines[routine];
-  bool fed = record->kind != ROUTINE_OUTPUT || session->trainer->options.command != COMMAND_TRAIN;
+  bool fed = record->kind != ROUTINE_OUTPUT || engine->trainer->options.command != COMMAND_TRAIN;
   for (int64_t k = record->first_fill; k < record->first_fill + record->fill_count; k++)
     if (strcmp(model->tensors[model->fills[k].tensor].data, data) == 0 &&
-        !(fed && supply_is_fed(session->supply, model->fills[k].tensor)))
+        !(fed && supply_is_fed(engine->supply, model->fills[k].tensor)))
       return true;
   return false;
 }
 
-static bool needs_data(const Session *session, int64_t data_of, const char *data) {
-  const Model *model = &session->trainer->model;
-  if (data_of >= 0) return routine_needs(session, data_of, data);
-  bool train = session->trainer->options.command == COMMAND_TRAIN;
+static bool needs_data(const Engine *engine, int64_t data_of, const char *data) {
+  const Descriptor *model = &engine->trainer->model;
+  if (data_of >= 0) return routine_needs(engine, data_of, data);
+  bool train = engine->trainer->options.command == COMMAND_TRAIN;
   for (int64_t r = 0; r < model->routine_count; r++)
-    if ((train || model->routines[r].kind != ROUTINE_OUTPUT) && routine_needs(session, r, data)) return true;
+    if ((train || model->routines[r].kind != ROUTINE_OUTPUT) && routine_needs(engine, r, data)) return true;
   return false;
 }
 
@@ -94,46 +94,46 @@ bool data_have_changed(const Json *config, const Dataset *dataset, const TensorR
 }
 
 /* Reads the whole file, unless the run has done so and it is the same file still. */
-static bool check_numbers(Session *session, const Json *config, int64_t tensor, Problem *problem) {
-  const TensorRecord *record = &session->trainer->model.tensors[tensor];
-  const Dataset *dataset = supply_dataset(session->supply, tensor);
+static bool check_numbers(Engine *engine, const Json *config, int64_t tensor, Problem *problem) {
+  const TensorRecord *record = &engine->trainer->model.tensors[tensor];
+  const Dataset *dataset = supply_dataset(engine->supply, tensor);
   bool seen = json_find(json_find(config, "checked"), record->data),
        changed = data_have_changed(config, dataset, record);
   Problem inner = {""};
-  if (changed && !given(&session->trainer->options.data, record->data))
-    report_note(session->trainer->program,
+  if (changed && !given(&engine->trainer->options.data, record->data))
+    report_note(engine->trainer->program,
                 "data %s: %s is not what this run has read before: it has changed, or is another file", record->data,
                 dataset->name);
   return (seen && !changed) || dataset_check(dataset, record, false, &inner) ||
          problem_set(problem, "data %s: %s", record->data, inner.text);
 }
 
-static bool add_sources(Session *session, const Json *config, int64_t data_of, Problem *problem) {
-  const Model *model = &session->trainer->model;
-  const Options *options = &session->trainer->options;
+static bool add_sources(Engine *engine, const Json *config, int64_t data_of, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
+  const Options *options = &engine->trainer->options;
   for (int k = 0; k < options->feeds.count; k++) {
     int64_t tensor = find_named(model, &options->feeds.items[k], true, problem);
-    if (tensor < 0 || !supply_add_feed(session->supply, tensor, options->feeds.items[k].value, problem)) return false;
+    if (tensor < 0 || !supply_add_feed(engine->supply, tensor, options->feeds.items[k].value, problem)) return false;
   }
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const TensorRecord *tensor = &model->tensors[k];
-    if (!model_declares_data(model, k) || data_of == DATA_OF_NONE || !needs_data(session, data_of, tensor->data))
+    if (!descriptor_declares_data(model, k) || data_of == DATA_OF_NONE || !needs_data(engine, data_of, tensor->data))
       continue;
-    const char *spec = data_spec(session->trainer, config, tensor);
+    const char *spec = data_spec(engine->trainer, config, tensor);
     if (!spec[0])
       return problem_set(problem, "the model does not say where the data %s %s come from; say it with --data %s=SPEC%s",
                          tensor->data, text_shape(tensor, false).text, tensor->data,
-                         supply_is_fed(session->supply, k) ? " (--feed serves the train block alone)" : "");
-    if (!supply_add_data(session->supply, k, spec, DATA_TRAIN, problem) || !check_numbers(session, config, k, problem))
+                         supply_is_fed(engine->supply, k) ? " (--feed serves the train block alone)" : "");
+    if (!supply_add_data(engine->supply, k, spec, DATA_TRAIN, problem) || !check_numbers(engine, config, k, problem))
       return false;
   }
-  return data_of != DATA_OF_ALL || supply_check(session->supply, problem);
+  return data_of != DATA_OF_ALL || supply_check(engine->supply, problem);
 }
 
 /* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 /* The setting that an assignment names, if it can still be changed and the value is a number. */
-static const SettingRecord *find_setting(const Model *model, const Assignment *assignment, double *value,
+static const SettingRecord *find_setting(const Descriptor *model, const Assignment *assignment, double *value,
                                          Problem *problem) {
   const char **names = allocate_zeroed((size_t)model->setting_count + 1, sizeof *names);
   const SettingRecord *found = NULL;
@@ -161,7 +161,7 @@ static const SettingRecord *find_setting(const Model *model, const Assignment *a
   return NULL;
 }
 
-bool options_fit_model(const Options *options, const Model *model, Problem *problem) {
+bool options_fit_model(const Options *options, const Descriptor *model, Problem *problem) {
   double value;
   for (int k = 0; k < options->feeds.count; k++)
     if (find_named(model, &options->feeds.items[k], true, problem) < 0) return false;
@@ -172,82 +172,82 @@ bool options_fit_model(const Options *options, const Model *model, Problem *prob
   return true;
 }
 
-static bool apply_settings(Session *session, const Json *config, Problem *problem) {
-  const Model *model = &session->trainer->model;
+static bool apply_settings(Engine *engine, const Json *config, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
   for (int64_t k = 0; k < model->tensor_count; k++) /* those that the build fixed are read too */
     if (model->tensors[k].role == ROLE_SETTING)
-      execution_set_scalar(&session->execution, k, model->tensors[k].initial_a);
+      execution_set_scalar(&engine->execution, k, model->tensors[k].initial_a);
   for (int64_t k = 0; k < model->setting_count; k++) {
     const SettingRecord *setting = &model->settings[k];
     const Json *stored = json_find(json_find(config, "settings"), setting->name);
     if (setting->tensor >= 0)
-      execution_set_scalar(&session->execution, setting->tensor,
+      execution_set_scalar(&engine->execution, setting->tensor,
                            stored && stored->kind == JSON_NUMBER ? stored->number : setting->value);
   }
-  for (int k = 0; k < session->trainer->options.settings.count; k++) {
+  for (int k = 0; k < engine->trainer->options.settings.count; k++) {
     double value;
-    const SettingRecord *setting = find_setting(model, &session->trainer->options.settings.items[k], &value, problem);
+    const SettingRecord *setting = find_setting(model, &engine->trainer->options.settings.items[k], &value, problem);
     if (!setting) return false;
-    execution_set_scalar(&session->execution, setting->tensor, value);
+    execution_set_scalar(&engine->execution, setting->tensor, value);
   }
   return true;
 }
 
-/* ---- a session --------------------------------------------------------------------------------------------------- */
+/* ---- an engine --------------------------------------------------------------------------------------------------- */
 
-bool session_open(Session *session, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed,
-                  Problem *problem) {
-  *session = (Session){.trainer = trainer};
-  const Model *model = &trainer->model;
+bool engine_open(Engine *engine, const Trainer *trainer, const Json *config, int64_t data_of, uint64_t seed,
+                 Problem *problem) {
+  *engine = (Engine){.trainer = trainer};
+  const Descriptor *model = &trainer->model;
   int threads = trainer->options.threads > 0 ? (int)trainer->options.threads : processor_count();
-  session->supply = supply_new(model->tensors, model->tensor_count, seed, problem);
-  bool fine = session->supply && add_sources(session, config, data_of, problem) &&
-              execution_create(&session->execution, model, trainer->kernels, session->supply, threads, seed, problem) &&
-              apply_settings(session, config, problem);
+  engine->supply = supply_new(model->tensors, model->tensor_count, seed, problem);
+  bool fine = engine->supply && add_sources(engine, config, data_of, problem) &&
+              execution_create(&engine->execution, model, trainer->kernels, engine->supply, threads, seed, problem) &&
+              apply_settings(engine, config, problem);
   if (fine) {
-    session->clock = clock_create(model, session->supply);
-    clock_show(&session->clock, &session->execution);
-    fine = initial_values(&session->execution, problem);
+    engine->clock = clock_create(model, engine->supply);
+    clock_show(&engine->clock, &engine->execution);
+    fine = initial_values(&engine->execution, problem);
   }
-  if (!fine) session_close(session);
+  if (!fine) engine_close(engine);
   return fine;
 }
 
-void session_close(Session *session) {
-  execution_release(&session->execution);
-  supply_free(session->supply);
-  json_free(session->config);
-  free(session->run);
-  free(session->weights);
-  *session = (Session){0};
+void engine_close(Engine *engine) {
+  execution_release(&engine->execution);
+  supply_free(engine->supply);
+  json_free(engine->config);
+  free(engine->run);
+  free(engine->weights);
+  *engine = (Engine){0};
 }
 
-void session_put_seed(const Session *session, JsonWriter *writer) {
+void engine_put_seed(const Engine *engine, JsonWriter *writer) {
   char seed[32];
-  snprintf(seed, sizeof seed, "%llu", (unsigned long long)session->execution.seed);
+  snprintf(seed, sizeof seed, "%llu", (unsigned long long)engine->execution.seed);
   json_put_text(writer, "seed", seed); /* 64 bits do not fit a JSON number */
 }
 
-double session_setting(const Session *session, const SettingRecord *setting) {
-  return setting->tensor >= 0 ? execution_scalar(&session->execution, setting->tensor) : setting->value;
+double engine_setting(const Engine *engine, const SettingRecord *setting) {
+  return setting->tensor >= 0 ? execution_scalar(&engine->execution, setting->tensor) : setting->value;
 }
 
-void session_put_settings(const Session *session, JsonWriter *writer) {
-  const Model *model = &session->trainer->model;
+void engine_put_settings(const Engine *engine, JsonWriter *writer) {
+  const Descriptor *model = &engine->trainer->model;
   json_open_object(writer, "settings");
   for (int64_t k = 0; k < model->setting_count; k++)
-    json_put_number(writer, model->settings[k].name, session_setting(session, &model->settings[k]));
+    json_put_number(writer, model->settings[k].name, engine_setting(engine, &model->settings[k]));
   json_close(writer);
 }
 
-TensorView *session_kept_views(const Session *session, bool optimizer_states, size_t *count, Problem *problem) {
-  const Model *model = &session->trainer->model;
+TensorView *engine_kept_views(const Engine *engine, bool optimizer_states, size_t *count, Problem *problem) {
+  const Descriptor *model = &engine->trainer->model;
   TensorView *views = system_allocate(((size_t)model->tensor_count + 1) * sizeof *views);
   *count = 0;
   if (!views) problem_out_of_memory(problem, "the list of weights", (size_t)model->tensor_count * sizeof *views);
   for (int64_t k = 0; views && k < model->tensor_count; k++)
     if (tensor_is_kept(&model->tensors[k]) && (optimizer_states || model->tensors[k].role != ROLE_OPTIMIZER_STATE))
-      views[(*count)++] = execution_view(&session->execution, k);
+      views[(*count)++] = execution_view(&engine->execution, k);
   return views;
 }
 
@@ -260,9 +260,9 @@ char *run_directory(const Trainer *trainer, Problem *problem) {
   return directory;
 }
 
-bool session_open_trained(Session *session, const Trainer *trainer, int64_t data_of, Problem *problem) {
+bool engine_open_trained(Engine *engine, const Trainer *trainer, int64_t data_of, Problem *problem) {
   const Options *options = &trainer->options;
-  *session = (Session){0};
+  *engine = (Engine){0};
   bool elsewhere =
       options->weights && !options->run; /* the run, if there is one, says what data and settings there were */
   char *directory = elsewhere ? run_folder_of_checkpoint(options->weights) : run_directory(trainer, problem),
@@ -273,23 +273,23 @@ bool session_open_trained(Session *session, const Trainer *trainer, int64_t data
                            : options->weights   ? weights_open(trainer, options->weights, problem)
                                                 : run_folder_newest_checkpoint(directory, &notes, problem);
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
-  bool fine = checkpoint && session_open(session, trainer, config, data_of, options->seed, problem) &&
-              session_load(session, checkpoint, data_of, problem);
+  bool fine = checkpoint && engine_open(engine, trainer, config, data_of, options->seed, problem) &&
+              engine_load(engine, checkpoint, data_of, problem);
   const CheckpointState *state = fine ? checkpoint_state(checkpoint, NULL) : NULL;
   if (state && strcmp(state->source_hash, trainer->model.header->source_hash) != 0)
     report_note(trainer->program, "the model's text has changed since %s was written", checkpoint_path(checkpoint));
   if (state) {
-    session->clock.step = state->step;
-    session->clock.image = state->image;
-    clock_show(&session->clock, &session->execution);
+    engine->clock.step = state->step;
+    engine->clock.image = state->image;
+    clock_show(&engine->clock, &engine->execution);
   }
-  session->config = config;
-  session->run = directory;
-  session->has_step = state != NULL;
-  session->weights = fine ? text_format("%s", checkpoint_path(checkpoint)) : NULL;
-  if (fine && !session->weights) fine = problem_out_of_memory(problem, "a path", strlen(checkpoint_path(checkpoint)));
+  engine->config = config;
+  engine->run = directory;
+  engine->has_step = state != NULL;
+  engine->weights = fine ? text_format("%s", checkpoint_path(checkpoint)) : NULL;
+  if (fine && !engine->weights) fine = problem_out_of_memory(problem, "a path", strlen(checkpoint_path(checkpoint)));
   checkpoint_close(checkpoint);
   free(notes);
-  if (!fine) session_close(session);
+  if (!fine) engine_close(engine);
   return fine;
 }

@@ -1,0 +1,22 @@
+/* What the two files about a run's folder share: what is known of it while somebody trains there. */
+#ifndef RUN_FOLDER_H
+#define RUN_FOLDER_H
+
+#include "runtime/io.h"
+
+typedef struct SoundFile {
+  int64_t step;
+  FileStamp stamp;
+} SoundFile;
+
+struct RunFolder {
+  char *path;
+  int lock, stats;  /* descriptors; -1: none */
+  SoundFile *sound; /* checkpoints that were written or read here, and are whole */
+  size_t sound_count, sound_capacity;
+};
+
+/* run_steps.c */
+bool folder_holds_run(const char *directory); /* something to go on from, whatever state it is in */
+
+#endif
