@@ -368,15 +368,4 @@ START_TEST(pages_say_what_happens) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("pages of explain");
-  TCase *rules = tcase_create("rules");
-  tcase_set_timeout(rules, 60);
-  tcase_add_test(rules, pages_say_what_happens);
-  suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures > 0;
-}
+CHECK_MAIN(.tests = {pages_say_what_happens})

@@ -546,36 +546,7 @@ START_TEST(refused) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("expand semantics");
-  TCase *rules = tcase_create("rules");
-  tcase_set_timeout(rules, 60);
-  static const TTest *const *const tests[] = {&names,
-                                              &equal_calls,
-                                              &calls_with_settings,
-                                              &calls_again_after_weights_move,
-                                              &states_thread,
-                                              &states_carry_derivatives,
-                                              &reached,
-                                              &trunk,
-                                              &definitions_in_train,
-                                              &draws,
-                                              &evaluations,
-                                              &indices,
-                                              &layers_along_an_index,
-                                              &settings,
-                                              &inference,
-                                              &initial_values,
-                                              &constants_and_gradients};
-  for (int k = 0; k < LENGTH(tests); k++) tcase_add_test(rules, *tests[k]);
-  tcase_add_loop_test(rules, updates_in_a_draw, 0, 11);
-  tcase_add_loop_test(rules, objectives, 0, 3);
-  tcase_add_loop_test(rules, refused, 0, 8);
-  tcase_add_loop_test(rules, named_objectives, 0, 3);
-  suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
-}
+CHECK_MAIN(.tests = {names, equal_calls, calls_with_settings, calls_again_after_weights_move, states_thread,
+                     states_carry_derivatives, reached, trunk, definitions_in_train, draws, evaluations, indices,
+                     layers_along_an_index, settings, inference, initial_values, constants_and_gradients},
+           .loops = {{updates_in_a_draw, 0, 11}, {objectives, 0, 3}, {refused, 0, 8}, {named_objectives, 0, 3}})

@@ -263,9 +263,6 @@ START_TEST(graphs_print) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("canonical form", 6,
-                   (const TTest *[]){random_nodes_keep_their_values, spellings_meet,
-                                     sums_become_sets_only_where_every_element_is_written_once, digits_become_numbers,
-                                     verify_sees_broken_nodes, graphs_print});
-}
+CHECK_MAIN(.tests = {random_nodes_keep_their_values, spellings_meet,
+                     sums_become_sets_only_where_every_element_is_written_once, digits_become_numbers,
+                     verify_sees_broken_nodes, graphs_print})

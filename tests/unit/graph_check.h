@@ -5,14 +5,13 @@
 
 #include "compiler/graph/graph.h"
 #include "compiler/transform/transform.h"
+#include "check_main.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SPAN ((Span){0})
-#define LENGTH(array) ((int)(sizeof(array) / sizeof *(array)))
 /* ACCESS(graph, c, …) of coordinates; READ(graph, node, c, …) */
 #define ACCESS(graph, ...) access_new(graph, LENGTH(((Coordinate[]){__VA_ARGS__})), (Coordinate[]){__VA_ARGS__})
 #define READ(graph, node, ...) scalar_read(graph, node, ACCESS(graph, __VA_ARGS__))
@@ -169,20 +168,6 @@ static inline double derivative_error(Graph *g, Node *of, const Variables *varia
     of = along;
   }
   return worst;
-}
-
-/* One suite of one case of tests, run; the number of failures. */
-static inline int run_tests(const char *name, int count, const TTest *const *tests) {
-  Suite *suite = suite_create(name);
-  TCase *tests_of_suite = tcase_create(name);
-  tcase_set_timeout(tests_of_suite, 120);
-  for (int i = 0; i < count; i++) tcase_add_test(tests_of_suite, tests[i]);
-  suite_add_tcase(suite, tests_of_suite);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
 }
 
 #endif

@@ -165,7 +165,7 @@ START_TEST(what_is_not_finite_is_not_written) {
     double value;
     const char *word;
   } rows[] = {{NAN, "not a number"}, {INFINITY, "infinite"}, {-INFINITY, "minus infinity"}};
-  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+  for (size_t k = 0; k < LENGTH(rows); k++) {
     Problem problem = {""};
     char says[80];
     model.w[2 * (WEIGHTS / 4) + 777] = (float)rows[k].value;
@@ -357,7 +357,7 @@ START_TEST(no_failure_loses_a_checkpoint) {
       {CALL_WRITE, ENOSPC, true, 3}, {CALL_WRITE, EINTR, false, 3},    {CALL_SYNC, EIO, false, 2},
       {CALL_RENAME, EIO, false, 1},  {CALL_MEMORY, ENOMEM, false, 10},
   };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     int tried = 0;
     fail_everywhere(rows[i].kind, rows[i].error, rows[i].partial, &tried);
     ck_assert_int_ge(tried, rows[i].least);
@@ -434,7 +434,8 @@ START_TEST(no_death_loses_a_checkpoint) {
 }
 END_TEST
 
-RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there,
-          weights_alone_have_no_position, what_is_not_finite_is_not_written, every_element_is_looked_at,
-          what_is_not_finite_is_not_loaded, counters_beyond_their_limits_are_refused, every_flipped_bit_is_seen,
-          no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading, no_death_loses_a_checkpoint)
+CHECK_MAIN(.tests = {round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there,
+                     weights_alone_have_no_position, what_is_not_finite_is_not_written, every_element_is_looked_at,
+                     what_is_not_finite_is_not_loaded, counters_beyond_their_limits_are_refused,
+                     every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading,
+                     no_death_loses_a_checkpoint})

@@ -109,4 +109,4 @@ START_TEST(statistics_stay_whole_on_a_full_disk) {
 }
 END_TEST
 
-RUN_TESTS("faults", memory, writes, statistics_stay_whole_on_a_full_disk)
+CHECK_MAIN(.tests = {memory, writes, statistics_stay_whole_on_a_full_disk})

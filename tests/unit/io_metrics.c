@@ -114,5 +114,5 @@ START_TEST(modes) {
 }
 END_TEST
 
-RUN_TESTS("metrics", one_dimension_is_exact, a_shift, a_scale, threads_change_no_bit, what_is_not_finite_is_refused,
-          pair_distance, modes)
+CHECK_MAIN(.tests = {one_dimension_is_exact, a_shift, a_scale, threads_change_no_bit, what_is_not_finite_is_refused,
+                     pair_distance, modes})

@@ -2,12 +2,12 @@
 #ifndef LANG_CHECK_H
 #define LANG_CHECK_H
 
-#include <check.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lang/lang.h"
+#include "check_main.h"
 
 /* A text from malloc that `print` writes. */
 typedef struct Printed {
@@ -67,20 +67,6 @@ static inline void golden_check(Session *session, const char *path, const char *
   const Source *expected = source_read(session, golden);
   ck_assert_msg(expected != NULL, "%s does not exist (PROMOTE=1 makes it)", golden);
   ck_assert_msg(strcmp(expected->text, text) == 0, "%s differs; this is what came:\n%s", golden, text);
-}
-
-/* One suite of these tests; the status of main. */
-static inline int tests_run(const char *name, const TTest *const *tests) {
-  Suite *suite = suite_create(name);
-  TCase *all = tcase_create(name);
-  for (; *tests; tests++) tcase_add_test(all, *tests);
-  tcase_set_timeout(all, 60);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* Matrix products as loop programs: the tile with the batch in the lanes, and the one that stages its operand
    transposed. Checks numbers against plain sums, and prints the rate against a peak measured in the same run. */
 #include "llvm_builder.h"
+#include "check_main.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,16 +233,4 @@ START_TEST(product_with_half_vectors) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("matrix products");
-  TCase *all = tcase_create("all");
-  tcase_set_timeout(all, 60);
-  tcase_add_test(all, product_with_wide_vectors);
-  tcase_add_test(all, product_with_half_vectors);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {product_with_wide_vectors, product_with_half_vectors})

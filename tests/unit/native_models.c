@@ -97,15 +97,4 @@ START_TEST(native_is_the_interpreter) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("native models");
-  TCase *tests = tcase_create("routines");
-  tcase_set_timeout(tests, 240);
-  tcase_add_loop_test(tests, native_is_the_interpreter, 0, LENGTH(settings) * LENGTH(models));
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.seconds = 240, .loops = {{native_is_the_interpreter, 0, LENGTH(settings) * LENGTH(models)}})

@@ -230,15 +230,4 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("plan: model");
-  TCase *cases = tcase_create("descriptor");
-  tcase_set_timeout(cases, 120);
-  tcase_add_loop_test(cases, a_planned_model_runs_as_the_interpreter, 0, 2);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.loops = {{a_planned_model_runs_as_the_interpreter, 0, 2}})

@@ -1,7 +1,7 @@
 /* Loop programs as values: affine sums, equality and hash, the printed form, and what verification refuses. */
 #include "llvm_builder.h"
+#include "check_main.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 /* sum over i of w[i] * x[i], with a bit of everything that equality must see */
@@ -177,18 +177,5 @@ START_TEST(mistakes_are_found) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("loop programs");
-  TCase *all = tcase_create("all");
-  tcase_add_test(all, affine_sums);
-  tcase_add_loop_test(all, equality_sees_code, 0, sizeof changes / sizeof *changes);
-  tcase_add_test(all, equality_ignores_names);
-  tcase_add_test(all, printed_form);
-  tcase_add_loop_test(all, mistakes_are_found, 0, sizeof mistakes / sizeof *mistakes);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {affine_sums, equality_ignores_names, printed_form},
+           .loops = {{equality_sees_code, 0, LENGTH(changes)}, {mistakes_are_found, 0, LENGTH(mistakes)}})

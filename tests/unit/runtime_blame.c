@@ -1,12 +1,12 @@
 /* The search for where a number went bad, on the hand-made line: what is run again has the data, draws and weights of
    the first time; a search that does not come to it again says so; Ctrl-C ends one; without memory there is none.
    Each run is a process of its own. */
-#include <check.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -163,20 +163,7 @@ START_TEST(an_infinity_that_nothing_reads_is_not_blamed) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_blame");
-  TCase *tests = tcase_create("blame");
-  tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
-  tcase_add_loop_test(tests, the_first_program_is_named, 0, 4);
-  tcase_add_test(tests, the_start_is_kept_where_there_is_no_checkpoint);
-  tcase_add_test(tests, what_does_not_come_again_is_said);
-  tcase_add_test(tests, ctrl_c_ends_a_search);
-  tcase_add_test(tests, an_infinity_that_nothing_reads_is_not_blamed);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_own_folder, .leave = leave_own_folder,
+           .tests = {the_start_is_kept_where_there_is_no_checkpoint, what_does_not_come_again_is_said,
+                     ctrl_c_ends_a_search, an_infinity_that_nothing_reads_is_not_blamed},
+           .loops = {{the_first_program_is_named, 0, 4}})

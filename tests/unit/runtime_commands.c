@@ -1,10 +1,10 @@
 /* info, bench, eval and diagnose on models made by hand: what they say is right, and diagnose sees a wrong derivative
    at either order. */
-#include <check.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -199,8 +199,7 @@ START_TEST(test_info_says_what_is_there) {
   const char *const facts[] = {
       "D.wide",       "[1000]",       "1 tiles, 5 nests", "fixed when built", "minimized at line 9",
       "normal(0, 1)", "with --feeds", "logged",           "4.00 kB"};
-  for (size_t k = 0; k < sizeof facts / sizeof *facts; k++)
-    ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
+  for (size_t k = 0; k < LENGTH(facts); k++) ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
 }
 END_TEST
 
@@ -439,28 +438,10 @@ START_TEST(test_eval_wants_finite_numbers) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_commands");
-  TCase *tests = tcase_create("commands");
-  tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
-  tcase_add_test(tests, test_right_derivatives_agree);
-  tcase_add_test(tests, test_wrong_derivatives_are_named);
-  tcase_add_test(tests, test_diagnose_refuses_spoilt_weights);
-  tcase_add_test(tests, test_diagnose_wants_double_precision);
-  tcase_add_test(tests, test_info_says_what_is_there);
-  tcase_add_test(tests, test_info_as_json);
-  tcase_add_test(tests, test_bench_counts_what_ran);
-  tcase_add_test(tests, test_eval_measures_against_the_mixture);
-  tcase_add_test(tests, test_eval_on_own_data);
-  tcase_add_test(tests, test_eval_tells_of_data_that_have_changed);
-  tcase_add_test(tests, test_eval_says_what_is_not_known);
-  tcase_add_test(tests, test_eval_against_one_of_several);
-  tcase_add_test(tests, test_eval_wants_finite_numbers);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_own_folder, .leave = leave_own_folder,
+           .tests = {test_right_derivatives_agree, test_wrong_derivatives_are_named,
+                     test_diagnose_refuses_spoilt_weights, test_diagnose_wants_double_precision,
+                     test_info_says_what_is_there, test_info_as_json, test_bench_counts_what_ran,
+                     test_eval_measures_against_the_mixture, test_eval_on_own_data,
+                     test_eval_tells_of_data_that_have_changed, test_eval_says_what_is_not_known,
+                     test_eval_against_one_of_several, test_eval_wants_finite_numbers})

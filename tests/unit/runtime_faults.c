@@ -1,12 +1,12 @@
 /* A trainer whose n-th allocation, write, sync or rename fails, for every n: it ends with words and status 1, never by
    a signal, and leaves the last good checkpoint. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -142,19 +142,7 @@ START_TEST(test_a_search_may_lack_memory) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_faults");
-  TCase *tests = tcase_create("faults");
-  tcase_set_timeout(tests, 120);
-  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
-  tcase_add_loop_test(tests, test_every_call_may_fail, 0, CALL_KINDS);
-  tcase_add_loop_test(tests, test_memory_may_fail_under_init, 0, 2);
-  tcase_add_loop_test(tests, test_no_failure_loses_a_checkpoint, CALL_WRITE, CALL_OPEN);
-  tcase_add_test(tests, test_a_search_may_lack_memory);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_own_folder, .leave = leave_own_folder, .tests = {test_a_search_may_lack_memory},
+           .loops = {{test_every_call_may_fail, 0, CALL_KINDS},
+                     {test_memory_may_fail_under_init, 0, 2},
+                     {test_no_failure_loses_a_checkpoint, CALL_WRITE, CALL_OPEN}})

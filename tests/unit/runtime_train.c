@@ -1,6 +1,5 @@
 /* The commands of a trainer, on the hand-made line: training, resuming, threads, feeds, initial weights, Ctrl-C, wrong
    usage. Each run is a process of its own, as a user has it. */
-#include <check.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -373,7 +373,7 @@ START_TEST(test_interrupt_does_not_save_spoilt_states) {
                        "100000",  "--run", "a",      "--checkpoint-every", "0"};
   int output;
   Ran ran;
-  pid_t child = start(line_tables, spoiling(), &output, arguments, sizeof arguments / sizeof *arguments);
+  pid_t child = start(line_tables, spoiling(), &output, arguments, LENGTH(arguments));
   for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
   usleep(200000); /* every third round takes 20 ms */
   kill(child, _i == 0 ? SIGINT : SIGTERM);
@@ -638,7 +638,7 @@ static void interrupt_run(int number, int times, useconds_t apart, Kernel count,
   char *arguments[] = {"trainer", "train", "--data", "p=line.npy",         "--steps",
                        "100000",  "--run", "a",      "--checkpoint-every", "0"};
   int output;
-  pid_t child = start(line_tables, slow_kernels, &output, arguments, sizeof arguments / sizeof *arguments);
+  pid_t child = start(line_tables, slow_kernels, &output, arguments, LENGTH(arguments));
   for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
   usleep(100000);
   for (int k = 0; k < times; k++) {
@@ -688,43 +688,32 @@ START_TEST(test_interrupts_within_a_second_are_one) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_train");
-  TCase *tests = tcase_create("train");
-  tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_with_rows, leave_own_folder);
-  tcase_add_test(tests, test_learns_the_line);
-  tcase_add_test(tests, test_default_length_is_the_models);
-  tcase_add_test(tests, test_any_number_of_threads_gives_the_same_bits);
-  tcase_add_test(tests, test_seeds_differ);
-  tcase_add_loop_test(tests, test_resumed_runs_have_the_bits_of_whole_ones, 0, 2);
-  tcase_add_test(tests, test_resume_refuses_another_seed);
-  tcase_add_test(tests, test_initial_values);
-  tcase_add_test(tests, test_init_takes_weights_by_name);
-  tcase_add_test(tests, test_feeds_replace_draws);
-  tcase_add_test(tests, test_data_without_a_position_are_told);
-  tcase_add_test(tests, test_dry_run_writes_nothing);
-  tcase_add_test(tests, test_wrong_usage_is_explained);
-  tcase_add_test(tests, test_samples);
-  tcase_add_test(tests, test_divergence_is_named);
-  tcase_add_test(tests, test_spoilt_states_are_not_written);
-  tcase_add_loop_test(tests, test_interrupt_does_not_save_spoilt_states, 0, 2);
-  tcase_add_test(tests, test_spoilt_initial_values_are_named_before_a_run_begins);
-  tcase_add_test(tests, test_spoilt_weights_are_refused_by_every_command);
-  tcase_add_test(tests, test_outputs_need_their_weights);
-  tcase_add_test(tests, test_init_says_what_fits);
-  tcase_add_test(tests, test_names_of_other_programs);
-  tcase_add_test(tests, test_samples_that_are_not_finite_are_told);
-  tcase_add_test(tests, test_samples_of_spoilt_weights_end_the_run);
-  tcase_add_test(tests, test_a_changed_model_is_told);
-  tcase_add_test(tests, test_foreign_processors_are_told);
-  tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 3);
-  tcase_add_test(tests, test_second_interrupt_ends_at_once);
-  tcase_add_test(tests, test_interrupts_within_a_second_are_one);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_with_rows, .leave = leave_own_folder,
+           .tests = {test_learns_the_line,
+                     test_default_length_is_the_models,
+                     test_any_number_of_threads_gives_the_same_bits,
+                     test_seeds_differ,
+                     test_resume_refuses_another_seed,
+                     test_initial_values,
+                     test_init_takes_weights_by_name,
+                     test_feeds_replace_draws,
+                     test_data_without_a_position_are_told,
+                     test_dry_run_writes_nothing,
+                     test_wrong_usage_is_explained,
+                     test_samples,
+                     test_divergence_is_named,
+                     test_spoilt_states_are_not_written,
+                     test_spoilt_initial_values_are_named_before_a_run_begins,
+                     test_spoilt_weights_are_refused_by_every_command,
+                     test_outputs_need_their_weights,
+                     test_init_says_what_fits,
+                     test_names_of_other_programs,
+                     test_samples_that_are_not_finite_are_told,
+                     test_samples_of_spoilt_weights_end_the_run,
+                     test_a_changed_model_is_told,
+                     test_foreign_processors_are_told,
+                     test_second_interrupt_ends_at_once,
+                     test_interrupts_within_a_second_are_one},
+           .loops = {{test_resumed_runs_have_the_bits_of_whole_ones, 0, 2},
+                     {test_interrupt_does_not_save_spoilt_states, 0, 2},
+                     {test_interrupt_saves_and_says_how_to_go_on, 0, 3}})

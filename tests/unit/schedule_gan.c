@@ -103,16 +103,5 @@ START_TEST(the_reference_model_is_few_programs) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("schedule: updates");
-  TCase *cases = tcase_create("gan");
-  tcase_set_timeout(cases, 120);
-  tcase_add_loop_test(cases, native_updates_match_the_interpreter, 0, 2 * (int)(sizeof settings / sizeof *settings));
-  tcase_add_test(cases, the_reference_model_is_few_programs);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.tests = {the_reference_model_is_few_programs},
+           .loops = {{native_updates_match_the_interpreter, 0, 2 * LENGTH(settings)}})

@@ -73,7 +73,7 @@ static const Scalar *expression(Case *c, int depth, int rank, const int64_t *sha
     return scalar_apply(c->graph, OP_SELECT, apply(c, OP_LESS, a, scalar_constant(c->graph, 0.1)),
                         apply(c, OP_TANH, b, NULL), a);
   }
-  Operation op = some[random_below(&c->random, (int)(sizeof some / sizeof *some))];
+  Operation op = some[random_below(&c->random, LENGTH(some))];
   const Scalar *a = expression(c, depth - 1, rank, shape, batch),
                *b = operation_arity(op) > 1 ? expression(c, depth - 1, rank, shape, batch) : NULL;
   const Scalar *value = apply(c, op, a, b);
@@ -267,15 +267,4 @@ START_TEST(fusion_changes_nothing) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("schedule: graphs");
-  TCase *cases = tcase_create("random");
-  tcase_set_timeout(cases, 240);
-  tcase_add_loop_test(cases, fusion_changes_nothing, 0, (int)(sizeof settings / sizeof *settings));
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.seconds = 240, .loops = {{fusion_changes_nothing, 0, LENGTH(settings)}})

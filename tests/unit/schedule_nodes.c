@@ -118,7 +118,7 @@ static const Scalar *random_value(Case *c, int depth) {
                           scalar_constant(c->graph, 0.125), NULL);
     return random_read(c);
   }
-  Operation op = safe[random_between(&c->random, 0, (int64_t)(sizeof safe / sizeof *safe) - 1)];
+  Operation op = safe[random_between(&c->random, 0, LENGTH(safe) - 1)];
   const Scalar *arguments[3] = {NULL, NULL, NULL};
   for (int a = 0; a < operation_arity(op); a++) arguments[a] = random_value(c, depth - 1);
   if (op == OP_SQRT) arguments[0] = scalar_apply(c->graph, OP_ABSOLUTE, arguments[0], NULL, NULL);
@@ -267,15 +267,4 @@ START_TEST(native_nodes_match_the_interpreter) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("schedule: nodes");
-  TCase *cases = tcase_create("random");
-  tcase_set_timeout(cases, 120);
-  tcase_add_loop_test(cases, native_nodes_match_the_interpreter, 0, (int)(sizeof settings / sizeof *settings));
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.loops = {{native_nodes_match_the_interpreter, 0, LENGTH(settings)}})

@@ -7,8 +7,8 @@
 #include "compiler/llvm/llvm.h"
 #include "compiler/schedule/schedule.h"
 #include "runtime/abi.h"
+#include "check_main.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
