@@ -5,7 +5,7 @@
 #include <math.h>
 #include <sys/wait.h>
 
-#include "tests/unit/io_faults.h"
+#include "tests/unit/system_faults.h"
 
 /* ---- a small model ----------------------------------------------------------------------------------------------- */
 
@@ -321,9 +321,9 @@ static void fail_everywhere(int kind, int error, bool partial, int *tried) {
     ck_assert(run_folder_save_checkpoint(run, &first, model.views, 3, 3, NULL));
     model.b[0] = 2;
     arm(kind, at, error);
-    faults.partial = partial;
+    faults->partial = partial;
     bool saved = run_folder_save_checkpoint(run, &second, model.views, 3, 3, &problem);
-    bool reached = faults.seen[kind] >= at;
+    bool reached = faults->seen[kind] >= at;
     arm(-1, 0, 0);
     bool spared =
         error == EINTR || kind == CALL_MEMORY; /* that a file is sound is remembered where there is room for it */
@@ -380,7 +380,7 @@ START_TEST(no_failure_of_memory_crashes_loading) {
     arm(CALL_MEMORY, at, ENOMEM);
     Checkpoint *checkpoint = checkpoint_open("c.safetensors", &problem);
     done = checkpoint && checkpoint_load(checkpoint, model.views, 3, true, &report, &problem);
-    ck_assert(done == (faults.seen[CALL_MEMORY] < at));
+    ck_assert(done == (faults->seen[CALL_MEMORY] < at));
     if (!done) ck_assert_says(problem, "no memory");
     load_report_release(&report);
     checkpoint_close(checkpoint);
@@ -409,7 +409,7 @@ START_TEST(no_death_loses_a_checkpoint) {
       if (child == 0) {
         run = run_folder_resume("run", NULL);
         arm(kind, at, EIO);
-        faults.die = true;
+        faults->die = true;
         run_folder_save_checkpoint(run, &second, model.views, 3, 3, NULL);
         _exit(0);
       }
