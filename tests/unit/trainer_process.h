@@ -69,18 +69,17 @@ static inline int trainer_run(ModelTables *(*make)(void), const Kernel *kernels,
   return trainer_finish(trainer_start(make, kernels, line));
 }
 
-/* Of the last trainer. */
-static inline void says(const char *text) {
-  ck_assert_msg(strstr(printed, text), "expected \"%s\" in: %s", text, printed);
-}
-static inline void says_nothing_of(const char *text) {
-  ck_assert_msg(!strstr(printed, text), "\"%s\" is in: %s", text, printed);
-}
+/* Of the last trainer; macros, so that a failure has the place of the test. */
+#define says(text) ck_assert_msg(strstr(printed, text), "expected \"%s\" in: %s", text, printed)
+#define says_nothing_of(text) ck_assert_msg(!strstr(printed, text), "\"%s\" is in: %s", text, printed)
 
-/* It ended so, and says this, if anything is named. */
-static inline void expect(int found, int status, const char *text) {
-  ck_assert_msg(found == status, "status %d, not %d: %s", found, status, printed);
-  if (text) says(text);
-}
+/* It ended with this status, and said this, unless that is NULL. */
+#define expect(found, status, text) \
+  do { \
+    int found_ = (found), status_ = (status); \
+    const char *text_ = (text); \
+    ck_assert_msg(found_ == status_, "status %d, not %d: %s", found_, status_, printed); \
+    if (text_) says(text_); \
+  } while (0)
 
 #endif
