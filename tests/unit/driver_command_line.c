@@ -1,6 +1,7 @@
 /* The command line as options: what each form of writing means, and what is refused. */
 #include "compiler/compiler.h"
 #include "check_main.h"
+#include "printed_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -177,11 +178,7 @@ START_TEST(test_refusals) {
     Session *session = session_new();
     Options options;
     ck_assert_msg(!parse(session, rows[at].line, &options), "%s", rows[at].line);
-    char *text;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    diagnostic_print_all(session, out);
-    fclose(out);
+    char *text = messages_text(session);
     ck_assert_msg(strstr(text, rows[at].code) != NULL, "%s:\n%s", rows[at].line, text);
     free(text);
     session_free(session);

@@ -3,6 +3,7 @@
    met in place of the system's. */
 #include "compiler/compiler.h"
 #include "check_main.h"
+#include "printed_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,11 +71,7 @@ static void folder_holds(const Folder *folder, const char *text) {
 }
 
 static void says(Session *session, const char *text) {
-  char *messages;
-  size_t size;
-  FILE *out = open_memstream(&messages, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *messages = messages_text(session);
   ck_assert_msg(strstr(messages, text) != NULL, "\"%s\" is not in:\n%s", text, messages);
   free(messages);
 }

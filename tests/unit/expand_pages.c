@@ -316,11 +316,7 @@ static char *messages_of(const char *text, int *errors) {
   Session *session = session_new();
   Model *model = model_expand(session, "page.gan", text, strlen(text), false);
   if (model != NULL) model_pass(model, transform_normalise, "normalise");
-  char *messages;
-  size_t size;
-  FILE *out = open_memstream(&messages, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *messages = messages_text(session);
   *errors = diagnostic_error_count(session);
   session_free(session);
   return messages;

@@ -535,11 +535,7 @@ START_TEST(refused) {
                         "train { batch = 3; optimize N by sgd(lr = 0.1); update N }\n",
                         text);
   ck_assert_ptr_null(model_expand(session, "text.gan", text, strlen(text), false));
-  char *messages;
-  size_t size;
-  FILE *out = open_memstream(&messages, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *messages = messages_text(session);
   ck_assert_msg(strstr(messages, cases[_i].code) != NULL, "not %s but %s", cases[_i].code, messages);
   free(messages);
   session_free(session);

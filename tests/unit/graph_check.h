@@ -6,6 +6,7 @@
 #include "compiler/graph/graph.h"
 #include "compiler/transform/transform.h"
 #include "check_main.h"
+#include "random_numbers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -60,23 +61,6 @@ static inline Node *input(Graph *g, const char *name, int rank, const int64_t *s
 }
 
 /* ---- random numbers ---------------------------------------------------------------------------------------------- */
-
-typedef struct Random {
-  uint64_t state;
-} Random;
-
-static inline uint64_t random_bits(Random *random) {
-  uint64_t z = random->state += 0x9E3779B97F4A7C15u;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-  return z ^ z >> 31;
-}
-static inline double random_between(Random *random, double low, double high) {
-  return low + (high - low) * (double)(random_bits(random) >> 11) * 0x1p-53;
-}
-static inline int64_t random_integer(Random *random, int64_t low, int64_t high) {
-  return low + (int64_t)(random_bits(random) % (uint64_t)(high - low + 1));
-}
 
 static inline double *random_values(Random *random, const Node *node, double low, double high) {
   double *values = malloc((size_t)node_size(node) * sizeof *values + 1);

@@ -1,37 +1,12 @@
-/* What the tests of lang/ share: files under tests/lang, printed trees and messages as texts, goldens. */
+/* What the tests of lang/ share: files under tests/lang, goldens. */
 #ifndef LANG_CHECK_H
 #define LANG_CHECK_H
 
-#include <glob.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "lang/lang.h"
 #include "check_main.h"
+#include "printed_text.h"
 
-/* A text from malloc that `print` writes. */
-typedef struct Printed {
-  char *text;
-  size_t size;
-  FILE *out;
-} Printed;
-
-static inline FILE *printed_begin(Printed *printed) {
-  return printed->out = open_memstream(&printed->text, &printed->size);
-}
-static inline char *printed_end(Printed *printed) { return fclose(printed->out), printed->text; }
-
-static inline char *messages_text(Session *session) {
-  Printed printed;
-  diagnostic_print_all(session, printed_begin(&printed));
-  return printed_end(&printed);
-}
-
-static inline char *tree_text(const Syntax *tree) {
-  Printed printed;
-  syntax_print(printed_begin(&printed), tree);
-  return printed_end(&printed);
-}
+#include <glob.h>
+#include <string.h>
 
 static inline const Source *source_of(Session *session, const char *text) {
   return source_from_text(session, "test.gan", text, strlen(text));

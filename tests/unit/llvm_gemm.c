@@ -2,6 +2,7 @@
    transposed. Checks numbers against plain sums, and prints the rate against a peak measured in the same run. */
 #include "llvm_builder.h"
 #include "check_main.h"
+#include "random_numbers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,12 +15,10 @@ static double seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static float *numbers(size_t count, unsigned seed) {
+static float *numbers(size_t count, uint64_t seed) {
+  Random random = {seed};
   float *all = aligned_alloc(64, (count * sizeof *all + 127) / 64 * 64);
-  for (size_t i = 0; i < count; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    all[i] = (float)(int)(seed >> 20) / 2048.0f - 1.0f;
-  }
+  for (size_t i = 0; i < count; i++) all[i] = (float)random_integer(&random, -2048, 2047) / 2048.0f;
   return all;
 }
 

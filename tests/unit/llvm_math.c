@@ -3,6 +3,7 @@
    numbers. Vectors and scalars must agree in every bit. */
 #include "llvm_builder.h"
 #include "check_main.h"
+#include "random_numbers.h"
 
 #include <float.h>
 #include <math.h>
@@ -133,23 +134,18 @@ static float float_of(uint32_t bits) {
 static double flushed_double(double x) { return fabs(x) < DBL_MIN ? copysign(0, x) : x; }
 static float flushed(float x) { return fabsf(x) < FLT_MIN ? copysignf(0, x) : x; }
 
-static uint64_t next_random(uint64_t *state) {
-  *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return *state >> 11;
-}
-
 static _Alignas(64) float x32[BLOCK], y32[BLOCK], out32[BLOCK], scalar32[BLOCK];
 static _Alignas(64) double x64[BLOCK], y64[BLOCK], out64[BLOCK], scalar64[BLOCK];
 
 static double worst_float(const Function *function, const Kernels *k, double *at_x, double *at_y) {
   double worst = 0;
-  uint64_t state = 1, count = 0;
+  uint64_t count = 0;
+  Random random = {1};
   const int64_t stride = getenv("EVERY_PATTERN") ? 1 : 977;
   for (int64_t next = 0; next < (int64_t)1 << 32; count++) {
     for (int i = 0; i < BLOCK; i++, next += stride) {
       x32[i] = float_of((uint32_t)next);
-      y32[i] = count % 2 == 0 ? (float)((double)next_random(&state) * 0x1p-53 * 40 - 20)
-                              : (float)((int)(next_random(&state) % 19) - 9) * 0.5f;
+      y32[i] = count % 2 == 0 ? (float)random_between(&random, -20, 20) : (float)random_integer(&random, -9, 9) * 0.5f;
     }
     run(k->vector, x32, y32, out32, true);
     if (count % 16 == 0) {
@@ -173,15 +169,15 @@ static double worst_float(const Function *function, const Kernels *k, double *at
 
 static double worst_double(const Function *function, const Kernels *k, double *at_x, double *at_y) {
   double worst = 0;
-  uint64_t state = 2;
+  Random random = {2};
   for (int turn = 0; turn < 60; turn++) {
     for (int i = 0; i < BLOCK; i++) {
-      double u = (double)next_random(&state) * 0x1p-53, v = (double)next_random(&state) * 0x1p-53;
+      double u = random_between(&random, 0, 1), v = random_between(&random, 0, 1);
       x64[i] = function->low + (function->high - function->low) * u;
-      if (turn % 3 == 1) x64[i] = ldexp(2 * u - 1, (int)(next_random(&state) % 60) - 40);
+      if (turn % 3 == 1) x64[i] = ldexp(2 * u - 1, (int)random_integer(&random, -40, 19));
       if (turn % 3 == 2) x64[i] = 4 * u - 2;
-      if (turn % 7 == 6) x64[i] = ldexp(2 * u - 1, (int)(next_random(&state) % 2040) - 1020);
-      y64[i] = turn % 2 == 0 ? 200 * v - 100 : (double)((int)(next_random(&state) % 41) - 20) * 0.5;
+      if (turn % 7 == 6) x64[i] = ldexp(2 * u - 1, (int)random_integer(&random, -1020, 1019));
+      y64[i] = turn % 2 == 0 ? 200 * v - 100 : (double)random_integer(&random, -20, 20) * 0.5;
     }
     const double special[] = {0.0,     -0.0,     INFINITY, -INFINITY, NAN, 1, -1,
                               DBL_MAX, -DBL_MAX, DBL_MIN,  -DBL_MIN,  0.5, 2, -2};

@@ -2,6 +2,7 @@
    do not give, lines of the model; and that a linker and a process accept it. Processors that are refused. */
 #include "llvm_builder.h"
 #include "check_main.h"
+#include "printed_text.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -164,11 +165,9 @@ START_TEST(text_of_kernels) {
     const char *holds;
   } rows[] = {{EMIT_LLVM, "define hidden void @k0_D.Layer_3_y"}, {EMIT_ASSEMBLY, "%zmm"}};
   for (size_t k = 0; k < LENGTH(rows); k++) {
-    char *text;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    ck_assert(llvm_emit(session, target, 1, &program, "", 0, rows[k].kind, out, 2));
-    fclose(out);
+    Printed printed;
+    ck_assert(llvm_emit(session, target, 1, &program, "", 0, rows[k].kind, printed_begin(&printed), 2));
+    char *text = printed_end(&printed);
     ck_assert_ptr_nonnull(strstr(text, rows[k].holds));
     free(text);
   }

@@ -3,6 +3,7 @@
    the test. */
 #include "llvm_reference.h"
 #include "check_main.h"
+#include "random_numbers.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,10 +40,10 @@ static Fenced fenced_new(int64_t elements, RegisterType type, bool at_end) {
 }
 
 static void fill(void *data, int64_t elements, RegisterType type, uint64_t seed) {
-  for (int64_t i = 0; i < elements; i++) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    reference_put((char *)data + i * (type == REGISTER_F32 ? 4 : 8), type, (double)(int)(seed >> 44) * 0x1p-16 - 8);
-  }
+  Random random = {seed};
+  for (int64_t i = 0; i < elements; i++)
+    reference_put((char *)data + i * (type == REGISTER_F32 ? 4 : 8), type,
+                  (double)random_integer(&random, -(1 << 19), (1 << 19) - 1) * 0x1p-16);
 }
 
 /* Runs the program and its reference on equal buffers; every bit, or `tolerance`, must agree. */

@@ -188,7 +188,7 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
   void *workspace = guarded_block((size_t)plan->workspace_bytes);
   Interpreter *interpreter = interpreter_new(gan.graph);
   DrawCounters counters = {.seed = 3, .round = 2};
-  uint64_t state = 11;
+  Random random = {11};
   for (int t = 0; t < model.tensor_count; t++) {
     TensorRecord tensor;
     record(&tables, RECORD_TENSOR, (uint64_t)t, &tensor);
@@ -196,8 +196,7 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
     int64_t count = node_size(model.tensors[t].input);
     double *numbers = malloc((size_t)count * sizeof *numbers);
     for (int64_t i = 0; i < count; i++) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      numbers[i] = (double)(float)((double)(state >> 40) / (1 << 24) / 4);
+      numbers[i] = (double)random_integer(&random, 0, (1 << 24) - 1) / (1 << 26); /* exact in float32 */
       if (model.tensors[t].input->rank == 0) numbers[i] = 2;
     }
     interpreter_set(interpreter, model.tensors[t].input, numbers);

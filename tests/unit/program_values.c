@@ -1,6 +1,7 @@
 /* Loop programs as values: affine sums, equality and hash, the printed form, and what verification refuses. */
 #include "llvm_builder.h"
 #include "check_main.h"
+#include "printed_text.h"
 
 #include <stdlib.h>
 
@@ -94,11 +95,9 @@ END_TEST
 
 START_TEST(printed_form) {
   Session *session = session_new();
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  program_print(&sample(session, "D.Linear_1: y")->program, out);
-  fclose(out);
+  Printed printed;
+  program_print(&sample(session, "D.Linear_1: y")->program, printed_begin(&printed));
+  char *text = printed_end(&printed);
   const char *expected =
       "program 0 \"D.Linear_1: y\": nest, 8 lanes of f32, 1 chunks i0, workspace 0 bytes, 0 Mflop, 0 MB\n"
       "  b0: f32[64] buffer\n"
@@ -166,11 +165,7 @@ START_TEST(mistakes_are_found) {
   ck_assert(program_verify(session, &b->program));
   mistakes[_i].mistake(b);
   ck_assert(!program_verify(session, &b->program));
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *text = messages_text(session);
   ck_assert_msg(strstr(text, mistakes[_i].said) != NULL, "%s", text);
   free(text);
   session_free(session);
