@@ -121,6 +121,21 @@ static ModelTables *ring_tables(void) {
 
 static int run(ModelTables *(*make)(void), const char *line) { return trainer_run(make, line_kernels, line); }
 
+/* The last result as JSON: what was printed, and what lies in the run's folder if `path` is given. */
+static Json *result(const char *path) {
+  Problem problem;
+  if (path) {
+    FileBytes bytes = {0};
+    ck_assert_msg(file_read(path, sizeof printed - 1, &bytes, &problem), "%s", problem.text);
+    memcpy(printed, bytes.data, bytes.size);
+    printed[bytes.size] = 0;
+    file_release(&bytes);
+  }
+  Json *json = json_parse(path ? path : "what was printed", printed, strlen(printed), &problem);
+  ck_assert_msg(json, "%s in: %s", problem.text, printed);
+  return json;
+}
+
 START_TEST(test_right_derivatives_agree) {
   expect(trainer_run(sine_tables, right_kernels, "diagnose"), 0, "all derivatives agree");
   says("main.D (sine.gan:4)");
@@ -163,9 +178,7 @@ END_TEST
 
 START_TEST(test_info_as_json) {
   expect(run(ring_tables, "info --json --threads 2"), 0, "{");
-  Problem problem;
-  Json *json = json_parse("info", printed, strlen(printed), &problem);
-  ck_assert_msg(json, "%s", problem.text);
+  Json *json = result(NULL);
   ck_assert_int_eq(json_find(json, "weights")->integer, LINE_WIDE + 3);
   ck_assert_int_eq(json_find(json_find(json, "programs"), "nests")->integer, 5);
   const Json *memory = json_find(json, "memory");
@@ -182,9 +195,7 @@ END_TEST
 
 START_TEST(test_bench_counts_what_ran) {
   expect(run(ring_tables, "bench --json --steps 30 --threads 1"), 0, "{");
-  Problem problem;
-  Json *json = json_parse("bench", printed, strlen(printed), &problem);
-  ck_assert_msg(json, "%s", problem.text);
+  Json *json = result(NULL);
   ck_assert_double_gt(json_find(json, "peak_gflops_per_second")->number, 1);
   ck_assert_double_eq_tol(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3, 1);
   ck_assert_double_eq(json_find(json, "needed_flops")->number, 2 * 190);
@@ -198,9 +209,7 @@ START_TEST(test_eval_measures_against_the_mixture) {
   expect(run(ring_tables, "train --steps 5 --run a"), 0, "done");
   expect(run(ring_tables, "eval --run a --count 2000 --directions 32"), 0, "modes");
   expect(run(ring_tables, "eval --run a --count 2000 --directions 32 --json"), 0, "{");
-  Problem problem;
-  Json *json = json_parse("eval", printed, strlen(printed), &problem);
-  ck_assert_msg(json, "%s", problem.text);
+  Json *json = result(NULL);
   ck_assert_int_eq(json_find(json, "modes")->integer, 8);
   ck_assert_int_eq(json_find(json, "count")->integer, 2000);
   ck_assert_double_lt(json_find(json, "high_quality")->number, 0.5); /* a line is no ring */
@@ -219,21 +228,6 @@ static void write_places(const char *path, int64_t count, float ax, float ay, fl
   Problem problem;
   ck_assert_msg(npy_write(path, ELEMENT_F32, 2, (const int64_t[]){count, 2}, rows, &problem), "%s", problem.text);
   free(rows);
-}
-
-/* The last result as JSON: what was printed, and what lies in the run's folder if `path` is given. */
-static Json *result(const char *path) {
-  Problem problem;
-  if (path) {
-    FileBytes bytes = {0};
-    ck_assert_msg(file_read(path, sizeof printed - 1, &bytes, &problem), "%s", problem.text);
-    memcpy(printed, bytes.data, bytes.size);
-    printed[bytes.size] = 0;
-    file_release(&bytes);
-  }
-  Json *json = json_parse(path ? path : "eval", printed, strlen(printed), &problem);
-  ck_assert_msg(json, "%s in: %s", problem.text, printed);
-  return json;
 }
 
 static void expect_side(const Json *json, const char *side, const char *source, const char *part, int64_t samples) {
