@@ -3,6 +3,7 @@
    to other tests. */
 #include "compiler/compiler.h"
 #include "compiler/transform/transform.h"
+#include "tests/unit/printed_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +11,6 @@
 enum { TEXT_LIMIT = 4096, NODE_LIMIT = 4000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void messages_print(Session *session) {
-  char *text;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out) abort();
-  diagnostic_print_all(session, out);
-  fclose(out);
-  free(text);
-}
 
 static void model_pass(Model *model, EffectList (*pass)(Graph *, EffectList), const char *name) {
   for (int r = 0; r < model->routine_count; r++) {
@@ -53,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       if (!graph_verify(model->graph, &model->routines[r].effects, "differentiate")) abort();
     model_pass(model, transform_simplify, "simplify");
   }
-  messages_print(session);
+  free(messages_text(session));
   session_free(session);
   return 0;
 }

@@ -1,30 +1,9 @@
 /* Any bytes as a model file: read, print, report, format. What the formatter gives must read as the same tree and be
    its own format. */
 #include "lang/lang.h"
+#include "tests/unit/printed_text.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-/* The printed tree, from malloc. */
-static char *tree_text(const Syntax *tree) {
-  char *text;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out) abort();
-  syntax_print(out, tree);
-  fclose(out);
-  return text;
-}
-
-static void messages_print(Session *session) {
-  char *text;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  if (!out) abort();
-  diagnostic_print_all(session, out);
-  fclose(out);
-  free(text);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Session *session = session_new();
@@ -43,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   } else if (diagnostic_error_count(session) == 0) {
     abort();
   }
-  messages_print(session);
+  free(messages_text(session));
   session_free(session);
   return 0;
 }

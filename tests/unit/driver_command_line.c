@@ -1,7 +1,8 @@
 /* The command line as options: what each form of writing means, and what is refused. */
 #include "compiler/compiler.h"
+#include "check_main.h"
+#include "printed_text.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ START_TEST(test_forms_of_options) {
       "build x.gan --set=a=1 --output=t --set=b=-2 --real=f64",
       "build --set a=1 --set b=-2 --real f64 --output t -- x.gan",
   };
-  for (size_t at = 0; at < sizeof lines / sizeof *lines; at++) {
+  for (size_t at = 0; at < LENGTH(lines); at++) {
     Session *session = session_new();
     CommandLine options;
     ck_assert_msg(parse(session, lines[at], &options), "%s", lines[at]);
@@ -70,7 +71,7 @@ START_TEST(test_emit_stops_where_the_form_is_made) {
       {"build --emit kernels x", PASS_schedule}, {"build --emit llvm x", PASS_emit},
       {"build --emit asm x", PASS_emit},         {"build --emit obj x", PASS_emit},
   };
-  for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+  for (size_t at = 0; at < LENGTH(rows); at++) {
     Session *session = session_new();
     CommandLine options;
     ck_assert_msg(parse(session, rows[at].line, &options), "%s", rows[at].line);
@@ -108,7 +109,7 @@ START_TEST(test_run_deals_words_out) {
       {"run -- x --real f64", "--real f64 ", REGISTER_F32, 0, 0},
       {"run - --emit ast --clear", "--emit ast --clear ", REGISTER_F32, 0, 0},
   };
-  for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+  for (size_t at = 0; at < LENGTH(rows); at++) {
     Session *session = session_new();
     CommandLine options;
     ck_assert_msg(parse(session, rows[at].line, &options), "%s", rows[at].line);
@@ -173,15 +174,11 @@ START_TEST(test_refusals) {
       {"cache --check", "[E5002]"},
       {"explain a b", "[E5018]"},
   };
-  for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+  for (size_t at = 0; at < LENGTH(rows); at++) {
     Session *session = session_new();
     CommandLine options;
     ck_assert_msg(!parse(session, rows[at].line, &options), "%s", rows[at].line);
-    char *text;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    diagnostic_print_all(session, out);
-    fclose(out);
+    char *text = messages_text(session);
     ck_assert_msg(strstr(text, rows[at].code) != NULL, "%s:\n%s", rows[at].line, text);
     free(text);
     session_free(session);
@@ -198,21 +195,5 @@ START_TEST(test_embedded_files) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("command line");
-  TCase *cases = tcase_create("all");
-  tcase_add_test(cases, test_forms_of_options);
-  tcase_add_test(cases, test_defaults);
-  tcase_add_test(cases, test_emit_stops_where_the_form_is_made);
-  tcase_add_test(cases, test_dumps_are_a_set);
-  tcase_add_test(cases, test_run_deals_words_out);
-  tcase_add_test(cases, test_help_and_version);
-  tcase_add_test(cases, test_refusals);
-  tcase_add_test(cases, test_embedded_files);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {test_forms_of_options, test_defaults, test_emit_stops_where_the_form_is_made, test_dumps_are_a_set,
+                     test_run_deals_words_out, test_help_and_version, test_refusals, test_embedded_files})

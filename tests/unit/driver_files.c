@@ -2,8 +2,9 @@
    before stays, nothing lies beside it, and the message has the cause. The calls are defined here, so that these are
    met in place of the system's. */
 #include "compiler/compiler.h"
+#include "check_main.h"
+#include "printed_text.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -70,11 +71,7 @@ static void folder_holds(const Folder *folder, const char *text) {
 }
 
 static void says(Session *session, const char *text) {
-  char *messages;
-  size_t size;
-  FILE *out = open_memstream(&messages, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *messages = messages_text(session);
   ck_assert_msg(strstr(messages, text) != NULL, "\"%s\" is not in:\n%s", text, messages);
   free(messages);
 }
@@ -82,7 +79,7 @@ static void says(Session *session, const char *text) {
 START_TEST(test_each_call_fails) {
   static const int reasons[] = {ENOSPC, EIO, EDQUOT, EFBIG};
   for (Door door = DOOR_WRITE; door < DOOR_COUNT; door++) {
-    for (size_t at = 0; at < sizeof reasons / sizeof *reasons; at++) {
+    for (size_t at = 0; at < LENGTH(reasons); at++) {
       Session *session = session_new();
       Folder folder = folder_new(session);
       fault.door = door, fault.reason = reasons[at];
@@ -114,12 +111,12 @@ END_TEST
 START_TEST(test_signals_leave_nothing_aside) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   for (Door door = DOOR_WRITE; door <= DOOR_RENAME; door++) {
-    for (size_t at = 0; at < sizeof signals / sizeof *signals; at++) {
+    for (size_t at = 0; at < LENGTH(signals); at++) {
       Session *session = session_new();
       Folder folder = folder_new(session);
       pid_t child = fork();
       if (child == 0) {
-        for (size_t each = 0; each < sizeof signals / sizeof *signals; each++) signal(signals[each], SIG_DFL);
+        for (size_t each = 0; each < LENGTH(signals); each++) signal(signals[each], SIG_DFL);
         fault.door = door, fault.signal = signals[at];
         output_write(session, folder.file, "new text", 8, 0666);
         _exit(0);
@@ -163,18 +160,5 @@ START_TEST(test_same_files) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("files");
-  TCase *cases = tcase_create("all");
-  tcase_add_test(cases, test_each_call_fails);
-  tcase_add_test(cases, test_short_writes);
-  tcase_add_test(cases, test_signals_leave_nothing_aside);
-  tcase_add_test(cases, test_streams_are_written_when_closed);
-  tcase_add_test(cases, test_same_files);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {test_each_call_fails, test_short_writes, test_signals_leave_nothing_aside,
+                     test_streams_are_written_when_closed, test_same_files})

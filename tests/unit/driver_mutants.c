@@ -1,7 +1,7 @@
 /* The table of mutants: every pass that makes numbers can be broken, and no compiler that anybody uses is. */
 #include "tests/mutants/mutant.h"
+#include "check_main.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ static const char *const passes[] = {
 #include "compiler/passes.def"
 #undef PASS
 };
-enum { PASS_COUNT = sizeof passes / sizeof *passes };
+enum { PASS_COUNT = LENGTH(passes) };
 
 static const struct {
   const char *name, *pass, *what;
@@ -19,7 +19,7 @@ static const struct {
 #include "tests/mutants/mutants.def"
 #undef MUTANT_ROW
 };
-enum { ROW_COUNT = sizeof rows / sizeof *rows };
+enum { ROW_COUNT = LENGTH(rows) };
 
 #ifndef GANC_MUTANTS
 #define MUTANT_ROW(name, pass, what) _Static_assert(!MUTANT(name), #name); /* a constant, or this does not compile */
@@ -49,15 +49,4 @@ START_TEST(every_mutant_breaks_a_pass) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("mutants");
-  TCase *table = tcase_create("table");
-  tcase_add_test(table, every_pass_has_a_mutant);
-  tcase_add_test(table, every_mutant_breaks_a_pass);
-  suite_add_tcase(suite, table);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+CHECK_MAIN(.tests = {every_pass_has_a_mutant, every_mutant_breaks_a_pass})

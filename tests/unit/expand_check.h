@@ -5,6 +5,7 @@
 
 #include "compiler/compiler.h"
 #include "graph_check.h"
+#include "printed_text.h"
 
 #include <stdarg.h>
 

@@ -296,20 +296,9 @@ START_TEST(broken) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("expand models");
-  TCase *numbers = tcase_create("numbers"), *slopes = tcase_create("derivatives");
-  tcase_set_timeout(numbers, 120), tcase_set_timeout(slopes, 120);
-  tcase_add_loop_test(numbers, sums_keep_numbers, 0, LENGTH(models));
-  tcase_add_loop_test(numbers, normalise_keeps_numbers, 0, LENGTH(models));
-  tcase_add_loop_test(numbers, simplify_keeps_numbers, 0, LENGTH(models));
-  tcase_add_loop_test(slopes, derivatives, 0, PLAYER_MODELS);
-  tcase_add_loop_test(slopes, library, 0, LENGTH(items));
-  tcase_add_loop_test(slopes, broken, 0, 3);
-  suite_add_tcase(suite, numbers), suite_add_tcase(suite, slopes);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
-}
+CHECK_MAIN(.loops = {{sums_keep_numbers, 0, LENGTH(models)},
+                     {normalise_keeps_numbers, 0, LENGTH(models)},
+                     {simplify_keeps_numbers, 0, LENGTH(models)},
+                     {derivatives, 0, PLAYER_MODELS},
+                     {library, 0, LENGTH(items)},
+                     {broken, 0, 3}})

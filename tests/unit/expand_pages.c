@@ -316,11 +316,7 @@ static char *messages_of(const char *text, int *errors) {
   Session *session = session_new();
   Model *model = model_expand(session, "page.gan", text, strlen(text), false);
   if (model != NULL) model_pass(model, transform_normalise, "normalise");
-  char *messages;
-  size_t size;
-  FILE *out = open_memstream(&messages, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *messages = messages_text(session);
   *errors = diagnostic_error_count(session);
   session_free(session);
   return messages;
@@ -368,15 +364,4 @@ START_TEST(pages_say_what_happens) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("pages of explain");
-  TCase *rules = tcase_create("rules");
-  tcase_set_timeout(rules, 60);
-  tcase_add_test(rules, pages_say_what_happens);
-  suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures > 0;
-}
+CHECK_MAIN(.tests = {pages_say_what_happens})

@@ -535,47 +535,14 @@ START_TEST(refused) {
                         "train { batch = 3; optimize N by sgd(lr = 0.1); update N }\n",
                         text);
   ck_assert_ptr_null(model_expand(session, "text.gan", text, strlen(text), false));
-  char *messages;
-  size_t size;
-  FILE *out = open_memstream(&messages, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *messages = messages_text(session);
   ck_assert_msg(strstr(messages, cases[_i].code) != NULL, "not %s but %s", cases[_i].code, messages);
   free(messages);
   session_free(session);
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("expand semantics");
-  TCase *rules = tcase_create("rules");
-  tcase_set_timeout(rules, 60);
-  static const TTest *const *const tests[] = {&names,
-                                              &equal_calls,
-                                              &calls_with_settings,
-                                              &calls_again_after_weights_move,
-                                              &states_thread,
-                                              &states_carry_derivatives,
-                                              &reached,
-                                              &trunk,
-                                              &definitions_in_train,
-                                              &draws,
-                                              &evaluations,
-                                              &indices,
-                                              &layers_along_an_index,
-                                              &settings,
-                                              &inference,
-                                              &initial_values,
-                                              &constants_and_gradients};
-  for (int k = 0; k < LENGTH(tests); k++) tcase_add_test(rules, *tests[k]);
-  tcase_add_loop_test(rules, updates_in_a_draw, 0, 11);
-  tcase_add_loop_test(rules, objectives, 0, 3);
-  tcase_add_loop_test(rules, refused, 0, 8);
-  tcase_add_loop_test(rules, named_objectives, 0, 3);
-  suite_add_tcase(suite, rules);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
-}
+CHECK_MAIN(.tests = {names, equal_calls, calls_with_settings, calls_again_after_weights_move, states_thread,
+                     states_carry_derivatives, reached, trunk, definitions_in_train, draws, evaluations, indices,
+                     layers_along_an_index, settings, inference, initial_values, constants_and_gradients},
+           .loops = {{updates_in_a_draw, 0, 11}, {objectives, 0, 3}, {refused, 0, 8}, {named_objectives, 0, 3}})

@@ -1,6 +1,7 @@
 /* Canonical form: random nodes, as anybody may spell them, against literal loops of the test's own; what the form
    promises; what it must not merge. */
 #include "graph_check.h"
+#include "printed_text.h"
 
 enum { SIZE_LIMIT = 256 };
 
@@ -248,11 +249,9 @@ START_TEST(graphs_print) {
                           multiply(g, left, right), "h", SPAN);
   Node *y = map_like(g, h, subtract(g, unary(g, OP_TANH, all(g, h)), number(g, 0.5)));
   Node *target = graph_input(g, "y", SHAPE(4, 3), true, SPAN);
-  char *text = NULL;
-  size_t length = 0;
-  FILE *out = open_memstream(&text, &length);
-  graph_print(g, &(EffectList){1, &(Effect){target, y, SPAN}}, out);
-  fclose(out);
+  Printed printed;
+  graph_print(g, &(EffectList){1, &(Effect){target, y, SPAN}}, printed_begin(&printed));
+  char *text = printed_end(&printed);
   ck_assert_str_eq(text, "x: [4, 5]~ input\n"
                          "w: [3, 5] input\n"
                          "n2: [4, 3]~ sum over (b<4, j<3, k<5)  x[b, k] * w[j, k]  # h\n"
@@ -263,9 +262,6 @@ START_TEST(graphs_print) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("canonical form", 6,
-                   (const TTest *[]){random_nodes_keep_their_values, spellings_meet,
-                                     sums_become_sets_only_where_every_element_is_written_once, digits_become_numbers,
-                                     verify_sees_broken_nodes, graphs_print});
-}
+CHECK_MAIN(.tests = {random_nodes_keep_their_values, spellings_meet,
+                     sums_become_sets_only_where_every_element_is_written_once, digits_become_numbers,
+                     verify_sees_broken_nodes, graphs_print})

@@ -5,14 +5,14 @@
 
 #include "compiler/graph/graph.h"
 #include "compiler/transform/transform.h"
+#include "check_main.h"
+#include "random_numbers.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SPAN ((Span){0})
-#define LENGTH(array) ((int)(sizeof(array) / sizeof *(array)))
 /* ACCESS(graph, c, …) of coordinates; READ(graph, node, c, …) */
 #define ACCESS(graph, ...) access_new(graph, LENGTH(((Coordinate[]){__VA_ARGS__})), (Coordinate[]){__VA_ARGS__})
 #define READ(graph, node, ...) scalar_read(graph, node, ACCESS(graph, __VA_ARGS__))
@@ -61,23 +61,6 @@ static inline Node *input(Graph *g, const char *name, int rank, const int64_t *s
 }
 
 /* ---- random numbers ---------------------------------------------------------------------------------------------- */
-
-typedef struct Random {
-  uint64_t state;
-} Random;
-
-static inline uint64_t random_bits(Random *random) {
-  uint64_t z = random->state += 0x9E3779B97F4A7C15u;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-  return z ^ z >> 31;
-}
-static inline double random_between(Random *random, double low, double high) {
-  return low + (high - low) * (double)(random_bits(random) >> 11) * 0x1p-53;
-}
-static inline int64_t random_integer(Random *random, int64_t low, int64_t high) {
-  return low + (int64_t)(random_bits(random) % (uint64_t)(high - low + 1));
-}
 
 static inline double *random_values(Random *random, const Node *node, double low, double high) {
   double *values = malloc((size_t)node_size(node) * sizeof *values + 1);
@@ -169,20 +152,6 @@ static inline double derivative_error(Graph *g, Node *of, const Variables *varia
     of = along;
   }
   return worst;
-}
-
-/* One suite of one case of tests, run; the number of failures. */
-static inline int run_tests(const char *name, int count, const TTest *const *tests) {
-  Suite *suite = suite_create(name);
-  TCase *tests_of_suite = tcase_create(name);
-  tcase_set_timeout(tests_of_suite, 120);
-  for (int i = 0; i < count; i++) tcase_add_test(tests_of_suite, tests[i]);
-  suite_add_tcase(suite, tests_of_suite);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
 }
 
 #endif

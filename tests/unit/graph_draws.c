@@ -67,7 +67,4 @@ START_TEST(samples_are_global) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("draws", 4,
-                   (const TTest *[]){philox_knows_its_answers, normals_pair_uniforms, moments, samples_are_global});
-}
+CHECK_MAIN(.tests = {philox_knows_its_answers, normals_pair_uniforms, moments, samples_are_global})

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <sys/wait.h>
 
-#include "tests/unit/io_faults.h"
+#include "tests/unit/system_faults.h"
 
 /* ---- a small model ----------------------------------------------------------------------------------------------- */
 
@@ -165,7 +165,7 @@ START_TEST(what_is_not_finite_is_not_written) {
     double value;
     const char *word;
   } rows[] = {{NAN, "not a number"}, {INFINITY, "infinite"}, {-INFINITY, "minus infinity"}};
-  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+  for (size_t k = 0; k < LENGTH(rows); k++) {
     Problem problem = {""};
     char says[80];
     model.w[2 * (WEIGHTS / 4) + 777] = (float)rows[k].value;
@@ -321,9 +321,9 @@ static void fail_everywhere(int kind, int error, bool partial, int *tried) {
     ck_assert(run_folder_save_checkpoint(run, &first, model.views, 3, 3, NULL));
     model.b[0] = 2;
     arm(kind, at, error);
-    faults.partial = partial;
+    faults->partial = partial;
     bool saved = run_folder_save_checkpoint(run, &second, model.views, 3, 3, &problem);
-    bool reached = faults.seen[kind] >= at;
+    bool reached = faults->seen[kind] >= at;
     arm(-1, 0, 0);
     bool spared =
         error == EINTR || kind == CALL_MEMORY; /* that a file is sound is remembered where there is room for it */
@@ -357,7 +357,7 @@ START_TEST(no_failure_loses_a_checkpoint) {
       {CALL_WRITE, ENOSPC, true, 3}, {CALL_WRITE, EINTR, false, 3},    {CALL_SYNC, EIO, false, 2},
       {CALL_RENAME, EIO, false, 1},  {CALL_MEMORY, ENOMEM, false, 10},
   };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     int tried = 0;
     fail_everywhere(rows[i].kind, rows[i].error, rows[i].partial, &tried);
     ck_assert_int_ge(tried, rows[i].least);
@@ -380,7 +380,7 @@ START_TEST(no_failure_of_memory_crashes_loading) {
     arm(CALL_MEMORY, at, ENOMEM);
     Checkpoint *checkpoint = checkpoint_open("c.safetensors", &problem);
     done = checkpoint && checkpoint_load(checkpoint, model.views, 3, true, &report, &problem);
-    ck_assert(done == (faults.seen[CALL_MEMORY] < at));
+    ck_assert(done == (faults->seen[CALL_MEMORY] < at));
     if (!done) ck_assert_says(problem, "no memory");
     load_report_release(&report);
     checkpoint_close(checkpoint);
@@ -409,7 +409,7 @@ START_TEST(no_death_loses_a_checkpoint) {
       if (child == 0) {
         run = run_folder_resume("run", NULL);
         arm(kind, at, EIO);
-        faults.die = true;
+        faults->die = true;
         run_folder_save_checkpoint(run, &second, model.views, 3, 3, NULL);
         _exit(0);
       }
@@ -434,7 +434,8 @@ START_TEST(no_death_loses_a_checkpoint) {
 }
 END_TEST
 
-RUN_TESTS("checkpoint", round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there,
-          weights_alone_have_no_position, what_is_not_finite_is_not_written, every_element_is_looked_at,
-          what_is_not_finite_is_not_loaded, counters_beyond_their_limits_are_refused, every_flipped_bit_is_seen,
-          no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading, no_death_loses_a_checkpoint)
+CHECK_MAIN(.tests = {round_trip, reports_what_does_not_match, says_what_is_needed_and_not_there,
+                     weights_alone_have_no_position, what_is_not_finite_is_not_written, every_element_is_looked_at,
+                     what_is_not_finite_is_not_loaded, counters_beyond_their_limits_are_refused,
+                     every_flipped_bit_is_seen, no_failure_loses_a_checkpoint, no_failure_of_memory_crashes_loading,
+                     no_death_loses_a_checkpoint})

@@ -59,7 +59,7 @@ START_TEST(npy_headers) {
       {1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} x", 8, "nothing after"},
       {1, "", 0, "'{'"},
   };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     uint8_t bytes[512];
     NpyArray array;
     Problem problem = {""};
@@ -172,7 +172,7 @@ START_TEST(specs) {
   enter_folder(folder);
   write_bytes("text.txt", "hello world", 11);
   write_bytes("empty.npy", "", 0);
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     Problem problem = {""};
     Dataset *dataset = dataset_open(rows[i].spec, DATA_TRAIN, COLUMN_SAMPLES, &problem);
     ck_assert_msg(!dataset, "accepted %s", rows[i].spec);
@@ -405,7 +405,7 @@ START_TEST(shapes_that_fit) {
       {2, {64, 783}, "declared as [783]"},
   };
   Problem problem;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     TensorRecord record = {.name = "x", .rank = rows[i].rank, .batch = 1};
     memcpy(record.shape, rows[i].shape, sizeof rows[i].shape);
     *problem.text = 0;
@@ -423,6 +423,6 @@ START_TEST(shapes_that_fit) {
 }
 END_TEST
 
-RUN_TESTS("data", npy_round_trip, npy_headers, npy_cut_anywhere, idx_plain_and_compressed, idx_byte_order, specs,
-          mixtures, fashion_is_cached, fills_by_the_definition, ends_of_the_range_are_exact, every_number_is_read,
-          shapes_that_fit)
+CHECK_MAIN(.tests = {npy_round_trip, npy_headers, npy_cut_anywhere, idx_plain_and_compressed, idx_byte_order, specs,
+                     mixtures, fashion_is_cached, fills_by_the_definition, ends_of_the_range_are_exact,
+                     every_number_is_read, shapes_that_fit})

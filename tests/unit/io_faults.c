@@ -2,7 +2,7 @@
    lost, nothing leaked, no crash. */
 #include "tests/unit/io_packed.h"
 
-#include "tests/unit/io_faults.h"
+#include "tests/unit/system_faults.h"
 
 static const uint8_t idx_images[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255, 51, 102}; /* [2, 1, 2] */
 
@@ -64,7 +64,7 @@ static void fail_each(int kind, int error, int least) {
     remove_folder("ganc");
     arm(kind, at, error);
     bool fine = start(tensors, &problem);
-    reached = faults.seen[kind] >= at;
+    reached = faults->seen[kind] >= at;
     if (!fine) ck_assert(*problem.text != 0);
     if (!reached)
       ck_assert_msg(fine, "%s",
@@ -94,7 +94,7 @@ START_TEST(statistics_stay_whole_on_a_full_disk) {
   ck_assert(run_folder_append_stats(run, "{\"step\": 1}\n", NULL));
   for (int partial = 0; partial < 2; partial++) {
     arm(CALL_WRITE, 1, ENOSPC);
-    faults.partial = partial;
+    faults->partial = partial;
     ck_assert(!run_folder_append_stats(run, "{\"step\": 2}\n", &problem));
     ck_assert_says(problem, "No space left");
     arm(-1, 0, 0);
@@ -109,4 +109,4 @@ START_TEST(statistics_stay_whole_on_a_full_disk) {
 }
 END_TEST
 
-RUN_TESTS("faults", memory, writes, statistics_stay_whole_on_a_full_disk)
+CHECK_MAIN(.tests = {memory, writes, statistics_stay_whole_on_a_full_disk})

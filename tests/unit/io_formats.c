@@ -319,5 +319,6 @@ START_TEST(data_of_other_formats) {
 }
 END_TEST
 
-RUN_TESTS("formats", headers_of_every_age, gzip_lies_under_all, gzip_members, archives_of_arrays,
-          unpacked_arrays_are_kept, weights_of_other_formats, safetensors_are_no_pickles, data_of_other_formats)
+CHECK_MAIN(.tests = {headers_of_every_age, gzip_lies_under_all, gzip_members, archives_of_arrays,
+                     unpacked_arrays_are_kept, weights_of_other_formats, safetensors_are_no_pickles,
+                     data_of_other_formats})

@@ -62,7 +62,7 @@ START_TEST(refuses_what_is_wrong) {
       {"1 1", "nothing after"},
       {"{\n \"a\": tru }", "line 2, column 7"},
   };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     Problem problem = {""};
     Json *root = parse(rows[i].text, &problem);
     ck_assert_msg(!root, "accepted %s", rows[i].text);
@@ -104,7 +104,7 @@ START_TEST(writes_what_it_reads) {
     JsonWriter *writer = json_writer_new(indented);
     json_open_object(writer, NULL);
     json_open_array(writer, "numbers");
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) json_put_number(writer, NULL, numbers[i]);
+    for (size_t i = 0; i < LENGTH(numbers); i++) json_put_number(writer, NULL, numbers[i]);
     json_close(writer);
     json_put_number(writer, "nan", NAN);
     json_put_number(writer, "infinite", INFINITY);
@@ -134,4 +134,5 @@ START_TEST(writes_what_it_reads) {
 }
 END_TEST
 
-RUN_TESTS("json", reads_values, refuses_what_is_wrong, refuses_depth, whole_numbers_keep_64_bits, writes_what_it_reads)
+CHECK_MAIN(.tests = {reads_values, refuses_what_is_wrong, refuses_depth, whole_numbers_keep_64_bits,
+                     writes_what_it_reads})

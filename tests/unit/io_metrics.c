@@ -1,18 +1,14 @@
 /* Metrics on distributions whose distances are known. */
 #include "tests/unit/io_common.h"
+#include "tests/unit/random_numbers.h"
 
 #include <math.h>
 
-static uint64_t next_random(uint64_t *state) {
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-  return (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-}
-
 static float *normals(int64_t count, uint64_t seed, double scale) {
+  Random random = {seed};
   float *values = malloc((size_t)count * sizeof *values);
   for (int64_t i = 0; i < count; i++) {
-    double u = ((double)(next_random(&seed) >> 11) + 1) * 0x1p-53, v = (double)(next_random(&seed) >> 11) * 0x1p-53;
+    double u = 1 - random_between(&random, 0, 1), v = random_between(&random, 0, 1);
     values[i] = (float)(scale * sqrt(-2 * log(u)) * cos(2 * acos(-1.0) * v));
   }
   return values;
@@ -114,5 +110,5 @@ START_TEST(modes) {
 }
 END_TEST
 
-RUN_TESTS("metrics", one_dimension_is_exact, a_shift, a_scale, threads_change_no_bit, what_is_not_finite_is_refused,
-          pair_distance, modes)
+CHECK_MAIN(.tests = {one_dimension_is_exact, a_shift, a_scale, threads_change_no_bit, what_is_not_finite_is_refused,
+                     pair_distance, modes})

@@ -150,4 +150,4 @@ START_TEST(terminal_line) {
 }
 END_TEST
 
-RUN_TESTS("pictures", grey_grid, colour_grid, scatter, refusals, plain_line, median_of_few, terminal_line)
+CHECK_MAIN(.tests = {grey_grid, colour_grid, scatter, refusals, plain_line, median_of_few, terminal_line})

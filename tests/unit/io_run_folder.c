@@ -290,6 +290,6 @@ START_TEST(known_hashes) {
 }
 END_TEST
 
-RUN_TESTS("run folder", names_and_refusals, what_has_no_checkpoint_starts_over, what_others_have_is_left_alone,
-          time_goes_on, pictures_are_a_film, statistics_survive, old_ones_go_and_damaged_ones_are_passed_over,
-          files_are_replaced_whole, known_hashes)
+CHECK_MAIN(.tests = {names_and_refusals, what_has_no_checkpoint_starts_over, what_others_have_is_left_alone,
+                     time_goes_on, pictures_are_a_film, statistics_survive,
+                     old_ones_go_and_damaged_ones_are_passed_over, files_are_replaced_whole, known_hashes})

@@ -166,7 +166,7 @@ START_TEST(refuses_what_is_wrong) {
       {"{\"__metadata__\":[]}", 0, "texts"},
       {"{\"a\":", 0, "JSON"},
   };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < LENGTH(rows); i++) {
     uint8_t bytes[512];
     Problem problem = {""};
     size_t size = with_header(bytes, rows[i].header, rows[i].data);
@@ -284,5 +284,5 @@ START_TEST(rules_for_names) {
 }
 END_TEST
 
-RUN_TESTS("safetensors", round_trip, strides_and_types, half_precision, what_is_not_needed_does_not_matter,
-          rules_for_names, refuses_what_is_wrong, empty_tensors_are_fine, damage_never_passes)
+CHECK_MAIN(.tests = {round_trip, strides_and_types, half_precision, what_is_not_needed_does_not_matter, rules_for_names,
+                     refuses_what_is_wrong, empty_tensors_are_fine, damage_never_passes})

@@ -6,7 +6,7 @@
 
 START_TEST(every_pass_is_a_permutation) {
   static const int64_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 1000, 60000};
-  for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+  for (size_t c = 0; c < LENGTH(counts); c++) {
     int64_t count = counts[c];
     char *seen = calloc((size_t)count, 1);
     for (int64_t pass = 0; pass < 4; pass++) {
@@ -302,6 +302,7 @@ START_TEST(refuses_what_does_not_fit) {
 }
 END_TEST
 
-RUN_TESTS("sampler", every_pass_is_a_permutation, permutations_differ, permutations_are_fair,
-          any_cut_gives_the_same_walk, groups_walk_together_and_fresh_apart, batches_of_any_size_share_a_walk,
-          outputs_move_nothing, resumes_anywhere, refuses_what_does_not_fit)
+CHECK_MAIN(.tests = {every_pass_is_a_permutation, permutations_differ, permutations_are_fair,
+                     any_cut_gives_the_same_walk, groups_walk_together_and_fresh_apart,
+                     batches_of_any_size_share_a_walk, outputs_move_nothing, resumes_anywhere,
+                     refuses_what_does_not_fit})

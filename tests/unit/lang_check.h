@@ -1,37 +1,12 @@
-/* What the tests of lang/ share: files under tests/lang, printed trees and messages as texts, goldens. */
+/* What the tests of lang/ share: files under tests/lang, goldens. */
 #ifndef LANG_CHECK_H
 #define LANG_CHECK_H
 
-#include <check.h>
+#include "check_main.h"
+#include "printed_text.h"
+
 #include <glob.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "lang/lang.h"
-
-/* A text from malloc that `print` writes. */
-typedef struct Printed {
-  char *text;
-  size_t size;
-  FILE *out;
-} Printed;
-
-static inline FILE *printed_begin(Printed *printed) {
-  return printed->out = open_memstream(&printed->text, &printed->size);
-}
-static inline char *printed_end(Printed *printed) { return fclose(printed->out), printed->text; }
-
-static inline char *messages_text(Session *session) {
-  Printed printed;
-  diagnostic_print_all(session, printed_begin(&printed));
-  return printed_end(&printed);
-}
-
-static inline char *tree_text(const Syntax *tree) {
-  Printed printed;
-  syntax_print(printed_begin(&printed), tree);
-  return printed_end(&printed);
-}
 
 static inline const Source *source_of(Session *session, const char *text) {
   return source_from_text(session, "test.gan", text, strlen(text));
@@ -67,20 +42,6 @@ static inline void golden_check(Session *session, const char *path, const char *
   const Source *expected = source_read(session, golden);
   ck_assert_msg(expected != NULL, "%s does not exist (PROMOTE=1 makes it)", golden);
   ck_assert_msg(strcmp(expected->text, text) == 0, "%s differs; this is what came:\n%s", golden, text);
-}
-
-/* One suite of these tests; the status of main. */
-static inline int tests_run(const char *name, const TTest *const *tests) {
-  Suite *suite = suite_create(name);
-  TCase *all = tcase_create(name);
-  for (; *tests; tests++) tcase_add_test(all, *tests);
-  tcase_set_timeout(all, 60);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed;
 }
 
 #endif

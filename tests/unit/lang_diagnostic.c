@@ -180,9 +180,6 @@ START_TEST(nearest_names) {
 }
 END_TEST
 
-int main(void) {
-  return tests_run("diagnostic", (const TTest *const[]){whole_message, carets_stand_below_what_is_seen, odd_places,
-                                                        long_lines_are_cut_around_the_caret, order_and_repetitions,
-                                                        deep_contexts_are_shortened, not_more_than_anyone_reads, codes,
-                                                        nearest_names, NULL});
-}
+CHECK_MAIN(.tests = {whole_message, carets_stand_below_what_is_seen, odd_places, long_lines_are_cut_around_the_caret,
+                     order_and_repetitions, deep_contexts_are_shortened, not_more_than_anyone_reads, codes,
+                     nearest_names})

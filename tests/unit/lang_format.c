@@ -86,7 +86,4 @@ START_TEST(what_does_not_parse_is_left_alone) {
 }
 END_TEST
 
-int main(void) {
-  return tests_run("format", (const TTest *const[]){sketches_keep_their_meaning, maltreated_sketches_too, goldens,
-                                                    what_does_not_parse_is_left_alone, NULL});
-}
+CHECK_MAIN(.tests = {sketches_keep_their_meaning, maltreated_sketches_too, goldens, what_does_not_parse_is_left_alone})

@@ -75,6 +75,4 @@ START_TEST(what_pages_recommend_is_canonical) {
 }
 END_TEST
 
-int main(void) {
-  return tests_run("pages", (const TTest *const[]){every_code_has_a_page, what_pages_recommend_is_canonical, NULL});
-}
+CHECK_MAIN(.tests = {every_code_has_a_page, what_pages_recommend_is_canonical})

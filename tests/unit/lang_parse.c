@@ -68,7 +68,7 @@ START_TEST(lines_that_go_on) {
       {"x = if a\nthen b\nelse c", "x = if a then b else c", true},
       {"a @ i", "a@i", true},
   };
-  for (size_t at = 0; at < sizeof pairs / sizeof *pairs; at++) {
+  for (size_t at = 0; at < LENGTH(pairs); at++) {
     Session *session = session_new();
     Syntax *one = syntax_parse(session, source_of(session, pairs[at].one)),
            *other = syntax_parse(session, source_of(session, pairs[at].other));
@@ -142,7 +142,7 @@ START_TEST(depth) {
       {"", "", "}", 100000, false},
       {"a\n", "", "", 100000, true},
   };
-  for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+  for (size_t at = 0; at < LENGTH(cases); at++) {
     Session *session = session_new();
     Printed printed;
     FILE *out = printed_begin(&printed);
@@ -159,7 +159,4 @@ START_TEST(depth) {
 }
 END_TEST
 
-int main(void) {
-  return tests_run("parse", (const TTest *const[]){sketches_of_every_family, trees, messages, lines_that_go_on,
-                                                   places_and_ids, depth, NULL});
-}
+CHECK_MAIN(.tests = {sketches_of_every_family, trees, messages, lines_that_go_on, places_and_ids, depth})

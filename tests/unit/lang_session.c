@@ -49,7 +49,7 @@ START_TEST(places) {
       {0, 1, 1}, {3, 1, 2}, {4, 1, 3}, {7, 1, 6}, {8, 2, 1}, {9, 3, 1}, {11, 3, 2}, {12, 3, 3}, {99, 3, 3},
   };
   ck_assert_uint_eq(source->line_count, 3);
-  for (size_t at = 0; at < sizeof expected / sizeof *expected; at++) {
+  for (size_t at = 0; at < LENGTH(expected); at++) {
     Place place = source_place(source, expected[at].offset);
     ck_assert_msg(place.line == expected[at].line && place.column == expected[at].column, "offset %u is %zu:%zu",
                   expected[at].offset, place.line, place.column);
@@ -127,7 +127,5 @@ START_TEST(files_that_cannot_be_read) {
 }
 END_TEST
 
-int main(void) {
-  return tests_run("session", (const TTest *const[]){memory, interned_texts, places, spans_join, maps,
-                                                     a_mistake_of_the_compiler, files_that_cannot_be_read, NULL});
-}
+CHECK_MAIN(.tests = {memory, interned_texts, places, spans_join, maps, a_mistake_of_the_compiler,
+                     files_that_cannot_be_read})

@@ -1,8 +1,9 @@
 /* Matrix products as loop programs: the tile with the batch in the lanes, and the one that stages its operand
    transposed. Checks numbers against plain sums, and prints the rate against a peak measured in the same run. */
 #include "llvm_builder.h"
+#include "check_main.h"
+#include "random_numbers.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,10 @@ static double seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static float *numbers(size_t count, unsigned seed) {
+static float *numbers(size_t count, uint64_t seed) {
+  Random random = {seed};
   float *all = aligned_alloc(64, (count * sizeof *all + 127) / 64 * 64);
-  for (size_t i = 0; i < count; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    all[i] = (float)(int)(seed >> 20) / 2048.0f - 1.0f;
-  }
+  for (size_t i = 0; i < count; i++) all[i] = (float)random_integer(&random, -2048, 2047) / 2048.0f;
   return all;
 }
 
@@ -30,53 +29,82 @@ typedef struct Shape {
 
 enum { K_BLOCK = 96, ROW_BLOCK = 18 }; /* a block of X in L1; a task's rows in turns of a tile's rows */
 
+/* The registers of a tile. */
+typedef struct Tile {
+  Shape shape;
+  int acc, side, factor; /* rows * vectors sums; a vector of the operand in lanes each; one number */
+  int r, v;              /* variables: a row, a vector */
+} Tile;
+
+static Tile tile_new(Build *b, Shape s, int lanes) {
+  Tile tile = {.shape = s};
+  tile.acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors);
+  tile.side = build_register(b, REGISTER_F32, lanes, s.vectors);
+  tile.factor = build_register(b, REGISTER_F32, 1, 1);
+  tile.r = build_variable(b);
+  tile.v = build_variable(b);
+  return tile;
+}
+
+static Operand tile_sum(const Tile *tile) {
+  return at(tile->acc, sum(variable(tile->r, tile->shape.vectors), variable(tile->v, 1)));
+}
+
+/* Opens the loops over all sums; tile_end closes them. */
+static void tile_each(Build *b, const Tile *tile) {
+  build_for(b, tile->r, constant(0), constant(tile->shape.rows), 1, true);
+  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, true);
+}
+static void tile_end(Build *b) {
+  build_end(b);
+  build_end(b);
+}
+
+/* Adds the products of a row's number, at `factor`, and the vectors at `operand`, to all sums. */
+static void tile_add_products(Build *b, const Tile *tile, Address factor, Address operand) {
+  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, true);
+  build_load(b, at(tile->side, variable(tile->v, 1)), operand);
+  build_end(b);
+  build_for(b, tile->r, constant(0), constant(tile->shape.rows), 1, true);
+  build_load(b, one(tile->factor), factor);
+  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, true);
+  build_fma(b, tile_sum(tile), one(tile->factor), at(tile->side, variable(tile->v, 1)), tile_sum(tile));
+  tile_end(b);
+}
+
 /* out[o,n] = sum over k of W[o,k] * X[k,n], lanes on n: rows * vectors accumulators, summed block by block of k. */
 static Program *forward(Session *session, const Machine *machine, Shape s) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, "forward", REGISTER_F32, lanes);
   int weights = build_buffer(b, REGISTER_F32, s.m * s.k, false), x = build_buffer(b, REGISTER_F32, s.k * s.n, false);
   int out = build_buffer(b, REGISTER_F32, s.m * s.n, true);
-  int acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors),
-      side = build_register(b, REGISTER_F32, lanes, s.vectors);
-  int w = build_register(b, REGISTER_F32, 1, 1);
-  int r = build_variable(b), v = build_variable(b), k = build_variable(b), t = build_variable(b),
-      block = build_variable(b), o = build_variable(b);
+  Tile tile = tile_new(b, s, lanes);
+  int r = tile.r, v = tile.v, k = build_variable(b), t = build_variable(b), block = build_variable(b),
+      o = build_variable(b);
   int64_t width = s.vectors * lanes, task = s.rows * ROW_BLOCK;
   b->program.tile = true;
   b->program.chunks = s.m / task;
-  Affine register_index = sum(variable(r, s.vectors), variable(v, 1)), first = variable(t, width),
-         row = sum(variable(0, task), variable(o, 1));
+  Affine first = variable(t, width), row = sum(variable(0, task), variable(o, 1));
   Address place = address(out, sum(sum(affine_scale(row, s.n), first), sum(variable(r, s.n), variable(v, lanes))), 1);
   build_for(b, t, constant(0), constant(s.n / width), 1, false);
   build_for(b, block, constant(0), constant(s.k), K_BLOCK, false);
   build_for(b, o, constant(0), constant(task), s.rows, false);
-  build_for(b, r, constant(0), constant(s.rows), 1, true);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
+  tile_each(b, &tile);
   build_if(b, variable(block, -1));
-  build_set(b, at(acc, register_index), 0);
+  build_set(b, tile_sum(&tile), 0);
   build_else(b);
-  build_load(b, at(acc, register_index), place);
+  build_load(b, tile_sum(&tile), place);
   build_end(b);
-  build_end(b);
-  build_end(b);
+  tile_end(b);
   Statement *inner = build_for(b, k, variable(block, 1), sum(variable(block, 1), constant(K_BLOCK)), 1, false);
   inner->has_limit = s.k % K_BLOCK != 0;
   inner->limit = constant(s.k);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_load(b, at(side, variable(v, 1)), address(x, sum(first, sum(variable(k, s.n), variable(v, lanes))), 1));
+  tile_add_products(b, &tile, address(weights, sum(affine_scale(row, s.k), sum(variable(r, s.k), variable(k, 1))), 0),
+                    address(x, sum(first, sum(variable(k, s.n), variable(v, lanes))), 1));
   build_end(b);
-  build_for(b, r, constant(0), constant(s.rows), 1, true);
-  build_load(b, one(w), address(weights, sum(affine_scale(row, s.k), sum(variable(r, s.k), variable(k, 1))), 0));
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_fma(b, at(acc, register_index), one(w), at(side, variable(v, 1)), at(acc, register_index));
-  build_end(b);
-  build_end(b);
-  build_end(b);
-  build_for(b, r, constant(0), constant(s.rows), 1, true);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_store(b, place, at(acc, register_index), false);
-  build_end(b);
-  build_end(b);
+  tile_each(b, &tile);
+  build_store(b, place, tile_sum(&tile), false);
+  tile_end(b);
   for (int i = 0; i < 3; i++) build_end(b);
   return &b->program;
 }
@@ -88,10 +116,9 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
   Build *b = build_new(session, "weight gradient", REGISTER_F32, lanes);
   int dy = build_buffer(b, REGISTER_F32, s.m * s.n, false), x = build_buffer(b, REGISTER_F32, s.k * s.n, false);
   int out = build_buffer(b, REGISTER_F32, s.m * s.k, true);
-  int acc = build_register(b, REGISTER_F32, lanes, s.rows * s.vectors),
-      side = build_register(b, REGISTER_F32, lanes, s.vectors);
-  int square = build_register(b, REGISTER_F32, lanes, lanes), w = build_register(b, REGISTER_F32, 1, 1);
-  int r = build_variable(b), v = build_variable(b), n = build_variable(b), o = build_variable(b), p = build_variable(b);
+  Tile tile = tile_new(b, s, lanes);
+  int square = build_register(b, REGISTER_F32, lanes, lanes);
+  int r = tile.r, v = tile.v, n = build_variable(b), o = build_variable(b), p = build_variable(b);
   int64_t width = s.vectors * lanes;
   b->program.tile = true;
   b->program.chunks = s.k / width;
@@ -111,30 +138,18 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
   build_end(b);
   build_end(b);
   build_end(b);
-  Affine register_index = sum(variable(r, s.vectors), variable(v, 1));
   build_for(b, o, constant(0), constant(s.m), s.rows, false);
-  build_for(b, r, constant(0), constant(s.rows), 1, true);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_set(b, at(acc, register_index), 0);
-  build_end(b);
-  build_end(b);
+  tile_each(b, &tile);
+  build_set(b, tile_sum(&tile), 0);
+  tile_end(b);
   build_for(b, n, constant(0), constant(s.n), 1, false);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_load(b, at(side, variable(v, 1)), address(WORKSPACE, sum(variable(n, width), variable(v, lanes)), 1));
+  tile_add_products(b, &tile, address(dy, sum(variable(o, s.n), sum(variable(r, s.n), variable(n, 1))), 0),
+                    address(WORKSPACE, sum(variable(n, width), variable(v, lanes)), 1));
   build_end(b);
-  build_for(b, r, constant(0), constant(s.rows), 1, true);
-  build_load(b, one(w), address(dy, sum(variable(o, s.n), sum(variable(r, s.n), variable(n, 1))), 0));
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_fma(b, at(acc, register_index), one(w), at(side, variable(v, 1)), at(acc, register_index));
-  build_end(b);
-  build_end(b);
-  build_end(b);
-  build_for(b, r, constant(0), constant(s.rows), 1, true);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
+  tile_each(b, &tile);
   Affine place = sum(sum(variable(o, s.k), variable(r, s.k)), sum(variable(0, width), variable(v, lanes)));
-  build_store(b, address(out, place, 1), at(acc, register_index), true);
-  build_end(b);
-  build_end(b);
+  build_store(b, address(out, place, 1), tile_sum(&tile), true);
+  tile_end(b);
   build_end(b);
   return &b->program;
 }
@@ -233,16 +248,4 @@ START_TEST(product_with_half_vectors) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("matrix products");
-  TCase *all = tcase_create("all");
-  tcase_set_timeout(all, 60);
-  tcase_add_test(all, product_with_wide_vectors);
-  tcase_add_test(all, product_with_half_vectors);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {product_with_wide_vectors, product_with_half_vectors})

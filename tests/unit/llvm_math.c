@@ -1,16 +1,15 @@
 /* The functions of generated code against the C library in the next wider format: float32 over the bit patterns (every
-   977th; all of them with the argument `all`), float64 over random numbers. Vectors and scalars must agree in every
-   bit. */
+   977th; all of them with EVERY_PATTERN=1 and CK_TIMEOUT_MULTIPLIER=30 in the environment), float64 over random
+   numbers. Vectors and scalars must agree in every bit. */
 #include "llvm_builder.h"
+#include "check_main.h"
+#include "random_numbers.h"
 
-#include <check.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum { BLOCK = 4096 };
-
-static int64_t stride = 977; /* of bit patterns of float32 */
 
 typedef struct Function {
   Operation op;
@@ -50,7 +49,7 @@ static const Function functions[] = {
     {OP_SQRT, 0.5001, sqrt_double, sqrt_wide, 0, 1e6},
     {OP_POWER, 4, pow_double, pow_wide, 0, 20},
 };
-enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
+enum { FUNCTION_COUNT = LENGTH(functions) };
 
 static Program *apply(Session *session, Operation op, RegisterType real, int lanes) {
   Build *b = build_new(session, operation_rows[op].name, real, lanes);
@@ -135,22 +134,18 @@ static float float_of(uint32_t bits) {
 static double flushed_double(double x) { return fabs(x) < DBL_MIN ? copysign(0, x) : x; }
 static float flushed(float x) { return fabsf(x) < FLT_MIN ? copysignf(0, x) : x; }
 
-static uint64_t next_random(uint64_t *state) {
-  *state = *state * 6364136223846793005u + 1442695040888963407u;
-  return *state >> 11;
-}
-
 static _Alignas(64) float x32[BLOCK], y32[BLOCK], out32[BLOCK], scalar32[BLOCK];
 static _Alignas(64) double x64[BLOCK], y64[BLOCK], out64[BLOCK], scalar64[BLOCK];
 
 static double worst_float(const Function *function, const Kernels *k, double *at_x, double *at_y) {
   double worst = 0;
-  uint64_t state = 1, count = 0;
+  uint64_t count = 0;
+  Random random = {1};
+  const int64_t stride = getenv("EVERY_PATTERN") ? 1 : 977;
   for (int64_t next = 0; next < (int64_t)1 << 32; count++) {
     for (int i = 0; i < BLOCK; i++, next += stride) {
       x32[i] = float_of((uint32_t)next);
-      y32[i] = count % 2 == 0 ? (float)((double)next_random(&state) * 0x1p-53 * 40 - 20)
-                              : (float)((int)(next_random(&state) % 19) - 9) * 0.5f;
+      y32[i] = count % 2 == 0 ? (float)random_between(&random, -20, 20) : (float)random_integer(&random, -9, 9) * 0.5f;
     }
     run(k->vector, x32, y32, out32, true);
     if (count % 16 == 0) {
@@ -174,19 +169,19 @@ static double worst_float(const Function *function, const Kernels *k, double *at
 
 static double worst_double(const Function *function, const Kernels *k, double *at_x, double *at_y) {
   double worst = 0;
-  uint64_t state = 2;
+  Random random = {2};
   for (int turn = 0; turn < 60; turn++) {
     for (int i = 0; i < BLOCK; i++) {
-      double u = (double)next_random(&state) * 0x1p-53, v = (double)next_random(&state) * 0x1p-53;
+      double u = random_between(&random, 0, 1), v = random_between(&random, 0, 1);
       x64[i] = function->low + (function->high - function->low) * u;
-      if (turn % 3 == 1) x64[i] = ldexp(2 * u - 1, (int)(next_random(&state) % 60) - 40);
+      if (turn % 3 == 1) x64[i] = ldexp(2 * u - 1, (int)random_integer(&random, -40, 19));
       if (turn % 3 == 2) x64[i] = 4 * u - 2;
-      if (turn % 7 == 6) x64[i] = ldexp(2 * u - 1, (int)(next_random(&state) % 2040) - 1020);
-      y64[i] = turn % 2 == 0 ? 200 * v - 100 : (double)((int)(next_random(&state) % 41) - 20) * 0.5;
+      if (turn % 7 == 6) x64[i] = ldexp(2 * u - 1, (int)random_integer(&random, -1020, 1019));
+      y64[i] = turn % 2 == 0 ? 200 * v - 100 : (double)random_integer(&random, -20, 20) * 0.5;
     }
     const double special[] = {0.0,     -0.0,     INFINITY, -INFINITY, NAN, 1, -1,
                               DBL_MAX, -DBL_MAX, DBL_MIN,  -DBL_MIN,  0.5, 2, -2};
-    const int count = sizeof special / sizeof *special;
+    const int count = LENGTH(special);
     for (int i = 0; turn == 0 && i < count * count; i++) x64[i] = special[i / count], y64[i] = special[i % count];
     for (int i = 0; i < BLOCK; i++) x64[i] = flushed_double(x64[i]);
     run(k->vector, x64, y64, out64, false);
@@ -223,17 +218,4 @@ START_TEST(function_in_double) {
 }
 END_TEST
 
-int main(int count, char **arguments) {
-  if (count > 1 && strcmp(arguments[1], "all") == 0) stride = 1;
-  Suite *suite = suite_create("functions");
-  TCase *all = tcase_create("all");
-  tcase_set_timeout(all, stride == 1 ? 3600 : 120);
-  tcase_add_loop_test(all, function_in_float, 0, FUNCTION_COUNT);
-  tcase_add_loop_test(all, function_in_double, 0, FUNCTION_COUNT);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.loops = {{function_in_float, 0, FUNCTION_COUNT}, {function_in_double, 0, FUNCTION_COUNT}})

@@ -1,8 +1,9 @@
 /* What llvm_emit writes: the same bytes for any number of threads, three tables, no symbol that libc's string functions
    do not give, lines of the model; and that a linker and a process accept it. Processors that are refused. */
 #include "llvm_builder.h"
+#include "check_main.h"
+#include "printed_text.h"
 
-#include <check.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <math.h>
@@ -163,12 +164,10 @@ START_TEST(text_of_kernels) {
     EmitKind kind;
     const char *holds;
   } rows[] = {{EMIT_LLVM, "define hidden void @k0_D.Layer_3_y"}, {EMIT_ASSEMBLY, "%zmm"}};
-  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
-    char *text;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    ck_assert(llvm_emit(session, target, 1, &program, "", 0, rows[k].kind, out, 2));
-    fclose(out);
+  for (size_t k = 0; k < LENGTH(rows); k++) {
+    Printed printed;
+    ck_assert(llvm_emit(session, target, 1, &program, "", 0, rows[k].kind, printed_begin(&printed), 2));
+    char *text = printed_end(&printed);
     ck_assert_ptr_nonnull(strstr(text, rows[k].holds));
     free(text);
   }
@@ -193,19 +192,4 @@ START_TEST(processors) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("objects");
-  TCase *all = tcase_create("all");
-  tcase_set_timeout(all, 60);
-  tcase_add_test(all, threads_change_nothing);
-  tcase_add_test(all, symbols_and_lines);
-  tcase_add_test(all, linked_and_run);
-  tcase_add_test(all, text_of_kernels);
-  tcase_add_test(all, processors);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {threads_change_nothing, symbols_and_lines, linked_and_run, text_of_kernels, processors})

@@ -2,8 +2,9 @@
    execution. Buffers end, or begin, at a page that may not be touched: so a lane that should be masked and is not ends
    the test. */
 #include "llvm_reference.h"
+#include "check_main.h"
+#include "random_numbers.h"
 
-#include <check.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,10 +40,10 @@ static Fenced fenced_new(int64_t elements, RegisterType type, bool at_end) {
 }
 
 static void fill(void *data, int64_t elements, RegisterType type, uint64_t seed) {
-  for (int64_t i = 0; i < elements; i++) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    reference_put((char *)data + i * (type == REGISTER_F32 ? 4 : 8), type, (double)(int)(seed >> 44) * 0x1p-16 - 8);
-  }
+  Random random = {seed};
+  for (int64_t i = 0; i < elements; i++)
+    reference_put((char *)data + i * (type == REGISTER_F32 ? 4 : 8), type,
+                  (double)random_integer(&random, -(1 << 19), (1 << 19) - 1) * 0x1p-16);
 }
 
 /* Runs the program and its reference on equal buffers; every bit, or `tolerance`, must agree. */
@@ -96,8 +97,8 @@ static Build *start(const Bench *bench, const char *title) {
 
 /* Calls test for both formats, all targets, widths from one lane to the target's, and buffers at both edges. */
 static void for_all(void (*test)(const Bench *bench)) {
-  for (size_t t = 0; t < sizeof targets / sizeof *targets; t++)
-    for (size_t r = 0; r < sizeof types / sizeof *types; r++) {
+  for (size_t t = 0; t < LENGTH(targets); t++)
+    for (size_t r = 0; r < LENGTH(types); r++) {
       Session *session = session_new();
       Target *target = target_new(session, targets[t]);
       ck_assert_ptr_nonnull(target);
@@ -426,15 +427,4 @@ static const struct {
 START_TEST(statements) { for_all(cases[_i].test); }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("statements");
-  TCase *all = tcase_create("all");
-  tcase_set_timeout(all, 120);
-  tcase_add_loop_test(all, statements, 0, sizeof cases / sizeof *cases);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.loops = {{statements, 0, LENGTH(cases)}})

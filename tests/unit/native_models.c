@@ -45,19 +45,14 @@ static void check_routine(Session *session, Target *target, const Model *model, 
     int64_t size = node_size(inputs.nodes[k]);
     double *numbers = malloc((size_t)size * sizeof *numbers);
     for (int64_t i = 0; i < size; i++) numbers[i] = input_number(tensor, i);
-    interpreter_set(interpreter, inputs.nodes[k], numbers);
-    run_set(run, inputs.nodes[k], numbers);
+    both_set(run, interpreter, inputs.nodes[k], numbers);
     free(numbers);
   }
   run_steps(run);
   for (int k = 0; k < routine->effects.count; k++) {
     const Effect *effect = &routine->effects.items[k];
-    int64_t size = node_size(effect->target);
-    double *native = malloc((size_t)size * sizeof *native);
-    run_get(run, effect->target, native);
-    double far = distance(native, interpreter_value(interpreter, effect->value), size);
+    double far = run_distance(run, effect->target, interpreter, effect->value);
     ck_assert_msg(far <= tolerance, "%s of %s: %s is %.2e away", routine->name, model->name, effect->target->name, far);
-    free(native);
   }
   run_free(run);
   interpreter_free(interpreter);
@@ -97,15 +92,4 @@ START_TEST(native_is_the_interpreter) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("native models");
-  TCase *tests = tcase_create("routines");
-  tcase_set_timeout(tests, 240);
-  tcase_add_loop_test(tests, native_is_the_interpreter, 0, LENGTH(settings) * LENGTH(models));
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.seconds = 240, .loops = {{native_is_the_interpreter, 0, LENGTH(settings) * LENGTH(models)}})

@@ -236,18 +236,7 @@ START_TEST(interpreter_keeps_what_is_not_a_number) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("numbers");
-  TCase *tests = tcase_create("native");
-  tcase_set_timeout(tests, 240);
-  tcase_add_loop_test(tests, quotients_are_rounded_once, 0, LENGTH(machines));
-  tcase_add_loop_test(tests, means_of_ones_are_one, 0, LENGTH(machines));
-  tcase_add_loop_test(tests, what_is_not_a_number_stays, 0, 2 * LENGTH(machines));
-  tcase_add_test(tests, interpreter_keeps_what_is_not_a_number);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.seconds = 240, .tests = {interpreter_keeps_what_is_not_a_number},
+           .loops = {{quotients_are_rounded_once, 0, LENGTH(machines)},
+                     {means_of_ones_are_one, 0, LENGTH(machines)},
+                     {what_is_not_a_number_stays, 0, 2 * LENGTH(machines)}})

@@ -188,7 +188,7 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
   void *workspace = guarded_block((size_t)plan->workspace_bytes);
   Interpreter *interpreter = interpreter_new(gan.graph);
   DrawCounters counters = {.seed = 3, .round = 2};
-  uint64_t state = 11;
+  Random random = {11};
   for (int t = 0; t < model.tensor_count; t++) {
     TensorRecord tensor;
     record(&tables, RECORD_TENSOR, (uint64_t)t, &tensor);
@@ -196,8 +196,7 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
     int64_t count = node_size(model.tensors[t].input);
     double *numbers = malloc((size_t)count * sizeof *numbers);
     for (int64_t i = 0; i < count; i++) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      numbers[i] = (double)(float)((double)(state >> 40) / (1 << 24) / 4);
+      numbers[i] = (double)random_integer(&random, 0, (1 << 24) - 1) / (1 << 26); /* exact in float32 */
       if (model.tensors[t].input->rank == 0) numbers[i] = 2;
     }
     interpreter_set(interpreter, model.tensors[t].input, numbers);
@@ -230,15 +229,4 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("plan: model");
-  TCase *cases = tcase_create("descriptor");
-  tcase_set_timeout(cases, 120);
-  tcase_add_loop_test(cases, a_planned_model_runs_as_the_interpreter, 0, 2);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.loops = {{a_planned_model_runs_as_the_interpreter, 0, 2}})

@@ -1,7 +1,8 @@
 /* Loop programs as values: affine sums, equality and hash, the printed form, and what verification refuses. */
 #include "llvm_builder.h"
+#include "check_main.h"
+#include "printed_text.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 /* sum over i of w[i] * x[i], with a bit of everything that equality must see */
@@ -94,11 +95,9 @@ END_TEST
 
 START_TEST(printed_form) {
   Session *session = session_new();
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  program_print(&sample(session, "D.Linear_1: y")->program, out);
-  fclose(out);
+  Printed printed;
+  program_print(&sample(session, "D.Linear_1: y")->program, printed_begin(&printed));
+  char *text = printed_end(&printed);
   const char *expected =
       "program 0 \"D.Linear_1: y\": nest, 8 lanes of f32, 1 chunks i0, workspace 0 bytes, 0 Mflop, 0 MB\n"
       "  b0: f32[64] buffer\n"
@@ -166,29 +165,12 @@ START_TEST(mistakes_are_found) {
   ck_assert(program_verify(session, &b->program));
   mistakes[_i].mistake(b);
   ck_assert(!program_verify(session, &b->program));
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  diagnostic_print_all(session, out);
-  fclose(out);
+  char *text = messages_text(session);
   ck_assert_msg(strstr(text, mistakes[_i].said) != NULL, "%s", text);
   free(text);
   session_free(session);
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("loop programs");
-  TCase *all = tcase_create("all");
-  tcase_add_test(all, affine_sums);
-  tcase_add_loop_test(all, equality_sees_code, 0, sizeof changes / sizeof *changes);
-  tcase_add_test(all, equality_ignores_names);
-  tcase_add_test(all, printed_form);
-  tcase_add_loop_test(all, mistakes_are_found, 0, sizeof mistakes / sizeof *mistakes);
-  suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {affine_sums, equality_ignores_names, printed_form},
+           .loops = {{equality_sees_code, 0, LENGTH(changes)}, {mistakes_are_found, 0, LENGTH(mistakes)}})

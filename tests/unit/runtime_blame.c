@@ -1,16 +1,10 @@
 /* The search for where a number went bad, on the hand-made line: what is run again has the data, draws and weights of
    the first time; a search that does not come to it again says so; Ctrl-C ends one; without memory there is none.
    Each run is a process of its own. */
-#include <check.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
-
-static char said[1 << 14];
+#include "tests/unit/trainer_process.h"
 
 static ModelTables *blame_tables(void) {
   ModelTables *tables = line_tables();
@@ -22,38 +16,7 @@ static ModelTables *blame_tables(void) {
 }
 
 /* The status. */
-static int run(const Kernel *kernels, const char *line) {
-  char copy[256], *arguments[32] = {"trainer"}, *rest = copy;
-  int count = 1, ends[2], status;
-  snprintf(copy, sizeof copy, "%s", line);
-  for (char *word; (word = strsep(&rest, " "));) arguments[count++] = word;
-  ck_assert_int_eq(pipe(ends), 0);
-  fflush(NULL);
-  pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], 1);
-    dup2(ends[1], 2);
-    signal(SIGINT, SIG_DFL);
-    ModelTables *tables = blame_tables();
-    Bytes bytes = tables_write(tables);
-    int exit_status = trainer_main(count, arguments, bytes.data, bytes.size, kernels);
-    fflush(NULL);
-    free(bytes.data);
-    free(tables);
-    _exit(exit_status);
-  }
-  close(ends[1]);
-  size_t used = 0;
-  for (ssize_t got; (got = read(ends[0], said + used, sizeof said - 1 - used)) > 0;) used += (size_t)got;
-  said[used] = 0;
-  close(ends[0]);
-  waitpid(child, &status, 0);
-  ck_assert_msg(WIFEXITED(status), "signal %d: %s", WTERMSIG(status), said);
-  return WEXITSTATUS(status);
-}
-
-static void says(const char *text) { ck_assert_msg(strstr(said, text), "expected \"%s\" in: %s", text, said); }
-static void is_silent(const char *text) { ck_assert_msg(!strstr(said, text), "\"%s\" is in: %s", text, said); }
+static int run(const Kernel *kernels, const char *line) { return trainer_run(blame_tables, kernels, line); }
 
 /* ---- kernels that go bad in the eighth round --------------------------------------------------------------------- */
 
@@ -104,22 +67,14 @@ static void infinite_count(const Call *call, int64_t chunk, void *workspace) {
   if (call->round == 6) *(double *)call->buffers[0] = INFINITY;
 }
 
-static const Kernel *kernels_with(Kernel partial, Kernel count) {
-  static Kernel kernels[P_PROGRAMS];
-  memcpy(kernels, line_kernels, sizeof kernels);
-  kernels[P_PARTIAL] = partial;
-  kernels[P_COUNT] = count;
-  return kernels;
-}
-
 /* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 START_TEST(the_first_program_is_named) {
   static const char *const threads[] = {"1", "2", "3", "7"};
   char line[128];
   snprintf(line, sizeof line, "train --run r --checkpoint-every 5 --threads %s", threads[_i]);
-  ck_assert_int_eq(run(kernels_with(bad_partial, kernel_count), line), EXIT_FAILED);
-  says("the objective D (line.gan:9) became not a number, and D.w is not a number at step 9");
+  expect(run(kernels_with(line_kernels, P_PARTIAL, bad_partial), line), EXIT_FAILED,
+         "the objective D (line.gan:9) became not a number, and D.w is not a number at step 9");
   says("steps 6 to 9 are run again");
   says("it began at step 8 in `update D`, line 4 of line.gan\n  partial[7] is not a number; 1 of its 12 numbers is not "
        "finite");
@@ -128,55 +83,43 @@ START_TEST(the_first_program_is_named) {
 END_TEST
 
 START_TEST(the_start_is_kept_where_there_is_no_checkpoint) {
-  ck_assert_int_eq(run(kernels_with(bad_partial, kernel_count), "train --run r --checkpoint-every 0"), EXIT_FAILED);
-  says("steps 1 to 9 are run again");
+  expect(run(kernels_with(line_kernels, P_PARTIAL, bad_partial), "train --run r --checkpoint-every 0"), EXIT_FAILED,
+         "steps 1 to 9 are run again");
   says("it began at step 8 in `update D`");
-  ck_assert_int_eq(run(line_kernels, "train --run q --steps 4"), EXIT_FINE);
-  ck_assert_int_eq(run(kernels_with(bad_partial, kernel_count), "train --run q --resume --steps 40"), EXIT_FAILED);
-  says("steps 5 to 9 are run again");
+  expect(run(line_kernels, "train --run q --steps 4"), EXIT_FINE, NULL);
+  expect(run(kernels_with(line_kernels, P_PARTIAL, bad_partial), "train --run q --resume --steps 40"), EXIT_FAILED,
+         "steps 5 to 9 are run again");
   says("it began at step 8 in `update D`");
 }
 END_TEST
 
 START_TEST(what_does_not_come_again_is_said) {
-  ck_assert_int_eq(run(kernels_with(once_partial, kernel_count), "train --run r"), EXIT_FAILED);
-  says("the same steps, run again, did not come to it");
-  is_silent("it began at");
+  expect(run(kernels_with(line_kernels, P_PARTIAL, once_partial), "train --run r"), EXIT_FAILED,
+         "the same steps, run again, did not come to it");
+  says_nothing_of("it began at");
 }
 END_TEST
 
 START_TEST(ctrl_c_ends_a_search) {
-  ck_assert_int_eq(run(kernels_with(stopped_partial, kernel_count), "train --run r"), EXIT_FAILED);
-  says("the objective D (line.gan:9) became not a number");
+  expect(run(kernels_with(line_kernels, P_PARTIAL, stopped_partial), "train --run r"), EXIT_FAILED,
+         "the objective D (line.gan:9) became not a number");
   says("the search for where it began was stopped");
-  is_silent("it began at");
+  says_nothing_of("it began at");
 }
 END_TEST
 
 START_TEST(an_infinity_that_nothing_reads_is_not_blamed) {
-  ck_assert_int_eq(run(kernels_with(bad_partial, infinite_count), "train --run r"), EXIT_FAILED);
-  says("it began at step 8 in `update D`, line 4 of line.gan\n  partial[7]");
-  ck_assert_int_eq(run(kernels_with(kernel_partial, infinite_count), "train --run q"), EXIT_FAILED);
-  says("count is infinite at step 40");
+  expect(
+      run(kernels_with(kernels_with(line_kernels, P_PARTIAL, bad_partial), P_COUNT, infinite_count), "train --run r"),
+      EXIT_FAILED, "it began at step 8 in `update D`, line 4 of line.gan\n  partial[7]");
+  expect(run(kernels_with(line_kernels, P_COUNT, infinite_count), "train --run q"), EXIT_FAILED,
+         "count is infinite at step 40");
   says("it began at step 7 in `assign count`");
   says("count was 7");
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_blame");
-  TCase *tests = tcase_create("blame");
-  tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
-  tcase_add_loop_test(tests, the_first_program_is_named, 0, 4);
-  tcase_add_test(tests, the_start_is_kept_where_there_is_no_checkpoint);
-  tcase_add_test(tests, what_does_not_come_again_is_said);
-  tcase_add_test(tests, ctrl_c_ends_a_search);
-  tcase_add_test(tests, an_infinity_that_nothing_reads_is_not_blamed);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_own_folder, .leave = leave_own_folder,
+           .tests = {the_start_is_kept_where_there_is_no_checkpoint, what_does_not_come_again_is_said,
+                     ctrl_c_ends_a_search, an_infinity_that_nothing_reads_is_not_blamed},
+           .loops = {{the_first_program_is_named, 0, 4}})

@@ -1,12 +1,7 @@
 /* info, bench, eval and diagnose on models made by hand: what they say is right, and diagnose sees a wrong derivative
    at either order. */
-#include <check.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/trainer_process.h"
 
 /* ---- a model in double precision: mean over the batch of sin(a*x) + a*b, with its gradient and second derivatives
    ---- */
@@ -124,59 +119,36 @@ static ModelTables *ring_tables(void) {
   return tables;
 }
 
-/* ---- running ----------------------------------------------------------------------------------------------------- */
+static int run(ModelTables *(*make)(void), const char *line) { return trainer_run(make, line_kernels, line); }
 
-static char text[1 << 16]; /* what the last command printed; each test is a process of its own */
-
-static int run(ModelTables *(*make)(void), const Kernel *kernels, const char *line) {
-  char copy[512], *arguments[32] = {"trainer"}, *rest = copy;
-  int count = 1, ends[2], status;
-  snprintf(copy, sizeof copy, "%s", line);
-  for (char *word; (word = strsep(&rest, " "));) arguments[count++] = word;
-  ck_assert_int_eq(pipe(ends), 0);
-  fflush(NULL);
-  pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], 1);
-    dup2(ends[1], 2);
-    close(ends[0]);
-    close(ends[1]);
-    ModelTables *tables = make();
-    Bytes bytes = tables_write(tables);
-    int exit_status = trainer_main(count, arguments, bytes.data, bytes.size, kernels);
-    free(bytes.data);
-    free(tables);
-    fflush(NULL);
-    _exit(exit_status);
+/* The last result as JSON: what was printed, and what lies in the run's folder if `path` is given. */
+static Json *result(const char *path) {
+  Problem problem;
+  if (path) {
+    FileBytes bytes = {0};
+    ck_assert_msg(file_read(path, sizeof printed - 1, &bytes, &problem), "%s", problem.text);
+    memcpy(printed, bytes.data, bytes.size);
+    printed[bytes.size] = 0;
+    file_release(&bytes);
   }
-  close(ends[1]);
-  size_t used = 0;
-  for (ssize_t got; (got = read(ends[0], text + used, sizeof text - 1 - used)) > 0;) used += (size_t)got;
-  text[used] = 0;
-  close(ends[0]);
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  Json *json = json_parse(path ? path : "what was printed", printed, strlen(printed), &problem);
+  ck_assert_msg(json, "%s in: %s", problem.text, printed);
+  return json;
 }
 
-#define EXPECT(status, says, ...) \
-  do { \
-    int found_status = run(__VA_ARGS__); \
-    ck_assert_msg(found_status == (status) && strstr(text, says), "status %d, \"%s\" expected in: %s", found_status, \
-                  says, text); \
-  } while (0)
-
 START_TEST(test_right_derivatives_agree) {
-  EXPECT(0, "all derivatives agree", sine_tables, right_kernels, "diagnose");
-  ck_assert_ptr_nonnull(strstr(text, "main.D (sine.gan:4)"));
-  EXPECT(0, "all derivatives agree", sine_tables, right_kernels, "diagnose --seed 9 --directions 2 --threads 3");
+  expect(trainer_run(sine_tables, right_kernels, "diagnose"), 0, "all derivatives agree");
+  says("main.D (sine.gan:4)");
+  expect(trainer_run(sine_tables, right_kernels, "diagnose --seed 9 --directions 2 --threads 3"), 0,
+         "all derivatives agree");
 }
 END_TEST
 
 START_TEST(test_wrong_derivatives_are_named) {
-  EXPECT(1, "WRONG", sine_tables, wrong_first_kernels, "diagnose");
-  ck_assert_ptr_nonnull(strstr(strstr(text, "D.b"), "WRONG"));
-  EXPECT(1, "1 of these", sine_tables, wrong_second_kernels, "diagnose");
-  ck_assert_ptr_nonnull(strstr(text, "D.a"));
+  expect(trainer_run(sine_tables, wrong_first_kernels, "diagnose"), 1, "WRONG");
+  ck_assert_ptr_nonnull(strstr(strstr(printed, "D.b"), "WRONG"));
+  expect(trainer_run(sine_tables, wrong_second_kernels, "diagnose"), 1, "1 of these");
+  says("D.a");
 }
 END_TEST
 
@@ -185,30 +157,28 @@ START_TEST(test_diagnose_refuses_spoilt_weights) {
   TensorView view = {.name = "D.a", .type = STORAGE_F64, .data = &a};
   Problem problem;
   ck_assert(safetensors_write("n.safetensors", &view, 1, NULL, 0, &problem));
-  EXPECT(1, "n.safetensors: D.a is not a number", sine_tables, right_kernels, "diagnose --init n.safetensors");
+  expect(trainer_run(sine_tables, right_kernels, "diagnose --init n.safetensors"), 1,
+         "n.safetensors: D.a is not a number");
 }
 END_TEST
 
 START_TEST(test_diagnose_wants_double_precision) {
-  EXPECT(1, "ganc build line.gan --real f64", line_tables, line_kernels, "diagnose");
+  expect(run(line_tables, "diagnose"), 1, "ganc build line.gan --real f64");
 }
 END_TEST
 
 START_TEST(test_info_says_what_is_there) {
-  EXPECT(0, "momentum(rate)", line_tables, line_kernels, "info");
+  expect(run(line_tables, "info"), 0, "momentum(rate)");
   const char *const facts[] = {
       "D.wide",       "[1000]",       "1 tiles, 5 nests", "fixed when built", "minimized at line 9",
       "normal(0, 1)", "with --feeds", "logged",           "4.00 kB"};
-  for (size_t k = 0; k < sizeof facts / sizeof *facts; k++)
-    ck_assert_msg(strstr(text, facts[k]), "no \"%s\" in: %s", facts[k], text);
+  for (size_t k = 0; k < LENGTH(facts); k++) says(facts[k]);
 }
 END_TEST
 
 START_TEST(test_info_as_json) {
-  EXPECT(0, "{", ring_tables, line_kernels, "info --json --threads 2");
-  Problem problem;
-  Json *json = json_parse("info", text, strlen(text), &problem);
-  ck_assert_msg(json, "%s", problem.text);
+  expect(run(ring_tables, "info --json --threads 2"), 0, "{");
+  Json *json = result(NULL);
   ck_assert_int_eq(json_find(json, "weights")->integer, LINE_WIDE + 3);
   ck_assert_int_eq(json_find(json_find(json, "programs"), "nests")->integer, 5);
   const Json *memory = json_find(json, "memory");
@@ -224,32 +194,28 @@ START_TEST(test_info_as_json) {
 END_TEST
 
 START_TEST(test_bench_counts_what_ran) {
-  EXPECT(0, "{", ring_tables, line_kernels, "bench --json --steps 30 --threads 1");
-  Problem problem;
-  Json *json = json_parse("bench", text, strlen(text), &problem);
-  ck_assert_msg(json, "%s", problem.text);
+  expect(run(ring_tables, "bench --json --steps 30 --threads 1"), 0, "{");
+  Json *json = result(NULL);
   ck_assert_double_gt(json_find(json, "peak_gflops_per_second")->number, 1);
   ck_assert_double_eq_tol(json_find(json, "executed_flops")->number, 2 * 200 + 100.0 / 3, 1);
   ck_assert_double_eq(json_find(json, "needed_flops")->number, 2 * 190);
   ck_assert_int_eq(json_find(json, "steps")->count, 3);
   json_free(json);
-  EXPECT(0, "time over floor", ring_tables, line_kernels, "bench --steps 20");
+  expect(run(ring_tables, "bench --steps 20"), 0, "time over floor");
 }
 END_TEST
 
 START_TEST(test_eval_measures_against_the_mixture) {
-  EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
-  EXPECT(0, "modes", ring_tables, line_kernels, "eval --run a --count 2000 --directions 32");
-  EXPECT(0, "{", ring_tables, line_kernels, "eval --run a --count 2000 --directions 32 --json");
-  Problem problem;
-  Json *json = json_parse("eval", text, strlen(text), &problem);
-  ck_assert_msg(json, "%s", problem.text);
+  expect(run(ring_tables, "train --steps 5 --run a"), 0, "done");
+  expect(run(ring_tables, "eval --run a --count 2000 --directions 32"), 0, "modes");
+  expect(run(ring_tables, "eval --run a --count 2000 --directions 32 --json"), 0, "{");
+  Json *json = result(NULL);
   ck_assert_int_eq(json_find(json, "modes")->integer, 8);
   ck_assert_int_eq(json_find(json, "count")->integer, 2000);
   ck_assert_double_lt(json_find(json, "high_quality")->number, 0.5); /* a line is no ring */
   ck_assert_double_gt(json_find(json, "sliced_wasserstein_ratio")->number, 3);
   json_free(json);
-  EXPECT(1, "no run", line_tables, line_kernels, "eval");
+  expect(run(line_tables, "eval"), 1, "no run");
 }
 END_TEST
 
@@ -262,21 +228,6 @@ static void write_places(const char *path, int64_t count, float ax, float ay, fl
   Problem problem;
   ck_assert_msg(npy_write(path, ELEMENT_F32, 2, (const int64_t[]){count, 2}, rows, &problem), "%s", problem.text);
   free(rows);
-}
-
-/* The last result as JSON: what was printed, and what lies in the run's folder if `path` is given. */
-static Json *result(const char *path) {
-  Problem problem;
-  if (path) {
-    FileBytes bytes = {0};
-    ck_assert_msg(file_read(path, sizeof text - 1, &bytes, &problem), "%s", problem.text);
-    memcpy(text, bytes.data, bytes.size);
-    text[bytes.size] = 0;
-    file_release(&bytes);
-  }
-  Json *json = json_parse(path ? path : "eval", text, strlen(text), &problem);
-  ck_assert_msg(json, "%s in: %s", problem.text, text);
-  return json;
 }
 
 static void expect_side(const Json *json, const char *side, const char *source, const char *part, int64_t samples) {
@@ -295,10 +246,10 @@ static const char eval_path[] = "a/eval/fakes-against-p-000005.json";
 START_TEST(test_eval_on_own_data) {
   write_places("trained.npy", 300, 0, 0, 0, 0);
   write_places("held.npy", 100, 0, 0, 3, 4);
-  EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
-  EXPECT(1, "data p: trained.npy has no held-out part; samples that training has not seen are named by --data p=SPEC",
-         line_tables, line_kernels, "eval --run a");
-  EXPECT(0, "{", line_tables, line_kernels, "eval --run a --data p=held.npy --directions 4096 --seed 7 --json");
+  expect(run(line_tables, "train --data p=trained.npy --steps 5 --run a"), 0, "done");
+  expect(run(line_tables, "eval --run a"), 1,
+         "data p: trained.npy has no held-out part; samples that training has not seen are named by --data p=SPEC");
+  expect(run(line_tables, "eval --run a --data p=held.npy --directions 4096 --seed 7 --json"), 0, "{");
   for (int stored = 0; stored < 2; stored++) {
     Json *json = result(stored ? eval_path : NULL);
     expect_side(json, "held_out", "held.npy", "all", 100);
@@ -317,39 +268,39 @@ START_TEST(test_eval_on_own_data) {
     ck_assert(is_null(json, "modes") && is_null(json, "reverse_kl"));
     json_free(json);
   }
-  EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels, "eval --run a --data p=held.npy");
-  ck_assert_ptr_nonnull(strstr(text, "fakes: 100 samples of a/checkpoints/step-000005.safetensors, step 5, seed "
-                                     "1\nheld-out p: 100 of the 100 in held.npy\n"));
-  ck_assert_ptr_nonnull(strstr(text, "written to a/eval/fakes-against-p-000005.json"));
-  EXPECT(0, "training p: 100 of the 300 in trained.npy\n", line_tables, line_kernels,
-         "eval --weights a/checkpoints/step-000005.safetensors --data p=held.npy");
-  EXPECT(0, "held-out p: 300 of the 65,536 in ring (its held-out part)", line_tables, line_kernels,
-         "eval --run a --data p=ring");
+  expect(run(line_tables, "eval --run a --data p=held.npy"), 0, "training p: 100 of the 300 in trained.npy\n");
+  says("fakes: 100 samples of a/checkpoints/step-000005.safetensors, step 5, seed "
+       "1\nheld-out p: 100 of the 100 in held.npy\n");
+  says("written to a/eval/fakes-against-p-000005.json");
+  expect(run(line_tables, "eval --weights a/checkpoints/step-000005.safetensors --data p=held.npy"), 0,
+         "training p: 100 of the 300 in trained.npy\n");
+  expect(run(line_tables, "eval --run a --data p=ring"), 0,
+         "held-out p: 300 of the 65,536 in ring (its held-out part)");
 }
 END_TEST
 
 START_TEST(test_eval_tells_of_data_that_have_changed) {
   write_places("trained.npy", 300, 0, 0, 0, 0);
   write_places("held.npy", 100, 0, 0, 3, 4);
-  EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
-  EXPECT(0, "in trained.npy\n", line_tables, line_kernels, "eval --run a --data p=held.npy");
+  expect(run(line_tables, "train --data p=trained.npy --steps 5 --run a"), 0, "done");
+  expect(run(line_tables, "eval --run a --data p=held.npy"), 0, "in trained.npy\n");
   Json *json = result(eval_path);
   ck_assert(!json_find(json_find(json, "training"), "changed")->truth);
   json_free(json);
   write_places("trained.npy", 400, 0, 0, 1, 0);
-  EXPECT(0, "training p: 100 of the 400 in trained.npy, which is not what the run has read", line_tables, line_kernels,
-         "eval --run a --data p=held.npy");
+  expect(run(line_tables, "eval --run a --data p=held.npy"), 0,
+         "training p: 100 of the 400 in trained.npy, which is not what the run has read");
   json = result(eval_path);
   ck_assert(json_find(json_find(json, "training"), "changed")->truth);
   json_free(json);
-  EXPECT(1, "data p: trained.npy is not what this run has read before", line_tables, line_kernels,
-         "train --run a --resume --steps 6");
-  ck_assert_ptr_nonnull(strstr(text, "data p: trained.npy had 300 samples, and has 400"));
-  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 6 --accept-changes");
-  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 7");
-  ck_assert_msg(!strstr(text, "not what"), "%s", text); /* config.json says now what was read */
-  EXPECT(0, "done", line_tables, line_kernels, "train --run a --resume --steps 8 --data p=held.npy --accept-changes");
-  ck_assert_msg(!strstr(text, "not what"), "%s", text); /* somebody chose it */
+  expect(run(line_tables, "train --run a --resume --steps 6"), 1,
+         "data p: trained.npy is not what this run has read before");
+  says("data p: trained.npy had 300 samples, and has 400");
+  expect(run(line_tables, "train --run a --resume --steps 6 --accept-changes"), 0, "done");
+  expect(run(line_tables, "train --run a --resume --steps 7"), 0, "done");
+  says_nothing_of("not what"); /* config.json says now what was read */
+  expect(run(line_tables, "train --run a --resume --steps 8 --data p=held.npy --accept-changes"), 0, "done");
+  says_nothing_of("not what"); /* somebody chose it */
 }
 END_TEST
 
@@ -357,31 +308,31 @@ END_TEST
 START_TEST(test_eval_says_what_is_not_known) {
   write_places("trained.npy", 300, 3, 4, 3, 4);
   write_places("held.npy", 300, 3, 4, 3, 4);
-  EXPECT(0, "done", line_tables, line_kernels, "train --data p=trained.npy --steps 5 --run a");
-  EXPECT(0, "training data against held-out ones: 0.00000; ratio unknown", line_tables, line_kernels,
-         "eval --run a --data p=held.npy"); /* divided by 0 */
+  expect(run(line_tables, "train --data p=trained.npy --steps 5 --run a"), 0, "done");
+  expect(run(line_tables, "eval --run a --data p=held.npy"), 0,
+         "training data against held-out ones: 0.00000; ratio unknown"); /* divided by 0 */
   Json *json = result(eval_path);
   ck_assert_double_eq(json_find(json, "sliced_wasserstein_of_training_data")->number, 0);
   ck_assert(is_null(json, "sliced_wasserstein_ratio") && is_null(json, "pair_distance_ratio"));
   json_free(json);
-  EXPECT(0, "training p: unknown (trained.npy is what was trained on: nothing is held out)", line_tables, line_kernels,
-         "eval --run a --data p=./trained.npy");
+  expect(run(line_tables, "eval --run a --data p=./trained.npy"), 0,
+         "training p: unknown (trained.npy is what was trained on: nothing is held out)");
   json = result(eval_path);
   ck_assert(is_null(json, "training") && is_null(json, "sliced_wasserstein_of_training_data") &&
             is_null(json, "sliced_wasserstein_ratio"));
   json_free(json);
   ck_assert_int_eq(rename("a/checkpoints/step-000005.safetensors", "w.safetensors"), 0);
-  EXPECT(0, "training p: unknown (nothing says what was trained on)", line_tables, line_kernels,
-         "eval --weights w.safetensors --data p=held.npy");
-  EXPECT(0, "in ring (its training part), as the model says", ring_tables, line_kernels,
-         "eval --weights w.safetensors --data p=held.npy");
-  EXPECT(0, "300 of the 300 in trained.npy\n", ring_tables, line_kernels,
-         "eval --weights w.safetensors --run a --data p=held.npy");
+  expect(run(line_tables, "eval --weights w.safetensors --data p=held.npy"), 0,
+         "training p: unknown (nothing says what was trained on)");
+  expect(run(ring_tables, "eval --weights w.safetensors --data p=held.npy"), 0,
+         "in ring (its training part), as the model says");
+  expect(run(ring_tables, "eval --weights w.safetensors --run a --data p=held.npy"), 0,
+         "300 of the 300 in trained.npy\n");
   ck_assert_int_eq(unlink("trained.npy"), 0);
-  EXPECT(0, "training p: unknown (cannot open trained.npy", ring_tables, line_kernels,
-         "eval --weights w.safetensors --run a --data p=held.npy");
-  EXPECT(0, "mean distance of pairs: samples unknown, held-out data unknown; ratio unknown", ring_tables, line_kernels,
-         "eval --weights w.safetensors --count 1");
+  expect(run(ring_tables, "eval --weights w.safetensors --run a --data p=held.npy"), 0,
+         "training p: unknown (cannot open trained.npy");
+  expect(run(ring_tables, "eval --weights w.safetensors --count 1"), 0,
+         "mean distance of pairs: samples unknown, held-out data unknown; ratio unknown");
 }
 END_TEST
 
@@ -399,68 +350,46 @@ static ModelTables *two_data_tables(void) {
 
 START_TEST(test_eval_against_one_of_several) {
   write_places("held.npy", 300, 0, 0, 3, 4);
-  EXPECT(0, "done", two_data_tables, line_kernels, "train --steps 5 --run a");
-  EXPECT(1, "fakes could be measured against p, q: say which with --against NAME", two_data_tables, line_kernels,
-         "eval --run a");
-  EXPECT(1, "--against r: the model has no data of that name with the shape of fakes, [2], but: p, q", two_data_tables,
-         line_kernels, "eval --run a --against r");
-  EXPECT(0, " of 9; high-quality samples: ", two_data_tables, line_kernels, "eval --run a --against q --count 100");
+  expect(run(two_data_tables, "train --steps 5 --run a"), 0, "done");
+  expect(run(two_data_tables, "eval --run a"), 1,
+         "fakes could be measured against p, q: say which with --against NAME");
+  expect(run(two_data_tables, "eval --run a --against r"), 1,
+         "--against r: the model has no data of that name with the shape of fakes, [2], but: p, q");
+  expect(run(two_data_tables, "eval --run a --against q --count 100"), 0, " of 9; high-quality samples: ");
   ck_assert(file_exists("a/eval/fakes-against-q-000005.json"));
-  EXPECT(0, "held-out p: 100 of the 65,536 in ring (its held-out part)\n", two_data_tables, line_kernels,
-         "eval --run a --against p --count 100");
+  expect(run(two_data_tables, "eval --run a --against p --count 100"), 0,
+         "held-out p: 100 of the 65,536 in ring (its held-out part)\n");
   ck_assert(file_exists(eval_path));
-  EXPECT(0, "held-out q: 100 of the 300 in held.npy\n", two_data_tables, line_kernels,
-         "eval --run a --against q --data q=held.npy --count 100");
+  expect(run(two_data_tables, "eval --run a --against q --data q=held.npy --count 100"), 0,
+         "held-out q: 100 of the 300 in held.npy\n");
   Json *json = result("a/eval/fakes-against-q-000005.json");
   ck_assert_str_eq(json_find(json_find(json, "reads"), "q")->text,
                    "grid(side=3)"); /* the output itself reads what training reads */
   json_free(json);
-  EXPECT(0, "reads q: held.npy\n", two_data_tables, line_kernels,
-         "eval --run a --against p --data q=held.npy --count 100");
+  expect(run(two_data_tables, "eval --run a --against p --data q=held.npy --count 100"), 0, "reads q: held.npy\n");
 }
 END_TEST
 
-static Kernel broken_kernels[P_PROGRAMS];
 static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace) {
   kernel_fakes(call, chunk, workspace);
   if (chunk == 2) ((float *)call->buffers[3])[LINE_BATCH + 35] = NAN;
 }
 
 START_TEST(test_eval_wants_finite_numbers) {
-  memcpy(broken_kernels, line_kernels, sizeof broken_kernels);
-  broken_kernels[P_FAKES] = kernel_broken_fakes;
   write_places("held.npy", 300, 0, 0, 3, INFINITY);
-  EXPECT(0, "done", ring_tables, line_kernels, "train --steps 5 --run a");
-  EXPECT(1, "156 of 10000 samples of fakes are not finite: element 1 of sample 35 is not a number", ring_tables,
-         broken_kernels, "eval --run a");
-  EXPECT(1, "held.npy: row 1, element [1] is inf, and every number must be finite", ring_tables, line_kernels,
-         "eval --run a --data p=held.npy");
+  expect(run(ring_tables, "train --steps 5 --run a"), 0, "done");
+  expect(trainer_run(ring_tables, kernels_with(line_kernels, P_FAKES, kernel_broken_fakes), "eval --run a"), 1,
+         "156 of 10000 samples of fakes are not finite: element 1 of sample 35 is not a number");
+  expect(run(ring_tables, "eval --run a --data p=held.npy"), 1,
+         "held.npy: row 1, element [1] is inf, and every number must be finite");
   ck_assert(!directory_exists("a/eval"));
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_commands");
-  TCase *tests = tcase_create("commands");
-  tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_own_folder, leave_own_folder);
-  tcase_add_test(tests, test_right_derivatives_agree);
-  tcase_add_test(tests, test_wrong_derivatives_are_named);
-  tcase_add_test(tests, test_diagnose_refuses_spoilt_weights);
-  tcase_add_test(tests, test_diagnose_wants_double_precision);
-  tcase_add_test(tests, test_info_says_what_is_there);
-  tcase_add_test(tests, test_info_as_json);
-  tcase_add_test(tests, test_bench_counts_what_ran);
-  tcase_add_test(tests, test_eval_measures_against_the_mixture);
-  tcase_add_test(tests, test_eval_on_own_data);
-  tcase_add_test(tests, test_eval_tells_of_data_that_have_changed);
-  tcase_add_test(tests, test_eval_says_what_is_not_known);
-  tcase_add_test(tests, test_eval_against_one_of_several);
-  tcase_add_test(tests, test_eval_wants_finite_numbers);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_own_folder, .leave = leave_own_folder,
+           .tests = {test_right_derivatives_agree, test_wrong_derivatives_are_named,
+                     test_diagnose_refuses_spoilt_weights, test_diagnose_wants_double_precision,
+                     test_info_says_what_is_there, test_info_as_json, test_bench_counts_what_ran,
+                     test_eval_measures_against_the_mixture, test_eval_on_own_data,
+                     test_eval_tells_of_data_that_have_changed, test_eval_says_what_is_not_known,
+                     test_eval_against_one_of_several, test_eval_wants_finite_numbers})

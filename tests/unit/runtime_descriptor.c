@@ -1,6 +1,6 @@
 /* The descriptor's reader: a good one is read whole; every kind of damage is refused with words, never with a crash. */
-#include <check.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 
 static bool reads(const Bytes *bytes, Problem *problem) {
@@ -57,7 +57,7 @@ START_TEST(test_sealed_damage_is_survived) {
   const uint64_t words[] = {0, 1, 7, 1000, (uint64_t)-1, (uint64_t)1 << 40, (uint64_t)1 << 63, INT64_MAX};
   int refused = 0;
   for (size_t at = 32; at + 8 <= bytes.size; at += 8)
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+    for (size_t k = 0; k < LENGTH(words); k++) {
       uint64_t before;
       Problem problem = {{0}};
       memcpy(&before, bytes.data + at, 8);
@@ -100,7 +100,7 @@ START_TEST(test_names_what_is_wrong) {
       CASE("lies in the arena", PLACE_ARENA, Tensor[T_W].place),
 #undef CASE
   };
-  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+  for (size_t k = 0; k < LENGTH(cases); k++) {
     ModelTables *tables = line_tables();
     memcpy((char *)tables + cases[k].field, &cases[k].value, 8);
     Bytes bytes = tables_write(tables);
@@ -114,18 +114,5 @@ START_TEST(test_names_what_is_wrong) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_descriptor");
-  TCase *tests = tcase_create("descriptor");
-  tcase_add_test(tests, test_reads_what_was_written);
-  tcase_add_test(tests, test_every_cut_is_refused);
-  tcase_add_test(tests, test_every_flipped_bit_is_refused);
-  tcase_add_test(tests, test_sealed_damage_is_survived);
-  tcase_add_test(tests, test_names_what_is_wrong);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {test_reads_what_was_written, test_every_cut_is_refused, test_every_flipped_bit_is_refused,
+                     test_sealed_damage_is_survived, test_names_what_is_wrong})

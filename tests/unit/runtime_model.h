@@ -181,6 +181,14 @@ static void kernel_copy(const Call *call, int64_t chunk, void *workspace) {
 static const Kernel line_kernels[P_PROGRAMS] = {kernel_partial, kernel_apply, kernel_count,
                                                 kernel_fakes,   kernel_slope, kernel_copy};
 
+/* Those of `base` but one: the line's, or what this returned last. */
+static inline const Kernel *kernels_with(const Kernel *base, int program, Kernel kernel) {
+  static Kernel kernels[P_PROGRAMS];
+  memmove(kernels, base, sizeof kernels);
+  kernels[program] = kernel;
+  return kernels;
+}
+
 static inline TensorRecord line_tensor(const char *name, TensorRole role, StorageType type) {
   return (TensorRecord){.name = name,
                         .role = role,

@@ -1,11 +1,11 @@
 /* The pool and the blocks: every chunk runs once, on any number of threads; jobs follow each other without mixing; what
    lies outside a block cannot be touched. */
-#include <check.h>
 #include <immintrin.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 
 enum { CHUNKS = 1000, JOBS = 3000 };
@@ -142,21 +142,6 @@ START_TEST(test_no_write_far_before_a_block) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_pool");
-  TCase *tests = tcase_create("pool");
-  tcase_set_timeout(tests, 30);
-  tcase_add_test(tests, test_every_chunk_runs_once);
-  tcase_add_test(tests, test_jobs_do_not_mix);
-  tcase_add_test(tests, test_pools_end_whenever_they_are_asked);
-  tcase_add_test(tests, test_denormals_are_flushed_in_every_thread);
-  tcase_add_test(tests, test_blocks_are_zero_and_aligned);
-  tcase_add_test_raise_signal(tests, test_no_write_behind_a_block, SIGSEGV);
-  tcase_add_test_raise_signal(tests, test_no_write_far_before_a_block, SIGSEGV);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {test_every_chunk_runs_once, test_jobs_do_not_mix, test_pools_end_whenever_they_are_asked,
+                     test_denormals_are_flushed_in_every_thread, test_blocks_are_zero_and_aligned},
+           .signals = {{test_no_write_behind_a_block, SIGSEGV}, {test_no_write_far_before_a_block, SIGSEGV}})

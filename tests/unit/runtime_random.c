@@ -1,7 +1,7 @@
 /* Draws against the definition in compiler/graph/graph.h, written once more here, plainly: every layout, type and
    number of threads; the published vectors of Philox. */
-#include <check.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 
 static void philox(uint32_t counter[4], uint32_t key0, uint32_t key1) {
@@ -54,7 +54,7 @@ static const Layout layouts[] = {
 
 START_TEST(test_every_layout) {
   Problem problem;
-  for (size_t each = 0; each < sizeof layouts / sizeof *layouts; each++)
+  for (size_t each = 0; each < LENGTH(layouts); each++)
     for (int variant = 0; variant < 16; variant++) {
       const Layout *layout = &layouts[each];
       TensorRecord tensor = {
@@ -111,17 +111,4 @@ START_TEST(test_moments) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_random");
-  TCase *tests = tcase_create("random");
-  tcase_set_timeout(tests, 30);
-  tcase_add_test(tests, test_published_vectors);
-  tcase_add_test(tests, test_every_layout);
-  tcase_add_test(tests, test_moments);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.tests = {test_published_vectors, test_every_layout, test_moments})

@@ -1,7 +1,7 @@
 /* Rounds: what the tree runs and how often, what each evaluation is told about itself, what the counters say; that
    clocks count as the language says. */
-#include <check.h>
 
+#include "tests/unit/check_main.h"
 #include "tests/unit/runtime_model.h"
 
 /* What the kernels saw, in order. */
@@ -183,20 +183,6 @@ START_TEST(test_clocks) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_schedule");
-  TCase *tests = tcase_create("schedule");
-  tcase_set_timeout(tests, 30);
-  tcase_add_checked_fixture(tests, make, end);
-  tcase_add_test(tests, test_order_and_ordinals);
-  tcase_add_test(tests, test_counts_from_tensors_and_choices);
-  tcase_add_test(tests, test_wrong_counts_are_refused);
-  tcase_add_test(tests, test_outputs_count_apart);
-  tcase_add_test(tests, test_clocks);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = make, .leave = end,
+           .tests = {test_order_and_ordinals, test_counts_from_tensors_and_choices, test_wrong_counts_are_refused,
+                     test_outputs_count_apart, test_clocks})

@@ -1,22 +1,11 @@
 /* The commands of a trainer, on the hand-made line: training, resuming, threads, feeds, initial weights, Ctrl-C, wrong
    usage. Each run is a process of its own, as a user has it. */
-#include <check.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "tests/unit/runtime_model.h"
 #include "tests/unit/temporary_folder.h"
+#include "tests/unit/trainer_process.h"
 
-enum { ROWS = 1000, OUTPUT_LIMIT = 1 << 16 };
-
-typedef struct Ran {
-  int status;
-  char text[OUTPUT_LIMIT];
-} Ran; /* exit status; stdout and stderr together */
+enum { ROWS = 1000 };
 
 /* The process keeps this folder as its own: everything is made in it. */
 static void enter_with_rows(void) {
@@ -31,7 +20,6 @@ static void enter_with_rows(void) {
   ck_assert_msg(npy_write("line.npy", ELEMENT_F32, 2, shape, rows, &problem), "%s", problem.text);
 }
 
-static Kernel slow_kernels[P_PROGRAMS];
 static void kernel_slow_count(const Call *call, int64_t chunk, void *workspace) {
   usleep(20000);
   kernel_count(call, chunk, workspace);
@@ -43,68 +31,13 @@ static void kernel_endless_count(const Call *call, int64_t chunk, void *workspac
   kernel_count(call, chunk, workspace);
 }
 
-static pid_t start(ModelTables *(*make)(void), const Kernel *kernels, int *output, char **arguments, int count) {
-  int ends[2];
-  ck_assert_int_eq(pipe(ends), 0);
-  fflush(NULL);
-  pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], 1);
-    dup2(ends[1], 2);
-    close(ends[0]);
-    close(ends[1]);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
-    ModelTables *tables = make();
-    Bytes bytes = tables_write(tables);
-    int status = trainer_main(count, arguments, bytes.data, bytes.size, kernels);
-    fflush(NULL);
-    free(bytes.data);
-    free(tables);
-    _exit(status);
-  }
-  close(ends[1]);
-  *output = ends[0];
-  return child;
-}
-
-static void finish(pid_t child, int output, Ran *ran) {
-  size_t used = 0;
-  ssize_t got;
-  while ((got = read(output, ran->text + used, sizeof ran->text - 1 - used)) > 0) used += (size_t)got;
-  ran->text[used] = 0;
-  close(output);
-  int status;
-  waitpid(child, &status, 0);
-  ran->status = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-/* "train --steps 5" with blanks between arguments. */
-static Ran *run_model(ModelTables *(*make)(void), const Kernel *kernels, const char *line) {
-  static Ran ran; /* of one test process */
-  char copy[1024], *arguments[64] = {"trainer"}, *rest = copy;
-  snprintf(copy, sizeof copy, "%s", line);
-  int count = 1, output;
-  for (char *word; (word = strsep(&rest, " "));)
-    if (*word) arguments[count++] = word;
-  pid_t child = start(make, kernels, &output, arguments, count);
-  finish(child, output, &ran);
-  return &ran;
-}
-
-__attribute__((format(printf, 1, 2))) static Ran *run(const char *format, ...) {
+__attribute__((format(printf, 1, 2))) static int run(const char *format, ...) {
   char line[1024];
   va_list list;
   va_start(list, format);
   vsnprintf(line, sizeof line, format, list);
   va_end(list);
-  return run_model(line_tables, line_kernels, line);
-}
-
-static void expect(const Ran *ran, int status, const char *says) {
-  ck_assert_msg(ran->status == status, "status %d, not %d: %s", ran->status, status, ran->text);
-  ck_assert_msg(!says || strstr(ran->text, says), "expected \"%s\" in: %s", says, ran->text);
+  return trainer_run(line_tables, line_kernels, line);
 }
 
 static double stored(const char *directory, const char *tensor, int64_t element) {
@@ -180,18 +113,18 @@ static ModelTables *data_output_tables(void) {
 /* Stopped at 17 and 33, where a pass over the data is cut in the middle; outputs with draws of their own in between. */
 START_TEST(test_resumed_runs_have_the_bits_of_whole_ones) {
   ModelTables *(*make)(void) = _i == 0 ? line_tables : data_output_tables;
-  expect(run_model(make, line_kernels,
-                   "train --data p=line.npy --steps 60 --run whole --set rate=0.01 --log-every 7 --sample-every 10 "
-                   "--checkpoint-every 0"),
+  expect(trainer_run(make, line_kernels,
+                     "train --data p=line.npy --steps 60 --run whole --set rate=0.01 --log-every 7 --sample-every 10 "
+                     "--checkpoint-every 0"),
          0, NULL);
-  expect(run_model(make, line_kernels,
-                   "train --data p=line.npy --steps 17 --run parts --set rate=0.01 --log-every 7 --sample-every 10 "
-                   "--checkpoint-every 0"),
+  expect(trainer_run(make, line_kernels,
+                     "train --data p=line.npy --steps 17 --run parts --set rate=0.01 --log-every 7 --sample-every 10 "
+                     "--checkpoint-every 0"),
          0, NULL);
-  expect(run_model(make, line_kernels,
-                   "train --resume --run parts --steps 33 --log-every 7 --sample-every 10 --threads 3"),
+  expect(trainer_run(make, line_kernels,
+                     "train --resume --run parts --steps 33 --log-every 7 --sample-every 10 --threads 3"),
          0, "done at step 33");
-  expect(run_model(make, line_kernels, "train --resume --run parts --steps 60 --log-every 7 --sample-every 10"), 0,
+  expect(trainer_run(make, line_kernels, "train --resume --run parts --steps 60 --log-every 7 --sample-every 10"), 0,
          "27 steps");
   ck_assert(same_file("whole/checkpoints/step-000060.safetensors", "parts/checkpoints/step-000060.safetensors"));
   ck_assert(same_file("whole/samples/fakes-000060.png", "parts/samples/fakes-000060.png"));
@@ -263,9 +196,8 @@ START_TEST(test_data_without_a_position_are_told) {
   expect(run("train --feed p=p.npy --data p=line.npy --steps 1 --run a"), 0, NULL);
   expect(run("train --resume --run a --steps 2 --data p=line.npy"), 1, "feed p: it was p.npy, and is none");
   expect(run("train --resume --run a --steps 2 --data p=line.npy --accept-changes"), 0, "p starts from its first row");
-  Ran *ran = run("train --resume --run a --steps 3");
-  expect(ran, 0, "done at step 3");
-  ck_assert_msg(!strstr(ran->text, "first row"), "%s", ran->text);
+  expect(run("train --resume --run a --steps 3"), 0, "done at step 3");
+  says_nothing_of("first row");
   expect(run("train --resume --run a --steps 4 --feed e=p.npy"), 1, "samples are [2]");
 }
 END_TEST
@@ -332,55 +264,54 @@ static ModelTables *diverging_tables(void) {
 }
 
 START_TEST(test_divergence_is_named) {
-  Ran *ran = run_model(diverging_tables, line_kernels, "train --data p=line.npy --run a --checkpoint-every 1");
-  expect(ran, 1, "the objective D (line.gan:9) became");
-  expect(ran, 1, "the last good checkpoint is a/checkpoints/step-");
+  expect(trainer_run(diverging_tables, line_kernels, "train --data p=line.npy --run a --checkpoint-every 1"), 1,
+         "the objective D (line.gan:9) became");
+  says("the last good checkpoint is a/checkpoints/step-");
 }
 END_TEST
 
 /* A state that no objective reads becomes infinite in the seventh round. */
-static Kernel spoiling_kernels[P_PROGRAMS];
 static void kernel_spoiling_count(const Call *call, int64_t chunk, void *workspace) {
   kernel_slow_count(call, chunk, workspace);
   if (call->round >= 6) *(double *)call->buffers[0] = INFINITY;
 }
 
-static const Kernel *spoiling(void) {
-  memcpy(spoiling_kernels, line_kernels, sizeof spoiling_kernels);
-  spoiling_kernels[P_COUNT] = kernel_spoiling_count;
-  return spoiling_kernels;
-}
+static const Kernel *spoiling(void) { return kernels_with(line_kernels, P_COUNT, kernel_spoiling_count); }
 
 START_TEST(test_spoilt_states_are_not_written) {
-  Ran *ran =
-      run_model(line_tables, spoiling(), "train --data p=line.npy --run a --steps 20 --checkpoint-every 2 --keep 2");
-  expect(ran, 1, "count is infinite at step 8");
-  expect(ran, 1, "the last good checkpoint is a/checkpoints/step-000006.safetensors");
+  expect(
+      trainer_run(line_tables, spoiling(), "train --data p=line.npy --run a --steps 20 --checkpoint-every 2 --keep 2"),
+      1, "count is infinite at step 8");
+  says("the last good checkpoint is a/checkpoints/step-000006.safetensors");
   ck_assert(!file_exists("a/checkpoints/step-000008.safetensors"));
   ck_assert(file_exists("a/checkpoints/step-000006.safetensors") &&
             file_exists("a/checkpoints/step-000004.safetensors"));
   ck_assert_double_eq(stored("a", "count", 0), 5 + 2);
-  expect(run_model(line_tables, spoiling_kernels, "train --run a --resume --steps 20 --checkpoint-every 0"), 1,
+  expect(trainer_run(line_tables, spoiling(), "train --run a --resume --steps 20 --checkpoint-every 0"), 1,
          "the last good checkpoint is a/checkpoints/step-000006.safetensors");
-  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run b --steps 7"), 1,
+  expect(trainer_run(line_tables, spoiling(), "train --data p=line.npy --run b --steps 7"), 1,
          "no checkpoint was written");
   expect(run("sample --run a -o a.npy"), 0, NULL);
 }
 END_TEST
 
+/* The status of a training that is sent signals when it has gone on for a while. */
+static int run_with_signals(const Kernel *kernels, int number, int times, useconds_t apart) {
+  TrainerProcess process =
+      trainer_start(line_tables, kernels, "train --data p=line.npy --steps 100000 --run a --checkpoint-every 0");
+  for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
+  usleep(200000); /* every third round takes 20 ms and more */
+  for (int k = 0; k < times; k++) {
+    kill(process.child, number);
+    usleep(apart);
+  }
+  return trainer_finish(process);
+}
+
 /* Ctrl-C and SIGTERM save what there is: not this. */
 START_TEST(test_interrupt_does_not_save_spoilt_states) {
-  char *arguments[] = {"trainer", "train", "--data", "p=line.npy",         "--steps",
-                       "100000",  "--run", "a",      "--checkpoint-every", "0"};
-  int output;
-  Ran ran;
-  pid_t child = start(line_tables, spoiling(), &output, arguments, sizeof arguments / sizeof *arguments);
-  for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
-  usleep(200000); /* every third round takes 20 ms */
-  kill(child, _i == 0 ? SIGINT : SIGTERM);
-  finish(child, output, &ran);
-  expect(&ran, 1, "count is infinite at step");
-  expect(&ran, 1, "no checkpoint was written");
+  expect(run_with_signals(spoiling(), _i == 0 ? SIGINT : SIGTERM, 1, 0), 1, "count is infinite at step");
+  says("no checkpoint was written");
   Problem problem;
   ck_assert_ptr_null(run_folder_newest_checkpoint("a", NULL, &problem));
 }
@@ -392,11 +323,10 @@ static void kernel_spoiling_copy(const Call *call, int64_t chunk, void *workspac
 }
 
 START_TEST(test_spoilt_initial_values_are_named_before_a_run_begins) {
-  memcpy(spoiling_kernels, line_kernels, sizeof spoiling_kernels);
-  spoiling_kernels[P_COPY] = kernel_spoiling_copy;
-  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a --dry-run"), 1,
+  const Kernel *kernels = kernels_with(line_kernels, P_COPY, kernel_spoiling_copy);
+  expect(trainer_run(line_tables, kernels, "train --data p=line.npy --run a --dry-run"), 1,
          "C.w is minus infinity at step 0");
-  expect(run_model(line_tables, spoiling_kernels, "train --data p=line.npy --run a"), 1, "no checkpoint was written");
+  expect(trainer_run(line_tables, kernels, "train --data p=line.npy --run a"), 1, "no checkpoint was written");
   ck_assert(!directory_exists("a"));
 }
 END_TEST
@@ -439,12 +369,12 @@ static const char saved_path[] = "a/checkpoints/step-000005.safetensors";
 START_TEST(test_spoilt_weights_are_refused_by_every_command) {
   expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
   change(saved_path, "n.safetensors", "D.wide", 999, NAN, STORAGE_F32);
-  const char *says = "n.safetensors: D.wide[999] is not a number";
-  expect(run("sample --weights n.safetensors -o n.npy"), 1, says);
+  const char *report = "n.safetensors: D.wide[999] is not a number";
+  expect(run("sample --weights n.safetensors -o n.npy"), 1, report);
   ck_assert(!file_exists("n.npy"));
-  expect(run("eval --weights n.safetensors --data p=line.npy"), 1, says);
-  expect(run("train --data p=line.npy --init n.safetensors --run b"), 1, says);
-  expect(run("bench --data p=line.npy --init n.safetensors --steps 1"), 1, says);
+  expect(run("eval --weights n.safetensors --data p=line.npy"), 1, report);
+  expect(run("train --data p=line.npy --init n.safetensors --run b"), 1, report);
+  expect(run("bench --data p=line.npy --init n.safetensors --steps 1"), 1, report);
   change(saved_path, "m.safetensors", "D.b/momentum.m", 0, -INFINITY, STORAGE_F32);
   expect(run("train --data p=line.npy --init m.safetensors --run b"), 1,
          "m.safetensors: D.b/momentum.m is minus infinity");
@@ -481,9 +411,8 @@ START_TEST(test_outputs_need_their_weights) {
                          {.name = "D.b", .type = STORAGE_F32, .data = &b},
                          {.name = "D.wide", .type = STORAGE_F32, .rank = 1, .shape = {3}, .stride = {1}, .data = row}};
   ck_assert(safetensors_write("enough.safetensors", views, 3, NULL, 0, &problem));
-  Ran *ran = run("sample --weights enough.safetensors -o x.npy --count 64");
-  expect(ran, 0, "x.npy: 64 samples");
-  ck_assert_msg(!strstr(ran->text, "D.wide"), "%s", ran->text); /* it is none of the output's business */
+  expect(run("sample --weights enough.safetensors -o x.npy --count 64"), 0, "x.npy: 64 samples");
+  says_nothing_of("D.wide"); /* it is none of the output's business */
   NpyArray x;
   ck_assert(npy_open("x.npy", &x, &problem));
   ck_assert_float_eq(((const float *)x.data)[1], 2 * ((const float *)x.data)[0] + 3);
@@ -522,13 +451,12 @@ START_TEST(test_init_says_what_fits) {
                          {.name = "E.x", .type = STORAGE_F32, .data = &w},
                          {.name = "E.x/adam.m", .type = STORAGE_F32, .data = &w}};
   ck_assert(safetensors_write("w.safetensors", views, 6, NULL, 0, &problem));
-  Ran *ran = run("train --data p=line.npy --steps 0 --run a --init w.safetensors");
   expect(
-      ran, 0,
+      run("train --data p=line.npy --steps 0 --run a --init w.safetensors"), 0,
       "trainer: D: 1 of 4 weights, 1 of 2 optimizer states from w.safetensors; left as they were: D.b, D.b/momentum.m, "
       "D.wide ([1000] here, [3] there), C.w\n");
-  expect(ran, 0, "trainer: the model: 1 of 1 state from w.safetensors\n");
-  expect(ran, 0, "trainer: w.safetensors has besides: E.x []\n");
+  says("trainer: the model: 1 of 1 state from w.safetensors\n");
+  says("trainer: w.safetensors has besides: E.x []\n");
   ck_assert_double_eq(stored("a", "D.w", 0), 2);
   ck_assert_double_eq(stored("a", "D.w/momentum.m", 0), 4);
   expect(run("bench --data p=line.npy --steps 1 --init w.safetensors"), 0,
@@ -580,7 +508,6 @@ START_TEST(test_names_of_other_programs) {
 }
 END_TEST
 
-static Kernel broken_kernels[P_PROGRAMS];
 static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace) {
   kernel_fakes(call, chunk, workspace);
   if (chunk == 2) ((float *)call->buffers[3])[LINE_BATCH + 35] = NAN, ((float *)call->buffers[3])[36] = INFINITY;
@@ -588,23 +515,20 @@ static void kernel_broken_fakes(const Call *call, int64_t chunk, void *workspace
 
 /* Finite weights do not make finite samples: the picture is of those that are, and says so. */
 START_TEST(test_samples_that_are_not_finite_are_told) {
-  memcpy(broken_kernels, line_kernels, sizeof broken_kernels);
-  broken_kernels[P_FAKES] = kernel_broken_fakes;
-  const char *says = "2 of 64 samples of fakes are not finite: element 1 of sample 35 is not a number";
-  expect(run_model(line_tables, broken_kernels, "train --data p=line.npy --steps 5 --run a"), 0,
+  const Kernel *kernels = kernels_with(line_kernels, P_FAKES, kernel_broken_fakes);
+  const char *report = "2 of 64 samples of fakes are not finite: element 1 of sample 35 is not a number";
+  expect(trainer_run(line_tables, kernels, "train --data p=line.npy --steps 5 --run a"), 0,
          "step 5: 32 of 1024 samples of fakes are not finite");
-  expect(run_model(line_tables, broken_kernels, "sample --run a -o x.png"), 0, says);
-  expect(run_model(line_tables, broken_kernels, "sample --run a -o x.npy"), 0, says);
+  expect(trainer_run(line_tables, kernels, "sample --run a -o x.png"), 0, report);
+  expect(trainer_run(line_tables, kernels, "sample --run a -o x.npy"), 0, report);
   expect(run("sample --run a -o y.npy"), 0, "y.npy: 64 samples of fakes, by a/checkpoints/step-000005.safetensors");
 }
 END_TEST
 
 /* The samples show it before a checkpoint is due: the weights are to blame, and the run ends. */
 START_TEST(test_samples_of_spoilt_weights_end_the_run) {
-  memcpy(broken_kernels, spoiling(), sizeof broken_kernels);
-  broken_kernels[P_FAKES] = kernel_broken_fakes;
-  expect(run_model(line_tables, broken_kernels,
-                   "train --data p=line.npy --steps 20 --run a --sample-every 10 --checkpoint-every 0"),
+  expect(trainer_run(line_tables, kernels_with(spoiling(), P_FAKES, kernel_broken_fakes),
+                     "train --data p=line.npy --steps 20 --run a --sample-every 10 --checkpoint-every 0"),
          1, "count is infinite at step 10");
   ck_assert(!file_exists("a/samples/fakes-000010.png"));
 }
@@ -618,12 +542,12 @@ static ModelTables *edited_tables(void) {
 
 START_TEST(test_a_changed_model_is_told) {
   expect(run("train --data p=line.npy --steps 5 --run a"), 0, NULL);
-  expect(run_model(edited_tables, line_kernels, "sample --run a -o x.npy"), 0,
+  expect(trainer_run(edited_tables, line_kernels, "sample --run a -o x.npy"), 0,
          "the model's text has changed since a/checkpoints/step-000005.safetensors was written");
-  expect(run_model(edited_tables, line_kernels, "train --run a --resume --steps 6"), 0, "the model's text has changed");
-  Ran *ran = run_model(edited_tables, line_kernels, "sample --run a -o x.npy");
-  expect(ran, 0, NULL);
-  ck_assert_msg(!strstr(ran->text, "changed"), "%s", ran->text);
+  expect(trainer_run(edited_tables, line_kernels, "train --run a --resume --steps 6"), 0,
+         "the model's text has changed");
+  expect(trainer_run(edited_tables, line_kernels, "sample --run a -o x.npy"), 0, NULL);
+  says_nothing_of("changed");
 }
 END_TEST
 
@@ -636,33 +560,19 @@ static ModelTables *foreign_tables(void) {
 START_TEST(test_foreign_processors_are_told) {
   char missing[32];
   if (processor_has("amx-int8 avx512fp16 avxvnni", missing, sizeof missing)) return; /* this one has everything */
-  expect(run_model(foreign_tables, line_kernels, "info"), 1, "ganc build line.gan --march native");
+  expect(trainer_run(foreign_tables, line_kernels, "info"), 1, "ganc build line.gan --march native");
 }
 END_TEST
 
-/* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole
-   one. */
-static void interrupt_run(int number, int times, useconds_t apart, Kernel count, Ran *ran) {
-  memcpy(slow_kernels, line_kernels, sizeof slow_kernels);
-  slow_kernels[P_COUNT] = count;
-  char *arguments[] = {"trainer", "train", "--data", "p=line.npy",         "--steps",
-                       "100000",  "--run", "a",      "--checkpoint-every", "0"};
-  int output;
-  pid_t child = start(line_tables, slow_kernels, &output, arguments, sizeof arguments / sizeof *arguments);
-  for (int k = 0; k < 200 && !directory_exists("a"); k++) usleep(10000);
-  usleep(100000);
-  for (int k = 0; k < times; k++) {
-    kill(child, number);
-    usleep(apart);
-  }
-  finish(child, output, ran);
+static int interrupted(int number, int times, useconds_t apart, Kernel count) {
+  return run_with_signals(kernels_with(line_kernels, P_COUNT, count), number, times, apart);
 }
 
+/* Ctrl-C while training: the round ends, a checkpoint is written, and the run goes on from there to the bits of a whole
+   one. */
 START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
-  Ran ran;
   static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-  interrupt_run(numbers[_i], 1, 0, kernel_slow_count, &ran);
-  expect(&ran, 0, "train --run a --resume");
+  expect(interrupted(numbers[_i], 1, 0, kernel_slow_count), 0, "train --run a --resume");
   Problem problem;
   Checkpoint *checkpoint = run_folder_newest_checkpoint("a", NULL, &problem);
   int64_t step = checkpoint_state(checkpoint, &problem)->step;
@@ -678,9 +588,8 @@ START_TEST(test_interrupt_saves_and_says_how_to_go_on) {
 END_TEST
 
 START_TEST(test_second_interrupt_ends_at_once) {
-  Ran ran;
-  interrupt_run(SIGINT, 2, 1100000, kernel_endless_count, &ran);
-  expect(&ran, 130, "another signal, a second from now or later, ends it at once");
+  expect(interrupted(SIGINT, 2, 1100000, kernel_endless_count), 130,
+         "another signal, a second from now or later, ends it at once");
 }
 END_TEST
 
@@ -691,50 +600,37 @@ static void kernel_long_count(const Call *call, int64_t chunk, void *workspace) 
 }
 
 START_TEST(test_interrupts_within_a_second_are_one) {
-  Ran ran;
-  interrupt_run(SIGTERM, 4, 50000, kernel_long_count, &ran);
-  expect(&ran, 0, "train --run a --resume");
+  expect(interrupted(SIGTERM, 4, 50000, kernel_long_count), 0, "train --run a --resume");
   ck_assert(run_folder_newest_checkpoint("a", NULL, NULL));
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("runtime_train");
-  TCase *tests = tcase_create("train");
-  tcase_set_timeout(tests, 60);
-  tcase_add_checked_fixture(tests, enter_with_rows, leave_own_folder);
-  tcase_add_test(tests, test_learns_the_line);
-  tcase_add_test(tests, test_default_length_is_the_models);
-  tcase_add_test(tests, test_any_number_of_threads_gives_the_same_bits);
-  tcase_add_test(tests, test_seeds_differ);
-  tcase_add_loop_test(tests, test_resumed_runs_have_the_bits_of_whole_ones, 0, 2);
-  tcase_add_test(tests, test_resume_refuses_another_seed);
-  tcase_add_test(tests, test_initial_values);
-  tcase_add_test(tests, test_init_takes_weights_by_name);
-  tcase_add_test(tests, test_feeds_replace_draws);
-  tcase_add_test(tests, test_data_without_a_position_are_told);
-  tcase_add_test(tests, test_dry_run_writes_nothing);
-  tcase_add_test(tests, test_wrong_usage_is_explained);
-  tcase_add_test(tests, test_samples);
-  tcase_add_test(tests, test_divergence_is_named);
-  tcase_add_test(tests, test_spoilt_states_are_not_written);
-  tcase_add_loop_test(tests, test_interrupt_does_not_save_spoilt_states, 0, 2);
-  tcase_add_test(tests, test_spoilt_initial_values_are_named_before_a_run_begins);
-  tcase_add_test(tests, test_spoilt_weights_are_refused_by_every_command);
-  tcase_add_test(tests, test_outputs_need_their_weights);
-  tcase_add_test(tests, test_init_says_what_fits);
-  tcase_add_test(tests, test_names_of_other_programs);
-  tcase_add_test(tests, test_samples_that_are_not_finite_are_told);
-  tcase_add_test(tests, test_samples_of_spoilt_weights_end_the_run);
-  tcase_add_test(tests, test_a_changed_model_is_told);
-  tcase_add_test(tests, test_foreign_processors_are_told);
-  tcase_add_loop_test(tests, test_interrupt_saves_and_says_how_to_go_on, 0, 3);
-  tcase_add_test(tests, test_second_interrupt_ends_at_once);
-  tcase_add_test(tests, test_interrupts_within_a_second_are_one);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
-}
+CHECK_MAIN(.enter = enter_with_rows, .leave = leave_own_folder,
+           .tests = {test_learns_the_line,
+                     test_default_length_is_the_models,
+                     test_any_number_of_threads_gives_the_same_bits,
+                     test_seeds_differ,
+                     test_resume_refuses_another_seed,
+                     test_initial_values,
+                     test_init_takes_weights_by_name,
+                     test_feeds_replace_draws,
+                     test_data_without_a_position_are_told,
+                     test_dry_run_writes_nothing,
+                     test_wrong_usage_is_explained,
+                     test_samples,
+                     test_divergence_is_named,
+                     test_spoilt_states_are_not_written,
+                     test_spoilt_initial_values_are_named_before_a_run_begins,
+                     test_spoilt_weights_are_refused_by_every_command,
+                     test_outputs_need_their_weights,
+                     test_init_says_what_fits,
+                     test_names_of_other_programs,
+                     test_samples_that_are_not_finite_are_told,
+                     test_samples_of_spoilt_weights_end_the_run,
+                     test_a_changed_model_is_told,
+                     test_foreign_processors_are_told,
+                     test_second_interrupt_ends_at_once,
+                     test_interrupts_within_a_second_are_one},
+           .loops = {{test_resumed_runs_have_the_bits_of_whole_ones, 0, 2},
+                     {test_interrupt_does_not_save_spoilt_states, 0, 2},
+                     {test_interrupt_saves_and_says_how_to_go_on, 0, 3}})

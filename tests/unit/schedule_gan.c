@@ -19,7 +19,7 @@ static const Setting settings[] = {
 };
 
 typedef struct Inputs {
-  uint64_t state;
+  Random random;
   Interpreter *interpreter;
   NativeRun *run;
 } Inputs;
@@ -32,12 +32,10 @@ static void set_input(void *context, Node *node) {
   bool positive = length > 1 && (node->name[length - 1] == 'v' || node->name[length - 1] == 't'),
        rate = strcmp(node->name, "rate") == 0;
   for (int64_t i = 0; i < node_size(node); i++) {
-    inputs->state = inputs->state * 6364136223846793005u + 1442695040888963407u;
-    double unit = (double)(float)((double)(inputs->state >> 40) / (1 << 24));
+    double unit = (double)random_integer(&inputs->random, 0, (1 << 24) - 1) / (1 << 24); /* exact in float32 */
     numbers[i] = rate ? 0.001 : node->rank == 0 ? 3 : positive ? unit : 2 * unit - 1;
   }
-  interpreter_set(inputs->interpreter, node, numbers);
-  run_set(inputs->run, node, numbers);
+  both_set(inputs->run, inputs->interpreter, node, numbers);
   free(numbers);
 }
 
@@ -51,7 +49,7 @@ START_TEST(native_updates_match_the_interpreter) {
   gan_new(&gan, session, setting->batch, 3, setting->generator, setting->discriminator);
   EffectList effects = gan_update(&gan, player);
   NativeRun *run = run_new(session, target, gan.graph, effects, setting->real);
-  Inputs inputs = {17, interpreter_new(gan.graph), run};
+  Inputs inputs = {{17}, interpreter_new(gan.graph), run};
   run->counters = (DrawCounters){.seed = 9, .round = 4, .ordinal = 1};
   interpreter_draws(inputs.interpreter, run->counters);
   graph_walk(gan.graph, &effects, set_input, &inputs);
@@ -61,11 +59,8 @@ START_TEST(native_updates_match_the_interpreter) {
   }
   for (int i = 0; i < effects.count; i++) {
     Node *node = effects.items[i].target;
-    double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
-    run_get(run, node, numbers);
-    double away = distance(numbers, interpreter_value(inputs.interpreter, node), node_size(node));
+    double away = run_distance(run, node, inputs.interpreter, node);
     ck_assert_msg(away <= setting->tolerance, "%s: %g away", node->name, away);
-    free(numbers);
   }
   interpreter_free(inputs.interpreter);
   run_free(run);
@@ -103,16 +98,5 @@ START_TEST(the_reference_model_is_few_programs) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("schedule: updates");
-  TCase *cases = tcase_create("gan");
-  tcase_set_timeout(cases, 120);
-  tcase_add_loop_test(cases, native_updates_match_the_interpreter, 0, 2 * (int)(sizeof settings / sizeof *settings));
-  tcase_add_test(cases, the_reference_model_is_few_programs);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.tests = {the_reference_model_is_few_programs},
+           .loops = {{native_updates_match_the_interpreter, 0, 2 * LENGTH(settings)}})

@@ -2,14 +2,7 @@
    natively and in the interpreter. What fusion decides must change nothing, at any limit of --fuse-limit. */
 #include "schedule_run.h"
 
-typedef struct Random {
-  uint64_t state;
-} Random;
-static uint64_t random_word(Random *random) {
-  random->state = random->state * 6364136223846793005u + 1442695040888963407u;
-  return random->state >> 33;
-}
-static int random_below(Random *random, int end) { return (int)(random_word(random) % (uint64_t)end); }
+static int random_below(Random *random, int end) { return (int)random_integer(random, 0, end - 1); }
 
 static const Span nowhere;
 enum { NODE_LIMIT = 64, AXES = 4 };
@@ -73,7 +66,7 @@ static const Scalar *expression(Case *c, int depth, int rank, const int64_t *sha
     return scalar_apply(c->graph, OP_SELECT, apply(c, OP_LESS, a, scalar_constant(c->graph, 0.1)),
                         apply(c, OP_TANH, b, NULL), a);
   }
-  Operation op = some[random_below(&c->random, (int)(sizeof some / sizeof *some))];
+  Operation op = some[random_below(&c->random, LENGTH(some))];
   const Scalar *a = expression(c, depth - 1, rank, shape, batch),
                *b = operation_arity(op) > 1 ? expression(c, depth - 1, rank, shape, batch) : NULL;
   const Scalar *value = apply(c, op, a, b);
@@ -160,7 +153,7 @@ static void add_draw(Case *c) {
   int64_t shape[RANK_LIMIT];
   bool batch = random_shape(c, &rank, shape);
   if (rank == 0) return;
-  add_node(c, graph_random(c->graph, random_word(&c->random), 0,
+  add_node(c, graph_random(c->graph, random_bits(&c->random), 0,
                            random_below(&c->random, 2) == 0 ? DISTRIBUTION_NORMAL : DISTRIBUTION_UNIFORM, NULL, rank,
                            shape, batch, nowhere));
 }
@@ -210,8 +203,7 @@ static void set_input(Inputs *inputs, Node *node) {
   double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
   for (int64_t i = 0; i < node_size(node); i++)
     numbers[i] = (double)(random_below(&inputs->random, 8001) - 4000) / 4096;
-  interpreter_set(inputs->interpreter, node, numbers);
-  run_set(inputs->run, node, numbers);
+  both_set(inputs->run, inputs->interpreter, node, numbers);
   free(numbers);
 }
 
@@ -248,16 +240,13 @@ START_TEST(fusion_changes_nothing) {
     interpreter_apply(inputs.interpreter, &effects);
     for (int i = 0; i < effects.count; i++) {
       Node *node = effects.items[i].target;
-      double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
-      run_get(run, node, numbers);
-      double away = distance(numbers, interpreter_value(inputs.interpreter, node), node_size(node));
+      double away = run_distance(run, node, inputs.interpreter, node);
       if (!(away <= setting->tolerance)) {
         fprintf(stderr, "graph %d: %s <- node %d\n", number, node->name, effects.items[i].value->id);
         graph_print(c->graph, &effects, stderr);
         fusion_print(run->fusion, stderr);
       }
       ck_assert_msg(away <= setting->tolerance, "graph %d: %s is %g away", number, node->name, away);
-      free(numbers);
     }
     interpreter_free(inputs.interpreter);
     run_free(run);
@@ -267,15 +256,4 @@ START_TEST(fusion_changes_nothing) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("schedule: graphs");
-  TCase *cases = tcase_create("random");
-  tcase_set_timeout(cases, 240);
-  tcase_add_loop_test(cases, fusion_changes_nothing, 0, (int)(sizeof settings / sizeof *settings));
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.seconds = 240, .loops = {{fusion_changes_nothing, 0, LENGTH(settings)}})

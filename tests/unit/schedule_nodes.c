@@ -3,17 +3,7 @@
    coordinates, maxima and scatters. Each kind has a quota. */
 #include "schedule_run.h"
 
-typedef struct Random {
-  uint64_t state;
-} Random;
-static uint64_t random_word(Random *random) {
-  random->state = random->state * 6364136223846793005u + 1442695040888963407u;
-  return random->state >> 33;
-}
-static int64_t random_between(Random *random, int64_t low, int64_t high) {
-  return low + (int64_t)(random_word(random) % (uint64_t)(high - low + 1));
-}
-static bool random_chance(Random *random, int percent) { return random_between(random, 0, 99) < percent; }
+static bool random_chance(Random *random, int percent) { return random_integer(random, 0, 99) < percent; }
 
 static const Span nowhere;
 
@@ -44,14 +34,14 @@ typedef struct Case {
 } Case;
 
 static Coordinate random_coordinate(Case *c, int *variables, int count, bool computed) {
-  Coordinate coordinate = coordinate_constant(random_chance(&c->random, 40) ? random_between(&c->random, -3, 3) : 0);
+  Coordinate coordinate = coordinate_constant(random_chance(&c->random, 40) ? random_integer(&c->random, -3, 3) : 0);
   for (int k = 0; k < count; k++) {
-    int64_t e = random_chance(&c->random, 50) ? 1 : random_between(&c->random, 1, 6);
+    int64_t e = random_chance(&c->random, 50) ? 1 : random_integer(&c->random, 1, 6);
     if (random_chance(&c->random, 20)) e = -e;
     coordinate = coordinate_add(coordinate, coordinate_scale(coordinate_variable(variables[k]), e));
   }
   if (computed) {
-    int v = (int)random_between(&c->random, 0, c->box_rank - 1);
+    int v = (int)random_integer(&c->random, 0, c->box_rank - 1);
     const Scalar *index = scalar_index(c->graph, v);
     const Scalar *half = scalar_apply(
         c->graph, OP_FLOOR, scalar_apply(c->graph, OP_DIVIDE, index, scalar_constant(c->graph, 2), NULL), NULL, NULL);
@@ -70,20 +60,20 @@ static Coordinate random_coordinate(Case *c, int *variables, int count, bool com
 /* An extent that the coordinate reaches more or less. */
 static int64_t random_extent(Case *c, const Coordinate *coordinate) {
   int64_t low, high;
-  if (!coordinate_range(coordinate, c->box, &low, &high)) return random_between(&c->random, 2, 6);
-  int64_t extent = high + 1 + (random_chance(&c->random, 40) ? random_between(&c->random, -2, 3) : 0);
+  if (!coordinate_range(coordinate, c->box, &low, &high)) return random_integer(&c->random, 2, 6);
+  int64_t extent = high + 1 + (random_chance(&c->random, 40) ? random_integer(&c->random, -2, 3) : 0);
   return extent < 1 ? 1 : extent > 60 ? 60 : extent;
 }
 
 static const Scalar *random_read(Case *c) {
-  int rank = (int)random_between(&c->random, 0, 3);
+  int rank = (int)random_integer(&c->random, 0, 3);
   bool batch = c->batch_variables != 0 && random_chance(&c->random, 60);
   if (batch && rank == 0) rank = 1;
   Coordinate coordinates[RANK_LIMIT];
   int64_t shape[RANK_LIMIT];
   for (int d = 0; d < rank; d++) {
-    int variables[2] = {(int)random_between(&c->random, 0, c->box_rank - 1),
-                        (int)random_between(&c->random, 0, c->box_rank - 1)};
+    int variables[2] = {(int)random_integer(&c->random, 0, c->box_rank - 1),
+                        (int)random_integer(&c->random, 0, c->box_rank - 1)};
     int count = variables[0] == variables[1] || random_chance(&c->random, 70) ? 1 : 2;
     if (d == 0 && batch) {
       coordinates[0] = coordinate_variable(0);
@@ -98,7 +88,7 @@ static const Scalar *random_read(Case *c) {
   Node *node =
       graph_input(c->graph, session_format(graph_session(c->graph), "x%d", c->inputs++), rank, shape, batch, nowhere);
   if (random_chance(&c->random, 0) && rank > 0)
-    node = graph_random(c->graph, random_word(&c->random), 0,
+    node = graph_random(c->graph, random_bits(&c->random), 0,
                         random_chance(&c->random, 50) ? DISTRIBUTION_NORMAL : DISTRIBUTION_UNIFORM, NULL, rank, shape,
                         batch, nowhere);
   const Access *access = access_new(c->graph, rank, coordinates);
@@ -111,14 +101,14 @@ static const Scalar *random_value(Case *c, int depth) {
                                    OP_ABSOLUTE, OP_SELECT,   OP_LESS,       OP_TANH,    OP_SIGMOID,
                                    OP_EXP,      OP_SQRT,     OP_LESS_EQUAL, OP_AND,     OP_NOT};
   if (depth == 0 || random_chance(&c->random, 20)) {
-    if (random_chance(&c->random, 8)) return scalar_constant(c->graph, (double)random_between(&c->random, -8, 8) / 4);
+    if (random_chance(&c->random, 8)) return scalar_constant(c->graph, (double)random_integer(&c->random, -8, 8) / 4);
     if (random_chance(&c->random, 8))
       return scalar_apply(c->graph, OP_MULTIPLY,
-                          scalar_index(c->graph, (int)random_between(&c->random, 0, c->box_rank - 1)),
+                          scalar_index(c->graph, (int)random_integer(&c->random, 0, c->box_rank - 1)),
                           scalar_constant(c->graph, 0.125), NULL);
     return random_read(c);
   }
-  Operation op = safe[random_between(&c->random, 0, (int64_t)(sizeof safe / sizeof *safe) - 1)];
+  Operation op = safe[random_integer(&c->random, 0, LENGTH(safe) - 1)];
   const Scalar *arguments[3] = {NULL, NULL, NULL};
   for (int a = 0; a < operation_arity(op); a++) arguments[a] = random_value(c, depth - 1);
   if (op == OP_SQRT) arguments[0] = scalar_apply(c->graph, OP_ABSOLUTE, arguments[0], NULL, NULL);
@@ -127,17 +117,17 @@ static const Scalar *random_value(Case *c, int depth) {
 }
 
 static Node *random_node(Case *c) {
-  c->box_rank = (int)random_between(&c->random, 1, 4);
-  c->batch = random_between(&c->random, 1, 20);
+  c->box_rank = (int)random_integer(&c->random, 1, 4);
+  c->batch = random_integer(&c->random, 1, 20);
   c->batch_variables = random_chance(&c->random, 50) ? 1 : 0;
-  for (int v = 0; v < c->box_rank; v++) c->box[v] = random_between(&c->random, 1, c->box_rank > 2 ? 7 : 21);
+  for (int v = 0; v < c->box_rank; v++) c->box[v] = random_integer(&c->random, 1, c->box_rank > 2 ? 7 : 21);
   if (c->batch_variables != 0) c->box[0] = c->batch;
   Combine combine = random_chance(&c->random, 20) ? COMBINE_MAXIMUM : COMBINE_SUM;
-  int rank = (int)random_between(&c->random, 0, 3), used = 0, order[BOX_LIMIT];
+  int rank = (int)random_integer(&c->random, 0, 3), used = 0, order[BOX_LIMIT];
   bool batch = c->batch_variables != 0 && random_chance(&c->random, 50);
   for (int v = 0; v < c->box_rank; v++) order[v] = v;
   for (int v = c->box_rank - 1; v > (batch ? 1 : 0); v--) {
-    int other = (int)random_between(&c->random, batch ? 1 : 0, v), kept = order[v];
+    int other = (int)random_integer(&c->random, batch ? 1 : 0, v), kept = order[v];
     order[v] = order[other], order[other] = kept;
   }
   Coordinate coordinates[RANK_LIMIT];
@@ -149,11 +139,11 @@ static Node *random_node(Case *c) {
       shape[0] = c->batch, used = 1;
       continue;
     }
-    int count = (int)random_between(&c->random, 0, 2), variables[2] = {0, 0};
+    int count = (int)random_integer(&c->random, 0, 2), variables[2] = {0, 0};
     bool shared = random_chance(&c->random, 6), computed = random_chance(&c->random, 6);
     if (used + count > c->box_rank) count = c->box_rank - used;
     for (int k = 0; k < count; k++)
-      variables[k] = shared ? (int)random_between(&c->random, 0, c->box_rank - 1) : order[used++];
+      variables[k] = shared ? (int)random_integer(&c->random, 0, c->box_rank - 1) : order[used++];
     if (count == 2 && variables[0] == variables[1]) count = 1;
     coordinates[d] = random_coordinate(c, variables, count, computed);
     shape[d] = random_extent(c, &coordinates[d]);
@@ -164,7 +154,7 @@ static Node *random_node(Case *c) {
     for (int t = 0; t < coordinates[d].term_count; t++)
       c->kinds[KIND_EMPTY] |= coordinates[d].term_count == 1 && llabs(coordinates[d].terms[t].coefficient) > 1;
   }
-  const Scalar *value = random_value(c, (int)random_between(&c->random, 1, 3));
+  const Scalar *value = random_value(c, (int)random_integer(&c->random, 1, 3));
   if (combine == COMBINE_SUM && random_chance(&c->random, 40))
     value = scalar_apply(c->graph, OP_MULTIPLY, random_read(c), random_read(c), NULL);
   c->kinds[KIND_MAXIMUM] |= combine == COMBINE_MAXIMUM;
@@ -187,10 +177,9 @@ static void set_input(void *context, Node *node) {
   double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
   for (int64_t i = 0; i < node_size(node); i++)
     numbers[i] = strncmp(node->name, "labels", 6) == 0
-                     ? (double)random_between(&inputs->random, -1, 6)
-                     : (double)(float)((double)random_between(&inputs->random, -4000, 4000) / 2048);
-  interpreter_set(inputs->interpreter, node, numbers);
-  run_set(inputs->run, node, numbers);
+                     ? (double)random_integer(&inputs->random, -1, 6)
+                     : (double)(float)((double)random_integer(&inputs->random, -4000, 4000) / 2048);
+  both_set(inputs->run, inputs->interpreter, node, numbers);
   free(numbers);
 }
 
@@ -238,10 +227,7 @@ START_TEST(native_nodes_match_the_interpreter) {
     graph_walk(graph, &list, set_input, &inputs);
     run_steps(run);
     for (int i = 0; i < count; i++) {
-      const Node *node = effects[i].value;
-      double *numbers = malloc(((size_t)node_size(node) + 1) * sizeof *numbers);
-      run_get(run, effects[i].target, numbers);
-      double away = distance(numbers, interpreter_value(interpreter, effects[i].value), node_size(node));
+      double away = run_distance(run, effects[i].target, interpreter, effects[i].value);
       if (!(away <= setting.tolerance)) {
         EffectList one = {1, &effects[i]};
         fprintf(stderr, "node %d of setting %d: %g away\n", from + i, _i, away);
@@ -250,12 +236,15 @@ START_TEST(native_nodes_match_the_interpreter) {
           for (int b = 0; b < run->schedule->steps[s].program->buffer_count; b++)
             if (run->schedule->steps[s].bindings[b]->node == effects[i].target)
               program_print(run->schedule->steps[s].program, stderr);
+        int64_t size = node_size(effects[i].value);
+        double *numbers = malloc(((size_t)size + 1) * sizeof *numbers);
         const double *right = interpreter_value(interpreter, effects[i].value);
-        for (int64_t k = 0; k < node_size(node) && k < 40; k++) fprintf(stderr, "%g(%g) ", numbers[k], right[k]);
+        run_get(run, effects[i].target, numbers);
+        for (int64_t k = 0; k < size && k < 40; k++) fprintf(stderr, "%g(%g) ", numbers[k], right[k]);
         fprintf(stderr, "\n");
+        free(numbers);
       }
       ck_assert_msg(away <= setting.tolerance, "node %d: %g away", from + i, away);
-      free(numbers);
     }
     interpreter_free(interpreter);
     run_free(run);
@@ -267,15 +256,4 @@ START_TEST(native_nodes_match_the_interpreter) {
 }
 END_TEST
 
-int main(void) {
-  Suite *suite = suite_create("schedule: nodes");
-  TCase *cases = tcase_create("random");
-  tcase_set_timeout(cases, 120);
-  tcase_add_loop_test(cases, native_nodes_match_the_interpreter, 0, (int)(sizeof settings / sizeof *settings));
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failures = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failures;
-}
+CHECK_MAIN(.loops = {{native_nodes_match_the_interpreter, 0, LENGTH(settings)}})

@@ -7,8 +7,9 @@
 #include "compiler/llvm/llvm.h"
 #include "compiler/schedule/schedule.h"
 #include "runtime/abi.h"
+#include "check_main.h"
+#include "random_numbers.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,12 @@ static inline void run_get(NativeRun *run, const Node *input, double *numbers) {
   value_exchange(value, run->memory[run_value(run, value)], numbers, true);
 }
 
+/* The same numbers on both sides. */
+static inline void both_set(NativeRun *run, Interpreter *interpreter, Node *input, const double *numbers) {
+  interpreter_set(interpreter, input, numbers);
+  run_set(run, input, numbers);
+}
+
 /* Chunks in the reverse order: nothing may depend on it. */
 static inline void run_steps(NativeRun *run) {
   for (int s = 0; s < run->schedule->step_count; s++) {
@@ -166,6 +173,15 @@ static inline double distance(const double *a, const double *b, int64_t count) {
     norm += b[i] * b[i];
   }
   return difference == 0 ? 0 : sqrt(difference / (norm > 0 ? norm : 1));
+}
+
+/* How far what the run left in a target is from what the interpreter finds for a node. */
+static inline double run_distance(NativeRun *run, const Node *target, Interpreter *interpreter, Node *node) {
+  double *numbers = malloc(((size_t)node_size(target) + 1) * sizeof *numbers);
+  run_get(run, target, numbers);
+  double away = distance(numbers, interpreter_value(interpreter, node), node_size(target));
+  free(numbers);
+  return away;
 }
 
 #endif

@@ -113,6 +113,4 @@ START_TEST(three_factors_become_pairs) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("contractions", 2, (const TTest *[]){random_contractions, three_factors_become_pairs});
-}
+CHECK_MAIN(.tests = {random_contractions, three_factors_become_pairs})

@@ -78,4 +78,4 @@ START_TEST(mutants_are_seen) {
 }
 END_TEST
 
-int main(void) { return run_tests("derivatives", 2, (const TTest *[]){rows_to_order_three, mutants_are_seen}); }
+CHECK_MAIN(.tests = {rows_to_order_three, mutants_are_seen})

@@ -218,7 +218,4 @@ START_TEST(convolutions) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("models", 6,
-                   (const TTest *[]){batch_norm, layer_norm, attention, gan, gradient_penalty, convolutions});
-}
+CHECK_MAIN(.tests = {batch_norm, layer_norm, attention, gan, gradient_penalty, convolutions})

@@ -286,11 +286,7 @@ START_TEST(decisions_hold_still) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("points of doubt", 12,
-                   (const TTest *[]){kinks, norm_at_zero, roots_and_logarithms_behind_a_choice, dropped_writes,
-                                     ties_of_a_maximum_share, marks_keep_the_value_that_is_asked_for,
-                                     grad_inside_grad_inside_grad, constants_noise_and_missing_paths,
-                                     computed_subscripts_gather_and_scatter, each_sample_has_its_own_gradient,
-                                     every_decision_holds_still, decisions_hold_still});
-}
+CHECK_MAIN(.tests = {kinks, norm_at_zero, roots_and_logarithms_behind_a_choice, dropped_writes, ties_of_a_maximum_share,
+                     marks_keep_the_value_that_is_asked_for, grad_inside_grad_inside_grad,
+                     constants_noise_and_missing_paths, computed_subscripts_gather_and_scatter,
+                     each_sample_has_its_own_gradient, every_decision_holds_still, decisions_hold_still})

@@ -176,4 +176,4 @@ START_TEST(rewrites_across_nodes_change_nothing) {
 }
 END_TEST
 
-int main(void) { return run_tests("random graphs", 1, (const TTest *[]){rewrites_across_nodes_change_nothing}); }
+CHECK_MAIN(.tests = {rewrites_across_nodes_change_nothing})

@@ -165,9 +165,5 @@ START_TEST(overhanging_reads_are_not_seen_through) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("rewrites", 6,
-                   (const TTest *[]){rows_keep_values, rows_fire, what_could_hide_a_nan_stays,
-                                     the_stable_family_sees_through, log_softmax,
-                                     overhanging_reads_are_not_seen_through});
-}
+CHECK_MAIN(.tests = {rows_keep_values, rows_fire, what_could_hide_a_nan_stays, the_stable_family_sees_through,
+                     log_softmax, overhanging_reads_are_not_seen_through})

@@ -141,8 +141,5 @@ START_TEST(rules_are_switched_off_one_by_one) {
 }
 END_TEST
 
-int main(void) {
-  return run_tests("sums", 4,
-                   (const TTest *[]){factors_leave_sums, sums_keep_their_zeros, deviations_sum_to_nothing,
-                                     rules_are_switched_off_one_by_one});
-}
+CHECK_MAIN(.tests = {factors_leave_sums, sums_keep_their_zeros, deviations_sum_to_nothing,
+                     rules_are_switched_off_one_by_one})

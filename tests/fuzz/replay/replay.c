@@ -21,14 +21,11 @@ static int input_run(const uint8_t *data, size_t size) {
 
 static int file_replay(const char *path) {
   FILE *in = fopen(path, "rb");
-  uint8_t *data = NULL;
-  size_t size = 0, room = 0;
-  if (!in) return perror(path), 1;
-  for (size_t count = 1; count > 0; size += count) {
-    if (size == room) data = realloc(data, room = room ? 2 * room : 65536);
-    if (!data) return 1;
-    count = fread(data + size, 1, room - size, in);
-  }
+  if (!in || fseek(in, 0, SEEK_END) != 0) return perror(path), 1;
+  size_t size = (size_t)ftell(in);
+  uint8_t *data = malloc(size + 1);
+  rewind(in);
+  if (!data || fread(data, 1, size, in) != size) return perror(path), 1;
   fclose(in);
   int failed = input_run(data, size);
   size_t step = size / BEGINNINGS + 1;
