@@ -33,7 +33,7 @@ typedef struct Check {
 static bool run_again(Check *check, int64_t routine) {
   Supply *supply = check->engine->supply;
   if (!execution_run(&check->engine->execution, routine,
-                     (Evaluation){.round = check->engine->clock.step, .rows = {.fed = INT64_MAX}}, check->problem))
+                     (Occasion){.round = check->engine->clock.step, .rows = {.fed = INT64_MAX}}, check->problem))
     return false;
   size_t count;
   const NamedCount *positions = supply_positions(supply, &count);

@@ -63,12 +63,12 @@ void execution_release(Execution *execution) {
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
+static bool fill_inputs(Execution *execution, int64_t r, Occasion occasion, Problem *problem) {
   const Descriptor *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
   int64_t first = routine->first_fill;
   if (!supply_fill(execution->supply, execution->fill_tensors + first, execution->fill_buffers + first,
-                   routine->fill_count, evaluation.rows, execution->filled, problem))
+                   routine->fill_count, occasion.rows, execution->filled, problem))
     return false;
   for (int64_t k = first; k < first + routine->fill_count; k++) {
     const TensorRecord *tensor = &model->tensors[execution->fill_tensors[k]];
@@ -79,7 +79,7 @@ static bool fill_inputs(Execution *execution, int64_t r, Evaluation evaluation, 
                          routine->name, tensor->data, tensor->data);
     if (tensor->initial == INITIAL_NONE) continue;
     Draw draw = draw_of(tensor, execution->seed);
-    draw.round = evaluation.round, draw.ordinal = evaluation.ordinal, draw.first_sample = evaluation.first_sample;
+    draw.round = occasion.round, draw.ordinal = occasion.ordinal, draw.first_sample = occasion.first_sample;
     draw_fill(tensor, execution->fill_buffers[k], &draw, execution->pool);
   }
   return true;
@@ -96,15 +96,15 @@ static void run_chunk(void *context, int64_t chunk, int worker) {
   run->kernel(run->call, chunk, run->memory->workspaces[worker].data);
 }
 
-bool execution_run(Execution *execution, int64_t r, Evaluation evaluation, Problem *problem) {
+bool execution_run(Execution *execution, int64_t r, Occasion occasion, Problem *problem) {
   const Descriptor *model = execution->model;
   const RoutineRecord *routine = &model->routines[r];
   const Watch *watch = execution->watch;
-  if (!fill_inputs(execution, r, evaluation, problem)) return false;
+  if (!fill_inputs(execution, r, occasion, problem)) return false;
   Call call = {.seed = execution->seed,
-               .round = evaluation.round,
-               .ordinal = evaluation.ordinal,
-               .first_sample = evaluation.first_sample};
+               .round = occasion.round,
+               .ordinal = occasion.ordinal,
+               .first_sample = occasion.first_sample};
   for (int64_t s = routine->first_step; s < routine->first_step + routine->step_count; s++) {
     const StepRecord *step = &model->steps[s];
     const ProgramRecord *program = &model->programs[step->program];

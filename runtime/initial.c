@@ -25,7 +25,7 @@ static bool run_initial_routines(Execution *execution, Problem *problem) {
   for (int64_t k = 0; k < model->tensor_count; k++)
     if (model->tensors[k].initial == INITIAL_ROUTINE) wanted[model->tensors[k].initial_routine] = true;
   for (int64_t r = 0; fine && r < model->routine_count; r++)
-    if (wanted[r]) fine = execution_run(execution, r, (Evaluation){0}, problem);
+    if (wanted[r]) fine = execution_run(execution, r, (Occasion){0}, problem);
   free(wanted);
   return fine;
 }

@@ -24,11 +24,11 @@ int64_t trainer_output(const Trainer *trainer, Problem *problem) {
   return -1;
 }
 
-static bool run_output(Engine *engine, int64_t output, Evaluation evaluation, Problem *problem) {
+static bool run_output(Engine *engine, int64_t output, Occasion occasion, Problem *problem) {
   const OutputRecord *record = &engine->trainer->model.outputs[output];
-  evaluation.rows.apart = record->name;
+  occasion.rows.apart = record->name;
   clock_show(&engine->clock, &engine->execution);
-  return execution_run(&engine->execution, record->routine, evaluation, problem);
+  return execution_run(&engine->execution, record->routine, occasion, problem);
 }
 
 /* The same draws whatever the step, so that pictures of a run can be compared. What is fed serves training where there
@@ -44,7 +44,7 @@ float *engine_samples(Engine *engine, int64_t output, int64_t count, Problem *pr
   }
   for (int64_t first = 0; first < count; first += batch) {
     Rows rows = {.first = first, .fed = engine->trainer->options.command == COMMAND_TRAIN ? 0 : count - first};
-    if (!run_output(engine, output, (Evaluation){.first_sample = first, .rows = rows}, problem)) {
+    if (!run_output(engine, output, (Occasion){.first_sample = first, .rows = rows}, problem)) {
       free(samples);
       return NULL;
     }
@@ -60,7 +60,7 @@ bool engine_log_outputs(Engine *engine, JsonWriter *writer, Problem *problem) {
   for (int64_t k = 0; k < model->output_count; k++) {
     if (model->outputs[k].random) continue;
     int64_t step = engine->clock.step, batch = model->routines[model->outputs[k].routine].batch;
-    if (!run_output(engine, k, (Evaluation){.round = step, .rows = {.first = step * batch}}, problem)) return false;
+    if (!run_output(engine, k, (Occasion){.round = step, .rows = {.first = step * batch}}, problem)) return false;
     TensorView view = execution_view(&engine->execution, model->outputs[k].tensor);
     int64_t size = tensor_view_size(&view);
     if (view.rank == 0) {

@@ -99,10 +99,10 @@ void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *p
 
 /* ---- execute.c: one routine -------------------------------------------------------------------------------------- */
 
-typedef struct Evaluation {
+typedef struct Occasion {
   int64_t round, ordinal, first_sample;
   Rows rows; /* of data and feeds */
-} Evaluation;
+} Occasion;
 
 /* What looks on while routines run: called around every step, where it is not NULL; false ends the routine, with a
    problem. */
@@ -133,7 +133,7 @@ bool execution_create(Execution *execution, const Descriptor *model, const Kerne
                       uint64_t seed, Problem *problem);
 bool execution_measure(Execution *execution, Problem *problem); /* from here on, from zero */
 void execution_release(Execution *execution);                   /* safe on zeroed ones */
-bool execution_run(Execution *execution, int64_t routine, Evaluation evaluation, Problem *problem);
+bool execution_run(Execution *execution, int64_t routine, Occasion occasion, Problem *problem);
 bool routine_touches(const Descriptor *model, int64_t routine,
                      int64_t tensor); /* does a step of it read or write the tensor, which is not of the arena? */
 bool execution_has(const Execution *execution, int64_t tensor); /* has a routine run that leaves a value there? */

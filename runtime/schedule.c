@@ -56,9 +56,9 @@ void clock_show(const Clock *clock, Execution *execution) {
 
 static bool run_routine(Round *round, int64_t routine) {
   bool draws = round->execution->model->routines[routine].ordinal >= 0;
-  Evaluation evaluation = {
+  Occasion occasion = {
       .round = round->clock->step, .ordinal = draws ? round->ordinal++ : 0, .rows = {.fed = INT64_MAX}};
-  return execution_run(round->execution, routine, evaluation, round->problem);
+  return execution_run(round->execution, routine, occasion, round->problem);
 }
 
 /* The count, period or condition of a node, computed where it stands. */

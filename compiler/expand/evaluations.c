@@ -110,7 +110,7 @@ void record_draw(Evaluator *e, bool own) {
   for (Record *record = e->record; record != NULL; record = record->outer) record->noisy |= own, record->drawn = true;
 }
 
-static bool memory_is_valid(const Memory *memory, const char *place, const char *fresh) {
+static bool memory_is_valid(const CallMemory *memory, const char *place, const char *fresh) {
   const Record *record = memory->record;
   if (record->noisy && place != NULL && strcmp(place, memory->place) != 0) return false;
   if (record->drawn && fresh != NULL && strcmp(fresh, memory->fresh) != 0) return false;
@@ -122,7 +122,7 @@ static bool memory_is_valid(const Memory *memory, const char *place, const char 
 }
 
 Value *memory_find(Evaluator *e, const char *key, const char *place, const char *fresh) {
-  for (const Memory *memory = map_get(&e->evaluation->memories, key); memory != NULL; memory = memory->next) {
+  for (const CallMemory *memory = map_get(&e->evaluation->memories, key); memory != NULL; memory = memory->next) {
     if (!memory_is_valid(memory, place, fresh)) continue;
     const Record *record = memory->record; /* whoever calls has read and drawn this, too */
     for (int k = 0; k < record->count; k++) record_slot(e, record->readings[k].slot, record->readings[k].moved);
@@ -133,11 +133,11 @@ Value *memory_find(Evaluator *e, const char *key, const char *place, const char 
 }
 
 void memory_add(Evaluator *e, const char *key, Record *record, const char *place, const char *fresh, Value *value) {
-  Memory *memory = session_allocate(e->session, sizeof *memory);
+  CallMemory *memory = session_allocate(e->session, sizeof *memory);
   Record *kept = session_allocate(e->session, sizeof *kept);
   *kept = *record;
   kept->outer = NULL;
-  *memory = (Memory){kept, place, fresh, value, map_get(&e->evaluation->memories, key)};
+  *memory = (CallMemory){kept, place, fresh, value, map_get(&e->evaluation->memories, key)};
   map_put(e->session, &e->evaluation->memories, key, memory);
 }
 

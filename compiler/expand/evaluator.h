@@ -113,12 +113,12 @@ typedef struct Record {
   struct Record *outer;
 } Record;
 /* next: an earlier one of the same key */
-typedef struct Memory {
+typedef struct CallMemory {
   Record *record;
   const char *place, *fresh;
   Value *value;
-  struct Memory *next;
-} Memory;
+  struct CallMemory *next;
+} CallMemory;
 
 /* One evaluation: one routine in the making. */
 typedef struct Evaluation {
