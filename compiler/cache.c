@@ -1,4 +1,4 @@
-/* Trainers that were built before: `ganc run` finds them again.
+/* Trainers that were built before: `ganc run` finds them again. Beside them lie the data that trainers have unpacked.
    Takes a compilation whose text is read and whose target is known; returns a path named by all that decides what a
    trainer does. What lies there is executed, so it is found only in a folder, and as a file, that nobody else can
    write, and with the digest that it was given when it was made. */
@@ -213,20 +213,40 @@ typedef struct Entry {
   int64_t size;
   struct timespec used;
 } Entry;
+/* ours: is a file of this name one that ganc, or a trainer, has put there? Nothing else is touched. */
 typedef struct Listing {
-  const char *folder;
+  const char *folder, *one, *several;
+  bool (*ours)(const char *name);
   bool exists;
   int count, room;
   Entry *entries;
   int64_t size;
 } Listing;
 
-/* What ganc puts there: a model's name and a key, or a file that was never finished. Nothing else is touched. */
-static bool name_ours(const char *name) {
-  size_t length = strlen(name);
-  if (strncmp(name, OUTPUT_ASIDE, strlen(OUTPUT_ASIDE)) == 0) return true;
-  if (length <= KEY_DIGITS || name[length - KEY_DIGITS - 1] != '-') return false;
-  return strspn(name + length - KEY_DIGITS, "0123456789abcdef") == KEY_DIGITS;
+static bool ends_with_digits(const char *name, size_t length, size_t digits) {
+  if (length <= digits || name[length - digits - 1] != '-') return false;
+  return strspn(name + length - digits, "0123456789abcdef") >= digits;
+}
+
+/* A model's name and a key, or a file that was never finished. */
+static bool is_trainer(const char *name) {
+  return strncmp(name, OUTPUT_ASIDE, strlen(OUTPUT_ASIDE)) == 0 || ends_with_digits(name, strlen(name), KEY_DIGITS);
+}
+
+/* data-KEY.npy, as runtime/data/readers.c names it, or one that was never finished: .data-KEY.npy.RANDOM.partial. */
+static bool is_unpacked(const char *name) {
+  static const char start[] = "data-", end[] = ".npy";
+  enum { DIGITS = 16 };
+  bool partial = *name == '.';
+  size_t length = sizeof start - 1 + DIGITS;
+  name += partial;
+  if (strncmp(name, start, sizeof start - 1) != 0 || strlen(name) < length || !ends_with_digits(name, length, DIGITS))
+    return false;
+  return strncmp(name + length, end, partial ? sizeof end - 1 : sizeof end) == 0;
+}
+
+static Listing trainers_in(const char *folder) {
+  return (Listing){.folder = folder, .one = "trainer", .several = "trainers", .ours = is_trainer};
 }
 
 static int entry_order(const void *first, const void *second) { /* the newest use first */
@@ -243,14 +263,13 @@ static void listing_add(Session *session, Listing *listing, const char *name, co
 }
 
 /* A folder that does not exist is empty. False with errno. */
-static bool listing_make(Session *session, const char *folder, Listing *listing) {
-  *listing = (Listing){.folder = folder};
-  DIR *stream = opendir(folder);
+static bool listing_make(Session *session, Listing *listing) {
+  DIR *stream = opendir(listing->folder);
   if (!stream) return errno == ENOENT;
   listing->exists = true;
   for (struct dirent *item; (item = readdir(stream));) {
     struct stat status;
-    if (!name_ours(item->d_name)) continue;
+    if (!listing->ours(item->d_name)) continue;
     if (fstatat(dirfd(stream), item->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (!S_ISDIR(status.st_mode)) listing_add(session, listing, item->d_name, &status);
   }
@@ -264,8 +283,8 @@ static bool entry_remove(Session *session, const Listing *listing, const Entry *
 }
 
 void cache_trim(Session *session, const char *path) {
-  Listing listing;
-  if (!listing_make(session, session_intern(session, path, (size_t)(file_name(path) - path - 1)), &listing)) return;
+  Listing listing = trainers_in(session_intern(session, path, (size_t)(file_name(path) - path - 1)));
+  if (!listing_make(session, &listing)) return;
   for (int at = listing.count - 1; at >= 0 && listing.size > cache_limit; at--) {
     const Entry *entry = &listing.entries[at];
     if (strcmp(entry->name, file_name(path)) == 0) continue;
@@ -273,48 +292,65 @@ void cache_trim(Session *session, const char *path) {
   }
 }
 
-/* False after a diagnostic. */
-static bool cache_look(Session *session, Listing *listing) {
+/* Both kinds of files: of trainers, and of unpacked data in the folder above. False after a diagnostic. */
+static bool cache_look(Session *session, Listing listings[2]) {
   const char *own = own_folder(session);
-  mode_t mode;
   if (!own) return false;
-  if (!listing_make(session, trainers_folder(session, own), listing)) {
-    const char *reason = strerror(errno);
-    return cache_refused(session, elsewhere, "cannot look into the folder %s: %s", listing->folder, reason);
+  listings[0] = trainers_in(trainers_folder(session, own));
+  listings[1] = (Listing){
+      .folder = own, .one = "unpacked file of data", .several = "unpacked files of data", .ours = is_unpacked};
+  for (int kind = 0; kind < 2; kind++) {
+    Listing *listing = &listings[kind];
+    mode_t mode;
+    if (!listing_make(session, listing)) {
+      const char *reason = strerror(errno);
+      return cache_refused(session, elsewhere, "cannot look into the folder %s: %s", listing->folder, reason);
+    }
+    if (listing->exists && !folder_ours(session, listing->folder, &mode)) return false;
   }
-  return !listing->exists || folder_ours(session, listing->folder, &mode);
+  return true;
 }
 
 static const char *amount_text(Session *session, const Listing *listing) {
   double size = (double)listing->size / (1024 * 1024);
-  return session_format(session, "%d trainer%s, %.1f MiB", listing->count, listing->count == 1 ? "" : "s", size);
+  const char *what = listing->count == 1 ? listing->one : listing->several;
+  return session_format(session, "%d %s, %.1f MiB", listing->count, what, size);
 }
 
-bool cache_list(Session *session, FILE *out) {
-  Listing listing;
-  if (!cache_look(session, &listing)) return false;
-  int limit = (int)(cache_limit / (1024 * 1024));
-  fprintf(out, "%s: %s of at most %d MiB\n", listing.folder, amount_text(session, &listing), limit);
-  for (int at = 0; at < listing.count; at++) {
-    const Entry *entry = &listing.entries[at];
+static void listing_print(Session *session, FILE *out, const Listing *listing) {
+  fprintf(out, "%s: %s", listing->folder, amount_text(session, listing));
+  if (listing->ours == is_trainer) fprintf(out, " of at most %d MiB", (int)(cache_limit / (1024 * 1024)));
+  fputc('\n', out);
+  for (int at = 0; at < listing->count; at++) {
+    const Entry *entry = &listing->entries[at];
     char when[32] = "?";
     struct tm day;
     if (localtime_r(&entry->used.tv_sec, &day)) strftime(when, sizeof when, "%Y-%m-%d %H:%M", &day);
     fprintf(out, "  %8.1f MiB  used %s  %s\n", (double)entry->size / (1024 * 1024), when, entry->name);
   }
+}
+
+bool cache_list(Session *session, FILE *out) {
+  Listing listings[2];
+  if (!cache_look(session, listings)) return false;
+  for (int kind = 0; kind < 2; kind++) listing_print(session, out, &listings[kind]);
+  return true;
+}
+
+static bool listing_clear(Session *session, FILE *out, const Listing *listing) {
+  for (int at = 0; at < listing->count; at++) {
+    const Entry *entry = &listing->entries[at];
+    if (entry_remove(session, listing, entry)) continue;
+    const char *reason = strerror(errno);
+    return cache_refused(session, elsewhere, "cannot remove %s/%s: %s", listing->folder, entry->name, reason);
+  }
+  if (listing->exists && !folder_close(session, listing->folder)) return false;
+  fprintf(out, "%s: %s removed\n", listing->folder, amount_text(session, listing));
   return true;
 }
 
 bool cache_clear(Session *session, FILE *out) {
-  Listing listing;
-  if (!cache_look(session, &listing)) return false;
-  for (int at = 0; at < listing.count; at++) {
-    const Entry *entry = &listing.entries[at];
-    if (entry_remove(session, &listing, entry)) continue;
-    const char *reason = strerror(errno);
-    return cache_refused(session, elsewhere, "cannot remove %s/%s: %s", listing.folder, entry->name, reason);
-  }
-  if (listing.exists && !folder_close(session, listing.folder)) return false;
-  fprintf(out, "%s: %s removed\n", listing.folder, amount_text(session, &listing));
-  return true;
+  Listing listings[2];
+  if (!cache_look(session, listings)) return false;
+  return listing_clear(session, out, &listings[0]) && listing_clear(session, out, &listings[1]);
 }

@@ -78,9 +78,10 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
   const char *spec = given(&trainer->options.data, tensor->data);
   if (spec) return spec;
   if (!stored || stored->kind != JSON_TEXT) return tensor->source;
-  if (!path || path->kind != JSON_TEXT || !file_exists(path->text)) return stored->text;
-  char *here = realpath(stored->text, NULL); /* a relative path means another file in another folder */
-  bool same = here && strcmp(here, path->text) == 0;
+  char *then = path && path->kind == JSON_TEXT ? dataset_absolute(path->text) : NULL;
+  char *here = dataset_absolute(stored->text); /* a relative path means another file in another folder */
+  bool same = !then || (here && strcmp(here, path->text) == 0);
+  free(then);
   free(here);
   return same ? stored->text : path->text;
 }

@@ -395,6 +395,8 @@ typedef struct Dataset {
    column of labels. */
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem);
 void dataset_close(Dataset *dataset); /* NULL is fine */
+/* The path from / of what `path` names, FILE or FILE.npz:NAME, on the heap; NULL: there is no such file. */
+char *dataset_absolute(const char *path);
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below
    record->classes. */
 bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *problem);

@@ -12,7 +12,7 @@
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static void put_path(JsonWriter *writer, const char *path) {
-  char *absolute = realpath(path, NULL);
+  char *absolute = dataset_absolute(path);
   if (absolute) json_put_text(writer, "path", absolute);
   free(absolute);
 }
@@ -22,7 +22,7 @@ static void put_file(JsonWriter *writer, const char *key, const char *given, con
   FileStamp stamp;
   json_open_object(writer, key);
   if (given) json_put_text(writer, "given", given);
-  if (dataset->path && !dataset->member) put_path(writer, dataset->path);
+  if (dataset->path) put_path(writer, dataset->member ? dataset->name : dataset->path);
   if (dataset->path && file_stamp(dataset->path, &stamp)) json_put_integer(writer, "bytes", stamp.size);
   json_put_integer(writer, "samples", dataset->count);
   json_close(writer);
@@ -150,7 +150,7 @@ static const char *text_of(const Json *object, const char *key) {
 }
 
 static bool is_path_of(const char *path, const char *absolute) {
-  char *own = absolute ? realpath(path, NULL) : NULL;
+  char *own = absolute ? dataset_absolute(path) : NULL;
   bool same = own && strcmp(own, absolute) == 0;
   free(own);
   return same;

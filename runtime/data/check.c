@@ -140,10 +140,9 @@ bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed,
 
 char *dataset_mark(const Dataset *dataset, const TensorRecord *record) {
   struct stat facts;
-  char *path = dataset->path ? realpath(dataset->path, NULL) : NULL, *mark = NULL;
-  if (path && stat(path, &facts) == 0)
-    mark = text_format("%s%s%s: %lld bytes of %lld.%09ld, inode %llu, %s %.17g..%.17g", path,
-                       dataset->member ? ":" : "", dataset->member ? dataset->member : "", (long long)facts.st_size,
+  char *path = dataset->path ? dataset_absolute(dataset->member ? dataset->name : dataset->path) : NULL, *mark = NULL;
+  if (path && stat(dataset->path, &facts) == 0)
+    mark = text_format("%s: %lld bytes of %lld.%09ld, inode %llu, %s %.17g..%.17g", path, (long long)facts.st_size,
                        (long long)facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, (unsigned long long)facts.st_ino,
                        record->bounded ? "in" : "scaled to", record->low, record->high);
   free(path);

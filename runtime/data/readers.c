@@ -97,6 +97,16 @@ static const char *member_of(const char *path) {
   return there ? colon + 1 : NULL;
 }
 
+char *dataset_absolute(const char *path) {
+  const char *member = member_of(path);
+  char *file = text_format("%.*s", (int)(member ? (size_t)(member - path) - 1 : strlen(path)), path);
+  char *real = file ? realpath(file, NULL) : NULL;
+  char *absolute = real ? text_format(member ? "%s:%s" : "%s", real, member) : NULL;
+  free(file);
+  free(real);
+  return absolute;
+}
+
 bool dataset_read_file(Dataset *dataset, const char *path, Problem *problem) {
   const char *member = member_of(path);
   char *name = text_format("%s", path);

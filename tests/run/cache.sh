@@ -95,7 +95,12 @@ for k in 2 3; do [ -e "$folder/old-0000000000000000000000000000000$k" ] || fail 
 # ---- what is there, and where; emptied
 status 0 "$GANC" cache && says "$work/out" "$folder" && says "$work/out" "$(basename "$entry")"
 says "$work/out" '200.0 MiB'
+unpacked=${folder%/*}/data-0123456789abcdef.npy
+touch "$unpacked" "${folder%/*}/.data-0123456789abcdef.npy.0123456789abcdef.partial" "${folder%/*}/data-mine.npy"
+status 0 "$GANC" cache && says "$work/out" '2 unpacked files of data' && says "$work/out" "$(basename "$unpacked")"
 status 0 "$GANC" cache --clear && says "$work/out" "$folder"
+[ "$(ls -A "${folder%/*}")" = "$(printf '%s\n' data-mine.npy trainers)" ] ||
+  fail "data that were unpacked stay, or more is gone: $(ls -A "${folder%/*}")"
 [ "$(ls -A "$folder")" = of-the-user ] || fail "--clear left $(ls -A "$folder")"
 status 0 "$GANC" cache && says "$work/out" '0 trainers'
 status 0 env XDG_CACHE_HOME="$work/none" "$GANC" cache && says "$work/out" '0 trainers'

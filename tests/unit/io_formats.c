@@ -169,6 +169,13 @@ START_TEST(archives_of_arrays) {
     ck_assert_ptr_nonnull(strstr(mark, "/a.npz:labels: "));
     free(mark);
     dataset_close(labels);
+    char *absolute = dataset_absolute("./a.npz:labels"), *again = dataset_absolute(absolute);
+    ck_assert_ptr_nonnull(absolute);
+    ck_assert(absolute[0] == '/' && strstr(absolute, "/a.npz:labels") && !strstr(absolute, "./"));
+    ck_assert_str_eq(absolute, again);
+    free(absolute);
+    free(again);
+    ck_assert_ptr_null(dataset_absolute("b.npz:labels"));
   }
   size_t none = zip_with(archive, ROOM, &(ZipMember){"note.txt", "hi", 2, false}, 1, false);
   ck_assert(!reads("a.npz", archive, none, &problem));
