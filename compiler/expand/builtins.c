@@ -123,13 +123,19 @@ static Value *run_total(Evaluator *e, Frame *frame, const Builtin *self, const A
 
 /* ---- shapes and lists -------------------------------------------------------------------------------------------- */
 
+/* The tensor that comes first, and the shape that comes second. */
+static Value *tensor_with_shape(Evaluator *e, const Arguments *arguments, int *rank, int64_t *shape) {
+  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
+  if (value->kind == VALUE_ERROR) return value;
+  return value_static_shape(e, arguments->values[1], arguments->spans[1], rank, shape) ? value : value_error(e);
+}
+
 static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
-  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
   int rank;
   int64_t shape[OWN_LIMIT];
-  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape))
-    return value_error(e);
+  Value *value = tensor_with_shape(e, arguments, &rank, shape);
+  if (value->kind == VALUE_ERROR) return value;
   double size = shape_size(rank, shape);
   if (size != tensor_size(value)) {
     Diagnostic *diagnostic =
@@ -159,11 +165,10 @@ static Value *run_reshape(Evaluator *e, Frame *frame, const Builtin *self, const
 
 static Value *run_fill(Evaluator *e, Frame *frame, const Builtin *self, const Arguments *arguments) {
   (void)frame, (void)self;
-  Value *value = value_as_tensor(e, arguments->values[0], arguments->spans[0]);
   int rank;
   int64_t shape[OWN_LIMIT];
-  if (value->kind == VALUE_ERROR || !value_static_shape(e, arguments->values[1], arguments->spans[1], &rank, shape))
-    return value_error(e);
+  Value *value = tensor_with_shape(e, arguments, &rank, shape);
+  if (value->kind == VALUE_ERROR) return value;
   if (value->tensor.rank != 0) {
     evaluator_report(e, E2005, arguments->spans[0], "`fill` takes one number, and this is %s", value_text(e, value));
     return value_error(e);
