@@ -23,6 +23,7 @@ enum {
   /* shapes and indices */
   BATCH_LIMIT = 1 << 20,      /* E3027: samples of an evaluation */
   ELEMENT_LIMIT = 2147483647, /* E2060: elements of a tensor */
+  CLASSES_LIMIT = 1 << 24,    /* E2060: of labels: what float32 tells apart */
   RANK_LIMIT = 8,             /* E2060: axes of a tensor, the batch included */
   OWN_LIMIT = 6,              /* E2060: axes of a value, neither the batch nor indices in scope included */
   VARIABLE_LIMIT = 16,        /* variables of a node that run: the sample, the value's axes, */

@@ -134,7 +134,7 @@ void statement_assign(Evaluator *e, Frame *frame, const Syntax *assign) {
 
 /* ---- loops ------------------------------------------------------------------------------------------------------- */
 
-static const char *turn_label(Evaluator *e, const Value *item);
+static const char *turn_label(Evaluator *e, Value *item);
 
 /* In halves: a list may be long. */
 static const char *items_label(Evaluator *e, int count, Value *const *items) {
@@ -143,12 +143,13 @@ static const char *items_label(Evaluator *e, int count, Value *const *items) {
                         items_label(e, count - count / 2, items + count / 2));
 }
 
-static const char *turn_label(Evaluator *e, const Value *item) {
+/* What is too long to be a label is counted instead. */
+static const char *turn_label(Evaluator *e, Value *item) {
+  enum { LABEL_LEAVES = 64, LABEL_LETTERS = 64 };
   if (item->kind == VALUE_NUMBER) return session_format(e->session, "%.15g", item->number.value);
-  if (item->kind == VALUE_STRING) return item->string;
-  return item->kind != VALUE_LIST
-             ? "item"
-             : session_format(e->session, "(%s)", items_label(e, item->list.count, item->list.items));
+  if (item->kind == VALUE_STRING && strlen(item->string) <= LABEL_LETTERS) return item->string;
+  if (item->kind != VALUE_LIST || value_leaves(item) > LABEL_LEAVES) return "item";
+  return session_format(e->session, "(%s)", items_label(e, item->list.count, item->list.items));
 }
 
 bool turns_run(Evaluator *e, Frame *frame, const Syntax *binding, void (*run)(Evaluator *, Frame *, void *),

@@ -92,6 +92,7 @@ static Value *list_total(Evaluator *e, SyntaxOperator op, Value *list, Span span
     evaluator_report(e, E2017, span, "this list is empty");
     return value_error(e);
   }
+  if (!work_goes_on(e, list->list.count, span)) return value_error(e);
   Value **parts = session_allocate(e->session, (size_t)list->list.count * sizeof *parts);
   double size = 0;
   SyntaxOperator inner = op == OPERATOR_MEAN ? OPERATOR_SUM : op;
@@ -253,7 +254,7 @@ static Value *run_require(Evaluator *e, Frame *frame, const Builtin *self, const
     return value_error(e);
   const Syntax *what = e->call == NULL ? NULL : e->call->call.arguments.items[2];
   bool batch = what != NULL && what->kind == SYNTAX_NAME && strcmp(what->name, "batch") == 0;
-  if (batch && e->batch_syntax != NULL) diagnostic_mend(diagnostic, e->batch_syntax->span, "%.4g", better);
+  if (batch && e->batch_syntax != NULL) diagnostic_mend(diagnostic, e->batch_syntax->span, "%.15g", better);
   else mend_literal(e, diagnostic, value_dereference(e, arguments->values[2]), better);
   return value_error(e);
 }

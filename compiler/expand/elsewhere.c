@@ -111,9 +111,33 @@ bool elsewhere_member(Evaluator *e, Frame *frame, const Syntax *member) {
   return true;
 }
 
+/* An optimizer is not given what it moves: `optimize D by adam(…)` says it. */
+typedef struct OptimizeSearch {
+  Span span;
+  bool found;
+} OptimizeSearch;
+
+static void search_optimize(void *context, Syntax *syntax) {
+  OptimizeSearch *search = context;
+  bool around = syntax->span.source == search->span.source && syntax->span.from <= search->span.from &&
+                syntax->span.to >= search->span.to;
+  search->found |= around && syntax->kind == SYNTAX_OPTIMIZE;
+  if (around || syntax->kind == SYNTAX_BLOCK) syntax_children(syntax, search_optimize, search);
+}
+
+static bool lies_in_optimize(const Evaluator *e, Span span) {
+  OptimizeSearch search = {span, false};
+  syntax_children(e->file.syntax, search_optimize, &search);
+  return search.found;
+}
+
 bool elsewhere_method(Evaluator *e, Diagnostic *diagnostic, const Syntax *member) {
   const ForeignName *row = foreign_name(member->member.name, true);
   if (row == NULL) return false;
+  if (lies_in_optimize(e, member->span)) {
+    diagnostic_hint(diagnostic, "`optimize` says whose weights move: `optimize D by adam(lr = 2e-4)`");
+    return true;
+  }
   if (row->hint != NULL) diagnostic_hint(diagnostic, "%s", row->hint);
   if (row->here == NULL) return true;
   const Syntax *call = call_of(e, member->span);

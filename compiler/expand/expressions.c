@@ -302,11 +302,25 @@ static Value *evaluate_fresh(Evaluator *e, Frame *frame, const Syntax *syntax) {
   return value;
 }
 
+static bool value_is_truth(Evaluator *e, Value *value) {
+  value = value_dereference(e, value);
+  return value->kind == VALUE_NUMBER ? value->number.truth : value->kind == VALUE_TENSOR && value->tensor.truth;
+}
+
+/* `and`, `or` and `not` take truths, as `if` does. False after a report. */
+static bool demand_truth(Evaluator *e, Value *value, Span span) {
+  if (value->kind == VALUE_ERROR || value->kind == VALUE_LIST || value_is_truth(e, value)) return true;
+  Diagnostic *diagnostic = evaluator_report(e, E2021, span, "this is %s", value_text(e, value));
+  diagnostic_hint(diagnostic, "compare it with something");
+  return false;
+}
+
 static Value *evaluate_unary(Evaluator *e, Frame *frame, const Syntax *syntax) {
   if (syntax->unary.op == OPERATOR_FRESH) return evaluate_fresh(e, frame, syntax);
   Value *operand = value_dereference(e, evaluate(e, frame, syntax->unary.operand));
   if (operand->kind == VALUE_ERROR) return operand;
   Operation op = syntax->unary.op == OPERATOR_NEGATE ? OP_NEGATE : OP_NOT;
+  if (op == OP_NOT && !demand_truth(e, operand, syntax->unary.operand->span)) return value_error(e);
   return apply_unary(e, op, operand, syntax->unary.operand->span);
 }
 
@@ -323,7 +337,7 @@ static Value *evaluate_membership(Evaluator *e, Frame *frame, const Syntax *synt
     return apply_binary(e, OPERATOR_AND, above, below, syntax->span, left, right);
   }
   Value *list = value_as_list(e, set, right);
-  if (list == NULL) return value_error(e);
+  if (list == NULL || !work_goes_on(e, list->list.count, syntax->span)) return value_error(e);
   Value *any = value_truth(e, false);
   for (int k = 0; k < list->list.count; k++) {
     Value *equal = apply_binary(e, OPERATOR_EQUAL, value, list->list.items[k], syntax->span, left, right);
@@ -349,12 +363,11 @@ static Value *evaluate_binary(Evaluator *e, Frame *frame, const Syntax *syntax) 
                 value_static_number(e, right, syntax->binary.right->span, &range->range.high);
     return fine ? range : value_error(e);
   }
+  bool logic = op == OPERATOR_AND || op == OPERATOR_OR;
+  if (logic &&
+      (!demand_truth(e, left, syntax->binary.left->span) || !demand_truth(e, right, syntax->binary.right->span)))
+    return value_error(e);
   return apply_binary(e, op, left, right, syntax->span, syntax->binary.left->span, syntax->binary.right->span);
-}
-
-static bool value_is_truth(Evaluator *e, Value *value) {
-  value = value_dereference(e, value);
-  return value->kind == VALUE_NUMBER ? value->number.truth : value->kind == VALUE_TENSOR && value->tensor.truth;
 }
 
 static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syntax) {
@@ -449,8 +462,8 @@ Value *evaluate(Evaluator *e, Frame *frame, const Syntax *syntax) {
   size_t kind = (size_t)syntax->kind;
   if (!work_goes_on(e, 1, syntax->span)) return value_error(e);
   if (e->nesting == NESTING_LIMIT) {
-    Diagnostic *diagnostic =
-        evaluator_report(e, E2036, syntax->span, "this stands in %d other expressions", NESTING_LIMIT);
+    Diagnostic *diagnostic = evaluator_report(e, E2036, syntax->span, "in a chain of calls or of definitions");
+    diagnostic_title(diagnostic, "this stands in %d other expressions, more than are followed", NESTING_LIMIT);
     diagnostic_hint(diagnostic, "recursion ends by an `if` on something static, such as `len(list)`");
     e->exhausted = true;
     return value_error(e);

@@ -5,6 +5,7 @@
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- indices in scope -------------------------------------------------------------------------------------------- */
@@ -158,14 +159,23 @@ bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until)
 
 /* ---- subscripts -------------------------------------------------------------------------------------------------- */
 
+/* Are all numbers of the coordinate so small that no place it reaches overflows? Beyond them lies no element. */
+static bool within_reach(const Coordinate *c) {
+  const int64_t limit = INT64_C(1) << 27;
+  bool within = llabs(c->constant) <= limit;
+  for (int t = 0; t < c->term_count; t++) within &= llabs(c->terms[t].coefficient) <= limit;
+  return within;
+}
+
 /* An integer expression as a coordinate: affine where it is affine, else computed. */
 static bool affine_coordinate(const Scalar *scalar, Coordinate *out) {
+  int64_t whole;
   Coordinate a, b;
   switch ((int)scalar->op) {
   case OP_CONSTANT:
-    if (scalar->value != nearbyint(scalar->value)) return false;
-    *out = coordinate_constant((int64_t)scalar->value);
-    return true;
+    if (scalar->value != nearbyint(scalar->value) || !number_is_whole(scalar->value, &whole)) return false;
+    *out = coordinate_constant(whole);
+    return within_reach(out);
   case OP_INDEX: *out = coordinate_variable(scalar->variable); return true;
   case OP_NEGATE:
     if (!affine_coordinate(scalar->argument[0], &a)) return false;
@@ -174,15 +184,16 @@ static bool affine_coordinate(const Scalar *scalar, Coordinate *out) {
   case OP_ADD:
     if (!affine_coordinate(scalar->argument[0], &a) || !affine_coordinate(scalar->argument[1], &b)) return false;
     *out = coordinate_add(a, b);
-    return true;
+    return within_reach(out);
   case OP_MULTIPLY:
     for (int k = 0; k < 2; k++) {
       const Scalar *factor = scalar->argument[k];
-      if (factor->op != OP_CONSTANT || factor->value != nearbyint(factor->value) ||
+      Coordinate times;
+      if (factor->op != OP_CONSTANT || !affine_coordinate(factor, &times) ||
           !affine_coordinate(scalar->argument[1 - k], &a))
         continue;
-      *out = coordinate_scale(a, (int64_t)factor->value);
-      return true;
+      *out = coordinate_scale(a, times.constant);
+      return within_reach(out);
     }
     return false;
   default: return false;
@@ -252,7 +263,11 @@ typedef struct View {
 
 /* A range takes a piece of the axis, which becomes the next one of the result. */
 static bool subscript_range(Evaluator *e, View *view, int axis, double from, double to, Span span) {
-  int64_t size = view->of->tensor.shape[axis], low = (int64_t)from, high = (int64_t)to;
+  int64_t size = view->of->tensor.shape[axis], low, high;
+  if (!number_is_whole(from, &low) || !number_is_whole(to, &high)) {
+    evaluator_report(e, E2014, span, "this runs from %g to %g", from, to);
+    return false;
+  }
   if (low < 0 || high >= size || high < low) {
     evaluator_report(e, high < low ? E2016 : E2010, span, "%lld..%lld of an axis of %lld", (long long)low,
                      (long long)high, (long long)size);

@@ -49,6 +49,7 @@ Value *list_stacked(Evaluator *e, Value *list, Span span) {
                     STACK_LIMIT);
     return value_error(e);
   }
+  if (!work_goes_on(e, count, span)) return value_error(e);
   const Scalar **elements = session_allocate(e->session, (size_t)count * sizeof *elements);
   Value *first = NULL;
   bool random = false, truth = true;

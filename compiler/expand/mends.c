@@ -179,10 +179,12 @@ void literal_note(Evaluator *e, const Value *value, Span span) {
   ARRAY_ADD(e->session, e->literals, e->literal_count, e->literal_capacity, literal);
 }
 
+/* Where the call at hand mentions the value, it does not give it. */
 void mend_literal(Evaluator *e, Diagnostic *diagnostic, const Value *value, double better) {
-  for (int k = e->literal_count - 1; k >= 0; k--)
-    if (e->literals[k].value == value) {
-      diagnostic_mend(diagnostic, e->literals[k].span, "%.4g", better);
-      return;
-    }
+  for (int k = e->literal_count - 1; k >= 0; k--) {
+    const Literal *literal = &e->literals[k];
+    if (literal->value != value || (e->call != NULL && lies_in(literal->span, e->call->span))) continue;
+    diagnostic_mend(diagnostic, literal->span, "%.15g", better);
+    return;
+  }
 }

@@ -12,6 +12,11 @@ bool type_shape(Evaluator *e, Frame *frame, const Syntax *type, int *rank, int64
   if (type->type.classes != NULL) {
     int64_t count;
     if (!value_static_whole(e, evaluate(e, frame, type->type.classes), type->type.classes->span, &count)) return false;
+    if (count < 1 || count > CLASSES_LIMIT) {
+      evaluator_report(e, count < 1 ? E2015 : E2060, type->type.classes->span, "this would be %lld classes",
+                       (long long)count);
+      return false;
+    }
     *classes = (int)count;
   }
   if (type->type.shape == NULL) return true;
@@ -128,10 +133,20 @@ static bool bind_spread(Evaluator *e, Frame *frame, const Syntax *item, const Va
 static bool bind_shape(Evaluator *e, Frame *frame, const Syntax *type, const Value *tensor, const char *what,
                        Span span) {
   const SyntaxList *items = &type->type.shape->items;
-  bool spread = false;
-  for (int k = 0; k < items->count; k++) spread |= items->items[k]->kind == SYNTAX_SPREAD;
-  int fixed = items->count - spread;
-  if (!count_axes(e, type, fixed, spread, tensor, what, span)) return false;
+  const Syntax *spread = NULL;
+  for (int k = 0; k < items->count; k++) {
+    if (items->items[k]->kind != SYNTAX_SPREAD) continue;
+    if (spread != NULL) {
+      Diagnostic *diagnostic = evaluator_report(e, E2044, items->items[k]->span, "the second");
+      diagnostic_title(diagnostic, "a shape has at most one `...`");
+      diagnostic_also(diagnostic, spread->span, "the first");
+      diagnostic_hint(diagnostic, "where the one ends and the other begins, nothing would say");
+      return false;
+    }
+    spread = items->items[k];
+  }
+  int fixed = items->count - (spread != NULL);
+  if (!count_axes(e, type, fixed, spread != NULL, tensor, what, span)) return false;
   int axis = 0;
   for (int k = 0; k < items->count; k++) {
     const Syntax *item = items->items[k];

@@ -142,7 +142,8 @@ static bool name_is_free(Evaluator *e, Frame *frame, RoundBuilder *builder, cons
   if (entry == NULL || where != &e->file) return true;
   Diagnostic *diagnostic = evaluator_report(e, E3028, name->span, "`%s` belongs to the file", name->name);
   diagnostic_also(diagnostic, entry->syntax->span, "defined here");
-  diagnostic_hint(diagnostic, "choose another name, or make it a `state` and move it by `<-`");
+  if (entry->syntax->kind == SYNTAX_STATE) diagnostic_hint(diagnostic, "a state moves by `<-`: `%s <- …`", name->name);
+  else diagnostic_hint(diagnostic, "choose another name, or make it a `state` and move it by `<-`");
   return false;
 }
 
@@ -166,6 +167,7 @@ static void assign_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static void block_run(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *block, bool drawing);
+static void choice_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, const Syntax *syntax, bool drawing);
 
 static bool sets_batch(const Syntax *syntax) {
   return syntax->kind == SYNTAX_ASSIGN && syntax->assign.op == OPERATOR_DEFINE &&
@@ -185,12 +187,13 @@ static bool batch_set(Evaluator *e, Frame *frame, const Syntax *syntax) {
   return true;
 }
 
-/* A part of the tree of its own; names defined in it end with it. */
-static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *block) {
-  RoundBuilder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, block->span)};
+/* A part of the tree of its own: a block, or the `if` behind `else`; names defined in it end with it. */
+static ModelSchedule *part_run(Evaluator *e, Frame *frame, const Syntax *part) {
+  RoundBuilder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, part->span)};
   int names = frame->count, floor = frame->floor, batch = e->batch;
   frame->floor = names;
-  block_run(e, frame, &inner, block, false);
+  if (part->kind == SYNTAX_IF) choice_statement(e, frame, &inner, part, false);
+  else block_run(e, frame, &inner, part, false);
   builder_close(e, frame, &inner);
   frame_forget(e, frame, names);
   frame->floor = floor;
@@ -287,14 +290,8 @@ static void choice_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, 
   }
   node->children = session_allocate(e->session, 2 * sizeof *node->children);
   node->children[node->child_count++] = part_run(e, frame, syntax->choice.then);
-  if (syntax->choice.otherwise != NULL) {
-    RoundBuilder inner = {.sequence = schedule_node(e, SCHEDULE_SEQUENCE, syntax->choice.otherwise->span)};
-    if (syntax->choice.otherwise->kind == SYNTAX_IF)
-      choice_statement(e, frame, &inner, syntax->choice.otherwise, false);
-    else inner.sequence = part_run(e, frame, syntax->choice.otherwise);
-    builder_close(e, frame, &inner);
-    node->children[node->child_count++] = inner.sequence;
-  }
+  if (syntax->choice.otherwise != NULL)
+    node->children[node->child_count++] = part_run(e, frame, syntax->choice.otherwise);
   builder_add(e, builder, node);
 }
 

@@ -381,12 +381,15 @@ Value *value_as_list(Evaluator *e, Value *value, Span span) {
   return NULL;
 }
 
-bool value_is_whole(const Value *value, int64_t *whole) {
-  if (value->kind != VALUE_NUMBER || value->number.truth) return false;
-  double rounded = nearbyint(value->number.value);
-  if (fabs(value->number.value - rounded) > 1e-9 || fabs(rounded) > 9e15) return false;
+bool number_is_whole(double number, int64_t *whole) {
+  double rounded = nearbyint(number);
+  if (!(fabs(number - rounded) <= 1e-9) || fabs(rounded) > 9e15) return false;
   *whole = (int64_t)rounded;
   return true;
+}
+
+bool value_is_whole(const Value *value, int64_t *whole) {
+  return value->kind == VALUE_NUMBER && !value->number.truth && number_is_whole(value->number.value, whole);
 }
 
 /* ---- static demands ---------------------------------------------------------------------------------------------- */

@@ -141,6 +141,7 @@ Value *value_as_tensor(Evaluator *e, Value *value, Span span);
 /* The list of its elements: lists, records, networks (their weights), tensors (slices), whole ranges. Reports; NULL on
    failure. */
 Value *value_as_list(Evaluator *e, Value *value, Span span);
+bool number_is_whole(double number, int64_t *whole);     /* to rounding, and small enough to be exact */
 bool value_is_whole(const Value *value, int64_t *whole); /* a static number without fraction */
 /* Static demands: they freeze the settings that the number depends on. False after a report. */
 bool value_static_number(Evaluator *e, Value *value, Span span, double *number);

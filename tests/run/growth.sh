@@ -163,5 +163,11 @@ if [ "$SANITIZE" = 0 ]; then
     'x |> Tower(8191) |> Linear(1) |> scalar' | refused recursion E2061
   tower 'layer Tower(n)(x: [2]) -> [2] = if n == 0 then x else x |> Linear(2) |> Tower(n - 1)' 'x |> Tower(8191) |> Linear(1) |> scalar' | refused deep E2036
   tower '' 'stack = [Linear(2) for k < 8191]; h = x; for l in stack { h = h |> l }; h |> Linear(1) |> scalar' | refused instances E2061
+  long='L = [i for i < 60000]; y = 0; for t < 5000'
+  for turn in 'y = y + sum(L)' 'y = y + max(L)' 'y = if -1 in L then 1 else 2'; do
+    tower '' "$long { $turn }; y * x[0]" | refused long_list E2061
+  done
+  tower 'fn size(x: [n]) = n' 'L = [i for i < 4096]; y = 0; for t < 5000 { y = y + size(L) }; y * x[0]' | refused sizes E2061
+  tower '' 'L = [[i for i < 30000] for k < 4]; y = 0; for a in L { for t < 2000 { y = y + t } }; y * x[0]' | refused labels E2061
 fi
 finish
