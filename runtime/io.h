@@ -52,6 +52,7 @@ void file_release(FileBytes *bytes);                                 /* safe on 
    waits, as for a pipe's writer. */
 int file_open(const char *path, size_t *size, Problem *problem);
 bool file_exists(const char *path); /* a regular one */
+const char *file_kind(unsigned mode); /* of one that is not, by st_mode: "a pipe" */
 bool directory_exists(const char *path);
 bool directory_create(const char *path, Problem *problem); /* with its parents; one that exists is fine */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* on the heap; NULL without memory */

@@ -127,11 +127,12 @@ static bool check_writable(const char *directory, Problem *problem) {
 }
 
 bool run_folder_ready(const char *directory, bool resume, Problem *problem) {
+  bool holds;
   if (!directory) return check_writable("runs", problem);
-  if (!check_idle(directory, problem)) return false;
-  bool holds = folder_holds_run(directory);
+  if (!check_writable(directory, problem) || !check_idle(directory, problem)) return false;
+  if (!folder_holds_run(directory, &holds, problem)) return false;
   if (holds != resume) return holds ? set_holds_run(directory, problem) : set_nothing_to_resume(directory, problem);
-  return (holds || check_own(directory, problem)) && check_writable(directory, problem);
+  return holds || check_own(directory, problem);
 }
 
 static RunFolder *folder_new(char *path, Problem *problem) { /* owns the path */
@@ -226,9 +227,8 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
   if (!path && !directory) return NULL;
   RunFolder *folder = folder_new(path, problem);
   if (!folder) return NULL;
-  bool fine = folder_lock(folder, problem) &&
-              (!folder_holds_run(folder->path) || set_holds_run(folder->path, problem)) &&
-              check_own(folder->path, problem);
+  bool holds, fine = folder_lock(folder, problem) && folder_holds_run(folder->path, &holds, problem) &&
+                    (!holds || set_holds_run(folder->path, problem)) && check_own(folder->path, problem);
   fine = fine && create_parts(folder, problem) && start_over(folder, problem) && stats_open(folder, problem);
   if (fine) return folder;
   run_folder_close(folder);
@@ -236,11 +236,10 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
 }
 
 RunFolder *run_folder_resume(const char *directory, Problem *problem) {
+  bool holds;
   if (!check_idle(directory, problem)) return NULL; /* before its first checkpoint, too */
-  if (!folder_holds_run(directory)) {
-    set_nothing_to_resume(directory, problem);
+  if (!folder_holds_run(directory, &holds, problem) || !(holds || set_nothing_to_resume(directory, problem)))
     return NULL;
-  }
   RunFolder *folder = folder_new(text_format("%s", directory), problem);
   if (!folder) return NULL;
   if (folder_lock(folder, problem) && create_parts(folder, problem) && stats_open(folder, problem)) {

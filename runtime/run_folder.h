@@ -17,6 +17,12 @@ struct RunFolder {
 };
 
 /* run_steps.c */
-bool folder_holds_run(const char *directory); /* something to go on from, whatever state it is in */
+/* Is there something to go on from, whatever state it is in? False with a problem where nobody can tell. */
+bool folder_holds_run(const char *directory, bool *holds, Problem *problem);
+
+/* run_folder.c */
+/* What a run writes under this name is a regular file there, or nothing yet. Whoever made the folder may have put
+   anything there: a link would be written through, a pipe waited for. */
+bool own_file_check(const char *path, Problem *problem);
 
 #endif

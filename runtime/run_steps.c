@@ -23,14 +23,20 @@ static int compare_steps(const void *a, const void *b) {
   return (x < y) - (x > y); /* the newest first */
 }
 
-/* FOLDER/NAME-STEP.ENDING. A folder that is not there has none. The list is to be freed in any case. */
+/* FOLDER/NAME-STEP.ENDING. A folder that is not there has none; one that cannot be read may have any. The list is to be
+   freed in any case. */
 static bool list_steps(const char *folder, const char *name, const char *ending, Steps *list, Problem *problem) {
   *list = (Steps){0};
   size_t length = strlen(name);
   DIR *entries = opendir(folder);
-  bool fine = entries || errno == ENOENT || errno == ENOTDIR ||
-              problem_set_errno(problem, errno, "cannot read the folder %s", folder);
-  for (struct dirent *entry; fine && entries && (entry = readdir(entries));) {
+  bool fine = entries || errno == ENOENT || problem_set_errno(problem, errno, "cannot read the folder %s", folder);
+  while (fine && entries) {
+    errno = 0;
+    struct dirent *entry = readdir(entries);
+    if (!entry) {
+      fine = errno == 0 || problem_set_errno(problem, errno, "cannot read the folder %s", folder);
+      break;
+    }
     int64_t step;
     char canonical[64];
     if (strncmp(entry->d_name, name, length) != 0) continue;
@@ -89,11 +95,12 @@ static bool list_checkpoints(const char *directory, Steps *list, Problem *proble
   return fine;
 }
 
-bool folder_holds_run(const char *directory) {
+bool folder_holds_run(const char *directory, bool *holds, Problem *problem) {
   Steps list;
-  bool holds = list_checkpoints(directory, &list, NULL) && list.count > 0;
+  bool fine = list_checkpoints(directory, &list, problem);
+  *holds = list.count > 0;
   free(list.steps);
-  return holds;
+  return fine;
 }
 
 /* The checkpoint of that name and step, whole; NULL with a problem. */
@@ -251,6 +258,10 @@ char *run_folder_find_latest(const char *model, Problem *problem) {
   DIR *entries = opendir("runs");
   FileStamp best = {0};
   char *latest = NULL;
+  if (!entries && errno != ENOENT) {
+    problem_set_errno(problem, errno, "cannot read the folder runs");
+    return NULL;
+  }
   for (struct dirent *entry; entries && (entry = readdir(entries));) {
     char *path = *entry->d_name != '.' ? text_format("runs/%s", entry->d_name) : NULL;
     FileStamp newest;
