@@ -51,7 +51,7 @@ void file_release(FileBytes *bytes);                                 /* safe on 
 /* A descriptor for reading, and the size; -1 with a problem, which says what it is if it is no regular file. Never
    waits, as for a pipe's writer. */
 int file_open(const char *path, size_t *size, Problem *problem);
-bool file_exists(const char *path); /* a regular one */
+bool file_exists(const char *path);   /* a regular one */
 const char *file_kind(unsigned mode); /* of one that is not, by st_mode: "a pipe" */
 bool directory_exists(const char *path);
 bool directory_create(const char *path, Problem *problem); /* with its parents; one that exists is fine */
@@ -301,6 +301,14 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
 RunFolder *run_folder_resume(const char *directory, Problem *problem); /* the same lock; the folder must hold a run */
 void run_folder_close(RunFolder *folder);                              /* unlocks; NULL is fine */
 const char *run_folder_path(const RunFolder *folder);
+/* Is it still where it was? What is appended or saved asks that by itself. */
+bool run_folder_stays(RunFolder *folder, Problem *problem);
+bool run_folder_is_lost(const RunFolder *folder); /* was it no more, the last time? */
+/* Instead of one that is lost: the same one where it was moved to, or, of one that was removed, a new one beside it,
+   DIR-saved-<n>, without a config (fresh). The old one stays where that fails. */
+bool run_folder_recover(RunFolder **folder, bool *fresh, Problem *problem);
+/* Of the last checkpoint that was written here; -1: none. */
+int64_t run_folder_saved_step(const RunFolder *folder);
 Json *run_config_read(const char *directory, Problem *problem); /* its config.json */
 bool run_folder_write_config(RunFolder *folder, const char *json, Problem *problem);
 /* Appends a line (ending in a newline), whole or not at all. */

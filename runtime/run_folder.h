@@ -11,8 +11,10 @@ typedef struct SoundFile {
 
 struct RunFolder {
   char *path;
-  int lock, stats;  /* descriptors; -1: none */
-  SoundFile *sound; /* checkpoints that were written or read here, and are whole */
+  int lock, stats;    /* descriptors; -1: none */
+  bool lost;          /* it is not where it was any more */
+  int64_t saved_step; /* of the last checkpoint that was written here; -1: none */
+  SoundFile *sound;   /* checkpoints that were written or read here, and are whole */
   size_t sound_count, sound_capacity;
 };
 

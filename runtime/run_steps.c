@@ -151,6 +151,7 @@ static bool remove_old(RunFolder *folder, int64_t newest, int keep, Problem *pro
     if (list.steps[i] > newest) continue;
     char *path = run_folder_checkpoint_path(folder->path, list.steps[i]);
     if (!path) fine = problem_out_of_memory(problem, "a path", 64);
+    else if (!file_exists(path)) fine = true; /* whatever it is, no run has written it */
     else if (kept < keep) kept += is_sound(folder, path, list.steps[i]);
     else if (unlink(path) < 0) fine = problem_set_errno(problem, errno, "cannot remove the old checkpoint %s", path);
     free(path);
@@ -162,8 +163,9 @@ static bool remove_old(RunFolder *folder, int64_t newest, int keep, Problem *pro
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count,
                                 int keep, Problem *problem) {
   char *path = run_folder_checkpoint_path(folder->path, state->step);
-  bool fine =
-      path ? checkpoint_write(path, state, views, count, problem) : problem_out_of_memory(problem, folder->path, 64);
+  bool fine = (path || problem_out_of_memory(problem, folder->path, 64)) && run_folder_stays(folder, problem) &&
+              own_file_check(path, problem) && checkpoint_write(path, state, views, count, problem);
+  if (fine) folder->saved_step = state->step;
   if (fine) note_sound(folder, path, state->step);
   free(path);
   return fine && (keep <= 0 || remove_old(folder, state->step, keep, problem));
@@ -180,7 +182,7 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
     char *path = run_folder_checkpoint_path(directory, list.steps[i]);
     checkpoint = path ? checkpoint_open_sound(path, list.steps[i], &damage) : NULL;
     if (!checkpoint) {
-      char *longer = text ? text_format("%spassed over: %s\n", text, damage.text) : NULL;
+      char *longer = text ? text_format("%s%spassed over: %s", text, *text ? "\n" : "", damage.text) : NULL;
       free(text);
       text = longer;
     }
@@ -188,8 +190,10 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
   }
   if (fine && !checkpoint && list.count == 0) problem_set(problem, "there is no checkpoint in %s yet", directory);
   else if (fine && !checkpoint)
-    problem_set(problem, "none of the %zu checkpoints in %s can be read; the last error: %s", list.count, directory,
-                damage.text);
+    problem_set(problem,
+                "none of the %zu checkpoints in %s can be read; remove what is in %s/checkpoints to start the run "
+                "over, or choose another folder with --run; the last error: %s",
+                list.count, directory, directory, damage.text);
   free(list.steps);
   if (notes && checkpoint) *notes = text;
   else free(text);
