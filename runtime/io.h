@@ -412,9 +412,12 @@ bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *p
 /* Reads every number: finite, and within record->low..high where the record is bounded. Integers wider than a byte need
    such a range. fed: the numbers are not scaled, whatever their type. */
 bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed, Problem *problem);
-/* What a run remembers of a file that was checked: path, size, time, inode and range, as text on the heap; NULL: there
-   is no file. Another mark, another check. */
-char *dataset_mark(const Dataset *dataset, const TensorRecord *record);
+/* What a run remembers of a file: path, size, time and inode, as text on the heap; NULL: there is no file. */
+char *dataset_mark(const Dataset *dataset);
+/* The same and the range that its numbers were checked for. Another mark, another check. */
+char *dataset_checked_mark(const Dataset *dataset, const TensorRecord *record);
+/* Is it the file of this mark, of either kind, unchanged? */
+bool dataset_has_mark(const Dataset *dataset, const char *known);
 /* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, by the record's strides and type.
    `data`: the tensor's first element. A tensor without batch axis takes n = 1. Bytes that are no labels are scaled from
    their type's range to record->low..high, unless low = high; all else is taken as it is. */

@@ -317,10 +317,12 @@ bool engine_init(Engine *engine, Problem *problem);
 
 /* ---- run_config.c: what a run was given -------------------------------------------------------------------------- */
 
+/* Does a config say all that a run wants to know, as a trainer wrote it? What is missing must not become a default. */
+bool run_config_check(const Json *config, const Trainer *trainer, const char *directory, Problem *problem);
 /* before: the config of the run that goes on, or NULL. */
 bool run_config_write(const Engine *engine, const Json *before, RunFolder *folder, Problem *problem);
-/* Data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are none; NULL
-   without memory. */
+/* Model, data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are
+   none; NULL without memory. */
 char *run_config_differences(const Engine *engine, const Json *before);
 /* The same of what it keeps although the model's text, which has changed, says otherwise. */
 char *run_config_kept(const Engine *engine, const Json *before);

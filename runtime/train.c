@@ -417,8 +417,9 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
   char *notes = NULL;
   if (!options->dry_run && !(training->folder = run_folder_resume(directory, problem))) return false;
   Json *config = run_config_read(directory, problem);
-  if (!config) name_way_out(directory, problem);
-  Checkpoint *checkpoint = config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
+  bool readable = config && run_config_check(config, trainer, directory, problem);
+  if (!readable) name_way_out(directory, problem);
+  Checkpoint *checkpoint = readable ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
   const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
   bool fine = state;
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
