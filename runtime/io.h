@@ -454,6 +454,7 @@ bool supply_check(const Supply *supply, Problem *problem);
 bool supply_check_files(const Supply *supply, Problem *problem);
 bool supply_is_fed(const Supply *supply, int64_t tensor);
 const Dataset *supply_feed(const Supply *supply, int64_t tensor); /* of data or noise; NULL: none was added */
+int64_t supply_fed(const Supply *supply, int64_t tensor);         /* its rows that the train block has taken */
 int64_t supply_sample_count(const Supply *supply,
                             int64_t tensor); /* of what serves the train block: what `epoch` divides by; 0: none */
 const Dataset *supply_dataset(const Supply *supply, int64_t tensor); /* of a data tensor; NULL: none was added */

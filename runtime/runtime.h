@@ -168,6 +168,8 @@ void clock_show(const Clock *clock,
 /* How often a round runs each routine, on average; where a number is only known while training, once for `repeat` and
    half for `if`. */
 void round_expect(const Descriptor *model, double *runs);
+/* Have all feeds the rows that the rounds first..end-1 take for certain? */
+bool rounds_can_be_fed(const Descriptor *model, const Supply *supply, int64_t first, int64_t end, Problem *problem);
 double routine_flops(const Descriptor *model, int64_t routine); /* executed by one run */
 /* What a round needs that runs each routine so often: the players' flops are those of one run of their updates. 0: the
    compiler did not say. */

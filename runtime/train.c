@@ -382,7 +382,7 @@ static bool find_length(Training *training, const Json *config, Problem *problem
                        "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N",
                        clock->length);
   note_length(training, own);
-  return true;
+  return rounds_can_be_fed(&training->trainer->model, training->engine.supply, clock->step, clock->steps, problem);
 }
 
 /* A run that goes on as something else is another run: only on purpose. */

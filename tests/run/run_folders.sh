@@ -18,48 +18,75 @@ cd "$work/here" || exit 1
 line=$work/line
 # line, that must not wait for anybody
 at_once() { timeout -s KILL 10 "$line" "$@"; }
+# nobody COMMAND...: as somebody whom permissions bind
 if [ "$(id -u)" = 0 ]; then
-  nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
   chown 65534:65534 .
-else nobody=; fi
+  nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+else nobody() { "$@"; }; fi
 
 # Checkpoints that cannot be listed may be there: nobody starts over.
-status 0 $nobody "$line" train --steps 4 --log-every 1 --sample-every 2 --run closed
+status 0 nobody "$line" train --steps 4 --log-every 1 --sample-every 2 --run closed
 cp -r closed before
 chmod 000 closed/checkpoints
 for option in '' --resume --dry-run '--resume --dry-run'; do
   # shellcheck disable=SC2086
-  status 1 $nobody "$line" train --steps 4 --run closed $option
+  status 1 nobody "$line" train --steps 4 --run closed $option
   says "$work/err" 'cannot read the folder closed/checkpoints: Permission denied'
 done
-status 1 $nobody "$line" sample --run closed -o fakes.npy
+status 1 nobody "$line" sample --run closed -o fakes.npy
 says "$work/err" 'cannot read the folder closed/checkpoints: Permission denied'
 chmod 755 closed/checkpoints
 diff -r closed before >"$work/differs" || fail "a run that could not be read was changed: $(cat "$work/differs")"
-status 0 $nobody "$line" train --steps 5 --run closed --resume
+status 0 nobody "$line" train --steps 5 --run closed --resume
 
 mkdir runs && chmod 000 runs && chown --reference=. runs
-status 1 $nobody "$line" sample -o fakes.npy
+status 1 nobody "$line" sample -o fakes.npy
 says "$work/err" 'cannot read the folder runs: Permission denied'
 rmdir runs
 
 # --dry-run, as the start, sees what the run could not write later on.
-status 0 $nobody "$line" train --steps 2 --run written
+status 0 nobody "$line" train --steps 2 --run written
 for part in checkpoints samples stats.jsonl config.json .lock; do
   mode=$(stat -c %a "written/$part")
   chmod a-w "written/$part"
   for option in '' --dry-run; do
     # shellcheck disable=SC2086
-    status 1 $nobody "$line" train --steps 3 --run written --resume $option
+    status 1 nobody "$line" train --steps 3 --run written --resume $option
     says "$work/err" "written/$part: Permission denied"
   done
   chmod "$mode" "written/$part"
 done
-status 0 $nobody "$line" train --steps 3 --run written --resume --dry-run
+status 0 nobody "$line" train --steps 3 --run written --resume --dry-run
+
+# --dry-run, as the start, sees that a feed has too few rows for what the schedule takes for certain.
+build feeds <<'END' || exit 1
+noise z: [] ~ normal
+state a = 0
+state b = 0
+train {
+  batch = 4
+  repeat 2 { a <- E[z] }
+  every 3 { b <- E[z] }
+  if a > 100 { b <- 2 * E[z] }
+}
+END
+head -c 160 /dev/zero | npy forty.npy '<f4' '(40,)'
+for option in '' --dry-run; do
+  # rounds take 12, 8, 8, 12: 40 in all
+  # shellcheck disable=SC2086
+  status 1 "$work/feeds" train --feed z=forty.npy --steps 1000000000000 --run short $option
+  says "$work/err" 'feed z: forty.npy has 40 rows, and step 5 needs rows up to 47 (counted from 0): feed more of them, or train fewer --steps, up to 4'
+done
+[ ! -e short ] || fail 'a run that cannot be fed leaves a folder'
+status 0 "$work/feeds" train --feed z=forty.npy --steps 3 --run fed
+status 1 "$work/feeds" train --feed z=forty.npy --steps 5 --run fed --resume --dry-run
+says "$work/err" 'step 5 needs rows up to 47'
+status 0 "$work/feeds" train --feed z=forty.npy --steps 4 --run fed --resume
 
 # What others have put where a run has its files is neither waited for nor written through.
 status 0 "$line" train --steps 2 --run sound
 # planted NAME COMMAND: in a copy of that run, COMMAND makes what is at $path instead of NAME
+# shellcheck disable=SC2016
 planted() {
   rm -rf planted
   cp -r sound planted
