@@ -13,6 +13,9 @@
 
 static const char format_key[] = "ganc checkpoint", format_version[] = "1", count_prefix[] = "count/";
 
+/* Of steps, images and samples: room stays to go on, so that what a run saves next can be read, too. */
+static const uint64_t counter_most = (uint64_t)LENGTH_LIMIT - (UINT64_C(1) << 40);
+
 struct Checkpoint {
   SafeTensors *file;
   bool has_state;
@@ -94,10 +97,13 @@ static bool read_state(Checkpoint *checkpoint, Problem *problem) {
   static const char *const keys[3] = {"step", "image", "seed"};
   uint64_t numbers[3];
   for (int i = 0; i < 3; i++) {
-    uint64_t most = i < 2 ? (uint64_t)LENGTH_LIMIT : UINT64_MAX;
+    uint64_t most = i < 2 ? counter_most : UINT64_MAX;
     const char *text = safetensors_metadata(file, keys[i]);
     if (!read_number(checkpoint, keys[i], text, most, &numbers[i], problem)) return false;
   }
+  if (numbers[1] < numbers[0] || (numbers[0] == 0 && numbers[1] > 0)) /* a step takes a sample or more */
+    return problem_set(problem, "%s: metadata \"image\" is %" PRIu64 ", which %" PRIu64 " steps cannot have seen",
+                       checkpoint_path(checkpoint), numbers[1], numbers[0]);
   const char *model = safetensors_metadata(file, "model"), *source = safetensors_metadata(file, "source");
   checkpoint->state = (CheckpointState){.step = (int64_t)numbers[0],
                                         .image = (int64_t)numbers[1],
@@ -111,7 +117,7 @@ static bool read_state(Checkpoint *checkpoint, Problem *problem) {
   for (const Json *pair = all->first; pair; pair = pair->next) {
     uint64_t value;
     if (strncmp(pair->key, count_prefix, sizeof count_prefix - 1) != 0) continue;
-    if (!read_number(checkpoint, pair->key, pair->text, (uint64_t)LENGTH_LIMIT, &value, problem)) return false;
+    if (!read_number(checkpoint, pair->key, pair->text, counter_most, &value, problem)) return false;
     checkpoint->counts[checkpoint->state.count_count++] =
         (NamedCount){pair->key + sizeof count_prefix - 1, (int64_t)value};
   }

@@ -88,24 +88,26 @@ const char *data_spec(const Trainer *trainer, const Json *config, const TensorRe
 
 bool data_have_changed(const Json *config, const Dataset *dataset, const TensorRecord *record) {
   const Json *known = json_find(json_find(config, "checked"), record->data);
-  char *mark = dataset_mark(dataset, record);
-  bool changed = known && !(known->kind == JSON_TEXT && mark && strcmp(known->text, mark) == 0);
-  free(mark);
-  return changed;
+  return known && !(known->kind == JSON_TEXT && dataset_has_mark(dataset, known->text));
 }
 
-/* Reads the whole file, unless the run has done so and it is the same file still. */
+/* Reads the whole file, unless the run has done so and it is the same file still, for the same range. That it is not is
+   noted, where nobody has named it; of a run that goes on it is among the differences. */
 static bool check_numbers(Engine *engine, const Json *config, int64_t tensor, Problem *problem) {
   const TensorRecord *record = &engine->trainer->model.tensors[tensor];
+  const Options *options = &engine->trainer->options;
   const Dataset *dataset = supply_dataset(engine->supply, tensor);
-  bool seen = json_find(json_find(config, "checked"), record->data),
-       changed = data_have_changed(config, dataset, record);
+  const Json *known = json_find(json_find(config, "checked"), record->data);
+  char *mark = dataset_checked_mark(dataset, record);
+  bool seen = known && known->kind == JSON_TEXT && mark && strcmp(known->text, mark) == 0;
+  free(mark);
   Problem inner = {""};
-  if (changed && !given(&engine->trainer->options.data, record->data))
+  if (data_have_changed(config, dataset, record) && options->command != COMMAND_TRAIN &&
+      !given(&options->data, record->data))
     report_note(engine->trainer->program,
                 "data %s: %s is not what this run has read before: it has changed, or is another file", record->data,
                 dataset->name);
-  return (seen && !changed) || dataset_check(dataset, record, false, &inner) ||
+  return seen || dataset_check(dataset, record, false, &inner) ||
          problem_set(problem, "data %s: %s", record->data, inner.text);
 }
 
@@ -270,6 +272,10 @@ bool engine_open_trained(Engine *engine, const Trainer *trainer, int64_t data_of
        *notes = NULL;
   if (!elsewhere && !directory) return false;
   Json *config = directory ? run_config_read(directory, problem) : NULL;
+  if (config && !run_config_check(config, trainer, directory, problem)) {
+    json_free(config);
+    config = NULL;
+  }
   Checkpoint *checkpoint = directory && !config ? NULL
                            : options->weights   ? weights_open(trainer, options->weights, problem)
                                                 : run_folder_newest_checkpoint(directory, &notes, problem);

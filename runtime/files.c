@@ -17,12 +17,13 @@
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-static const char *kind_of(mode_t mode) {
+const char *file_kind(unsigned mode) {
   static const struct {
-    mode_t mode;
+    unsigned mode;
     const char *name;
   } kinds[] = {
-      {S_IFDIR, "a folder"}, {S_IFIFO, "a pipe"}, {S_IFSOCK, "a socket"}, {S_IFCHR, "a device"}, {S_IFBLK, "a device"},
+      {S_IFDIR, "a folder"}, {S_IFIFO, "a pipe"},   {S_IFSOCK, "a socket"},
+      {S_IFCHR, "a device"}, {S_IFBLK, "a device"}, {S_IFLNK, "a link"},
   };
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     if ((mode & S_IFMT) == kinds[k].mode) return kinds[k].name;
@@ -32,7 +33,7 @@ static const char *kind_of(mode_t mode) {
 static bool check_regular(const char *path, const struct stat *facts, Problem *problem) {
   if (S_ISREG(facts->st_mode)) return true;
   const char *hint = S_ISDIR(facts->st_mode) ? "name a file in it" : "write what comes out of it to a file, name that";
-  return problem_set(problem, "%s is %s, expected a regular file: %s", path, kind_of(facts->st_mode), hint);
+  return problem_set(problem, "%s is %s, expected a regular file: %s", path, file_kind(facts->st_mode), hint);
 }
 
 /* Asked before opening, which has effects on some devices, and after, as the path may mean something else by then. */

@@ -51,7 +51,8 @@ void file_release(FileBytes *bytes);                                 /* safe on 
 /* A descriptor for reading, and the size; -1 with a problem, which says what it is if it is no regular file. Never
    waits, as for a pipe's writer. */
 int file_open(const char *path, size_t *size, Problem *problem);
-bool file_exists(const char *path); /* a regular one */
+bool file_exists(const char *path);   /* a regular one */
+const char *file_kind(unsigned mode); /* of one that is not, by st_mode: "a pipe" */
 bool directory_exists(const char *path);
 bool directory_create(const char *path, Problem *problem); /* with its parents; one that exists is fine */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* on the heap; NULL without memory */
@@ -300,6 +301,14 @@ RunFolder *run_folder_create(const char *directory, const char *model, Problem *
 RunFolder *run_folder_resume(const char *directory, Problem *problem); /* the same lock; the folder must hold a run */
 void run_folder_close(RunFolder *folder);                              /* unlocks; NULL is fine */
 const char *run_folder_path(const RunFolder *folder);
+/* Is it still where it was? What is appended or saved asks that by itself. */
+bool run_folder_stays(RunFolder *folder, Problem *problem);
+bool run_folder_is_lost(const RunFolder *folder); /* was it no more, the last time? */
+/* Instead of one that is lost: the same one where it was moved to, or, of one that was removed, a new one beside it,
+   DIR-saved-<n>, without a config (fresh). The old one stays where that fails. */
+bool run_folder_recover(RunFolder **folder, bool *fresh, Problem *problem);
+/* Of the last checkpoint that was written here; -1: none. */
+int64_t run_folder_saved_step(const RunFolder *folder);
 Json *run_config_read(const char *directory, Problem *problem); /* its config.json */
 bool run_folder_write_config(RunFolder *folder, const char *json, Problem *problem);
 /* Appends a line (ending in a newline), whole or not at all. */
@@ -403,9 +412,12 @@ bool dataset_fits(const Dataset *dataset, const TensorRecord *record, Problem *p
 /* Reads every number: finite, and within record->low..high where the record is bounded. Integers wider than a byte need
    such a range. fed: the numbers are not scaled, whatever their type. */
 bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed, Problem *problem);
-/* What a run remembers of a file that was checked: path, size, time, inode and range, as text on the heap; NULL: there
-   is no file. Another mark, another check. */
-char *dataset_mark(const Dataset *dataset, const TensorRecord *record);
+/* What a run remembers of a file: path, size, time and inode, as text on the heap; NULL: there is no file. */
+char *dataset_mark(const Dataset *dataset);
+/* The same and the range that its numbers were checked for. Another mark, another check. */
+char *dataset_checked_mark(const Dataset *dataset, const TensorRecord *record);
+/* Is it the file of this mark, of either kind, unchanged? */
+bool dataset_has_mark(const Dataset *dataset, const char *known);
 /* Samples `indices` (each in 0..count-1) to batch places 0..n-1 of the tensor, by the record's strides and type.
    `data`: the tensor's first element. A tensor without batch axis takes n = 1. Bytes that are no labels are scaled from
    their type's range to record->low..high, unless low = high; all else is taken as it is. */
@@ -442,6 +454,7 @@ bool supply_check(const Supply *supply, Problem *problem);
 bool supply_check_files(const Supply *supply, Problem *problem);
 bool supply_is_fed(const Supply *supply, int64_t tensor);
 const Dataset *supply_feed(const Supply *supply, int64_t tensor); /* of data or noise; NULL: none was added */
+int64_t supply_fed(const Supply *supply, int64_t tensor);         /* its rows that the train block has taken */
 int64_t supply_sample_count(const Supply *supply,
                             int64_t tensor); /* of what serves the train block: what `epoch` divides by; 0: none */
 const Dataset *supply_dataset(const Supply *supply, int64_t tensor); /* of a data tensor; NULL: none was added */

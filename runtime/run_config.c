@@ -20,11 +20,14 @@ static void put_path(JsonWriter *writer, const char *path) {
 /* What is built in has no path of its own. */
 static void put_file(JsonWriter *writer, const char *key, const char *given, const Dataset *dataset) {
   FileStamp stamp;
+  char *mark = given ? dataset_mark(dataset) : NULL; /* of others it stands among what was checked */
   json_open_object(writer, key);
   if (given) json_put_text(writer, "given", given);
   if (dataset->path) put_path(writer, dataset->member ? dataset->name : dataset->path);
   if (dataset->path && file_stamp(dataset->path, &stamp)) json_put_integer(writer, "bytes", stamp.size);
   json_put_integer(writer, "samples", dataset->count);
+  if (mark) json_put_text(writer, "mark", mark);
+  free(mark);
   json_close(writer);
 }
 
@@ -53,7 +56,7 @@ static void put_source(JsonWriter *writer, const Engine *engine, const Json *bef
 static void put_mark(JsonWriter *writer, const Engine *engine, const Json *before, int64_t tensor) {
   (void)before;
   const TensorRecord *record = &engine->trainer->model.tensors[tensor];
-  char *mark = dataset_mark(supply_dataset(engine->supply, tensor), record);
+  char *mark = dataset_checked_mark(supply_dataset(engine->supply, tensor), record);
   if (mark) json_put_text(writer, record->data, mark);
   free(mark);
 }
@@ -125,6 +128,59 @@ bool run_config_write(const Engine *engine, const Json *before, RunFolder *folde
   return fine;
 }
 
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static const char *text_of(const Json *object, const char *key) {
+  const Json *value = json_find(object, key);
+  return value && value->kind == JSON_TEXT ? value->text : NULL;
+}
+
+/* Always false. */
+static bool set_damaged(const char *directory, const char *key, const char *expected, Problem *problem) {
+  return problem_set(problem, "%s/config.json is damaged: expected \"%s\" to be %s", directory, key, expected);
+}
+
+/* An object, each of whose members is of that kind. */
+static bool check_members(const Json *config, const char *key, JsonKind kind, const char *expected,
+                          const char *directory, Problem *problem) {
+  const Json *object = json_find(config, key);
+  if (!object || object->kind != JSON_OBJECT) return set_damaged(directory, key, expected, problem);
+  for (const Json *member = object->first; member; member = member->next)
+    if (member->kind != kind) return set_damaged(directory, key, expected, problem);
+  return true;
+}
+
+bool run_config_check(const Json *config, const Trainer *trainer, const char *directory, Problem *problem) {
+  static const char *const texts[] = {"model", "source_hash", "real"}, *const counts[] = {"batch", "steps"};
+  static const struct {
+    const char *key, *expected;
+    JsonKind kind;
+    bool always;
+  } objects[] = {
+      {"data", "an object of texts", JSON_TEXT, true},         {"files", "an object of objects", JSON_OBJECT, true},
+      {"checked", "an object of texts", JSON_TEXT, false},     {"feeds", "an object of objects", JSON_OBJECT, false},
+      {"settings", "an object of numbers", JSON_NUMBER, true},
+  };
+  const Descriptor *model = &trainer->model;
+  for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+    if (!text_of(config, texts[k])) return set_damaged(directory, texts[k], "a text", problem);
+  for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+    const Json *count = json_find(config, counts[k]);
+    if (!count || !count->whole) return set_damaged(directory, counts[k], "a whole number", problem);
+  }
+  for (size_t k = 0; k < sizeof objects / sizeof *objects; k++)
+    if ((objects[k].always || json_find(config, objects[k].key)) &&
+        !check_members(config, objects[k].key, objects[k].kind, objects[k].expected, directory, problem))
+      return false;
+  /* a text that has changed since may have other settings */
+  bool same = strcmp(text_of(config, "source_hash"), model->header->source_hash) == 0;
+  for (int64_t k = 0; same && k < model->setting_count; k++)
+    if (!json_find(json_find(config, "settings"), model->settings[k].name))
+      return problem_set(problem, "%s/config.json is damaged: \"settings\" lacks %s", directory,
+                         model->settings[k].name);
+  return true;
+}
+
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 typedef struct Differences {
@@ -144,11 +200,6 @@ __attribute__((format(printf, 2, 3))) static void differ(Differences *difference
   differences->text = longer;
 }
 
-static const char *text_of(const Json *object, const char *key) {
-  const Json *value = json_find(object, key);
-  return value && value->kind == JSON_TEXT ? value->text : NULL;
-}
-
 static bool is_path_of(const char *path, const char *absolute) {
   char *own = absolute ? dataset_absolute(path) : NULL;
   bool same = own && strcmp(own, absolute) == 0;
@@ -156,9 +207,9 @@ static bool is_path_of(const char *path, const char *absolute) {
   return same;
 }
 
-/* Of the same file: is it as long as it was? A walk over other samples is another walk. */
-static void compare_sizes(Differences *differences, const char *what, const char *name, const Json *then,
-                          const Dataset *now) {
+/* Of the same file: is it what it was? A walk over other samples is another walk. */
+static void compare_content(Differences *differences, const char *what, const char *name, const Json *then,
+                            const char *mark, const Dataset *now) {
   const Json *samples = json_find(then, "samples"), *bytes = json_find(then, "bytes");
   FileStamp stamp;
   bool other_count = samples && samples->whole && samples->integer != now->count;
@@ -169,21 +220,43 @@ static void compare_sizes(Differences *differences, const char *what, const char
   else if (sized && stamp.size != bytes->integer)
     differ(differences, "%s %s: %s had %s bytes, and has %s", what, name, now->name, text_count(bytes->integer).text,
            text_count(stamp.size).text);
+  else if (mark && !dataset_has_mark(now, mark))
+    differ(differences,
+           "%s %s: %s has changed since (its time or place is another; whether its content is, nobody has looked)",
+           what, name, now->name);
+}
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* `then` and `now` are what was given; `file` is what the config says about it. One name in two folders is told with
+   the folders. */
+static void compare_source(Differences *differences, const char *what, const char *name, const char *then,
+                           const Json *file, const char *mark, const char *now, const Dataset *dataset) {
+  const char *path = text_of(file, "path");
+  if (path ? is_path_of(now, path) : strcmp(then, now) == 0) {
+    compare_content(differences, what, name, file, mark, dataset);
+    return;
+  }
+  char *absolute = path && strcmp(base_name(then), base_name(now)) == 0 ? dataset_absolute(now) : NULL;
+  differ(differences, "%s %s: it was %s, and is %s", what, name, absolute ? path : then, absolute ? absolute : now);
+  free(absolute);
 }
 
 static void compare_data(Differences *differences) {
   const Engine *engine = differences->engine;
   const Descriptor *model = &engine->trainer->model;
+  const Json *before = differences->before;
   for (int64_t k = 0; k < model->tensor_count; k++) {
     const char *name = model->tensors[k].data;
     const Dataset *dataset = descriptor_declares_data(model, k) ? supply_dataset(engine->supply, k) : NULL;
-    const char *then = dataset ? text_of(json_find(differences->before, "data"), name) : NULL;
-    const Json *file = json_find(json_find(differences->before, "files"), name);
-    if (!then) continue; /* they were fed */
-    const char *now = data_spec(engine->trainer, differences->before, &model->tensors[k]);
-    bool same = strcmp(then, now) == 0 || is_path_of(now, text_of(file, "path"));
-    if (same) compare_sizes(differences, "data", name, file, dataset);
-    else differ(differences, "data %s: it was %s, and is %s", name, then, now);
+    const char *then = dataset ? text_of(json_find(before, "data"), name) : NULL;
+    if (then) /* else they were fed */
+      compare_source(differences, "data", name, then, json_find(json_find(before, "files"), name),
+                     text_of(json_find(before, "checked"), name),
+                     data_spec(engine->trainer, before, &model->tensors[k]), dataset);
   }
 }
 
@@ -196,11 +269,10 @@ static void compare_feeds(Differences *differences) {
     if (!descriptor_declares_variable(model, k)) continue;
     const Json *then = json_find(feeds, name);
     const Dataset *now = supply_feed(engine->supply, k);
-    const char *given = text_of(then, "given");
-    if (then && !now) differ(differences, "feed %s: it was %s, and is none", name, given ? given : "a file");
+    const char *given = text_of(then, "given") ? text_of(then, "given") : "a file";
+    if (then && !now) differ(differences, "feed %s: it was %s, and is none", name, given);
     else if (now && !then) differ(differences, "feed %s: it was none, and is %s", name, now->name);
-    else if (now && is_path_of(now->name, text_of(then, "path"))) compare_sizes(differences, "feed", name, then, now);
-    else if (now) differ(differences, "feed %s: it was %s, and is %s", name, given ? given : "another file", now->name);
+    else if (now) compare_source(differences, "feed", name, given, then, text_of(then, "mark"), now->name, now);
   }
 }
 
@@ -244,7 +316,8 @@ char *run_config_differences(const Engine *engine, const Json *before) {
   const ModelRecord *header = engine->trainer->model.header;
   Differences differences = {engine, before, text_format("%s", "")};
   const Json *batch = json_find(before, "batch");
-  const char *real = text_of(before, "real");
+  const char *real = text_of(before, "real"), *name = text_of(before, "model");
+  if (name && strcmp(name, header->name) != 0) differ(&differences, "model: it was %s, and is %s", name, header->name);
   if (real && strcmp(real, header->real) != 0)
     differ(&differences, "precision: it was %s, and is %s (ganc build --real)", real, header->real);
   if (batch && batch->whole && batch->integer != header->batch)

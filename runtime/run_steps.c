@@ -23,14 +23,20 @@ static int compare_steps(const void *a, const void *b) {
   return (x < y) - (x > y); /* the newest first */
 }
 
-/* FOLDER/NAME-STEP.ENDING. A folder that is not there has none. The list is to be freed in any case. */
+/* FOLDER/NAME-STEP.ENDING. A folder that is not there has none; one that cannot be read may have any. The list is to be
+   freed in any case. */
 static bool list_steps(const char *folder, const char *name, const char *ending, Steps *list, Problem *problem) {
   *list = (Steps){0};
   size_t length = strlen(name);
   DIR *entries = opendir(folder);
-  bool fine = entries || errno == ENOENT || errno == ENOTDIR ||
-              problem_set_errno(problem, errno, "cannot read the folder %s", folder);
-  for (struct dirent *entry; fine && entries && (entry = readdir(entries));) {
+  bool fine = entries || errno == ENOENT || problem_set_errno(problem, errno, "cannot read the folder %s", folder);
+  while (fine && entries) {
+    errno = 0;
+    struct dirent *entry = readdir(entries);
+    if (!entry) {
+      fine = errno == 0 || problem_set_errno(problem, errno, "cannot read the folder %s", folder);
+      break;
+    }
     int64_t step;
     char canonical[64];
     if (strncmp(entry->d_name, name, length) != 0) continue;
@@ -89,11 +95,12 @@ static bool list_checkpoints(const char *directory, Steps *list, Problem *proble
   return fine;
 }
 
-bool folder_holds_run(const char *directory) {
+bool folder_holds_run(const char *directory, bool *holds, Problem *problem) {
   Steps list;
-  bool holds = list_checkpoints(directory, &list, NULL) && list.count > 0;
+  bool fine = list_checkpoints(directory, &list, problem);
+  *holds = list.count > 0;
   free(list.steps);
-  return holds;
+  return fine;
 }
 
 /* The checkpoint of that name and step, whole; NULL with a problem. */
@@ -144,6 +151,7 @@ static bool remove_old(RunFolder *folder, int64_t newest, int keep, Problem *pro
     if (list.steps[i] > newest) continue;
     char *path = run_folder_checkpoint_path(folder->path, list.steps[i]);
     if (!path) fine = problem_out_of_memory(problem, "a path", 64);
+    else if (!file_exists(path)) fine = true; /* whatever it is, no run has written it */
     else if (kept < keep) kept += is_sound(folder, path, list.steps[i]);
     else if (unlink(path) < 0) fine = problem_set_errno(problem, errno, "cannot remove the old checkpoint %s", path);
     free(path);
@@ -155,8 +163,9 @@ static bool remove_old(RunFolder *folder, int64_t newest, int keep, Problem *pro
 bool run_folder_save_checkpoint(RunFolder *folder, const CheckpointState *state, const TensorView *views, size_t count,
                                 int keep, Problem *problem) {
   char *path = run_folder_checkpoint_path(folder->path, state->step);
-  bool fine =
-      path ? checkpoint_write(path, state, views, count, problem) : problem_out_of_memory(problem, folder->path, 64);
+  bool fine = (path || problem_out_of_memory(problem, folder->path, 64)) && run_folder_stays(folder, problem) &&
+              own_file_check(path, problem) && checkpoint_write(path, state, views, count, problem);
+  if (fine) folder->saved_step = state->step;
   if (fine) note_sound(folder, path, state->step);
   free(path);
   return fine && (keep <= 0 || remove_old(folder, state->step, keep, problem));
@@ -173,7 +182,7 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
     char *path = run_folder_checkpoint_path(directory, list.steps[i]);
     checkpoint = path ? checkpoint_open_sound(path, list.steps[i], &damage) : NULL;
     if (!checkpoint) {
-      char *longer = text ? text_format("%spassed over: %s\n", text, damage.text) : NULL;
+      char *longer = text ? text_format("%s%spassed over: %s", text, *text ? "\n" : "", damage.text) : NULL;
       free(text);
       text = longer;
     }
@@ -181,8 +190,10 @@ Checkpoint *run_folder_newest_checkpoint(const char *directory, char **notes, Pr
   }
   if (fine && !checkpoint && list.count == 0) problem_set(problem, "there is no checkpoint in %s yet", directory);
   else if (fine && !checkpoint)
-    problem_set(problem, "none of the %zu checkpoints in %s can be read; the last error: %s", list.count, directory,
-                damage.text);
+    problem_set(problem,
+                "none of the %zu checkpoints in %s can be read; remove what is in %s/checkpoints to start the run "
+                "over, or choose another folder with --run; the last error: %s",
+                list.count, directory, directory, damage.text);
   free(list.steps);
   if (notes && checkpoint) *notes = text;
   else free(text);
@@ -251,6 +262,10 @@ char *run_folder_find_latest(const char *model, Problem *problem) {
   DIR *entries = opendir("runs");
   FileStamp best = {0};
   char *latest = NULL;
+  if (!entries && errno != ENOENT) {
+    problem_set_errno(problem, errno, "cannot read the folder runs");
+    return NULL;
+  }
   for (struct dirent *entry; entries && (entry = readdir(entries));) {
     char *path = *entry->d_name != '.' ? text_format("runs/%s", entry->d_name) : NULL;
     FileStamp newest;

@@ -168,6 +168,8 @@ void clock_show(const Clock *clock,
 /* How often a round runs each routine, on average; where a number is only known while training, once for `repeat` and
    half for `if`. */
 void round_expect(const Descriptor *model, double *runs);
+/* Have all feeds the rows that the rounds first..end-1 take for certain? */
+bool rounds_can_be_fed(const Descriptor *model, const Supply *supply, int64_t first, int64_t end, Problem *problem);
 double routine_flops(const Descriptor *model, int64_t routine); /* executed by one run */
 /* What a round needs that runs each routine so often: the players' flops are those of one run of their updates. 0: the
    compiler did not say. */
@@ -317,10 +319,12 @@ bool engine_init(Engine *engine, Problem *problem);
 
 /* ---- run_config.c: what a run was given -------------------------------------------------------------------------- */
 
+/* Does a config say all that a run wants to know, as a trainer wrote it? What is missing must not become a default. */
+bool run_config_check(const Json *config, const Trainer *trainer, const char *directory, Problem *problem);
 /* before: the config of the run that goes on, or NULL. */
 bool run_config_write(const Engine *engine, const Json *before, RunFolder *folder, Problem *problem);
-/* Data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are none; NULL
-   without memory. */
+/* Model, data, feeds, precision and settings that the run had otherwise: a line each, on the heap, "" if there are
+   none; NULL without memory. */
 char *run_config_differences(const Engine *engine, const Json *before);
 /* The same of what it keeps although the model's text, which has changed, says otherwise. */
 char *run_config_kept(const Engine *engine, const Json *before);

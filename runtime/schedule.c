@@ -4,7 +4,9 @@
    at a result beyond the counts, periods and conditions of the tree. */
 #include "runtime/runtime.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Round {
@@ -148,6 +150,68 @@ static void expect_node(const Descriptor *model, int64_t index, double times, do
 void round_expect(const Descriptor *model, double *runs) {
   for (int64_t r = 0; r < model->routine_count; r++) runs[r] = 0;
   expect_node(model, model->header->schedule, 1, runs);
+}
+
+/* How often a node is reached for certain in rounds first..end-1: where a count or a period is only known while
+   training, or a condition decides, never. `period`: of all `every` around it. */
+static void certain_node(const Descriptor *model, int64_t index, int64_t first, int64_t end, double times,
+                         int64_t period, double *runs) {
+  const ScheduleRecord *node = &model->schedules[index];
+  int64_t rounds = (end + period - 1) / period - (first + period - 1) / period; /* whose number it divides */
+  if (node->routine >= 0) runs[node->routine] += times * (double)rounds;
+  if (node->kind == SCHEDULE_CHOICE || (node->kind != SCHEDULE_SEQUENCE && node->value >= 0)) return;
+  if (node->kind == SCHEDULE_REPEAT) times *= fmax(floor(node->constant), 0);
+  if (node->kind == SCHEDULE_EVERY) {
+    int64_t own = node->constant >= 1 && node->constant <= LENGTH_LIMIT ? (int64_t)node->constant : 1, a = own,
+            b = period;
+    while (b) {
+      int64_t rest = a % b;
+      a = b, b = rest;
+    }
+    if (own / a > (int64_t)LENGTH_LIMIT / period) return; /* in round 0, if at all */
+    period *= own / a;
+  }
+  for (int64_t child = node->first_child; child >= 0; child = model->schedules[child].next_sibling)
+    certain_node(model, child, first, end, times, period, runs);
+}
+
+/* Rows of a feed that rounds first..end-1 take at least; `runs`: room for a number per routine. */
+static double certain_rows(const Descriptor *model, const char *variable, int64_t first, int64_t end, double *runs) {
+  double rows = 0;
+  for (int64_t r = 0; r < model->routine_count; r++) runs[r] = 0;
+  certain_node(model, model->header->schedule, first, end, 1, 1, runs);
+  for (int64_t r = 0; r < model->routine_count; r++)
+    for (int64_t k = 0; k < model->routines[r].fill_count; k++) {
+      const TensorRecord *tensor = &model->tensors[model->fills[model->routines[r].first_fill + k].tensor];
+      if (strcmp(tensor->name, variable) == 0) rows += runs[r] * (double)(tensor->batch ? tensor->shape[0] : 1);
+    }
+  return rows;
+}
+
+bool rounds_can_be_fed(const Descriptor *model, const Supply *supply, int64_t first, int64_t end, Problem *problem) {
+  double *runs = system_allocate(((size_t)model->routine_count + 1) * sizeof *runs);
+  if (!runs) return problem_out_of_memory(problem, "the schedule", (size_t)model->routine_count * sizeof *runs);
+  bool fine = true;
+  for (int64_t k = 0; fine && k < model->tensor_count && first < end; k++) {
+    const Dataset *feed = descriptor_declares_variable(model, k) ? supply_feed(supply, k) : NULL;
+    const char *name = model->tensors[k].name;
+    if (!feed) continue;
+    int64_t taken = supply_fed(supply, k), enough = first, short_of = end;
+    double left = (double)feed->count - (double)taken;
+    if (certain_rows(model, name, first, end, runs) <= left) continue;
+    while (short_of - enough > 1) {
+      int64_t middle = enough + (short_of - enough) / 2;
+      if (certain_rows(model, name, first, middle, runs) <= left) enough = middle;
+      else short_of = middle;
+    }
+    double needed = certain_rows(model, name, first, short_of, runs);
+    fine = problem_set(problem,
+                       "feed %s: %s has %" PRId64 " rows, and step %" PRId64 " needs rows up to %.0f (counted from 0): "
+                       "feed more of them, or train fewer --steps, up to %" PRId64,
+                       name, feed->name, feed->count, short_of, (double)taken + needed - 1, enough);
+  }
+  free(runs);
+  return fine;
 }
 
 double routine_flops(const Descriptor *model, int64_t routine) {

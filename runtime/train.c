@@ -173,10 +173,11 @@ static bool write_checkpoint(Training *training, Problem *problem) {
                            .source_hash = model->header->source_hash};
   state.counts = supply_positions(engine->supply, &state.count_count);
   if (!check_weights(training, problem) || !supply_check_files(engine->supply, problem)) return false;
-  if (!run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count,
-                                  (int)training->trainer->options.keep, problem))
-    return false;
-  training->saved_step = state.step;
+  bool fine = run_folder_save_checkpoint(training->folder, &state, training->views, training->view_count,
+                                         (int)training->trainer->options.keep, problem);
+  int64_t written = run_folder_saved_step(training->folder); /* also where an old one could not be removed */
+  if (written >= 0) training->saved_step = written;
+  if (!fine) return false;
   blame_keep(training->blame, true);
   return true;
 }
@@ -228,24 +229,43 @@ static bool write_last(Training *training, Problem *problem) {
          (options->sample_every == 0 || due(step, options->sample_every) || write_samples(training, problem));
 }
 
-/* Always false. Something could not be written, or said: what was trained is kept all the same. */
-static bool save_and_fail(Training *training, Problem *problem) {
-  Problem inner;
-  size_t length = strlen(problem->text);
-  int64_t step = training->engine.clock.step;
-  bool useful = training->saved_step != step && tensors_are_finite(training->views, training->view_count, NULL);
-  if (useful && write_checkpoint(training, &inner))
-    snprintf(problem->text + length, sizeof problem->text - length,
-             "; step %lld is saved: go on with --run %s --resume", (long long)step, run_folder_path(training->folder));
+/* Always false. What there is to go on from, and how. */
+static bool name_saved(const Training *training, Problem *problem) {
+  const char *directory = run_folder_path(training->folder), *program = training->trainer->program;
+  size_t length = strlen(problem->text), room = sizeof problem->text - length;
+  char *text = problem->text + length;
+  long long step = training->saved_step;
+  if (step < 0) snprintf(text, room, "; no checkpoint was written: %s train --run %s starts over", program, directory);
+  else if (step == training->engine.clock.step)
+    snprintf(text, room, "; step %lld is saved: go on with %s train --run %s --resume", step, program, directory);
+  else
+    snprintf(text, room,
+             "; the last sound checkpoint is %s/checkpoints/step-%06lld.safetensors: go on with %s train --run %s "
+             "--resume",
+             directory, step, program, directory);
   return false;
 }
 
-/* Always false. In the middle of a round nothing can be saved. */
-static bool name_saved(const Training *training, Problem *problem) {
+/* The folder is not where it was: finds it, or makes one. */
+static bool find_folder(Training *training, Problem *problem) {
+  bool fresh;
+  if (!run_folder_recover(&training->folder, &fresh, problem)) return false;
+  if (!fresh) return true;
+  training->saved_step = -1; /* of what was removed */
+  return run_config_write(&training->engine, training->engine.config, training->folder, problem);
+}
+
+/* Always false. Something could not be written, or said: what was trained is kept all the same. */
+static bool save_and_fail(Training *training, Problem *problem) {
+  Problem inner = {""};
+  if (training->spoilt) return false;
+  bool placed = !run_folder_is_lost(training->folder) || find_folder(training, &inner);
+  if (placed && training->saved_step != training->engine.clock.step &&
+      tensors_are_finite(training->views, training->view_count, NULL))
+    write_checkpoint(training, &inner);
+  if (placed) return name_saved(training, problem);
   size_t length = strlen(problem->text);
-  if (training->saved_step >= 0)
-    snprintf(problem->text + length, sizeof problem->text - length, "; the last checkpoint of %s is of step %lld",
-             run_folder_path(training->folder), (long long)training->saved_step);
+  snprintf(problem->text + length, sizeof problem->text - length, "; and its weights are lost: %s", inner.text);
   return false;
 }
 
@@ -264,14 +284,16 @@ static bool train_loop(Training *training, Problem *problem) {
     bool told = (!due(clock->step, options->log_every) || write_stats(training, problem)) &&
                 (!due(clock->step, options->sample_every) || write_samples(training, problem));
     if (!told) return save_and_fail(training, problem);
-    if (due(clock->step, options->checkpoint_every) && !write_checkpoint(training, problem)) return false;
+    if (due(clock->step, options->checkpoint_every) && !write_checkpoint(training, problem))
+      return save_and_fail(training, problem);
     blame_keep(training->blame, false);
     if (!show_progress(training, false, problem)) return save_and_fail(training, problem);
   }
   if (clock->step > training->first_step && !show_progress(training, true, problem))
     return save_and_fail(training, problem);
-  if (training->saved_step != clock->step && !write_checkpoint(training, problem)) return false;
-  return clock->step < clock->steps || write_last(training, problem);
+  bool fine = (training->saved_step == clock->step || write_checkpoint(training, problem)) &&
+              (clock->step < clock->steps || write_last(training, problem));
+  return fine || save_and_fail(training, problem);
 }
 
 /* ---- before the loop --------------------------------------------------------------------------------------------- */
@@ -360,7 +382,7 @@ static bool find_length(Training *training, const Json *config, Problem *problem
                        "`train for %g epochs` needs a data set to count by, but its data are fed; say --steps N",
                        clock->length);
   note_length(training, own);
-  return true;
+  return rounds_can_be_fed(&training->trainer->model, training->engine.supply, clock->step, clock->steps, problem);
 }
 
 /* A run that goes on as something else is another run: only on purpose. */
@@ -374,7 +396,7 @@ static bool check_changes(const Training *training, const Json *config, Problem 
                 kept);
   if (fine && *differences && !options->accept_changes)
     fine = problem_set(
-        problem, "this run was another one:%s\nleave out what changes it, or go on with --accept-changes", differences);
+        problem, "this run was another one; leave out what changes it, or go on with --accept-changes:%s", differences);
   else if (fine && *differences) report_note(training->trainer->program, "goes on with changes:%s", differences);
   free(differences);
   free(kept);
@@ -395,16 +417,18 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
   char *notes = NULL;
   if (!options->dry_run && !(training->folder = run_folder_resume(directory, problem))) return false;
   Json *config = run_config_read(directory, problem);
-  if (!config) name_way_out(directory, problem);
-  Checkpoint *checkpoint = config ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
+  bool readable = config && run_config_check(config, trainer, directory, problem);
+  if (!readable) name_way_out(directory, problem);
+  Checkpoint *checkpoint = readable ? run_folder_newest_checkpoint(directory, &notes, problem) : NULL;
   const CheckpointState *state = checkpoint ? checkpoint_state(checkpoint, problem) : NULL;
   bool fine = state;
   if (notes && notes[0]) report_note(trainer->program, "%s", notes);
   if (fine && options->has_seed && options->seed != state->seed)
     fine = problem_set(problem, "this run began with --seed %llu and cannot go on with %llu",
                        (unsigned long long)state->seed, (unsigned long long)options->seed);
-  fine = fine && engine_open(&training->engine, trainer, config, DATA_OF_ALL, state->seed, problem) &&
-         check_changes(training, config, problem);
+  fine = fine && engine_open(&training->engine, trainer, config, DATA_OF_ALL, state->seed, problem);
+  if (fine) training->engine.config = config; /* and goes with it */
+  fine = fine && check_changes(training, config, problem);
   if (fine) training->views = engine_kept_views(&training->engine, true, &training->view_count, problem);
   fine = fine && training->views && restore(training, checkpoint, problem) && check_weights(training, problem) &&
          find_length(training, config, problem);
@@ -412,7 +436,7 @@ static bool begin_resumed(Training *training, const char *directory, Problem *pr
     fine = run_config_write(&training->engine, config, training->folder, problem) &&
            run_folder_trim_stats(training->folder, training->engine.clock.step, &training->spent, problem);
   checkpoint_close(checkpoint);
-  json_free(config);
+  if (training->engine.config != config) json_free(config);
   free(notes);
   return fine;
 }

@@ -138,13 +138,29 @@ bool dataset_check(const Dataset *dataset, const TensorRecord *record, bool fed,
   return (range.finite && range.low >= least && range.high <= most) || describe(dataset, record, least, most, problem);
 }
 
-char *dataset_mark(const Dataset *dataset, const TensorRecord *record) {
+char *dataset_mark(const Dataset *dataset) {
   struct stat facts;
   char *path = dataset->path ? dataset_absolute(dataset->member ? dataset->name : dataset->path) : NULL, *mark = NULL;
   if (path && stat(dataset->path, &facts) == 0)
-    mark = text_format("%s: %lld bytes of %lld.%09ld, inode %llu, %s %.17g..%.17g", path, (long long)facts.st_size,
-                       (long long)facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, (unsigned long long)facts.st_ino,
-                       record->bounded ? "in" : "scaled to", record->low, record->high);
+    mark = text_format("%s: %lld bytes of %lld.%09ld, inode %llu", path, (long long)facts.st_size,
+                       (long long)facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, (unsigned long long)facts.st_ino);
   free(path);
   return mark;
+}
+
+char *dataset_checked_mark(const Dataset *dataset, const TensorRecord *record) {
+  char *mark = dataset_mark(dataset);
+  char *checked =
+      mark ? text_format("%s, %s %.17g..%.17g", mark, record->bounded ? "in" : "scaled to", record->low, record->high)
+           : NULL;
+  free(mark);
+  return checked;
+}
+
+bool dataset_has_mark(const Dataset *dataset, const char *known) {
+  char *mark = dataset_mark(dataset);
+  size_t length = mark ? strlen(mark) : 0;
+  bool same = mark && strncmp(mark, known, length) == 0 && (known[length] == 0 || known[length] == ',');
+  free(mark);
+  return same;
 }

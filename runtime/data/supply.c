@@ -195,6 +195,8 @@ int64_t supply_sample_count(const Supply *supply, int64_t tensor) {
 
 const Dataset *supply_feed(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->feed; }
 
+int64_t supply_fed(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->fed; }
+
 const Dataset *supply_dataset(const Supply *supply, int64_t tensor) { return variable_at(supply, tensor)->dataset; }
 
 /* ---- walks ------------------------------------------------------------------------------------------------------- */

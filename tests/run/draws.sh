@@ -27,7 +27,7 @@ then
   status 0 "$work/walks" train --feed x="$work/powers.npy" --steps 1 --run "$work/walks-fed"
   [ "$(logged "$work/walks-fed" 1)" = '{"total": 255}}' ] || fail "a feed reaches other batches with other rows: $(logged "$work/walks-fed" 1)"
   status 1 "$work/walks" train --feed x="$work/powers.npy" --steps 2 --run "$work/walks-short"
-  says "$work/err" 'powers.npy has 8 rows, this evaluation needs rows 8 to 11'
+  says "$work/err" 'powers.npy has 8 rows, and step 2 needs rows up to 15 (counted from 0): feed more of them, or train fewer --steps, up to 1'
   status 0 "$work/walks" train --data x="$work/powers.npy" --steps 2 --resume --accept-changes --run "$work/walks-fed"
   says "$work/err" 'x was fed when this run began, and is drawn from here on; go on as it began with --feed x=FILE.npy'
 fi

@@ -113,14 +113,63 @@ status 0 "$line" train --steps 2 --run plain
 status 0 "$ganc" build "$line.gan" --set width=4 -o "$line-wide"
 status 1 "$line-wide" train --resume --run plain --steps 3
 says "$work/err" 'setting width: it was 3, and is 4'
-sed 's/^rate = 0.01/rate = 0.03/; s/points.npy/others.npy/' "$line.gan" >"$line-edited.gan"
-status 0 "$ganc" build "$line-edited.gan" -o "$line-edited"
+mkdir "$work/edited"
+sed 's/^rate = 0.01/rate = 0.03/; s/points.npy/others.npy/' "$line.gan" >"$work/edited/line.gan"
+status 0 "$ganc" build "$work/edited/line.gan" -o "$line-edited"
 status 0 "$line" train --steps 2 --run edited
 status 0 "$line-edited" train --resume --steps 3 --run edited
 says "$work/err" 'setting rate: it stays 0.01; the text says 0.03 (--set rate=0.03)'
 says "$work/err" 'data x: they stay points.npy; the text says others.npy (--data x=others.npy)'
 status 0 "$line-edited" train --resume --steps 4 --run edited
 grep 'stays' "$work/err" && fail 'what was said once is said again'
+cp "$work/edited/line.gan" "$line-other.gan" && status 0 "$ganc" build "$line-other.gan" -o "$line-other"
+status 1 "$line-other" train --resume --steps 5 --run edited
+says "$work/err" 'model: it was line, and is line-other'
+
+# A config that is damaged is no config of defaults.
+cp edited/config.json whole.json
+for damage in 's/.*/{}/; 2,$d' 's/"rate": .*/"rate": "fast",/' 's/"width"/"height"/' 's/"model": "line"/"model": 7/' \
+  's/"source_hash"/"hash"/' 's/"batch": 4/"batch": 4.5/' 's/"real": "f32"/"real": null/' 's/"steps"/"stops"/' \
+  's/"data": {/"date": {/' 's/"files": {/"flies": {/' 's/"settings": {/"setting": {/' 's/"x": "points.npy"/"x": 7/'; do
+  sed "$damage" whole.json >edited/config.json
+  cmp -s whole.json edited/config.json && fail "no damage: $damage"
+  status 1 "$line-edited" train --resume --steps 5 --run edited
+  says "$work/err" 'edited/config.json is damaged: '
+  says "$work/err" 'a new run can start from its weights: --init edited/checkpoints/step-'
+  status 1 "$line-edited" sample --run edited -o x.npy
+  says "$work/err" 'edited/config.json is damaged: '
+done
+cp whole.json edited/config.json
+
+# Data and feeds of the same name and length are others where the file is.
+mine() { floats "$@" 1 0 0 1 0 1 1 1 1 0 1 1 0 0 0 | npy mine.npy '<f4' '(8, 2)'; }
+mine 5
+floats $(seq 64) | npy noise.npy '<f4' '(32, 2)'
+status 0 "$line" train --steps 1 --run content --data x=mine.npy --feed z=noise.npy
+status 0 "$line" train --steps 2 --run content --resume --feed z=noise.npy --data x=./mine.npy
+mine 6
+floats $(seq 2 65) | npy noise.npy '<f4' '(32, 2)'
+for option in '' '--data x=mine.npy'; do
+  # shellcheck disable=SC2086
+  status 1 "$line" train --resume --steps 3 --run content --feed z=noise.npy $option
+  says "$work/err" 'mine.npy has changed since (its time or place is another'
+  says "$work/err" 'feed z: noise.npy has changed since (its time or place is another'
+  says "$work/err" 'go on with --accept-changes'
+done
+status 0 "$line" train --resume --steps 3 --run content --feed z=noise.npy --accept-changes
+status 0 "$line" train --resume --steps 4 --run content --feed z=noise.npy
+grep 'changed' "$work/err" && fail 'a change that was accepted is told again'
+cp mine.npy noise.npy "$work/there"
+(cd "$work/there" && "$line" train --resume --steps 5 --run ../here/content --data x=mine.npy --feed z=noise.npy) \
+  >"$work/out" 2>"$work/err" && fail 'another file of the same name is taken'
+here=$(pwd -P) there=$(cd "$work/there" && pwd -P)
+says "$work/err" "data x: it was $here/mine.npy, and is $there/mine.npy"
+says "$work/err" "feed z: it was $here/noise.npy, and is $there/noise.npy"
+grep -qF "$here/mine.npy" content/config.json || fail 'what was refused is in the config'
+mkdir "$work/moved" && mv mine.npy "$work/moved" && cp "$work/moved/mine.npy" "$work/there"
+(cd "$work/there" && "$line" train --resume --steps 5 --run ../here/content --feed z="$here/noise.npy") \
+  >"$work/out" 2>"$work/err" && fail 'another file of the same name is taken where the first one is gone'
+says "$work/err" "data x: it was "
 mv edited/config.json edited/lost.json
 status 1 "$line" train --resume --steps 5 --run edited
 says "$work/err" 'a new run can start from its weights: --init edited/checkpoints/step-'

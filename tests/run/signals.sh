@@ -102,7 +102,7 @@ END
 # shellcheck disable=SC2086
 status 1 sh -c "ulimit -f 8 && exec env --default-signal=XFSZ '$work/narrow' $endless --run '$work/limit'"
 says "$work/err" 'stats.jsonl: File too large'
-says "$work/err" "is saved: go on with --run $work/limit --resume"
+says "$work/err" "is saved: go on with $work/narrow train --run $work/limit --resume"
 saved limit
 
 # Every command knows when what it says is lost.

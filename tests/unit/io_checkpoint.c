@@ -33,7 +33,7 @@ static void model_create(Model *model, float value) {
       .name = "D.Linear_1.b/adam.m", .type = STORAGE_F64, .rank = 1, .shape = {2}, .stride = {1}, .data = model->m};
 }
 
-static const NamedCount counts[] = {{"x", 640}, {"x@fakes", (int64_t)LENGTH_LIMIT}, {"low", 0}};
+static const NamedCount counts[] = {{"x", 640}, {"x@fakes", INT64_C(9006099743113216)}, {"low", 0}};
 static CheckpointState state_at(int64_t step) {
   return (CheckpointState){.step = step,
                            .image = step * 64,
@@ -255,22 +255,41 @@ START_TEST(counters_beyond_their_limits_are_refused) {
   Model model;
   model_create(&model, 3);
   static const char *const keys[] = {"step", "image", "count/x"};
-  static const char *const values[] = {
-      "9223372036854775808", "18446744073709551615", "9007199254740993", "-1", "-3", "1e3", "0x10", " 1", ""};
+  static const char *const values[] = {"9223372036854775808",
+                                       "18446744073709551615",
+                                       "9007199254740993",
+                                       "9007199254740992",
+                                       "9006099743113217",
+                                       "-1",
+                                       "-3",
+                                       "1e3",
+                                       "0x10",
+                                       " 1",
+                                       ""};
   for (size_t key = 0; key < LENGTH(keys); key++)
     for (size_t k = 0; k <= LENGTH(values); k++) {
       Problem problem = {""};
       TextPair metadata[] = {
           {"ganc checkpoint", "1"}, {"step", "0"}, {"image", "0"}, {"count/x", "0"}, {"seed", "18446744073709551615"}};
-      metadata[1 + key].value = k < LENGTH(values) ? values[k] : "9007199254740992";
+      metadata[1 + key].value = k < LENGTH(values) ? values[k] : "9006099743113216";
+      if (k == LENGTH(values) && key < 2) metadata[1].value = metadata[2].value = metadata[1 + key].value;
       ck_assert(safetensors_write("s.safetensors", model.views, 3, metadata, LENGTH(metadata), NULL));
       Checkpoint *checkpoint = checkpoint_open("s.safetensors", &problem);
       ck_assert_msg((checkpoint != NULL) == (k == LENGTH(values)), "%s \"%s\"", keys[key], metadata[1 + key].value);
       checkpoint_close(checkpoint);
       if (checkpoint) continue;
       ck_assert_says(problem, keys[key]);
-      ck_assert_says(problem, "expected a whole number from 0 to 9007199254740992");
+      ck_assert_says(problem, "expected a whole number from 0 to 9006099743113216");
     }
+  static const char *const impossible[][2] = {{"0", "1"}, {"2", "1"}, {"9006099743113216", "0"}};
+  for (size_t k = 0; k < LENGTH(impossible); k++) {
+    Problem problem = {""};
+    TextPair metadata[] = {
+        {"ganc checkpoint", "1"}, {"step", impossible[k][0]}, {"image", impossible[k][1]}, {"seed", "1"}};
+    ck_assert(safetensors_write("s.safetensors", model.views, 3, metadata, LENGTH(metadata), NULL));
+    ck_assert_ptr_null(checkpoint_open("s.safetensors", &problem));
+    ck_assert_says(problem, "steps cannot have seen");
+  }
   free(model.w);
   leave_folder(folder);
 }

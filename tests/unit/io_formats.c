@@ -165,7 +165,7 @@ START_TEST(archives_of_arrays) {
     write_bytes("a.npz", archive, two);
     Dataset *labels = dataset_open("a.npz:labels", DATA_TRAIN, COLUMN_LABELS, &problem);
     ck_assert_msg(labels && labels->count == 1, "%s", problem.text);
-    char *mark = dataset_mark(labels, &(TensorRecord){.name = "y"});
+    char *mark = dataset_checked_mark(labels, &(TensorRecord){.name = "y"});
     ck_assert_ptr_nonnull(strstr(mark, "/a.npz:labels: "));
     free(mark);
     dataset_close(labels);

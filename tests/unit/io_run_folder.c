@@ -11,7 +11,7 @@ static const TensorView view = {
 
 static void save(RunFolder *run, int64_t step, int keep) {
   Problem problem = {""};
-  CheckpointState state = {.step = step, .model = "gan", .source_hash = "h"};
+  CheckpointState state = {.step = step, .image = step, .model = "gan", .source_hash = "h"};
   ck_assert_msg(run_folder_save_checkpoint(run, &state, &view, 1, keep, &problem), "%s", problem.text);
 }
 

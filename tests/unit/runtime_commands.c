@@ -293,9 +293,7 @@ START_TEST(test_eval_tells_of_data_that_have_changed) {
   json = result(eval_path);
   ck_assert(json_find(json_find(json, "training"), "changed")->truth);
   json_free(json);
-  expect(run(line_tables, "train --run a --resume --steps 6"), 1,
-         "data p: trained.npy is not what this run has read before");
-  says("data p: trained.npy had 300 samples, and has 400");
+  expect(run(line_tables, "train --run a --resume --steps 6"), 1, "data p: trained.npy had 300 samples, and has 400");
   expect(run(line_tables, "train --run a --resume --steps 6 --accept-changes"), 0, "done");
   expect(run(line_tables, "train --run a --resume --steps 7"), 0, "done");
   says_nothing_of("not what"); /* config.json says now what was read */
