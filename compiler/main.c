@@ -56,6 +56,7 @@ static int version_print(Session *session) {
 /* `run` goes on as the trainer. */
 static int launch_trainer(const Launch *launch) {
   execv(launch->path, launch->arguments);
+  if (errno == ENOENT && launch->file >= 0) fexecve(launch->file, launch->arguments, environ);
   fprintf(stderr, "error: cannot execute %s: %s\n", launch->path, strerror(errno));
   fputs("   hint: use `ganc build`, or set XDG_CACHE_HOME to a folder whose files can be executed\n", stderr);
   return STATUS_MODEL;

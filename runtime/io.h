@@ -53,7 +53,7 @@ void file_release(FileBytes *bytes);                                 /* safe on 
 int file_open(const char *path, size_t *size, Problem *problem);
 bool file_exists(const char *path); /* a regular one */
 bool directory_exists(const char *path);
-bool directory_create(const char *path, Problem *problem); /* with its parents; one that exists is fine */
+bool directory_create(const char *path, Problem *problem);         /* with its parents; one that exists is fine */
 bool directory_create_private(const char *path, Problem *problem); /* the same; those that are made, for their owner */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* on the heap; NULL without memory */
 

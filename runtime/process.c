@@ -1,6 +1,7 @@
 /* What a trainer's process must not die of without a word: output that nobody reads or no disk takes, files beyond a
    limit, files that shrink while they are mapped, a stack that is too small. Takes nothing; turns the first three into
-   errors of the calls, the last two into messages. Keeps nothing: what is mapped where is asked of the kernel in time. */
+   errors of the calls, the last two into messages. Keeps nothing: what is mapped where is asked of the kernel in time.
+ */
 #include "runtime/runtime.h"
 
 #include <errno.h>
@@ -76,10 +77,9 @@ static bool stack_widen(Problem *problem) {
   rlim_t before = limit.rlim_cur;
   limit.rlim_cur = needed;
   if (limit.rlim_max >= needed && setrlimit(RLIMIT_STACK, &limit) == 0) return true;
-  return problem_set(problem,
-                     "the stack may have %llu kB here, and a trainer needs %llu: raise the limit, as by ulimit -s %llu",
-                     (unsigned long long)before >> 10, (unsigned long long)needed >> 10,
-                     (unsigned long long)needed >> 10);
+  return problem_set(
+      problem, "the stack may have %llu kB here, and a trainer needs %llu: raise the limit, as by ulimit -s %llu",
+      (unsigned long long)before >> 10, (unsigned long long)needed >> 10, (unsigned long long)needed >> 10);
 }
 
 /* ---- the process ------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
-/* Words: their hash, which of several one may have meant, and which of their bytes no terminal should get. The compiler and its trainers include the one file, since
-   they must agree: streams of draws and the checksum of a descriptor are such hashes. Depends on nothing. */
+/* Words: their hash, which of several one may have meant, and which of their bytes no terminal should get. The compiler
+   and its trainers include the one file, since they must agree: streams of draws and the checksum of a descriptor are
+   such hashes. Depends on nothing. */
 #ifndef WORDS_H
 #define WORDS_H
 

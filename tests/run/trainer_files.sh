@@ -101,10 +101,13 @@ grep -q '^forged' err && fail 'a name of a file began a line of its own'
 status 2 "$walk" train --data "$(printf 'x\033[2J=1')" && says err '\x1b[2J'
 
 # Too small a stack is said.
-(ulimit -s 64 && exec "$walk" train --data x=fine.npy --steps 1 --run narrow) >out 2>err
-got=$?
-[ $got = 1 ] || fail "status $got with a stack of 64 kB"
-says err 'ulimit -s'
+if [ "$SANITIZE" = 0 ]; then                              # which need more before they can say so
+  # shellcheck disable=SC3045
+  (ulimit -s 64 && exec "$walk" train --data x=fine.npy --steps 1 --run narrow) >out 2>err
+  got=$?
+  [ $got = 1 ] || fail "status $got with a stack of 64 kB"
+  says err 'ulimit -s'
+fi
 ln -s nowhere runs
 status 1 "$walk" train --data x=fine.npy --steps 1 && says err 'runs is a link to nowhere, where nothing is'
 rm runs
