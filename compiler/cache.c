@@ -58,10 +58,13 @@ __attribute__((format(printf, 3, 4))) static bool cache_refused(Session *session
 static const char elsewhere[] = "set XDG_CACHE_HOME, or HOME, to a folder of your own, or use `ganc build`";
 static const char clearing[] = "`ganc cache --clear` empties and closes it";
 
-/* NULL after a diagnostic. There is none that is shared with others: what is found there is executed. */
-static const char *own_folder(Session *session) {
+/* NULL after a diagnostic. There is none that is shared with others: what is found there is executed. *root: what is
+   the user's own of it, as somebody has said. */
+static const char *own_folder(Session *session, const char **root) {
   const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (cache && *cache == '/') return session_format(session, "%s/ganc", cache);
+  bool xdg = cache && *cache == '/';
+  *root = xdg ? cache : home;
+  if (xdg) return session_format(session, "%s/ganc", cache);
   if (home && *home == '/') return session_format(session, "%s/.cache/ganc", home);
   cache_refused(session, elsewhere,
                 "there is no folder for trainers: neither XDG_CACHE_HOME nor HOME is set to a path from /");
@@ -72,10 +75,32 @@ static const char *trainers_folder(Session *session, const char *own) {
   return session_format(session, "%s/trainers", own);
 }
 
-/* Makes the folder and those above it, for its owner alone. */
-static bool folder_make(Session *session, const char *path) {
+/* Have others put this folder there, or a link in its place? closed: could they exchange what lies in it, too? A group
+   of the user's own is not others. */
+static bool part_safe(Session *session, const char *part, bool closed) {
+  struct stat status;
+  for (int followed = 0; followed < 2; followed++) {
+    if ((followed ? stat : lstat)(part, &status) != 0) return true; /* what is asked next says why */
+    bool link = S_ISLNK(status.st_mode), sticky = status.st_mode & S_ISVTX;
+    mode_t others = status.st_gid == getegid() ? 0002 : 0022;
+    if (!link && !S_ISDIR(status.st_mode)) return true;
+    if (status.st_uid != geteuid() && status.st_uid != 0)
+      return cache_refused(session, elsewhere, "%s belongs to another user, whose trainers would be executed", part);
+    if (closed && !link && !sticky && status.st_mode & others)
+      return cache_refused(session, elsewhere,
+                           "others may write to %s (its mode is %04o), and what is below is executed", part,
+                           (unsigned)status.st_mode & 07777);
+  }
+  return true;
+}
+
+/* Makes the folder of trainers and those above it, for their owner alone. Each from `root` on must be safe from others;
+   ganc's own is closed later. */
+static bool folder_make(Session *session, const char *root, const char *own, const char *path) {
   for (const char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
     const char *part = slash ? session_intern(session, path, (size_t)(slash - path)) : path;
+    if (slash && (size_t)(slash - path) >= strlen(root) && !part_safe(session, part, strcmp(part, own) != 0))
+      return false;
     if (mkdir(part, 0700) != 0 && errno != EEXIST) {
       const char *reason = strerror(errno);
       return cache_refused(session, elsewhere, "cannot make the folder %s: %s", part, reason);
@@ -133,10 +158,10 @@ const char *cache_path(Compilation *compilation) {
   key_add_text(&key, machine->name);
   key_add_text(&key, machine->features);
   for (int at = 0; at < options->setting_count; at++) key_add_text(&key, options->settings[at]);
-  const char *own = own_folder(session), *name = file_name(compilation->source->path);
+  const char *root, *own = own_folder(session, &root), *name = file_name(compilation->source->path);
   if (!own) return NULL;
   const char *trainers = trainers_folder(session, own);
-  if (!folder_make(session, trainers) || !folders_closed(session, own, trainers)) return NULL;
+  if (!folder_make(session, root, own, trainers) || !folders_closed(session, own, trainers)) return NULL;
   size_t length = strcspn(name, ".");
   if (length > NAME_LIMIT) length = NAME_LIMIT;
   unsigned long long first = key.first, second = key.second;
@@ -195,13 +220,15 @@ static bool trusted(int descriptor) {
   return (status.st_mode & 0122) == 0100;
 }
 
-bool cache_find(const char *path) {
+int cache_find(const char *path) {
   int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  bool fine = descriptor >= 0 && trusted(descriptor) && sealed(path, descriptor);
-  if (fine) futimens(descriptor, NULL); /* used now */
-  else unlink(path);
+  if (descriptor >= 0 && trusted(descriptor) && sealed(path, descriptor)) {
+    futimens(descriptor, NULL); /* used now */
+    return descriptor;
+  }
+  unlink(path);
   if (descriptor >= 0) close(descriptor);
-  return fine;
+  return -1;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
@@ -282,20 +309,27 @@ static bool entry_remove(Session *session, const Listing *listing, const Entry *
   return unlink(session_format(session, "%s/%s", listing->folder, entry->name)) == 0 || errno == ENOENT;
 }
 
+/* Somebody may be writing it now. What lies aside for an hour was never finished. */
+static bool entry_begun(const Entry *entry) {
+  enum { SECONDS = 3600 };
+  return *entry->name == '.' && time(NULL) - entry->used.tv_sec < SECONDS;
+}
+
 void cache_trim(Session *session, const char *path) {
   Listing listing = trainers_in(session_intern(session, path, (size_t)(file_name(path) - path - 1)));
   if (!listing_make(session, &listing)) return;
   for (int at = listing.count - 1; at >= 0 && listing.size > cache_limit; at--) {
     const Entry *entry = &listing.entries[at];
-    if (strcmp(entry->name, file_name(path)) == 0) continue;
+    if (strcmp(entry->name, file_name(path)) == 0 || entry_begun(entry)) continue;
     if (entry_remove(session, &listing, entry)) listing.size -= entry->size;
   }
 }
 
 /* Both kinds of files: of trainers, and of unpacked data in the folder above. False after a diagnostic. */
 static bool cache_look(Session *session, Listing listings[2]) {
-  const char *own = own_folder(session);
+  const char *root, *own = own_folder(session, &root);
   if (!own) return false;
+  if (!part_safe(session, own, false)) return false;
   listings[0] = trainers_in(trainers_folder(session, own));
   listings[1] = (Listing){
       .folder = own, .one = "unpacked file of data", .several = "unpacked files of data", .ours = is_unpacked};
@@ -337,14 +371,21 @@ bool cache_list(Session *session, FILE *out) {
   return true;
 }
 
-static bool listing_clear(Session *session, FILE *out, const Listing *listing) {
+static bool listing_clear(Session *session, FILE *out, Listing *listing) {
+  int begun = 0;
   for (int at = 0; at < listing->count; at++) {
     const Entry *entry = &listing->entries[at];
+    if (entry_begun(entry)) {
+      listing->size -= entry->size;
+      begun++;
+      continue;
+    }
     if (entry_remove(session, listing, entry)) continue;
     const char *reason = strerror(errno);
     return cache_refused(session, elsewhere, "cannot remove %s/%s: %s", listing->folder, entry->name, reason);
   }
   if (listing->exists && !folder_close(session, listing->folder)) return false;
+  listing->count -= begun;
   fprintf(out, "%s: %s removed\n", listing->folder, amount_text(session, listing));
   return true;
 }

@@ -23,6 +23,16 @@ static bool input_nameless(const char *input) {
   return strcmp(input, "-") == 0 || (stat(input, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode));
 }
 
+/* Does what is printed, or written, lie where the model does? */
+static bool output_refused(Session *session, const char *input, const char *output) {
+  if (!output_is_input(output, input)) return false;
+  Diagnostic *diagnostic = diagnostic_report(session, E5023, (Span){0}, NULL);
+  bool printed = strcmp(output, "-") == 0;
+  diagnostic_title(diagnostic, "%s is the model itself", printed ? "standard output" : output);
+  diagnostic_hint(diagnostic, printed ? "print to another file" : "-o says where the result goes");
+  return true;
+}
+
 static int command_build(Session *session, const CommandLine *options, Launch *launch) {
   (void)launch;
   Compilation compilation = {.session = session, .options = options, .output = options->output};
@@ -36,12 +46,8 @@ static int command_build(Session *session, const CommandLine *options, Launch *l
     return STATUS_USAGE;
   }
   if (!compilation.output) compilation.output = model_output(session, input, form ? form->ending : "");
-  if (writes && strcmp(compilation.output, "-") != 0 && file_same(input, compilation.output)) {
-    Diagnostic *diagnostic = diagnostic_report(session, E5023, (Span){0}, NULL);
-    diagnostic_title(diagnostic, "%s is the model itself", compilation.output);
-    diagnostic_hint(diagnostic, "-o says where the result goes");
-    return STATUS_USAGE;
-  }
+  if (writes && output_refused(session, input, compilation.output)) return STATUS_USAGE;
+  if (options->dump_after && output_refused(session, input, "-")) return STATUS_USAGE;
   return compilation_run(&compilation);
 }
 
@@ -51,6 +57,7 @@ static int command_check(Session *session, const CommandLine *options, Launch *l
   CommandLine checking = *options;
   if (checking.stop_after == PASS_link) checking.stop_after = PASS_differentiate;
   Compilation compilation = {.session = session, .options = &checking};
+  if (options->dump_after && output_refused(session, options->inputs[0], "-")) return STATUS_USAGE;
   return compilation_run(&compilation);
 }
 
@@ -108,12 +115,15 @@ static int command_run(Session *session, const CommandLine *given, Launch *launc
   settings_sort(compilation.source, &options);
   compilation.output = cache_path(&compilation);
   if (!compilation.output) return STATUS_MODEL;
-  if (!cache_find(compilation.output)) {
+  enum { BUILDS = 2 }; /* another process may empty the cache behind the first */
+  int trainer = cache_find(compilation.output);
+  for (int build = 0; trainer < 0 && build < BUILDS; build++) {
     int status = compilation_run(&compilation);
     if (status != STATUS_FINE) return status;
     cache_trim(session, compilation.output);
+    trainer = cache_find(compilation.output);
   }
-  *launch = (Launch){compilation.output, trainer_words(session, compilation.output, &options)};
+  *launch = (Launch){compilation.output, trainer, trainer_words(session, compilation.output, &options)};
   return STATUS_FINE;
 }
 
@@ -131,6 +141,7 @@ static bool file_format(Session *session, const char *path, bool check) {
     return false;
   }
   if (check || (canonical && !standard_input)) return true;
+  if (standard_input && output_refused(session, path, "-")) return false;
   if (standard_input || !input_nameless(path)) return output_write(session, path, text, strlen(text), 0666);
   Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){0}, NULL);
   diagnostic_title(diagnostic, "%s is no regular file: it cannot be put into another form", path);

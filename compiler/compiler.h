@@ -73,62 +73,6 @@ typedef struct CommandLine {
 bool command_line_parse(Session *session, int count, char *const *arguments, CommandLine *options);
 void command_line_help(FILE *out, CommandNumber topic);
 
-/* ---- passes.c: what happens to a model --------------------------------------------------------------------------- */
-
-typedef struct Compilation {
-  Session *session;
-  const CommandLine *options;
-  const Source *source;
-  Syntax *file;
-  int standard_count;
-  Syntax **standard; /* trees of the standard library */
-  Model *model;
-  Target *target;
-  Fusion **fusions; /* one per routine of the model, as are the schedules */
-  Schedule **schedules;
-  Plan *plan;
-  int object;         /* what `emit` made: descriptor of a file in memory, or -1 */
-  const char *output; /* where the last pass writes */
-  bool sealed;        /* the trainer goes into the cache */
-} Compilation;
-
-/* Runs the passes up to options->stop_after, with dumps and times. A status; other than FINE only after diagnostics. */
-int compilation_run(Compilation *compilation);
-/* The part of it that a cache needs: nothing but the texts and the target. */
-bool compilation_read(Compilation *compilation);
-bool compilation_target(Compilation *compilation);
-
-/* ---- commands.c: one function per row of commands ---------------------------------------------------------------- */
-
-/* What to execute once all messages are printed: `run` ends in the trainer. */
-typedef struct Launch {
-  const char *path;
-  char *const *arguments;
-} Launch;
-
-int command_execute(Session *session, const CommandLine *options, Launch *launch);
-
-/* ---- cache.c: trainers that were built before -------------------------------------------------------------------- */
-
-/* Where the trainer of this model, for these options and by this ganc, lies or would lie; NULL after a diagnostic.
-   Makes the folder. */
-const char *cache_path(Compilation *compilation);
-/* Is it there and whole? It counts as used then; what is damaged, or not ours alone, is removed. */
-bool cache_find(const char *path);
-/* Ends a trainer, an open file, with a digest of it and of the name under which it is to be found. False after a
-   diagnostic. */
-bool cache_seal(Session *session, int trainer, const char *path);
-/* Makes room: what was used longest ago goes, never `path` itself. */
-void cache_trim(Session *session, const char *path);
-/* Prints what is there and where, or empties it. False after a diagnostic. */
-bool cache_list(Session *session, FILE *out);
-bool cache_clear(Session *session, FILE *out);
-
-/* ---- link.c: object and runtime become a trainer ----------------------------------------------------------------- */
-
-/* `object` is an open file. The trainer as an open file in memory, or -1 after a diagnostic. */
-int link_trainer(Session *session, int object);
-
 /* ---- files.c: files that appear whole or not at all -------------------------------------------------------------- */
 
 #define OUTPUT_ASIDE ".ganc-" /* what names of files begin with until they are whole */
@@ -147,12 +91,73 @@ typedef struct OutputFile {
 
 bool output_open(Session *session, const char *path, OutputFile *file);
 bool output_close(Session *session, OutputFile *file);
+bool output_end(Session *session, OutputFile *file); /* the same without writing: `bytes` are there, to be freed */
 
-bool file_same(const char *first, const char *second); /* one regular file; "-": standard input */
+/* One regular file? "-" is standard output, or standard input. */
+bool output_is_input(const char *output, const char *input);
 const char *
 file_descriptor_path(Session *session,
                      int descriptor); /* a path under which this process and its children find an open file */
-int file_anonymous(Session *session, const char *name); /* a file in memory; -1 after a diagnostic */
+/* A file in memory with these bytes; -1 after a diagnostic. */
+int file_anonymous(Session *session, const char *name, const void *bytes, size_t size);
+
+/* ---- passes.c: what happens to a model --------------------------------------------------------------------------- */
+
+typedef struct Compilation {
+  Session *session;
+  const CommandLine *options;
+  const Source *source;
+  Syntax *file;
+  int standard_count;
+  Syntax **standard; /* trees of the standard library */
+  Model *model;
+  Target *target;
+  Fusion **fusions; /* one per routine of the model, as are the schedules */
+  Schedule **schedules;
+  Plan *plan;
+  OutputFile object;  /* what `emit` made, in memory */
+  const char *output; /* where the last pass writes */
+  bool sealed;        /* the trainer goes into the cache */
+} Compilation;
+
+/* Runs the passes up to options->stop_after, with dumps and times. A status; other than FINE only after diagnostics. */
+int compilation_run(Compilation *compilation);
+/* The part of it that a cache needs: nothing but the texts and the target. */
+bool compilation_read(Compilation *compilation);
+bool compilation_target(Compilation *compilation);
+
+/* ---- commands.c: one function per row of commands ---------------------------------------------------------------- */
+
+/* What to execute once all messages are printed: `run` ends in the trainer. */
+typedef struct Launch {
+  const char *path;
+  int file; /* the same, open: another process may empty the cache in between */
+  char *const *arguments;
+} Launch;
+
+int command_execute(Session *session, const CommandLine *options, Launch *launch);
+
+/* ---- cache.c: trainers that were built before -------------------------------------------------------------------- */
+
+/* Where the trainer of this model, for these options and by this ganc, lies or would lie; NULL after a diagnostic.
+   Makes the folder. */
+const char *cache_path(Compilation *compilation);
+/* The trainer as an open file if it is there and whole; it counts as used then. Else -1, and what is damaged, or not
+   ours alone, is removed. */
+int cache_find(const char *path);
+/* Ends a trainer, an open file, with a digest of it and of the name under which it is to be found. False after a
+   diagnostic. */
+bool cache_seal(Session *session, int trainer, const char *path);
+/* Makes room: what was used longest ago goes, never `path` itself. */
+void cache_trim(Session *session, const char *path);
+/* Prints what is there and where, or empties it. False after a diagnostic. */
+bool cache_list(Session *session, FILE *out);
+bool cache_clear(Session *session, FILE *out);
+
+/* ---- link.c: object and runtime become a trainer ----------------------------------------------------------------- */
+
+/* The trainer of an object as an open file in memory, or -1 after a diagnostic. */
+int link_trainer(Session *session, const void *object, size_t size);
 
 /* ---- embedded.c: what ganc carries inside ------------------------------------------------------------------------ */
 

@@ -12,12 +12,20 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static bool write_failed(Session *session, const char *path) {
   int reason = errno;
-  diagnostic_title(diagnostic_report(session, E5006, (Span){0}, NULL), "cannot write %s: %s", path, strerror(reason));
+  Diagnostic *diagnostic = diagnostic_report(session, E5006, (Span){0}, NULL);
+  diagnostic_title(diagnostic, "cannot write %s: %s", path, strerror(reason));
+  struct rlimit limit;
+  if (reason == EFBIG && getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    diagnostic_hint(diagnostic,
+                    "a limit holds here: no file, nor one in memory, may have more than %llu bytes (ulimit -f)",
+                    (unsigned long long)limit.rlim_cur);
   return false;
 }
 
@@ -69,10 +77,13 @@ static bool destination_find(Session *session, const char *path, Destination *fo
   return false;
 }
 
-bool file_same(const char *first, const char *second) {
+static int status_of(const char *path, int standard, struct stat *status) {
+  return strcmp(path, "-") == 0 ? fstat(standard, status) : stat(path, status);
+}
+
+bool output_is_input(const char *output, const char *input) {
   struct stat one, other;
-  bool piped = strcmp(first, "-") == 0;
-  if ((piped ? fstat(STDIN_FILENO, &one) : stat(first, &one)) != 0 || stat(second, &other) != 0) return false;
+  if (status_of(output, STDOUT_FILENO, &one) != 0 || status_of(input, STDIN_FILENO, &other) != 0) return false;
   return S_ISREG(one.st_mode) && status_same(&one, &other);
 }
 
@@ -112,13 +123,19 @@ static void endings_hold(sigset_t *before) {
   pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
-/* Permissions of what is replaced, and its owner where the system lets us. A program can be executed by whoever may
-   read it. */
-static bool permissions_keep(int descriptor, const struct stat *replaced, mode_t mode) {
-  mode_t kept = replaced->st_mode & 0777;
+/* Permissions of what is replaced: its mode, its owner and group where the system lets us, and its list of rights, if
+   it has one. Where that list cannot be kept, the group's bits are only the most that it gave to anybody: nobody gets
+   them then. A program can be executed by whoever may read it. */
+static bool permissions_keep(int descriptor, const Destination *to, mode_t mode) {
+  static const char list_name[] = "system.posix_acl_access";
+  char list[4096];
+  mode_t kept = to->status.st_mode & 0777;
+  ssize_t size = getxattr(to->path, list_name, list, sizeof list);
+  bool grouped = fchown(descriptor, to->status.st_uid, to->status.st_gid) == 0 || to->status.st_gid == getegid() ||
+                 fchown(descriptor, (uid_t)-1, to->status.st_gid) == 0;
+  bool listed = size >= 0 ? fsetxattr(descriptor, list_name, list, (size_t)size, 0) == 0 : errno != ERANGE;
+  if (!listed || !grouped) kept &= ~(mode_t)070;
   if (mode & 0111) kept |= (kept & 0444) >> 2;
-  bool owned = fchown(descriptor, replaced->st_uid, replaced->st_gid) == 0;
-  (void)owned;
   return fchmod(descriptor, kept) == 0;
 }
 
@@ -136,7 +153,7 @@ static bool replace(Session *session, const Destination *to, const char *bytes, 
   sigset_t before;
   endings_hold(&before);
   int descriptor = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, to->exists ? 0600 : mode);
-  bool fine = descriptor >= 0 && (!to->exists || permissions_keep(descriptor, &to->status, mode)) &&
+  bool fine = descriptor >= 0 && (!to->exists || permissions_keep(descriptor, to, mode)) &&
               bytes_write(descriptor, bytes, size) && fsync(descriptor) == 0 && rename(aside, to->path) == 0;
   int reason = errno;
   if (!fine && descriptor >= 0) unlink(aside);
@@ -186,9 +203,12 @@ bool output_open(Session *session, const char *path, OutputFile *file) {
   return file->stream || write_failed(session, path);
 }
 
+bool output_end(Session *session, OutputFile *file) {
+  return fclose(file->stream) == 0 || write_failed(session, file->path);
+}
+
 bool output_close(Session *session, OutputFile *file) {
-  bool fine = fclose(file->stream) == 0 || write_failed(session, file->path);
-  fine = fine && output_write(session, file->path, file->bytes, file->size, 0666);
+  bool fine = output_end(session, file) && output_write(session, file->path, file->bytes, file->size, 0666);
   free(file->bytes);
   return fine;
 }
@@ -199,8 +219,10 @@ const char *file_descriptor_path(Session *session, int descriptor) {
   return session_format(session, "/proc/self/fd/%d", descriptor);
 }
 
-int file_anonymous(Session *session, const char *name) {
+int file_anonymous(Session *session, const char *name, const void *bytes, size_t size) {
   int descriptor = memfd_create(name, 0); /* stays open in children: the linker reads and writes it */
-  if (descriptor < 0) write_failed(session, name);
-  return descriptor;
+  if (descriptor >= 0 && bytes_write(descriptor, bytes, size)) return descriptor;
+  write_failed(session, name);
+  if (descriptor >= 0) close(descriptor);
+  return -1;
 }

@@ -1,5 +1,5 @@
 /* Object and runtime become a trainer.
-   Takes an open object file; returns the trainer as a file in memory. Needs a linker, not a C compiler (but with
+   Takes an object; returns the trainer as a file in memory. Needs a linker, not a C compiler (but with
    sanitizers); touches no file of a folder. */
 #include "compiler/compiler.h"
 
@@ -47,12 +47,7 @@ static int runtime_open(Session *session) {
                      "this ganc was built without the runtime of trainers");
     return -1;
   }
-  int descriptor = file_anonymous(session, "runtime.o");
-  if (descriptor < 0) return -1;
-  const char *path = file_descriptor_path(session, descriptor);
-  if (output_write(session, path, runtime->bytes, runtime->size, 0666)) return descriptor;
-  close(descriptor);
-  return -1;
+  return file_anonymous(session, "runtime.o", runtime->bytes, runtime->size);
 }
 
 typedef struct LinkerFiles {
@@ -99,10 +94,22 @@ static void linker_blame(Session *session, bool found, int messages) {
   if (!found) diagnostic_hint(diagnostic, "no linker is to be found: install binutils");
 }
 
-int link_trainer(Session *session, int object) {
-  LinkerFiles files = {-1, runtime_open(session), object, -1};
-  if (files.runtime >= 0) files.messages = file_anonymous(session, "messages");
-  if (files.messages >= 0) files.trainer = file_anonymous(session, "trainer");
+/* A linker takes paths, and files in memory have theirs in /proc. */
+static bool descriptors_have_paths(Session *session) {
+  if (access("/proc/self/fd", X_OK) == 0) return true;
+  Diagnostic *diagnostic = diagnostic_report(session, E5007, (Span){0}, NULL);
+  diagnostic_title(diagnostic, "linking failed: /proc/self/fd, where the linker finds its files, is not to be had: %s",
+                   strerror(errno));
+  diagnostic_hint(diagnostic, "mount /proc, as by `mount -t proc proc /proc`");
+  return false;
+}
+
+int link_trainer(Session *session, const void *object, size_t size) {
+  LinkerFiles files = {-1, -1, -1, -1};
+  if (descriptors_have_paths(session)) files.runtime = runtime_open(session);
+  if (files.runtime >= 0) files.model = file_anonymous(session, "model.o", object, size);
+  if (files.model >= 0) files.messages = file_anonymous(session, "messages", NULL, 0);
+  if (files.messages >= 0) files.trainer = file_anonymous(session, "trainer", NULL, 0);
   int status = NOT_FOUND;
   for (int at = 0; at < LINKER_COUNT && files.trainer >= 0 && status == NOT_FOUND; at++) {
     status = linker_run(session, &linkers[at], &files);
@@ -110,6 +117,7 @@ int link_trainer(Session *session, int object) {
   if (files.trainer >= 0 && status > 0) linker_blame(session, status != NOT_FOUND, files.messages);
   if (files.trainer >= 0 && status != 0) close(files.trainer);
   if (files.messages >= 0) close(files.messages);
+  if (files.model >= 0) close(files.model);
   if (files.runtime >= 0) close(files.runtime);
   return status == 0 ? files.trainer : -1;
 }

@@ -9,12 +9,10 @@
 #include <unistd.h>
 
 /* A file that is opened later must not become standard input, output or error because these were closed: messages would
-   land in it. */
+   land in it. What stands there instead can not be used: whoever tries learns that. */
 static void descriptors_open(void) {
-  int descriptor;
-  do descriptor = open("/dev/null", O_RDWR);
-  while (descriptor >= 0 && descriptor <= STDERR_FILENO);
-  if (descriptor >= 0) close(descriptor);
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++) /* open gives the first that is free */
+    if (fcntl(descriptor, F_GETFD) < 0) open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /* ---- a crash is ganc's mistake, and says so ---------------------------------------------------------------------- */
@@ -58,6 +56,7 @@ static int version_print(Session *session) {
 /* `run` goes on as the trainer. */
 static int launch_trainer(const Launch *launch) {
   execv(launch->path, launch->arguments);
+  if (errno == ENOENT && launch->file >= 0) fexecve(launch->file, launch->arguments, environ);
   fprintf(stderr, "error: cannot execute %s: %s\n", launch->path, strerror(errno));
   fputs("   hint: use `ganc build`, or set XDG_CACHE_HOME to a folder whose files can be executed\n", stderr);
   return STATUS_MODEL;

@@ -5,6 +5,7 @@
 #include "runtime/words.h"
 
 #include <string.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -198,14 +199,12 @@ static bool emit_run(Compilation *compilation) {
   const Plan *plan = compilation->plan;
   const EmitForm *form = compilation->options->emit;
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  compilation->object = file_anonymous(session, "model.o");
-  OutputFile file;
-  if (compilation->object < 0) return false;
-  if (!output_open(session, file_descriptor_path(session, compilation->object), &file)) return false;
+  OutputFile *file = &compilation->object;
+  if (!output_open(session, "model.o", file)) return false;
   bool fine = llvm_emit(session, compilation->target, plan->program_count, plan->programs, plan->descriptor,
-                        plan->descriptor_size, form ? form->kind : EMIT_OBJECT, file.stream,
+                        plan->descriptor_size, form ? form->kind : EMIT_OBJECT, file->stream,
                         processors > 0 ? (int)processors : 1);
-  return output_close(session, &file) && fine;
+  return output_end(session, file) && fine;
 }
 
 static bool emit_verify(Compilation *compilation) { return (void)compilation, true; }
@@ -216,10 +215,10 @@ static void emit_dump(const Compilation *compilation, FILE *out) {
 
 static bool link_run(Compilation *compilation) {
   Session *session = compilation->session;
-  int trainer = link_trainer(session, compilation->object);
+  int trainer = link_trainer(session, compilation->object.bytes, compilation->object.size);
   if (trainer < 0) return false;
   bool fine = !compilation->sealed || cache_seal(session, trainer, compilation->output);
-  fine = fine && output_copy(session, trainer, compilation->output, 0777);
+  fine = fine && output_copy(session, trainer, compilation->output, compilation->sealed ? 0700 : 0777);
   close(trainer);
   return fine;
 }
@@ -278,14 +277,15 @@ static bool pass_print(Compilation *compilation, PassNumber number) {
   const CommandLine *options = compilation->options;
   if (options->dump_after >> number & 1 && !pass_dump(compilation, number, "-")) return false;
   if (!options->emit || options->emit->last != number) return true;
-  if (number == PASS_emit) return output_copy(compilation->session, compilation->object, compilation->output, 0666);
+  const OutputFile *object = &compilation->object;
+  if (number == PASS_emit)
+    return output_write(compilation->session, compilation->output, object->bytes, object->size, 0666);
   return pass_dump(compilation, number, compilation->output);
 }
 
 int compilation_run(Compilation *compilation) {
   PassNumber last = compilation->options->stop_after;
   double start = seconds_now(), times[PASS_COUNT];
-  compilation->object = -1;
   if (last >= PASS_fuse && !compilation_target(compilation)) return STATUS_USAGE;
   double target_time = seconds_now() - start;
   int status = STATUS_FINE, count = 0;
@@ -296,7 +296,8 @@ int compilation_run(Compilation *compilation) {
     if (status == STATUS_FINE && !pass_print(compilation, (PassNumber)count)) status = STATUS_MODEL;
     count++;
   }
-  if (compilation->object >= 0) close(compilation->object);
+  free(compilation->object.bytes);
+  compilation->object = (OutputFile){0};
   if (!compilation->options->time_passes) return status;
   if (last >= PASS_fuse) fprintf(stderr, "  %-14s%9.2f ms\n", "(target)", 1e3 * target_time);
   for (int at = 0; at < count; at++) fprintf(stderr, "  %-14s%9.2f ms\n", passes[at].name, 1e3 * times[at]);

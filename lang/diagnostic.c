@@ -133,6 +133,12 @@ int diagnostic_error_count(const Session *session) { return session->error_count
 
 /* ---- printing one ------------------------------------------------------------------------------------------------ */
 
+static void note_print(FILE *out, const char *before, const char *text) {
+  fputs(before, out);
+  text_show(out, text, strlen(text));
+  fputc('\n', out);
+}
+
 static void title_print(FILE *out, Session *session, const Diagnostic *diagnostic) {
   const char *kind = codes[diagnostic->code].severity == WARNING ? "warning" : "error";
   const char *line;
@@ -144,7 +150,8 @@ static void title_print(FILE *out, Session *session, const Diagnostic *diagnosti
     line = session_format(session, "%s: %s", kind, diagnostic->title);
   }
   int blanks = CODE_COLUMN - (int)text_columns(line, strlen(line));
-  fprintf(out, "%s%*s[%s]\n", line, blanks > 3 ? blanks : 3, "", codes[diagnostic->code].name);
+  text_show(out, line, strlen(line));
+  fprintf(out, "%*s[%s]\n", blanks > 3 ? blanks : 3, "", codes[diagnostic->code].name);
 }
 
 /* Of a deep stack of calls, only the ends. */
@@ -153,7 +160,7 @@ static void contexts_print(FILE *out, const Note *contexts) {
   for (const Note *note = contexts; note; note = note->next) count++;
   for (const Note *note = contexts; note; note = note->next, number++) {
     bool hidden = count > SHOWN_CONTEXTS && number >= SHOWN_CONTEXTS / 2 && number < count - SHOWN_CONTEXTS / 2;
-    if (!hidden) fprintf(out, "   %s\n", note->text);
+    if (!hidden) note_print(out, "   ", note->text);
     else if (number == SHOWN_CONTEXTS / 2) fprintf(out, "   … and %d more\n", count - SHOWN_CONTEXTS);
   }
 }
@@ -163,14 +170,16 @@ static void contexts_print(FILE *out, const Note *contexts) {
 static void mends_print(FILE *out, const Mend *mends, const Source *source) {
   for (const Mend *mend = mends; mend; mend = mend->next) {
     Place place = source_place(mend->span.source, mend->span.from);
-    int length = (int)(mend->span.to - mend->span.from);
+    size_t length = mend->span.to - mend->span.from;
     const char *there = mend->span.source->text + mend->span.from;
     fputs("   mend: at ", out);
-    if (mend->span.source != source) fprintf(out, "%s:", mend->span.source->path);
-    fprintf(out, "%zu:%zu ", place.line, place.column);
-    if (length == 0) fprintf(out, "insert `%s`\n", mend->text);
-    else if (!*mend->text) fprintf(out, "delete `%.*s`\n", length, there);
-    else fprintf(out, "write `%s` instead of `%.*s`\n", mend->text, length, there);
+    if (mend->span.source != source) text_show(out, mend->span.source->path, strlen(mend->span.source->path));
+    fprintf(out, "%s%zu:%zu ", mend->span.source != source ? ":" : "", place.line, place.column);
+    fputs(length == 0 ? "insert `" : !*mend->text ? "delete `" : "write `", out);
+    if (*mend->text) text_show(out, mend->text, strlen(mend->text));
+    if (length && *mend->text) fputs("` instead of `", out);
+    text_show(out, there, length);
+    fputs("`\n", out);
   }
 }
 
@@ -178,7 +187,7 @@ static void diagnostic_print(FILE *out, Session *session, const Diagnostic *diag
   title_print(out, session, diagnostic);
   excerpt_print(out, &diagnostic->first);
   contexts_print(out, diagnostic->contexts);
-  for (const Note *hint = diagnostic->hints; hint; hint = hint->next) fprintf(out, "   hint: %s\n", hint->text);
+  for (const Note *hint = diagnostic->hints; hint; hint = hint->next) note_print(out, "   hint: ", hint->text);
   mends_print(out, diagnostic->mends, diagnostic->first.span.source);
 }
 

@@ -1,10 +1,24 @@
 /* Source lines with carets below them, as a terminal shows them: tabs widened, wide and combining characters counted as
    they are seen. Takes carets; prints; never prints a byte that could steer the terminal. */
 #include "internal.h"
+#include "runtime/words.h"
 
 #include <string.h>
 
 enum { LINE_LIMIT = 160, WINDOW_BEFORE = 60 }; /* columns; of a longer line, a window around its first caret is shown */
+
+/* The names of files and words of models in messages begin no lines, either. */
+void text_show(FILE *out, const char *text, size_t length) {
+  for (size_t at = 0; at < length; at++)
+    if (byte_steers(text, at)) fprintf(out, "\\x%02x", (unsigned)(unsigned char)text[at]);
+    else fputc(text[at], out);
+}
+
+static void label_print(FILE *out, const char *before, const char *label) {
+  if (!label) return;
+  fputs(before, out);
+  text_show(out, label, strlen(label));
+}
 
 typedef struct Line {
   const Source *source;
@@ -66,7 +80,7 @@ static void caret_print(FILE *out, Line line, Window window, const Caret *caret)
   size_t to = clamped(column_of(line, caret->span.to > caret->span.from ? caret->span.to - start : 0), window);
   fprintf(out, "      | %*s^", (int)(from - window.from + (window.from ? 1 : 0)), "");
   for (size_t column = from + 1; column < to; column++) fputc('~', out);
-  if (caret->label) fprintf(out, " %s", caret->label);
+  label_print(out, " ", caret->label);
   fputc('\n', out);
 }
 
@@ -85,14 +99,16 @@ void excerpt_print(FILE *out, const Caret *carets) {
   const Source *source = carets->span.source;
   for (const Caret *caret = carets; caret; caret = caret->next) {
     if (!caret->span.source) {
-      if (caret->label) fprintf(out, "   %s\n", caret->label);
+      label_print(out, "   ", caret->label);
+      if (caret->label) fputc('\n', out);
       continue;
     }
     Line line = line_of(caret->span);
     if (shown_before(carets, caret, line)) continue;
     if (line.source != source) {
       Place place = source_place(line.source, caret->span.from);
-      fprintf(out, "   at %s:%zu:%zu\n", line.source->path, place.line, place.column);
+      label_print(out, "   at ", line.source->path);
+      fprintf(out, ":%zu:%zu\n", place.line, place.column);
       source = line.source;
     }
     Window window = window_of(line, caret);

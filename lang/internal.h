@@ -48,5 +48,7 @@ typedef struct Caret {
 
 /* The source lines that the carets point into, each with its carets below it. */
 void excerpt_print(FILE *out, const Caret *carets);
+/* The text with what could steer a terminal, line ends too, as \x1b. */
+void text_show(FILE *out, const char *text, size_t length);
 
 #endif

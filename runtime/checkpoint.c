@@ -210,7 +210,8 @@ static bool compare_all(const Checkpoint *checkpoint, const TensorView *views, s
     const char *name = safetensors_tensor(file, i)->name;
     if (bsearch(&name, names, count, sizeof *names, compare_names)) continue;
     report->left_over++;
-    lines_add(&lines, text_format("%s is in %s and not here\n", name, path));
+    lines_add(&lines, text_one_line(text_format("%s is in %s and not here", name, path)));
+    lines_add(&lines, text_format("\n"));
   }
   bool fine = names && !lines.failed;
   free(names);

@@ -208,6 +208,7 @@ bool engine_open(Engine *engine, const Trainer *trainer, const Json *config, int
               execution_create(&engine->execution, model, trainer->kernels, engine->supply, threads, seed, problem) &&
               apply_settings(engine, config, problem);
   if (fine) {
+    if (!trainer->options.dry_run) supply_keep(engine->supply);
     engine->clock = clock_create(model, engine->supply);
     clock_show(&engine->clock, &engine->execution);
     fine = initial_values(&engine->execution, problem);

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { EVAL_COUNT = 10000, EVAL_DIRECTIONS = 512 };
 
@@ -76,13 +75,9 @@ static const char *take_held_out(Trainer *trainer, const TensorRecord *data) {
   return NULL;
 }
 
-static bool same_file(const char *a, const char *b) {
-  struct stat left, right;
-  return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev && left.st_ino == right.st_ino;
-}
-
 static Dataset *open_side(const char *spec, DataPart part, const TensorRecord *data, Problem *problem) {
   Dataset *dataset = dataset_open(spec, part, COLUMN_SAMPLES, problem);
+  dataset_keep(dataset);
   if (dataset && dataset_fits(dataset, data, problem) && dataset_check(dataset, data, false, problem)) return dataset;
   dataset_close(dataset);
   return NULL;
@@ -106,7 +101,7 @@ static bool open_sides(Evaluated *e, const char *given, Problem *problem) {
                        given ? "" : "=SPEC");
   if (!own[0]) return problem_set(&e->no_training, "nothing says what was trained on"), true;
   bool divided = e->held_out.dataset->divided;
-  if (!divided && same_file(own, e->held_out.spec))
+  if (!divided && file_same(own, e->held_out.spec))
     return problem_set(&e->no_training, "%s is what was trained on: nothing is held out", own), true;
   e->training =
       (Side){.spec = own, .said_by = said_by, .dataset = open_side(own, DATA_TRAIN, e->data, &e->no_training)};

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -64,6 +65,12 @@ bool file_stamp(const char *path, FileStamp *stamp) {
 
 bool file_stamp_equal(const FileStamp *a, const FileStamp *b) {
   return a->inode == b->inode && a->size == b->size && a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
+}
+
+bool file_same(const char *first, const char *second) {
+  struct stat one, other;
+  return stat(first, &one) == 0 && stat(second, &other) == 0 && S_ISREG(one.st_mode) && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
 }
 
 bool file_read(const char *path, size_t limit, FileBytes *bytes, Problem *problem) {
@@ -131,7 +138,17 @@ bool directory_exists(const char *path) {
   return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
-bool directory_create(const char *path, Problem *problem) {
+/* A folder cannot be made where a link leads nowhere: then the link is what is in the way. */
+static bool set_no_directory(const char *path, Problem *problem) {
+  int error = errno;
+  char target[512];
+  ssize_t length = readlink(path, target, sizeof target);
+  if (length < 0) return problem_set_errno(problem, error, "cannot create the folder %s", path);
+  return problem_set(problem, "cannot create the folder %s: %s is a link to %.*s, where nothing is", path, path,
+                     (int)length, target);
+}
+
+static bool folders_create(const char *path, mode_t mode, Problem *problem) {
   if (directory_exists(path)) return true;
   char *copy = text_format("%s", path);
   if (!copy) return problem_out_of_memory(problem, path, strlen(path));
@@ -140,14 +157,16 @@ bool directory_create(const char *path, Problem *problem) {
     if (*end != '/' && *end != 0) continue;
     char kept = *end;
     *end = 0;
-    if (mkdir(copy, 0777) < 0 && !directory_exists(copy))
-      fine = problem_set_errno(problem, errno, "cannot create the folder %s", copy);
+    if (mkdir(copy, mode) < 0 && !directory_exists(copy)) fine = set_no_directory(copy, problem);
     *end = kept;
     if (!kept) break;
   }
   free(copy);
   return fine;
 }
+
+bool directory_create(const char *path, Problem *problem) { return folders_create(path, 0777, problem); }
+bool directory_create_private(const char *path, Problem *problem) { return folders_create(path, 0700, problem); }
 
 char *text_format(const char *format, ...) {
   va_list arguments;
@@ -187,11 +206,17 @@ void file_writer_abandon(FileWriter *writer) {
 }
 
 /* Where a path leads through links of its last part, also one that leads nowhere yet: what they point to is written,
-   they stay. On the heap. */
-static char *follow_links(const char *path) {
+   they stay. *there: is there anything? Then `facts` are its own. Links that the system would not follow for us (of
+   others, in shared folders) stop the first stat. On the heap; NULL with a problem. */
+static char *follow_links(const char *path, bool *there, struct stat *facts, Problem *problem) {
   enum { LINK_LIMIT = 40 };
+  *there = stat(path, facts) == 0;
+  if (!*there && errno != ENOENT) {
+    problem_set_errno(problem, errno, "cannot write %s", path);
+    return NULL;
+  }
   char *current = text_format("%s", path), target[4096];
-  for (int k = 0; current && k < LINK_LIMIT; k++) {
+  for (int k = 0; current && k <= LINK_LIMIT; k++) {
     ssize_t length = readlink(current, target, sizeof target - 1);
     if (length < 0) return current;
     target[length] = 0;
@@ -201,14 +226,32 @@ static char *follow_links(const char *path) {
     free(current);
     current = next;
   }
-  return current;
+  if (current) problem_set_errno(problem, ELOOP, "cannot write %s", path);
+  else problem_out_of_memory(problem, path, strlen(path));
+  free(current);
+  return NULL;
 }
 
-/* A new file, under a name that nobody could guess: shared folders hold links planted by others. */
-static bool open_aside(FileWriter *writer, mode_t mode, Problem *problem) {
+/* What a file that is replaced allows, and to whom: its mode, its group where the system lets us, and its list of
+   rights, if it has one. Where that list cannot be kept, the group's bits are only the most that it gave to anybody:
+   nobody gets them then. */
+static bool permissions_keep(int descriptor, const char *path, const struct stat *replaced) {
+  static const char list_name[] = "system.posix_acl_access";
+  char list[4096];
+  mode_t kept = replaced->st_mode & 0777;
+  ssize_t size = getxattr(path, list_name, list, sizeof list);
+  bool grouped = replaced->st_gid == getegid() || fchown(descriptor, (uid_t)-1, replaced->st_gid) == 0;
+  bool listed = size >= 0 ? fsetxattr(descriptor, list_name, list, (size_t)size, 0) == 0 : errno != ERANGE;
+  if (!listed || !grouped) kept &= ~(mode_t)070;
+  return fchmod(descriptor, kept) == 0;
+}
+
+/* A new file, under a name that nobody could guess: shared folders hold links planted by others. replaced: what was
+   there before, or NULL. */
+static bool open_aside(FileWriter *writer, bool private, const struct stat *replaced, Problem *problem) {
   enum { TRIES = 8, NAME_PART = 200 }; /* of a name, so that the longer one is none too long */
   const char *slash = strrchr(writer->path, '/');
-  int folder = slash ? (int)(slash - writer->path) + 1 : 0;
+  int folder = slash ? (int)(slash - writer->path) + 1 : 0, mode = private || replaced ? 0600 : 0666;
   for (int k = 0; k < TRIES; k++) {
     uint64_t random;
     if (getentropy(&random, sizeof random) < 0)
@@ -217,11 +260,11 @@ static bool open_aside(FileWriter *writer, mode_t mode, Problem *problem) {
     writer->aside =
         text_format("%.*s.%.*s.%016" PRIx64 ".partial", folder, writer->path, NAME_PART, writer->path + folder, random);
     if (!writer->aside) return problem_out_of_memory(problem, writer->path, strlen(writer->path));
-    writer->descriptor = system_open(writer->aside, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    writer->descriptor = system_open(writer->aside, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (writer->descriptor >= 0 || errno != EEXIST) break;
   }
   if (writer->descriptor < 0) return problem_set_errno(problem, errno, "cannot write %s", writer->path);
-  if (mode && fchmod(writer->descriptor, mode) < 0) { /* a file that was there keeps its permissions */
+  if (!private && replaced && !permissions_keep(writer->descriptor, writer->path, replaced)) {
     problem_set_errno(problem, errno, "cannot give the new %s the permissions of the old one", writer->path);
     unlink(writer->aside);
     return false;
@@ -229,30 +272,33 @@ static bool open_aside(FileWriter *writer, mode_t mode, Problem *problem) {
   return true;
 }
 
-FileWriter *file_writer_open(const char *path, Problem *problem) {
+static FileWriter *writer_open(const char *path, bool private, Problem *problem) {
   FileWriter *writer = system_allocate(sizeof *writer);
   if (!writer) {
     problem_out_of_memory(problem, path, sizeof *writer);
     return NULL;
   }
   struct stat facts;
+  bool there = false;
   writer->descriptor = -1;
   writer->filled = 0;
   writer->aside = NULL;
-  writer->path = follow_links(path);
-  bool fine = writer->path || problem_out_of_memory(problem, path, strlen(path));
-  bool there = fine && stat(writer->path, &facts) == 0;
-  if (there && S_ISDIR(facts.st_mode)) fine = problem_set(problem, "cannot write %s: it is a folder", path);
-  else if (there && !S_ISREG(facts.st_mode)) { /* a terminal or a pipe is written to, never replaced */
+  writer->path = follow_links(path, &there, &facts, problem);
+  bool fine = writer->path != NULL;
+  if (fine && there && S_ISDIR(facts.st_mode)) fine = problem_set(problem, "cannot write %s: it is a folder", path);
+  else if (fine && there && !S_ISREG(facts.st_mode)) { /* a terminal or a pipe is written to, never replaced */
     writer->descriptor = system_open(writer->path, O_WRONLY | O_NOCTTY, 0);
     if (writer->descriptor < 0) fine = problem_set_errno(problem, errno, "cannot write %s", path);
-  } else if (there && faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) < 0)
+  } else if (fine && there && faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) < 0)
     fine = problem_set_errno(problem, errno, "cannot write %s", path);
-  else if (fine) fine = open_aside(writer, there ? facts.st_mode & 0777 : 0, problem);
+  else if (fine) fine = open_aside(writer, private, there ? &facts : NULL, problem);
   if (fine) return writer;
   writer_free(writer);
   return NULL;
 }
+
+FileWriter *file_writer_open(const char *path, Problem *problem) { return writer_open(path, false, problem); }
+FileWriter *file_writer_open_private(const char *path, Problem *problem) { return writer_open(path, true, problem); }
 
 /* All of it, through interrupted and short writes. */
 static bool descriptor_write(int descriptor, const char *path, const uint8_t *bytes, size_t size, Problem *problem) {

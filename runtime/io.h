@@ -54,7 +54,8 @@ int file_open(const char *path, size_t *size, Problem *problem);
 bool file_exists(const char *path);   /* a regular one */
 const char *file_kind(unsigned mode); /* of one that is not, by st_mode: "a pipe" */
 bool directory_exists(const char *path);
-bool directory_create(const char *path, Problem *problem); /* with its parents; one that exists is fine */
+bool directory_create(const char *path, Problem *problem);         /* with its parents; one that exists is fine */
+bool directory_create_private(const char *path, Problem *problem); /* the same; those that are made, for their owner */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* on the heap; NULL without memory */
 
 /* What tells a file from itself after a change. Inode 0: no file. */
@@ -65,10 +66,13 @@ typedef struct FileStamp {
 bool file_stamp(const char *path, FileStamp *stamp); /* false: there is nothing of that name */
 bool file_stamp_equal(const FileStamp *a, const FileStamp *b);
 
+bool file_same(const char *first, const char *second); /* one regular file, by whatever path */
+
 /* A file written aside: readers see the old file or the whole new one, whatever happens in between. Links are
    followed and permissions kept; what is no regular file (a terminal, a pipe) is written in place. */
 typedef struct FileWriter FileWriter;
 FileWriter *file_writer_open(const char *path, Problem *problem);
+FileWriter *file_writer_open_private(const char *path, Problem *problem); /* for its owner alone, whatever was there */
 bool file_writer_write(FileWriter *writer, const void *bytes, size_t size, Problem *problem);
 bool file_writer_commit(FileWriter *writer,
                         Problem *problem);    /* flush, sync, rename, sync the folder; frees the writer in any case */
@@ -92,6 +96,9 @@ typedef struct Lines {
 void lines_put(Lines *lines, const char *bytes, size_t length); /* at the end */
 /* the same; frees the line, of which NULL is one that failed */
 void lines_add(Lines *lines, char *line);
+
+/* The same text, with blanks for its line ends: names of files that others made begin no lines. NULL is fine. */
+char *text_one_line(char *text);
 
 typedef struct NameList {
   Lines lines;
@@ -396,6 +403,7 @@ typedef struct Dataset {
   const Mixture *mixture; /* of built-in mixtures, else NULL */
   FileBytes file;         /* what `rows` lies in, if it is a file */
   void *owned;            /* what `rows` lies in, if it is memory */
+  FileStamp unpacked;     /* of the file that was unpacked for it just now; else there is none */
 } Dataset;
 
 /* SPEC: `fashion-mnist`, `ring`, `ring(modes=8, radius=1, sigma=0.01, count=65536)`, `grid(side=5, spacing=0.5,
@@ -404,6 +412,10 @@ typedef struct Dataset {
    column of labels. */
 Dataset *dataset_open(const char *spec, DataPart part, DataColumn column, Problem *problem);
 void dataset_close(Dataset *dataset); /* NULL is fine */
+/* Where rows were unpacked, they are kept for the next start; where that is not possible, nothing happens. NULL is
+   fine. */
+void dataset_keep(const Dataset *dataset);
+char *dataset_file(const char *path); /* the FILE of FILE or FILE.npz:NAME, on the heap; NULL without memory */
 /* The path from / of what `path` names, FILE or FILE.npz:NAME, on the heap; NULL: there is no such file. */
 char *dataset_absolute(const char *path);
 /* May this tensor be filled from it? Same number of elements, compatible shapes; labels whole and below
@@ -450,6 +462,7 @@ bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *
 /* Data that are sampled together agree in their number of samples. (That data have a source is asked where they are
    read.) */
 bool supply_check(const Supply *supply, Problem *problem);
+void supply_keep(const Supply *supply); /* dataset_keep of all data and feeds */
 /* Have the files of data and feeds their size and time still? supply_fill asks at the end of each pass. */
 bool supply_check_files(const Supply *supply, Problem *problem);
 bool supply_is_fed(const Supply *supply, int64_t tensor);

@@ -34,11 +34,16 @@ void lines_add(Lines *lines, char *line) {
   free(line);
 }
 
+char *text_one_line(char *text) {
+  for (char *at = text ? strchr(text, '\n') : NULL; at; at = strchr(at, '\n')) *at = ' ';
+  return text;
+}
+
 void name_list_add(NameList *list, const char *name, const char *detail) {
   if (list->lines.length > LIST_BYTES) list->more++;
   else
-    lines_add(&list->lines,
-              text_format("%s%.80s%s%s", list->lines.length ? ", " : "", name, *detail ? " " : "", detail));
+    lines_add(&list->lines, text_one_line(text_format("%s%.80s%s%s", list->lines.length ? ", " : "", name,
+                                                      *detail ? " " : "", detail)));
 }
 
 char *name_list_end(NameList *list) {

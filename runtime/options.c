@@ -186,9 +186,13 @@ static const OptionRow *find_option(const char *name, size_t length) {
   return length == 1 && name[0] == 'h' ? find_option("help", 4) : NULL;
 }
 
+/* Options that were given, as bits in the order of the rows. */
+typedef uint64_t OptionSet;
+_Static_assert(OPTION_COUNT_OF_ROWS <= 64, "a set of options has a bit for each row");
+
 /* arguments[*at] is an option; leaves *at behind what it took. */
 static bool read_option(Options *options, int count, char **arguments, int *at, unsigned command,
-                        const char *command_name, Problem *problem) {
+                        const char *command_name, OptionSet *before, Problem *problem) {
   const char *argument = arguments[(*at)++], *name = argument + strspn(argument, "-");
   size_t length = strcspn(name, "=");
   const OptionRow *row = find_option(name, length);
@@ -202,6 +206,10 @@ static bool read_option(Options *options, int count, char **arguments, int *at, 
   if (!(row->commands & command))
     return problem_set(problem, "%s%s does not belong to `%s`, but to: %s", dashes(row->name), row->name, command_name,
                        command_list(row->commands, ", ").text);
+  OptionSet bit = (OptionSet)1 << (row - option_rows);
+  if (*before & bit && row->kind != OPTION_ASSIGNMENT && row->kind != OPTION_FLAG)
+    return problem_set(problem, "%s%s was given twice", dashes(row->name), row->name);
+  *before |= bit;
   if (row->kind == OPTION_FLAG) {
     if (name[length]) return problem_set(problem, "--%s takes no value, found \"%s\"", row->name, name + length + 1);
     return read_value(options, row, "", problem);
@@ -237,9 +245,10 @@ bool options_read(Options *options, int count, char **arguments, const char *pro
     at++;
   }
   bool has_command = options->command != COMMAND_COUNT;
+  OptionSet before = 0;
   const char *command_name = has_command ? command_rows[options->command].name : "";
   while (at < count)
-    if (!read_option(options, count, arguments, &at, has_command ? 1u << options->command : ~0u, command_name,
+    if (!read_option(options, count, arguments, &at, has_command ? 1u << options->command : ~0u, command_name, &before,
                      &problem))
       return complain(program, command_name, &problem);
   if (options->rename && !options->init && !options->weights) {

@@ -1,12 +1,14 @@
 /* What a trainer's process must not die of without a word: output that nobody reads or no disk takes, files beyond a
-   limit, files that shrink while they are mapped. Takes nothing; turns the first three into errors of the calls, the
-   last into a message with the file's name. Keeps nothing: what is mapped where is asked of the kernel in time. */
+   limit, files that shrink while they are mapped, a stack that is too small. Takes nothing; turns the first three into
+   errors of the calls, the last two into messages. Keeps nothing: what is mapped where is asked of the kernel in time.
+ */
 #include "runtime/runtime.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- a page that is not there: only calls that a handler may make ------------------------------------------------ */
@@ -66,17 +68,36 @@ static void handle_missing_page(int number, siginfo_t *facts, void *context) {
   _exit(EXIT_FAILED);
 }
 
+/* ---- the stack: running out of it is a fault without a word ------------------------------------------------------ */
+
+static bool stack_widen(Problem *problem) {
+  static const rlim_t needed = 1 << 20; /* of the main thread; the others' stacks are as large */
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur >= needed) return true;
+  rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = needed;
+  if (limit.rlim_max >= needed && setrlimit(RLIMIT_STACK, &limit) == 0) return true;
+  return problem_set(
+      problem, "the stack may have %llu kB here, and a trainer needs %llu: raise the limit, as by ulimit -s %llu",
+      (unsigned long long)before >> 10, (unsigned long long)needed >> 10, (unsigned long long)needed >> 10);
+}
+
 /* ---- the process ------------------------------------------------------------------------------------------------- */
 
-void process_begin(void) {
+bool process_begin(Problem *problem) {
   struct sigaction missing = {.sa_sigaction = handle_missing_page, .sa_flags = SA_SIGINFO};
   signal(SIGPIPE, SIG_IGN); /* write(2) then fails with EPIPE, and with EFBIG beyond a limit */
   signal(SIGXFSZ, SIG_IGN);
   sigaction(SIGBUS, &missing, NULL);
+  return stack_widen(problem);
 }
 
-int process_end(const char *program, int status) {
+/* What no descriptor of a process could be used for, nobody has asked for. */
+static bool output_closed(void) { return (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY; }
+
+int process_end(const char *program, int status, bool talk) {
   Problem problem;
+  if (talk && output_closed()) return status;
   errno = 0;
   bool fine = fflush(stdout) == 0 && !ferror(stdout);
   int copy = fine ? dup(STDOUT_FILENO) : -1; /* some file systems tell of a full disk only at close */

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -61,17 +62,29 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
+/* Names and numbers of files that others made must not steer the terminal. Lists of ours have lines. */
+static void text_print(const char *text) {
+  for (size_t at = 0; text[at]; at++)
+    if (text[at] != '\n' && byte_steers(text, at)) fprintf(stderr, "\\x%02x", (unsigned)(uint8_t)text[at]);
+    else fputc(text[at], stderr);
+}
+
 void report_error(const char *program, const Problem *problem) {
-  fprintf(stderr, "%s: error: %s\n", base_name(program), problem->text);
+  fprintf(stderr, "%s: error: ", base_name(program));
+  text_print(problem->text);
+  fputc('\n', stderr);
 }
 
 void report_note(const char *program, const char *format, ...) {
   va_list arguments;
-  fprintf(stderr, "%s: ", base_name(program));
+  char *text = NULL;
   va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
+  if (vasprintf(&text, format, arguments) < 0) text = NULL;
   va_end(arguments);
+  fprintf(stderr, "%s: ", base_name(program));
+  text_print(text ? text : "no memory for what was to be said");
   fputc('\n', stderr);
+  free(text);
 }
 
 double seconds_now(void) {

@@ -338,8 +338,11 @@ void interrupt_end(Interrupt *interrupt);         /* NULL is fine */
 
 /* ---- process.c: what must not end the process without a word ----------------------------------------------------- */
 
-void process_begin(void);                         /* broken pipes and limits are errors of the calls */
-int process_end(const char *program, int status); /* the status; failure after a message if stdout has lost text */
+/* From here on broken pipes and limits are errors of the calls. False: what there is of stack is too little. */
+bool process_begin(Problem *problem);
+/* The status; failure after a message if stdout has lost text. talk: what was said there is no result, and nobody needs
+   to listen. */
+int process_end(const char *program, int status, bool talk);
 
 /* ---- replay.c, blame.c, blame_report.c: where a number that is none came from ------------------------------------ */
 

@@ -27,12 +27,16 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
                  const Kernel *kernels) {
   Problem problem;
   Trainer trainer = {.program = count > 0 ? arguments[0] : "trainer", .kernels = kernels};
-  process_begin();
+  if (!process_begin(&problem)) {
+    report_error(trainer.program, &problem);
+    return EXIT_FAILED;
+  }
   if (!descriptor_read(&trainer.model, descriptor, descriptor_size, &problem)) {
     report_error(trainer.program, &problem);
     return EXIT_INTERNAL;
   }
   int status = EXIT_USAGE;
+  bool talk = false;
   if (!processor_fits(&trainer.model, &problem)) {
     report_error(trainer.program, &problem);
     status = EXIT_FAILED;
@@ -43,8 +47,11 @@ int trainer_main(int count, char **arguments, const uint8_t *descriptor, uint64_
       status = EXIT_FINE;
     } else if (!options_fit_model(&trainer.options, &trainer.model, &problem)) {
       report_error(trainer.program, &problem);
-    } else status = commands[trainer.options.command](&trainer);
+    } else {
+      talk = trainer.options.command == COMMAND_TRAIN && !trainer.options.dry_run;
+      status = commands[trainer.options.command](&trainer);
+    }
   }
   descriptor_free(&trainer.model);
-  return process_end(trainer.program, status);
+  return process_end(trainer.program, status, talk);
 }

@@ -1,5 +1,6 @@
-/* Words: their hash, and which of several one may have meant. The compiler and its trainers include the one file, since
-   they must agree: streams of draws and the checksum of a descriptor are such hashes. Depends on nothing. */
+/* Words: their hash, which of several one may have meant, and which of their bytes no terminal should get. The compiler
+   and its trainers include the one file, since they must agree: streams of draws and the checksum of a descriptor are
+   such hashes. Depends on nothing. */
 #ifndef WORDS_H
 #define WORDS_H
 
@@ -18,6 +19,13 @@ static inline uint64_t hash_fnv(uint64_t start, const void *bytes, size_t size) 
 }
 
 static inline uint64_t hash_text(const char *text) { return hash_fnv(HASH_START, text, strlen(text)); }
+
+/* Could this byte of a text steer a terminal? Control characters, and both bytes of U+0080 to U+009F. */
+static inline bool byte_steers(const char *text, size_t at) {
+  uint8_t byte = (uint8_t)text[at], next = byte ? (uint8_t)text[at + 1] : 0, before = at ? (uint8_t)text[at - 1] : 0;
+  bool high = (byte == 0xc2 && next >= 0x80 && next < 0xa0) || (before == 0xc2 && byte >= 0x80 && byte < 0xa0);
+  return byte < 0x20 || byte == 0x7f || high;
+}
 
 enum { NEAREST_LIMIT = 64 }; /* longer names are near to none */
 

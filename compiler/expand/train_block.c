@@ -250,8 +250,9 @@ static void loop_statement(Evaluator *e, Frame *frame, RoundBuilder *builder, co
       (!value_is_whole(known, &whole) || whole < (repeat ? 0 : 1) || (repeat && (double)whole > REPEAT_LIMIT))) {
     Diagnostic *diagnostic =
         evaluator_report(e, repeat ? E3038 : E3039, syntax->loop.count->span, "this is %s", value_text(e, known));
-    if (known->kind == VALUE_NUMBER && known->number.value > 1)
-      diagnostic_hint(diagnostic, "a whole number up to %.0f", repeat ? REPEAT_LIMIT : LENGTH_LIMIT);
+    bool large = known->kind == VALUE_NUMBER && known->number.value > 1;
+    if (large && repeat) diagnostic_title(diagnostic, "`repeat` takes a whole number from 0 to %.0f", REPEAT_LIMIT);
+    else if (large) diagnostic_hint(diagnostic, "a whole number up to %.0f", LENGTH_LIMIT);
     return;
   }
   ModelSchedule *part = part_run(e, frame, syntax->loop.block);

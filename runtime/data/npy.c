@@ -33,9 +33,10 @@ typedef struct Header {
 } Header;
 
 static bool header_fail(const Header *header, const char *expected, Problem *problem) {
-  int rest = header->end - header->at > 20 ? 20 : (int)(header->end - header->at);
-  return problem_set(problem, "%s: not a .npy header: expected %s at \"%.*s\"", header->name, expected, rest,
-                     header->at);
+  char rest[21];
+  snprintf(rest, sizeof rest, "%.*s", (int)(header->end - header->at), header->at);
+  return problem_set(problem, "%s: not a .npy header: expected %s at \"%s\"", header->name, expected,
+                     text_one_line(rest));
 }
 
 static void header_skip_blanks(Header *header) {
@@ -58,6 +59,7 @@ static bool header_text(Header *header, char *text, size_t size) {
   if (!close || (size_t)(close - start) >= size || memchr(start, '\\', (size_t)(close - start))) return false;
   memcpy(text, start, (size_t)(close - start));
   text[close - start] = 0;
+  text_one_line(text);
   header->at = close + 1;
   return true;
 }
@@ -202,16 +204,14 @@ void npy_close(NpyArray *array) {
   *array = (NpyArray){0};
 }
 
-bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data,
-               Problem *problem) {
-  char header[512], extents[256] = "";
+size_t npy_header(uint8_t header[NPY_HEADER_LIMIT], ElementType type, int64_t rank, const int64_t *shape) {
+  char *text = (char *)header + 10, extents[256] = "";
   const char *descriptor = NULL;
   uint64_t bytes;
   for (size_t i = sizeof type_rows / sizeof *type_rows; i-- > 0;)
     if (type_rows[i].type == type)
       descriptor = type_rows[i].text; /* the first row of the type: the spelling that NumPy writes */
-  if (!descriptor || rank > IO_RANK_LIMIT || !shape_bytes(type, rank, shape, &bytes))
-    return problem_set(problem, "cannot write %s: .npy has no such type or shape", path);
+  if (!descriptor || rank > IO_RANK_LIMIT || !shape_bytes(type, rank, shape, &bytes)) return 0;
   for (int64_t i = 0; i < rank; i++) {
     size_t length = strlen(extents);
     snprintf(extents + length, sizeof extents - length, "%" PRId64 "%s", shape[i],
@@ -219,17 +219,26 @@ bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *
              : rank == 1  ? ","
                           : "");
   }
-  int length = snprintf(header + 10, sizeof header - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+  int length = snprintf(text, NPY_HEADER_LIMIT - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
                         descriptor, extents);
   int padded = (length + 10 + 1 + 63) / 64 * 64 - 10; /* blanks and a newline up to a multiple of 64 */
-  memset(header + 10 + length, ' ', (size_t)(padded - length));
-  header[10 + padded - 1] = '\n';
+  memset(text + length, ' ', (size_t)(padded - length));
+  text[padded - 1] = '\n';
   const uint8_t prefix[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(padded & 255), (uint8_t)(padded >> 8)};
   memcpy(header, prefix, sizeof prefix);
+  return (size_t)padded + 10;
+}
+
+bool npy_write(const char *path, ElementType type, int64_t rank, const int64_t *shape, const void *data,
+               Problem *problem) {
+  uint8_t header[NPY_HEADER_LIMIT];
+  uint64_t bytes;
+  size_t length = npy_header(header, type, rank, shape);
+  if (!length || !shape_bytes(type, rank, shape, &bytes))
+    return problem_set(problem, "cannot write %s: .npy has no such type or shape", path);
   FileWriter *writer = file_writer_open(path, problem);
   if (!writer) return false;
-  if (!file_writer_write(writer, header, (size_t)padded + 10, problem) ||
-      !file_writer_write(writer, data, bytes, problem)) {
+  if (!file_writer_write(writer, header, length, problem) || !file_writer_write(writer, data, bytes, problem)) {
     file_writer_abandon(writer);
     return false;
   }

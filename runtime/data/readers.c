@@ -1,10 +1,7 @@
 /* From a file to rows: the formats of data, each a row of a table, and gzip under all of them. Takes a path or bytes;
-   returns a data set. What was unpacked is kept as .npy in a cache, so that the next start maps it. Never fails because
-   a cache cannot be used. */
-#include <inttypes.h>
+   returns a data set. Never writes anything. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runtime/data/source.h"
 
@@ -48,43 +45,6 @@ bool dataset_decode(Dataset *dataset, const uint8_t *bytes, size_t size, Problem
   return fine;
 }
 
-/* ---- the cache of unpacked files: $XDG_CACHE_HOME/ganc/data-HASH.npy, by path, size and time of the original ----- */
-
-static char *cache_path(const Dataset *dataset) {
-  struct stat facts;
-  char *real = realpath(dataset->path, NULL);
-  const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  char *result = NULL;
-  if (real && stat(real, &facts) == 0 && ((base && *base == '/') || (home && *home == '/'))) {
-    int64_t key[3] = {facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec};
-    uint64_t hash = hash_fnv(hash_text(real), key, sizeof key);
-    if (dataset->member) hash = hash_fnv(hash, dataset->member, strlen(dataset->member));
-    bool xdg = base && *base == '/';
-    result = text_format("%s%s/ganc/data-%016" PRIx64 ".npy", xdg ? base : home, xdg ? "" : "/.cache", hash);
-  }
-  free(real);
-  return result;
-}
-
-static bool cache_load(Dataset *dataset, const char *cached) {
-  NpyArray array;
-  if (!npy_open(cached, &array, NULL)) return false;
-  bool fine = dataset_set_rows(dataset, array.type, array.rank, array.shape, array.data, NULL);
-  dataset->file = array.file; /* the rows lie in it */
-  if (!fine) file_release(&dataset->file);
-  return fine;
-}
-
-/* What cannot be kept is unpacked again next time. */
-static void cache_store(const Dataset *dataset, const char *cached) {
-  char *folder = text_format("%.*s", (int)(strrchr(cached, '/') - cached), cached);
-  int64_t shape[IO_RANK_LIMIT + 1] = {dataset->count};
-  memcpy(shape + 1, dataset->shape, (size_t)dataset->rank * sizeof *shape);
-  if (folder && dataset->rank < IO_RANK_LIMIT && directory_create(folder, NULL))
-    npy_write(cached, dataset->type, dataset->rank + 1, shape, dataset->rows, NULL);
-  free(folder);
-}
-
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 /* Where a path ends and :NAME begins, if there is no file of the whole name; else NULL. */
@@ -97,10 +57,14 @@ static const char *member_of(const char *path) {
   return there ? colon + 1 : NULL;
 }
 
+char *dataset_file(const char *path) {
+  const char *member = member_of(path);
+  return text_format("%.*s", (int)(member ? (size_t)(member - path) - 1 : strlen(path)), path);
+}
+
 char *dataset_absolute(const char *path) {
   const char *member = member_of(path);
-  char *file = text_format("%.*s", (int)(member ? (size_t)(member - path) - 1 : strlen(path)), path);
-  char *real = file ? realpath(file, NULL) : NULL;
+  char *file = dataset_file(path), *real = file ? realpath(file, NULL) : NULL;
   char *absolute = real ? text_format(member ? "%s:%s" : "%s", real, member) : NULL;
   free(file);
   free(real);
@@ -112,17 +76,17 @@ bool dataset_read_file(Dataset *dataset, const char *path, Problem *problem) {
   char *name = text_format("%s", path);
   free(dataset->name);
   dataset->name = name;
-  dataset->path = text_format("%.*s", (int)(member ? (size_t)(member - path) - 1 : strlen(path)), path);
+  dataset->path = dataset_file(path);
   if (!name || !dataset->path) return problem_out_of_memory(problem, path, strlen(path));
   dataset->member = member ? name + (member - path) : NULL;
   FileBytes file;
+  FileStamp stamp; /* taken first: a file that changes from here on is not found under it again */
+  file_stamp(dataset->path, &stamp);
   if (!file_map(dataset->path, &file, problem)) return false;
-  bool packed = gzip_recognise(file.data, file.size) || zip_recognise(file.data, file.size);
-  char *cached = packed ? cache_path(dataset) : NULL;
-  bool known = cached && cache_load(dataset, cached),
+  bool packed = gzip_recognise(file.data, file.size) || zip_recognise(file.data, file.size),
+       known = packed && unpacked_load(dataset, &stamp),
        fine = known || dataset_decode(dataset, file.data, file.size, problem);
-  if (fine && !known && cached && dataset->owned) cache_store(dataset, cached);
-  free(cached);
+  if (fine && !known && packed && dataset->owned) dataset->unpacked = stamp;
   if (fine && !known && !dataset->owned) dataset->file = file; /* the rows lie in it */
   else file_release(&file);
   return fine;

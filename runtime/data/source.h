@@ -81,11 +81,19 @@ Dataset *dataset_open_file(const char *path, Problem *problem);
 bool dataset_read_file(Dataset *dataset, const char *path, Problem *problem);
 
 bool npy_recognise(const uint8_t *bytes, size_t size);
+enum { NPY_HEADER_LIMIT = 512 };
+/* Its length; 0: .npy has no such type or shape. */
+size_t npy_header(uint8_t header[NPY_HEADER_LIMIT], ElementType type, int64_t rank, const int64_t *shape);
 bool npy_read(Stream *stream, NpyArray *array, Problem *problem);
 bool npy_dataset(Dataset *dataset, Stream *stream, Problem *problem);
 bool npz_dataset(Dataset *dataset, Stream *stream, Problem *problem);
 bool idx_recognise(const uint8_t *bytes, size_t size);
 bool idx_dataset(Dataset *dataset, Stream *stream, Problem *problem);
+
+/* ---- unpacked.c: what was unpacked before ------------------------------------------------------------------------ */
+
+/* The rows of the file of this stamp, if they lie there and can be believed. (dataset_keep puts them there.) */
+bool unpacked_load(Dataset *dataset, const FileStamp *original);
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 

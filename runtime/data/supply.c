@@ -148,6 +148,13 @@ bool supply_add_feed(Supply *supply, int64_t tensor, const char *path, Problem *
   return true;
 }
 
+void supply_keep(const Supply *supply) {
+  for (int64_t v = 0; v < supply->variable_count; v++) {
+    if (supply->variables[v].owner) dataset_keep(supply->variables[v].dataset);
+    dataset_keep(supply->variables[v].feed);
+  }
+}
+
 bool supply_check(const Supply *supply, Problem *problem) {
   for (int64_t i = 0; i < supply->tensor_count; i++) {
     const TensorRecord *record = &supply->tensors[i];

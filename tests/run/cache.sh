@@ -19,7 +19,8 @@ entries() { find "$folder" -name '*-????????????????????????????????' | sort; }
 permissions() { stat -c %a "$1"; }
 
 # ---- private from the start
-(umask 0 && mkdir -p "${folder%/*}" && "$GANC" run "$model" info) >"$work/out" 2>&1 || fail 'no run'
+mkdir "$XDG_CACHE_HOME"
+(umask 0 && mkdir "${folder%/*}" && "$GANC" run "$model" info) >"$work/out" 2>&1 || fail 'no run'
 [ "$(permissions "$folder")" = 700 ] || fail "the cache has mode $(permissions "$folder")"
 [ "$(permissions "${folder%/*}")" = 700 ] || fail 'others may exchange the folder of the cache'
 chmod 755 "$folder"
@@ -49,6 +50,22 @@ if [ "$(id -u)" = 0 ]; then
   status 1 env XDG_CACHE_HOME="$work/theirs" "$GANC" cache --clear && says "$work/err" 'another user'
   chown "$(id -u)" "$work/theirs/ganc/trainers" && chown 12345 "$work/theirs/ganc"
   status 1 env XDG_CACHE_HOME="$work/theirs" "$GANC" run "$model" info && says "$work/err" 'another user'
+fi
+
+# ---- no part of the way there may be others'
+mkdir -p "$work/others/.cache" && chmod 777 "$work/others/.cache"
+status 1 env -u XDG_CACHE_HOME HOME="$work/others" "$GANC" run "$model" info
+says "$work/err" '[E5022]' && says "$work/err" 'others may write to'
+chmod 1777 "$work/others/.cache"                          # as /tmp is: what is there is its owner's
+status 0 env -u XDG_CACHE_HOME HOME="$work/others" "$GANC" run "$model" info
+if [ "$(id -u)" = 0 ]; then
+  rm -r "$work/others/.cache" && mkdir "$work/others/.cache" && chown 12345 "$work/others/.cache"
+  status 1 env -u XDG_CACHE_HOME HOME="$work/others" "$GANC" run "$model" info && says "$work/err" 'another user'
+  chown 0 "$work/others/.cache"
+  mkdir -p "$work/elsewhere/trainers" && chmod 700 "$work/elsewhere" "$work/elsewhere/trainers"
+  ln -s ../../elsewhere "$work/others/.cache/ganc" && chown -h 12345 "$work/others/.cache/ganc"
+  status 1 env -u XDG_CACHE_HOME HOME="$work/others" "$GANC" run "$model" info && says "$work/err" 'another user'
+  status 1 env -u XDG_CACHE_HOME HOME="$work/others" "$GANC" cache --clear && says "$work/err" 'another user'
 fi
 
 # ---- what is damaged, or not what was built, is built again
@@ -96,12 +113,30 @@ for k in 2 3; do [ -e "$folder/old-0000000000000000000000000000000$k" ] || fail 
 status 0 "$GANC" cache && says "$work/out" "$folder" && says "$work/out" "$(basename "$entry")"
 says "$work/out" '200.0 MiB'
 unpacked=${folder%/*}/data-0123456789abcdef.npy
-touch "$unpacked" "${folder%/*}/.data-0123456789abcdef.npy.0123456789abcdef.partial" "${folder%/*}/data-mine.npy"
+touch "$unpacked" "${folder%/*}/data-mine.npy"
+touch -d '2 hours ago' "${folder%/*}/.data-0123456789abcdef.npy.0123456789abcdef.partial" "$folder/.ganc-fedcba98"
+touch "$folder/.ganc-0123456789abcdef"                    # somebody is building now
 status 0 "$GANC" cache && says "$work/out" '2 unpacked files of data' && says "$work/out" "$(basename "$unpacked")"
 status 0 "$GANC" cache --clear && says "$work/out" "$folder"
 [ "$(ls -A "${folder%/*}")" = "$(printf '%s\n' data-mine.npy trainers)" ] ||
   fail "data that were unpacked stay, or more is gone: $(ls -A "${folder%/*}")"
-[ "$(ls -A "$folder")" = of-the-user ] || fail "--clear left $(ls -A "$folder")"
+[ "$(ls -A "$folder")" = "$(printf '%s\n' .ganc-0123456789abcdef of-the-user)" ] || fail "--clear left $(ls -A "$folder")"
+rm "$folder/.ganc-0123456789abcdef"
+
+# ---- emptied beside a run, which goes on: what it has built is executed though its name is gone. It waits with its
+# warnings meanwhile, as nobody reads them.
+mkfifo "$work/unread"
+exec 9<>"$work/unread"
+head -c 65536 /dev/zero >&9
+"$GANC" run "$model" info >"$work/out" 2>&9 &
+runner=$!
+while [ -z "$(entries)" ] && kill -0 $runner; do sleep 0.05; done
+sleep 0.2
+"$GANC" cache --clear >"$work/ignored" && rm -f "$folder"/point-*
+head -c 65536 <&9 >"$work/ignored"
+wait $runner || fail "a run beside \`ganc cache --clear\` ended with $?"
+exec 9>&-
+says "$work/out" '0.1'
 status 0 "$GANC" cache && says "$work/out" '0 trainers'
 status 0 env XDG_CACHE_HOME="$work/none" "$GANC" cache && says "$work/out" '0 trainers'
 status 0 env XDG_CACHE_HOME="$work/none" "$GANC" cache --clear

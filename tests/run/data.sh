@@ -64,6 +64,44 @@ status 0 "$work/tenth" train --data x=tenth.npy --steps 1 --run run-tenth
 gzip -c ages.npy >ages.npy.gz
 accepts bounded ages.npy.gz '[18, 54, 90]'
 accepts bounded ages.npy.gz '[18, 54, 90]'                # and from the cache
+# What was unpacked is believed only where it is ours alone, whole, and of the very file; else it is unpacked again.
+export XDG_CACHE_HOME="$work/unpacked"
+status 0 "$work/bounded" train --data x=ages.npy.gz --dry-run
+[ ! -e unpacked ] || fail '--dry-run wrote what it had unpacked'
+(umask 0 && "$work/bounded" train --data x=ages.npy.gz --steps 1 --run first) >out 2>err || fail "$(cat err)"
+entry=$(echo unpacked/ganc/data-*.npy)
+[ "$(stat -c %a unpacked/ganc "$entry" | tr '\n' ' ')" = '700 600 ' ] || fail "others may use $(stat -c '%n %a' "$entry")"
+cp "$entry" whole
+printf '\022\0\0\0\0\0\0\0' >other
+{ for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do cat other; done; } | npy others.npy '<i8' '(4, 3)'
+cp -p ages.npy.gz copy.npy.gz
+for damage in 'cp others.npy "$entry"' 'printf x | dd of="$entry" bs=1 seek=140 conv=notrunc 2>ignored' ': >"$entry"' \
+  'truncate -s -8 "$entry"' 'cat others.npy >"$entry"; tail -c 48 whole >>"$entry"' 'rm "$entry"; mkfifo "$entry"' \
+  'rm "$entry"; ln -s "$work/whole" "$entry"' 'chmod 622 "$entry"' 'rm "$entry"; mkfifo -m 666 "$entry"'; do
+  rm -f "$entry" && cp whole "$entry" && chmod 600 "$entry"  # not a pipe that an earlier one has left
+  eval "$damage"
+  runs=$((runs + 1))
+  status 0 timeout -s KILL 10 "$work/bounded" train --data x=ages.npy.gz --steps 1 --run "run-$runs"
+  [ "$(logged "run-$runs" 1)" = '{"facts": [18, 54, 90]}}' ] || fail "believed: $damage"
+  [ -f "$entry" ] && [ ! -L "$entry" ] && [ "$(stat -c %a "$entry")" = 600 ] && cmp -s whole "$entry" ||
+    fail "not unpacked again: $damage"
+done
+mv copy.npy.gz ages.npy.gz                                # as large, and as old, but another file
+accepts bounded ages.npy.gz '[18, 54, 90]'
+cmp -s whole "$entry" && fail 'what was unpacked from another file was believed'
+inode=$(stat -c %i "$entry")
+accepts bounded ages.npy.gz '[18, 54, 90]'
+[ "$(stat -c %i "$entry")" = "$inode" ] || fail 'what was unpacked before is not found'
+chmod 777 unpacked/ganc
+cp others.npy "$entry"
+accepts bounded ages.npy.gz '[18, 54, 90]'
+cmp -s others.npy "$entry" || fail 'unpacked data were written to a folder that others may write to'
+if [ "$(id -u)" = 0 ]; then
+  chmod 700 unpacked/ganc && cp whole "$entry" && chown 12345 "$entry"
+  accepts bounded ages.npy.gz '[18, 54, 90]'
+  [ "$(stat -c %u "$entry")" = 0 ] || fail "another user's file was believed"
+fi
+export XDG_CACHE_HOME="$work/cache"
 { head -c 50 ages.npy | gzip -c && tail -c +51 ages.npy | gzip -c; } >members.npy.gz
 accepts bounded members.npy.gz '[18, 54, 90]'
 { cat ages.npy.gz && printf x; } >behind.npy.gz

@@ -192,11 +192,60 @@ status 1 "$GANC" build $model -o "$work/full" && says "$work/err" 'No space left
 (ulimit -f 1; exec "$GANC" explain) >"$work/none" 2>"$work/err" && fail 'a file that may not grow is nothing'
 says "$work/err" 'File too large'
 
+# ---- standard output that leads to the model, or that was closed, is an error
+cp $model "$work/own.gan"
+for form in '-o -' '--emit ast' "--dump-after read -o $work/over" '--stop-after read --dump-after read'; do
+  # shellcheck disable=SC2086
+  "$GANC" build "$work/own.gan" $form 1<>"$work/own.gan" 2>"$work/err" && fail "a model printed over itself: $form"
+  says "$work/err" '[E5023]'
+  cmp -s $model "$work/own.gan" || { fail "the model was written over by $form" && cp $model "$work/own.gan"; }
+done
+"$GANC" check "$work/own.gan" --dump-after read 1<>"$work/own.gan" 2>"$work/err" && fail 'check printed over its model'
+cmp -s $model "$work/own.gan" || { fail 'the model was written over by check' && cp $model "$work/own.gan"; }
+printf 'a  =  1\n' >"$work/plain3.gan"
+# shellcheck disable=SC2094
+"$GANC" fmt - <"$work/plain3.gan" 1<>"$work/plain3.gan" 2>"$work/err" && fail 'fmt printed over its model'
+grep -qx 'a  =  1' "$work/plain3.gan" || fail 'the model was written over by fmt'
+unheard() {
+  "$@" >&- 2>"$work/err" && fail "a closed standard output is nothing to: $*"
+  says "$work/err" '[E5006]' && says "$work/err" 'Bad file descriptor'
+}
+unheard "$GANC" --help
+unheard "$GANC" build $model -o -
+unheard "$GANC" build $model --emit graph
+unheard "$GANC" check $model --dump-after read
+unheard "$GANC" fmt - <"$work/plain3.gan"
+"$GANC" check - <&- >"$work/out" 2>"$work/err" && fail 'a closed standard input is a model'
+says "$work/err" 'Bad file descriptor'
+
+# ---- limits of the system, and what it lacks, are no mistakes of the compiler
+for blocks in 10 4000; do
+  (ulimit -f $blocks && exec "$GANC" build $model -o "$work/limited") >"$work/out" 2>"$work/err"
+  got=$?
+  [ $got = 1 ] || [ $blocks = 4000 ] || fail "status $got under a limit of $blocks blocks"
+  [ $got = 0 ] || [ $got = 1 ] || fail "status $got under a limit of $blocks blocks"
+  [ $blocks = 4000 ] || { says "$work/err" '[E5006]' && says "$work/err" 'ulimit -f'; }
+done
+# sanitizers need /proc themselves
+if [ "$SANITIZE" = 0 ] && unshare -m sh -c 'mount -t tmpfs none /proc' 2>"$work/ignored"; then
+  # shellcheck disable=SC2016
+  status 1 unshare -m sh -c 'mount -t tmpfs none /proc && exec "$0" build "$1" -o "$2"' "$GANC" $model "$work/noproc"
+  says "$work/err" '[E5007]' && says "$work/err" 'mount -t proc'
+fi
+
+# ---- names of files and words of models do not steer the terminal
+esc=$(printf '\033')
+status 1 "$GANC" check "$work/no${esc}]0;gone" && says "$work/err" '\x1b]0;gone'
+grep -q "$esc" "$work/err" && fail 'an escape sequence of a name reached the terminal'
+cp $model "$work/odd${esc}[2J.gan" && echo 'train { ' >>"$work/odd${esc}[2J.gan"
+status 1 "$GANC" check "$work/odd${esc}[2J.gan" && says "$work/err" '\x1b[2J.gan:'
+grep -q "$esc" "$work/err" && fail 'an escape sequence of a place reached the terminal'
+
 # ---- descriptors that were closed stay out of files
 status 0 "$GANC" build $model -o "$work/open"
 "$GANC" build $model -o "$work/closed" <&- >&- 2>&- || fail 'no trainer with closed descriptors'
 cmp -s "$work/open" "$work/closed" || fail 'closed descriptors make another trainer'
-"$GANC" build $model --emit ast -o "$work/closed.ast" --dump-after read --time-passes <&- >&- 2>&- ||
+"$GANC" build $model --emit ast -o "$work/closed.ast" <&- >&- 2>&- ||
   fail 'no tree with closed descriptors'
 cmp -s "$work/tree" "$work/closed.ast" || fail 'closed descriptors change what is written'
 build point <<'END'

@@ -21,11 +21,10 @@ cd "$work/here" || exit 1
 floats 0 1 1 0 0 1 1 1 1 0 1 1 0 0 0 1 | npy points.npy '<f4' '(8, 2)'
 floats 1 1 1 1 0 1 1 1 1 0 1 1 0 0 0 1 | npy others.npy '<f4' '(8, 2)'
 
-# began NAME [OPTIONS]: a run that goes on until somebody ends it.
+# began NAME [CHECKPOINTS [PICTURES]]: a run that goes on until somebody ends it; how often each is written, or never.
 began() {
   run=$1
-  shift
-  "$line" train --steps 1000000000 --log-every 1 --checkpoint-every 0 --sample-every 0 --run "$run" "$@" \
+  "$line" train --steps 1000000000 --log-every 1 --checkpoint-every "${2:-0}" --sample-every "${3:-0}" --run "$run" \
     >"$work/began" 2>&1 &
   pid=$!
   for _ in $(seq 400); do [ -s "$run/stats.jsonl" ] && return || sleep 0.05; done
@@ -37,7 +36,7 @@ killed() {
 }
 
 # A run that ends before its first checkpoint starts over: nothing of it is mixed with the new one.
-began early --sample-every 1
+began early 0 1
 killed
 status 1 "$line" train --resume --run early
 says "$work/err" 'there is nothing to resume in early: that run ended before its first checkpoint; leave out --resume'
@@ -57,7 +56,7 @@ for option in '' --resume --dry-run '--resume --dry-run'; do
   says "$work/err" "another trainer, process $pid, is at work in busy"
 done
 killed
-began busy --checkpoint-every 1
+began busy 1
 sleep 0.2
 for option in '' --resume --dry-run '--resume --dry-run'; do
   # shellcheck disable=SC2086

@@ -3,6 +3,7 @@
    met in place of the system's. */
 #include "compiler/compiler.h"
 #include "check_main.h"
+#include "access_list.h"
 #include "printed_text.h"
 
 #include <errno.h>
@@ -149,10 +150,10 @@ START_TEST(test_same_files) {
   const char *link_path = session_format(session, "%s/link", folder.path);
   const char *hard = session_format(session, "%s/hard", folder.path);
   ck_assert(symlink("file", link_path) == 0 && link(folder.file, hard) == 0);
-  ck_assert(file_same(folder.file, link_path) && file_same(hard, folder.file));
-  ck_assert(!file_same(folder.file, session_format(session, "%s/none", folder.path)));
-  ck_assert(!file_same("/dev/null", "/dev/null")); /* read from and written to, in place */
-  ck_assert(!file_same("/nowhere/at/all", folder.file));
+  ck_assert(output_is_input(folder.file, link_path) && output_is_input(hard, folder.file));
+  ck_assert(!output_is_input(folder.file, session_format(session, "%s/none", folder.path)));
+  ck_assert(!output_is_input("/dev/null", "/dev/null")); /* read from and written to, in place */
+  ck_assert(!output_is_input("/nowhere/at/all", folder.file));
   unlink(link_path);
   unlink(hard);
   folder_holds(&folder, "old");
@@ -160,5 +161,24 @@ START_TEST(test_same_files) {
 }
 END_TEST
 
+/* Of a file with a list of rights, the mode's group bits are the most that the list gives to anybody: without the list
+   they would be the group's own. */
+START_TEST(test_lists_of_rights_stay) {
+  static const AccessList list = ACCESS_LIST;
+  Session *session = session_new();
+  Folder folder = folder_new(session);
+  if (setxattr(folder.file, ACCESS_LIST_NAME, &list, sizeof list, 0) == 0) { /* else the file system has none */
+    AccessList found;
+    struct stat status;
+    ck_assert(output_write(session, folder.file, "new", 3, 0666));
+    ck_assert_int_eq(getxattr(folder.file, ACCESS_LIST_NAME, &found, sizeof found), sizeof found);
+    ck_assert_mem_eq(&found, &list, sizeof list);
+    ck_assert(stat(folder.file, &status) == 0 && (status.st_mode & 0777) == 0660);
+    folder_holds(&folder, "new");
+  } else folder_holds(&folder, "old");
+  session_free(session);
+}
+END_TEST
+
 CHECK_MAIN(.tests = {test_each_call_fails, test_short_writes, test_signals_leave_nothing_aside,
-                     test_streams_are_written_when_closed, test_same_files})
+                     test_streams_are_written_when_closed, test_same_files, test_lists_of_rights_stay})

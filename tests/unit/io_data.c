@@ -1,4 +1,5 @@
 /* Data files: .npy, IDX and gzip, built-in mixtures, Fashion-MNIST's cache; filling tensors in any strides. */
+#include "tests/unit/access_list.h"
 #include "tests/unit/io_packed.h"
 
 #include <math.h>
@@ -230,11 +231,13 @@ START_TEST(fashion_is_cached) {
     ck_assert_msg(dataset != NULL, "%s", problem.text);
     ck_assert(dataset->count == 2 && dataset->shape[1] == 3 && memcmp(dataset->rows, idx_images + 16, 6) == 0);
     ck_assert(dataset->file.mapped == (turn > 0)); /* the second start maps the decoded file */
+    dataset_keep(dataset);
     dataset_close(dataset);
     if (turn == 1) ck_assert_int_eq(system("for f in ganc/data-*.npy; do truncate -s 70 $f; done"), 0);
     if (turn == 1) {
       dataset = dataset_open("fashion-mnist", DATA_TRAIN, COLUMN_SAMPLES, &problem); /* a damaged cache is made again */
       ck_assert_msg(dataset && !dataset->file.mapped, "%s", problem.text);
+      dataset_keep(dataset);
       dataset_close(dataset);
     }
   }
@@ -245,6 +248,7 @@ START_TEST(fashion_is_cached) {
   setenv("XDG_CACHE_HOME", "/proc/nowhere", 1);
   dataset = dataset_open("train-images-idx3-ubyte.gz", DATA_TRAIN, COLUMN_SAMPLES, &problem);
   ck_assert_msg(!dataset || dataset->count == 2, "%s", problem.text);
+  dataset_keep(dataset);
   dataset_close(dataset);
   chmod("ganc", 0700);
   leave_folder(folder);
@@ -423,6 +427,25 @@ START_TEST(shapes_that_fit) {
 }
 END_TEST
 
+/* An array that is replaced; the mode's group bits are the most that the list gives to anybody. */
+START_TEST(lists_of_rights_stay) {
+  static const AccessList list = ACCESS_LIST;
+  const int64_t shape[1] = {2};
+  AccessList found;
+  struct stat status;
+  char folder[32];
+  enter_folder(folder);
+  ck_assert(npy_write("a.npy", ELEMENT_U8, 1, shape, "ab", NULL));
+  if (setxattr("a.npy", ACCESS_LIST_NAME, &list, sizeof list, 0) == 0) { /* else the file system has none */
+    ck_assert(npy_write("a.npy", ELEMENT_U8, 1, shape, "cd", NULL));
+    ck_assert_int_eq(getxattr("a.npy", ACCESS_LIST_NAME, &found, sizeof found), sizeof found);
+    ck_assert_mem_eq(&found, &list, sizeof list);
+    ck_assert(stat("a.npy", &status) == 0 && (status.st_mode & 0777) == 0660);
+  }
+  leave_folder(folder);
+}
+END_TEST
+
 CHECK_MAIN(.tests = {npy_round_trip, npy_headers, npy_cut_anywhere, idx_plain_and_compressed, idx_byte_order, specs,
-                     mixtures, fashion_is_cached, fills_by_the_definition, ends_of_the_range_are_exact,
-                     every_number_is_read, shapes_that_fit})
+                     mixtures, fashion_is_cached, lists_of_rights_stay, fills_by_the_definition,
+                     ends_of_the_range_are_exact, every_number_is_read, shapes_that_fit})

@@ -203,6 +203,7 @@ START_TEST(unpacked_arrays_are_kept) {
             *y = dataset_open("a.npz:y", DATA_TRAIN, COLUMN_SAMPLES, &problem);
     ck_assert_msg(x && y, "%s", problem.text);
     ck_assert(x->count == 2 && y->count == 5 && x->file.mapped == (turn == 1) && y->file.mapped == (turn == 1));
+    dataset_keep(x), dataset_keep(y);
     dataset_close(x), dataset_close(y);
   }
   leave_folder(folder);
