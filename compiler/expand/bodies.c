@@ -16,15 +16,16 @@ static Value *value_for_name(Evaluator *e, const Frame *frame, const Syntax *nam
 }
 
 /* same: the value is that of another name. */
+static void assign_failed(Evaluator *e, Frame *frame, const Syntax *target);
+
 static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value *value, bool same) {
   if (target->kind == SYNTAX_NAME) {
     if (index_find(e, target->name) != NULL)
       evaluator_report(e, E2003, target->span, "`%s` is an index here", target->name);
-    else if (strcmp(target->name, "E") == 0 || strcmp(target->name, "grad") == 0)
-      evaluator_report(e, E2049, target->span, "`%s` cannot be defined anew", target->name);
     else if (strcmp(target->name, "batch") == 0)
       evaluator_report(e, E3028, target->span, "only `train` itself sets the batch");
-    else frame_define(e, frame, target->name, value_for_name(e, frame, target, value, same));
+    else if (name_may_be_defined(e, target->name, target->span))
+      frame_define(e, frame, target->name, value_for_name(e, frame, target, value, same));
     return;
   }
   if (target->kind != SYNTAX_TUPLE && target->kind != SYNTAX_LIST) {
@@ -42,6 +43,7 @@ static void destructure(Evaluator *e, Frame *frame, const Syntax *target, Value 
   if (list == NULL) return;
   if (list->list.count != target->items.count) {
     evaluator_report(e, E2056, target->span, "%d names for %d parts", target->items.count, list->list.count);
+    assign_failed(e, frame, target);
     return;
   }
   for (int k = 0; k < list->list.count; k++) destructure(e, frame, target->items.items[k], list->list.items[k], false);

@@ -257,6 +257,8 @@ Value *evaluate_indexed_assignment(Evaluator *e, Frame *frame, const Syntax *ass
 void scope_collect(Evaluator *e, Scope *scope, const Syntax *file);
 Value *name_lookup(Evaluator *e, Frame *frame, const char *name, Span span); /* reports what is undefined */
 Value *name_find(Evaluator *e, Frame *frame, const char *name, Span span); /* NULL if undefined; may report otherwise */
+bool name_is_reserved(const char *name);                                   /* a word of the language */
+bool name_may_be_defined(Evaluator *e, const char *name, Span span);       /* false after a report */
 Entry *scope_find(Evaluator *e, Scope *scope, const char *name, Scope **where);
 /* Of what is defined by such syntax. */
 const char **scope_names(Evaluator *e, const Scope *scope, SyntaxKind kind, int *count);

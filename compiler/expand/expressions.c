@@ -395,6 +395,11 @@ static Value *evaluate_conditional(Evaluator *e, Frame *frame, const Syntax *syn
   return result;
 }
 
+static bool is_callable(const Value *value) {
+  return value != NULL && (value->kind == VALUE_FUNCTION || value->kind == VALUE_BUILTIN ||
+                           value->kind == VALUE_RECIPE || value->kind == VALUE_NETWORK);
+}
+
 static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) {
   if (elsewhere_member(e, frame, syntax)) return value_error(e);
   Value *value = evaluate(e, frame, syntax->member.operand);
@@ -410,7 +415,7 @@ static Value *evaluate_member(Evaluator *e, Frame *frame, const Syntax *syntax) 
     const char *nearest = diagnostic_nearest(syntax->member.name, names, value->record.count);
     if (nearest != NULL) diagnostic_mend(diagnostic, syntax->name_span, "%s", nearest);
   } else if (elsewhere_method(e, diagnostic, syntax)) return value_error(e);
-  else if (name_find(e, frame, syntax->member.name, syntax->span) != NULL)
+  else if (is_callable(name_find(e, frame, syntax->member.name, syntax->span)))
     diagnostic_hint(diagnostic, "`value |> %s` applies it", syntax->member.name);
   return value_error(e);
 }

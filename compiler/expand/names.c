@@ -117,12 +117,46 @@ const char *label_of(Evaluator *e, const Syntax *function) {
 static const char *const reserved_names[] = {"E",    "grad",  "constant", "copy",     "states", "training", "batch",
                                              "step", "epoch", "image",    "progress", "true",   "false",    "pi"};
 
-/* `E[…]` and `grad(…)` are known by their names wherever they stand, so nothing in a body can have these. */
+bool name_is_reserved(const char *name) {
+  for (size_t k = 0; k < sizeof reserved_names / sizeof *reserved_names; k++)
+    if (strcmp(reserved_names[k], name) == 0) return true;
+  return false;
+}
+
+bool name_may_be_defined(Evaluator *e, const char *name, Span span) {
+  if (!name_is_reserved(name)) return true;
+  evaluator_report(e, E2049, span, "`%s` cannot be defined anew", name);
+  return false;
+}
+
+static const char *field_name(const Syntax *syntax) {
+  return syntax->kind == SYNTAX_PARAMETER ? syntax->parameter.field->field.name : syntax->field.name;
+}
+
+/* Of parameters, settings or results: no name stands twice. */
+static void check_distinct(Evaluator *e, const SyntaxList *first, const SyntaxList *second) {
+  for (int k = 0; k < first->count + second->count; k++)
+    for (int j = 0; j < k; j++) {
+      const Syntax *here = k < first->count ? first->items[k] : second->items[k - first->count],
+                   *there = j < first->count ? first->items[j] : second->items[j - first->count];
+      if (field_name(here) != field_name(there)) continue;
+      Diagnostic *diagnostic = evaluator_report(e, E2002, here->span, "`%s` again", field_name(here));
+      diagnostic_also(diagnostic, there->span, "first here");
+      return;
+    }
+}
+
+/* What a definition names: by words that are not the language's, each once. */
 static void check_fields(void *context, Syntax *syntax) {
   Evaluator *e = context;
-  if (syntax->kind == SYNTAX_FIELD && (strcmp(syntax->field.name, "E") == 0 || strcmp(syntax->field.name, "grad") == 0))
-    evaluator_report(e, E2049, syntax->name_span.source != NULL ? syntax->name_span : syntax->span,
-                     "`%s` cannot be defined anew", syntax->field.name);
+  static const SyntaxList none = {0};
+  if (syntax->kind == SYNTAX_FIELD)
+    name_may_be_defined(e, syntax->field.name, syntax->name_span.source != NULL ? syntax->name_span : syntax->span);
+  if (syntax->kind == SYNTAX_FN || syntax->kind == SYNTAX_LAYER)
+    check_distinct(e, &syntax->definition.settings, &syntax->definition.parameters);
+  if (syntax->kind == SYNTAX_RESULT && syntax->result.name != NULL)
+    name_may_be_defined(e, syntax->result.name, syntax->span);
+  if (syntax->kind == SYNTAX_RESULT) check_distinct(e, &syntax->result.fields, &none);
   syntax_children(syntax, check_fields, e);
 }
 
@@ -133,11 +167,7 @@ static bool is_ascii(const char *text) {
 
 static void entry_add(Evaluator *e, Scope *scope, const char *name, Span name_span, const Syntax *syntax,
                       const Syntax *field) {
-  for (size_t k = 0; k < sizeof reserved_names / sizeof *reserved_names; k++)
-    if (strcmp(reserved_names[k], name) == 0) {
-      evaluator_report(e, E2049, name_span, "`%s` cannot be defined anew", name);
-      return;
-    }
+  if (!name_may_be_defined(e, name, name_span)) return;
   int place = map_number(&scope->places, name);
   if (place > 0) {
     const Entry *before = &scope->entries[place - 1];
@@ -182,7 +212,7 @@ void scope_collect(Evaluator *e, Scope *scope, const Syntax *file) {
     case SYNTAX_FN:
     case SYNTAX_LAYER:
       entry_add(e, scope, syntax->definition.name, syntax->name_span, syntax, NULL);
-      syntax_children(syntax, check_fields, e);
+      check_fields(e, (Syntax *)(uintptr_t)syntax);
       labels_assign(e, syntax->definition.body);
       break;
     case SYNTAX_NETWORK:

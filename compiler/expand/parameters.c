@@ -45,7 +45,7 @@ static bool holds_as_many(const Syntax *shape, const Value *tensor) {
 /* A size in a parameter's type: a name that is static in scope is that number, any other is bound to what comes. */
 static bool bind_size(Evaluator *e, Frame *frame, const Syntax *type, const Syntax *item, int64_t size,
                       const Value *tensor, const char *what, Span span) {
-  if (item->kind == SYNTAX_NAME) {
+  if (item->kind == SYNTAX_NAME && !name_is_reserved(item->name)) {
     Value *known = frame_find(frame, item->name);
     if (known == NULL) {
       Scope *where;

@@ -116,7 +116,8 @@ static bool settings_are_settled(Evaluator *e, const Making *making) {
     bool listed = k < arguments->count;
     Diagnostic *diagnostic = evaluator_report(e, listed ? E2066 : E3034, listed ? arguments->spans[k] : arguments->span,
                                               "`%s` takes settings here, and this is random", making->name);
-    hint_second_list(diagnostic, making->name);
+    if (making->recipe->builtin != NULL) diagnostic_hint(diagnostic, "bounds are numbers; take `E[…]` of it");
+    else hint_second_list(diagnostic, making->name);
     return false;
   }
   return true;
