@@ -259,6 +259,7 @@ static bool find_folder(Training *training, Problem *problem) {
 static bool save_and_fail(Training *training, Problem *problem) {
   Problem inner = {""};
   if (training->spoilt) return false;
+  if (!run_folder_stays(training->folder, &inner)) *problem = inner; /* that is why */
   bool placed = !run_folder_is_lost(training->folder) || find_folder(training, &inner);
   if (placed && training->saved_step != training->engine.clock.step &&
       tensors_are_finite(training->views, training->view_count, NULL))

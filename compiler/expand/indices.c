@@ -5,7 +5,6 @@
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- indices in scope -------------------------------------------------------------------------------------------- */
@@ -159,50 +158,9 @@ bool bounds_from(Evaluator *e, Frame *frame, const Syntax *syntax, Index *until)
 
 /* ---- subscripts -------------------------------------------------------------------------------------------------- */
 
-/* Are all numbers of the coordinate so small that no place it reaches overflows? Beyond them lies no element. */
-static bool within_reach(const Coordinate *c) {
-  const int64_t limit = INT64_C(1) << 27;
-  bool within = llabs(c->constant) <= limit;
-  for (int t = 0; t < c->term_count; t++) within &= llabs(c->terms[t].coefficient) <= limit;
-  return within;
-}
-
-/* An integer expression as a coordinate: affine where it is affine, else computed. */
-static bool affine_coordinate(const Scalar *scalar, Coordinate *out) {
-  int64_t whole;
-  Coordinate a, b;
-  switch ((int)scalar->op) {
-  case OP_CONSTANT:
-    if (scalar->value != nearbyint(scalar->value) || !number_is_whole(scalar->value, &whole)) return false;
-    *out = coordinate_constant(whole);
-    return within_reach(out);
-  case OP_INDEX: *out = coordinate_variable(scalar->variable); return true;
-  case OP_NEGATE:
-    if (!affine_coordinate(scalar->argument[0], &a)) return false;
-    *out = coordinate_scale(a, -1);
-    return true;
-  case OP_ADD:
-    if (!affine_coordinate(scalar->argument[0], &a) || !affine_coordinate(scalar->argument[1], &b)) return false;
-    *out = coordinate_add(a, b);
-    return within_reach(out);
-  case OP_MULTIPLY:
-    for (int k = 0; k < 2; k++) {
-      const Scalar *factor = scalar->argument[k];
-      Coordinate times;
-      if (factor->op != OP_CONSTANT || !affine_coordinate(factor, &times) ||
-          !affine_coordinate(scalar->argument[1 - k], &a))
-        continue;
-      *out = coordinate_scale(a, times.constant);
-      return within_reach(out);
-    }
-    return false;
-  default: return false;
-  }
-}
-
 Coordinate scalar_coordinate(const Scalar *scalar) {
   Coordinate coordinate;
-  if (affine_coordinate(scalar, &coordinate)) return coordinate;
+  if (scalar_is_affine(scalar, &coordinate)) return coordinate;
   coordinate = coordinate_constant(0);
   coordinate.computed = scalar;
   return coordinate;

@@ -2,6 +2,7 @@
    and returns values; accesses are hash-consed in their graph. Never knows which tensor is accessed. */
 #include "storage.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,29 +48,38 @@ bool coordinate_is_bare(const Coordinate *c) {
   return c->term_count == 1 && c->terms[0].coefficient == 1 && c->constant == 0 && c->computed == NULL;
 }
 
-/* Is the scalar affine in the variables with integer coefficients? Then that is `result`. */
-static bool scalar_is_affine(const Scalar *scalar, Coordinate *result) {
+/* Are all numbers so small that no place which the coordinate reaches overflows? Beyond them lies no element. */
+static bool within_reach(const Coordinate *c) {
+  const int64_t limit = INT64_C(1) << 27;
+  bool within = llabs(c->constant) <= limit;
+  for (int t = 0; t < c->term_count; t++) within &= llabs(c->terms[t].coefficient) <= limit;
+  return within;
+}
+
+bool scalar_is_affine(const Scalar *scalar, Coordinate *result) {
   Coordinate a, b;
-  switch (scalar->op) {
+  switch ((int)scalar->op) {
   case OP_CONSTANT:
+    if (!(fabs(scalar->value) < INT32_MAX) || scalar->value != nearbyint(scalar->value)) return false;
     *result = coordinate_constant((int64_t)scalar->value);
-    return (double)result->constant == scalar->value;
-  case OP_INDEX: *result = coordinate_variable(scalar->variable); return true;
+    break;
+  case OP_INDEX: *result = coordinate_variable(scalar->variable); break;
   case OP_NEGATE:
     if (!scalar_is_affine(scalar->argument[0], &a)) return false;
     *result = coordinate_scale(a, -1);
-    return true;
+    break;
   case OP_ADD:
     if (!scalar_is_affine(scalar->argument[0], &a) || !scalar_is_affine(scalar->argument[1], &b)) return false;
     *result = coordinate_add(a, b);
-    return true;
+    break;
   case OP_MULTIPLY:
-    if (!scalar_is_affine(scalar->argument[0], &a) || !scalar_is_affine(scalar->argument[1], &b) || a.term_count > 0)
-      return false;
-    *result = coordinate_scale(b, a.constant);
-    return true;
+    if (!scalar_is_affine(scalar->argument[0], &a) || !scalar_is_affine(scalar->argument[1], &b)) return false;
+    if (a.term_count > 0 && b.term_count > 0) return false;
+    *result = a.term_count == 0 ? coordinate_scale(b, a.constant) : coordinate_scale(a, b.constant);
+    break;
   default: return false;
   }
+  return within_reach(result);
 }
 
 /* A computed part that is affine after all is computed no longer. */

@@ -44,6 +44,8 @@ Coordinate coordinate_constant(int64_t value);
 Coordinate coordinate_variable(int variable);
 Coordinate coordinate_add(Coordinate a, Coordinate b);     /* at most one of them computed */
 Coordinate coordinate_scale(Coordinate a, int64_t factor); /* a not computed */
+/* Is the scalar affine in the variables, with whole and small coefficients? Then that is `result`. */
+bool scalar_is_affine(const Scalar *scalar, Coordinate *result);
 bool coordinate_is_constant(const Coordinate *c);
 bool coordinate_is_bare(const Coordinate *c); /* exactly one variable, coefficient 1, constant 0 */
 const Access *access_new(Graph *graph, int rank, const Coordinate *coordinates);
