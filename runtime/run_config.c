@@ -23,7 +23,7 @@ static void put_file(JsonWriter *writer, const char *key, const char *given, con
   char *mark = given ? dataset_mark(dataset) : NULL; /* of others it stands among what was checked */
   json_open_object(writer, key);
   if (given) json_put_text(writer, "given", given);
-  if (dataset->path) put_path(writer, dataset->member ? dataset->name : dataset->path);
+  if (dataset->path && !dataset->divided) put_path(writer, dataset->member ? dataset->name : dataset->path);
   if (dataset->path && file_stamp(dataset->path, &stamp)) json_put_integer(writer, "bytes", stamp.size);
   json_put_integer(writer, "samples", dataset->count);
   if (mark) json_put_text(writer, "mark", mark);

@@ -46,4 +46,31 @@ if status 0 "$GANC" build "$work/pair.gan" -o "$work/pair"; then
   says "$work/out" 'modes: '
   [ "$(awk '/^modes:/ { print $4 }' "$work/out")" = '25;' ] || fail 'the modes are not those of the grid'
 fi
+
+# A set with a held-out part is known by its name, also to a run that has read its files.
+mkdir -p "$work/sets/fashion-mnist"
+for part in train t10k; do
+  {
+    printf '\000\000\010\003\000\000\000\100\000\000\000\034\000\000\000\034'
+    head -c 50176 /dev/urandom
+  } | gzip >"$work/sets/fashion-mnist/$part-images-idx3-ubyte.gz"
+done
+export GANC_DATA="$work/sets"
+build pictures <<'END'
+data x: [1, 28, 28] in -1..1 from "fashion-mnist"
+noise z: [4] ~ normal
+network G(z: [4]) -> [1, 28, 28] = z |> Linear(784) |> tanh |> reshape([1, 28, 28])
+network D(x: [1, 28, 28]) -> [] = x |> flatten |> Linear(1) |> scalar
+D minimizes E[(D(x) - 1)^2] + E[D(G(z))^2]
+G minimizes E[(D(G(z)) - 1)^2]
+train { batch = 8; optimize G, D by adam(lr = 2e-4); update D; update G }
+output fakes = G(z)
+END
+status 0 "$work/pictures" train --steps 2 --run "$work/named"
+status 0 "$work/pictures" eval --run "$work/named" --count 64
+says "$work/out" 'held-out x: 64 of the 64 in fashion-mnist (its held-out part)'
+status 0 "$work/pictures" train --steps 4 --run "$work/named" --resume
+touch "$work/sets/fashion-mnist/train-images-idx3-ubyte.gz"
+status 1 "$work/pictures" train --steps 6 --run "$work/named" --resume
+says "$work/err" 'data x: '
 finish
