@@ -84,23 +84,11 @@ void diagnoses_make(Evaluator *e) {
 
 /* ---- after differentiation --------------------------------------------------------------------------------------- */
 
-static int add_tensor(Model *model, Node *input) {
+/* Of an input that has none yet. */
+static void add_tensor(Model *model, Node *input) {
   for (int k = 0; k < model->tensor_count; k++)
-    if (model->tensors[k].input == input) return k;
-  ModelTensor *moved = session_allocate(model->session, (size_t)(model->tensor_count + 1) * sizeof *moved);
-  memcpy(moved, model->tensors, (size_t)model->tensor_count * sizeof *moved);
-  model->tensors = moved;
-  model->tensors[model->tensor_count] = (ModelTensor){.name = input->name,
-                                                      .role = ROLE_RESULT,
-                                                      .input = input,
-                                                      .initial_routine = -1,
-                                                      .player = "",
-                                                      .data = "",
-                                                      .source = "",
-                                                      .group = -1,
-                                                      .fed = -1,
-                                                      .span = input->span};
-  return model->tensor_count++;
+    if (model->tensors[k].input == input) return;
+  model_add_tensor(model, input, ROLE_RESULT, input->span);
 }
 
 /* The three routines of a diagnosis take every decision and constant from the base point; a routine more leaves them
@@ -126,11 +114,7 @@ static void diagnosis_freeze(Model *model, ModelDiagnosis *diagnosis) {
   ModelRoutine base = model->routines[diagnosis->value_routine];
   base.name = session_format(model->session, "diagnose decisions of objective %d", diagnosis->objective + 1);
   base.effects = frozen.decisions;
-  ModelRoutine *moved = session_allocate(model->session, (size_t)(model->routine_count + 1) * sizeof *moved);
-  memcpy(moved, model->routines, (size_t)model->routine_count * sizeof *moved);
-  moved[model->routine_count] = base;
-  model->routines = moved;
-  diagnosis->base_routine = model->routine_count++;
+  diagnosis->base_routine = model_add_routine(model, base);
 }
 
 void expand_differentiate(Model *model) {

@@ -44,16 +44,9 @@ void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span) 
   ARRAY_ADD(e->session, evaluation->results, evaluation->result_count, evaluation->result_capacity, effect);
 }
 
-static int routine_add(Evaluator *e, ModelRoutine routine) {
-  Model *model = e->model;
-  int count = model->routine_count;
-  if ((count & (count - 1)) == 0) {
-    void *moved = session_allocate(e->session, (size_t)(count == 0 ? 1 : 2 * count) * sizeof *model->routines);
-    if (count > 0) memcpy(moved, model->routines, (size_t)count * sizeof *model->routines);
-    model->routines = moved;
-  }
-  model->routines[count] = routine;
-  return model->routine_count++;
+int model_add_routine(Model *model, ModelRoutine routine) {
+  ARRAY_ADD(model->session, model->routines, model->routine_count, model->routine_capacity, routine);
+  return model->routine_count - 1;
 }
 
 int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
@@ -75,14 +68,14 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
     ordinal = MUTANT(ordinal_shared) ? -1 : e->ordinal++;
   evaluation_abandon(e);
   if (effects.count == 0 && ordinal < 0) return -1; /* one that draws counts, whatever comes of it */
-  return routine_add(e, (ModelRoutine){.name = evaluation->name,
-                                       .kind = kind,
-                                       .effects = effects,
-                                       .ordinal = ordinal,
-                                       .batch = evaluation->batch,
-                                       .fill_count = evaluation->fill_count,
-                                       .fills = evaluation->fills,
-                                       .span = span});
+  return model_add_routine(e->model, (ModelRoutine){.name = evaluation->name,
+                                                    .kind = kind,
+                                                    .effects = effects,
+                                                    .ordinal = ordinal,
+                                                    .batch = evaluation->batch,
+                                                    .fill_count = evaluation->fill_count,
+                                                    .fills = evaluation->fills,
+                                                    .span = span});
 }
 
 /* ---- records and memory ------------------------------------------------------------------------------------------ */

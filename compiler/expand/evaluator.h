@@ -354,6 +354,7 @@ Value *evaluate_expectation(Evaluator *e, Frame *frame, const Syntax *subscript)
 const char *const *builtin_names(Evaluator *e, int *count);
 
 /* ---- variables.c: tensors, slots, draws -------------------------------------------------------------------------- */
+int model_add_tensor(Model *model, Node *input, TensorRole role, Span span); /* of the input's name */
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span);
 int tensor_find(const Evaluator *e, const char *name); /* or -1 */
 /* `first`, or `base.2`, `base.3`, … where that is taken. */
@@ -383,6 +384,7 @@ int network_states(Evaluator *e, const Network *network, Slot ***states);
 void networks_meet(Evaluator *e);
 
 /* ---- evaluations.c ----------------------------------------------------------------------------------------------- */
+int model_add_routine(Model *model, ModelRoutine routine);
 Evaluation *evaluation_open(Evaluator *e, const char *name);
 /* Makes a routine of what was computed and moved; -1 if nothing was. Slots mean their inputs again. */
 int evaluation_close(Evaluator *e, RoutineKind kind, Span span);

@@ -89,9 +89,9 @@ typedef struct Model {
   const char *length_unit;
   double length;  /* "" without one */
   int first_data; /* or -1 */
-  int tensor_count;
+  int tensor_count, tensor_capacity;
   ModelTensor *tensors;
-  int routine_count;
+  int routine_count, routine_capacity;
   ModelRoutine *routines;
   ModelSchedule *schedule;
   int objective_count;

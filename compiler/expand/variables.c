@@ -25,31 +25,29 @@ const char *tensor_numbered(Evaluator *e, const char *base, const char *first) {
   return name;
 }
 
+int model_add_tensor(Model *model, Node *input, TensorRole role, Span span) {
+  ModelTensor tensor = {.name = input->name,
+                        .role = role,
+                        .input = input,
+                        .initial_routine = -1,
+                        .player = "",
+                        .data = "",
+                        .source = "",
+                        .group = -1,
+                        .fed = -1,
+                        .span = span};
+  ARRAY_ADD(model->session, model->tensors, model->tensor_count, model->tensor_capacity, tensor);
+  return model->tensor_count - 1;
+}
+
 int tensor_new(Evaluator *e, const char *name, TensorRole role, int rank, const int64_t *shape, bool batch, Span span) {
-  Model *model = e->model;
-  int count = model->tensor_count;
-  if ((count & (count - 1)) == 0) { /* a full power of two: double */
-    void *moved = session_allocate(e->session, (size_t)(count == 0 ? 1 : 2 * count) * sizeof *model->tensors);
-    if (count > 0) memcpy(moved, model->tensors, (size_t)count * sizeof *model->tensors);
-    model->tensors = moved;
-  }
   name = session_string(e->session, name);
   span = model_span(e, span);
-  model->tensors[count] = (ModelTensor){.name = name,
-                                        .role = role,
-                                        .input = graph_input(e->graph, name, rank, shape, batch, span),
-                                        .initial_routine = -1,
-                                        .player = "",
-                                        .data = "",
-                                        .source = "",
-                                        .group = -1,
-                                        .fed = -1,
-                                        .span = span};
-  model->tensor_count++;
-  if (map_number(&e->tensors_by_name, name) == 0) map_put_number(e->session, &e->tensors_by_name, name, count + 1);
-  if (map_number(&e->tensors_by_input, model->tensors[count].input) == 0)
-    map_put_number(e->session, &e->tensors_by_input, model->tensors[count].input, count + 1);
-  return count;
+  Node *input = graph_input(e->graph, name, rank, shape, batch, span);
+  int tensor = model_add_tensor(e->model, input, role, span);
+  if (map_number(&e->tensors_by_name, name) == 0) map_put_number(e->session, &e->tensors_by_name, name, tensor + 1);
+  if (map_number(&e->tensors_by_input, input) == 0) map_put_number(e->session, &e->tensors_by_input, input, tensor + 1);
+  return tensor;
 }
 
 uint64_t stream_of(Evaluator *e, const char *name, Span span) {

@@ -183,8 +183,8 @@ Bytes object_join(Session *session, int count, const Bytes *objects);
 
 /* ---- module.c: programs to objects ------------------------------------------------------------------------------- */
 
-/* One object of all programs, in memory of the session; NULL data after a diagnostic. */
+/* One object, or one text, of all programs, in memory of the session; NULL data after a diagnostic. */
 Bytes module_compile(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,
-                     size_t descriptor_size, int threads);
+                     size_t descriptor_size, EmitKind kind, int threads);
 
 #endif

@@ -30,7 +30,7 @@ static LLVMErrorRef link_object(LLVMOrcLLJITRef linker, Bytes object) {
 }
 
 LoadedPrograms *llvm_load(Session *session, Target *target, int count, Program *const *programs) {
-  Bytes object = module_compile(session, target, count, programs, NULL, 0, 2);
+  Bytes object = module_compile(session, target, count, programs, NULL, 0, EMIT_OBJECT, 2);
   if (object.data == NULL) return NULL;
   LoadedPrograms *loaded = session_allocate(session, sizeof *loaded);
   LLVMErrorRef error = LLVMOrcCreateLLJIT(&loaded->linker, NULL);

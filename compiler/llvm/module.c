@@ -241,25 +241,19 @@ static Bytes compile(Session *session, Work *work, int threads) {
 }
 
 Bytes module_compile(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,
-                     size_t descriptor_size, int threads) {
-  Work work = {.target = target,
-               .count = count,
-               .programs = programs,
-               .descriptor = descriptor,
-               .descriptor_size = descriptor_size,
-               .kind = EMIT_OBJECT};
-  return compile(session, &work, threads);
-}
-
-bool llvm_emit(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,
-               size_t descriptor_size, EmitKind kind, FILE *out, int threads) {
+                     size_t descriptor_size, EmitKind kind, int threads) {
   Work work = {.target = target,
                .count = count,
                .programs = programs,
                .descriptor = descriptor,
                .descriptor_size = descriptor_size,
                .kind = kind};
-  Bytes bytes = compile(session, &work, threads);
+  return compile(session, &work, threads);
+}
+
+bool llvm_emit(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,
+               size_t descriptor_size, EmitKind kind, FILE *out, int threads) {
+  Bytes bytes = module_compile(session, target, count, programs, descriptor, descriptor_size, kind, threads);
   if (bytes.data != NULL) fwrite(bytes.data, 1, bytes.size, out);
   return bytes.data != NULL;
 }

@@ -5,6 +5,7 @@
 #include "check_main.h"
 #include "access_list.h"
 #include "printed_text.h"
+#include "temporary_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,13 +49,13 @@ ssize_t getrandom(void *bytes, size_t size, unsigned flags) {
 /* ---- a folder with one file -------------------------------------------------------------------------------------- */
 
 typedef struct Folder {
-  char path[40];
+  char path[FOLDER_BYTES];
   const char *file;
 } Folder;
 
 static Folder folder_new(Session *session) {
-  Folder folder = {.path = "/tmp/ganc-test.XXXXXX"};
-  ck_assert_ptr_nonnull(mkdtemp(folder.path));
+  Folder folder;
+  make_folder(folder.path);
   folder.file = session_format(session, "%s/file", folder.path);
   ck_assert(output_write(session, folder.file, "old", 3, 0666));
   return folder;

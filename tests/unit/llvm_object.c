@@ -3,6 +3,7 @@
 #include "llvm_builder.h"
 #include "check_main.h"
 #include "printed_text.h"
+#include "temporary_folder.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -47,13 +48,13 @@ static char *read_whole(const char *path, size_t *size) {
 }
 
 typedef struct Emitted {
-  char folder[32];
+  char folder[FOLDER_BYTES];
   const char *path[3];
 } Emitted;
 
 static Emitted emit_all(Session *session) {
-  Emitted emitted = {.folder = "/tmp/ganc-test-XXXXXX"};
-  ck_assert_ptr_nonnull(mkdtemp(emitted.folder));
+  Emitted emitted;
+  make_folder(emitted.folder);
   const Source *source = source_from_text(session, "model.gan", model, sizeof model - 1);
   Target *target = target_new(session, "native");
   Program *programs[PROGRAMS];
@@ -71,10 +72,7 @@ static Emitted emit_all(Session *session) {
   return emitted;
 }
 
-static void forget(const Emitted *emitted) {
-  for (int i = 0; i < 3; i++) unlink(emitted->path[i]);
-  rmdir(emitted->folder);
-}
+static void forget(const Emitted *emitted) { remove_folder(emitted->folder); }
 
 START_TEST(threads_change_nothing) {
   Session *session = session_new();

@@ -19,9 +19,13 @@ static inline int remove_entry(const char *path, const struct stat *facts, int k
 static inline void remove_folder(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 
 /* path: room for FOLDER_BYTES */
-static inline void enter_folder(char *path) {
+static inline void make_folder(char *path) {
   strcpy(path, "/tmp/ganc-test-XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(path));
+}
+
+static inline void enter_folder(char *path) {
+  make_folder(path);
   ck_assert_int_eq(chdir(path), 0);
 }
 
