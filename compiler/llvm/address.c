@@ -3,7 +3,7 @@
    memory of the model. */
 #include "emit.h"
 
-enum { MEMO_TERM, MEMO_ADD, MEMO_POINTER, MEMO_DIVIDE, MEMO_MODULUS, MEMO_BOUND, MEMO_CLAMP, MEMO_CALL };
+enum { MEMO_TERM, MEMO_ADD, MEMO_POINTER, MEMO_DIVIDE, MEMO_MODULUS, MEMO_BOUND, MEMO_CLAMP, MEMO_LOW, MEMO_HIGH, MEMO_CALL };
 
 /* ---- values that are made once, further out ---------------------------------------------------------------------- */
 
@@ -175,6 +175,19 @@ static Value below(Emitter *e, const Sum *sum, int64_t bound) {
   if (entry->value != NULL) return entry->value;
   LLVMBasicBlockRef here = hoist(e, sum_depth(sum));
   return entry->value = settle(e, here, LLVMBuildICmp(e->builder, LLVMIntULT, value, emit_integer(e, bound), ""));
+}
+
+static Value hoisted_bound(Emitter *e, int kind, const char *intrinsic, Value value, int64_t bound, int depth) {
+  MemoEntry *entry = memo_entry(e, (MemoKey){kind, value, NULL, bound});
+  if (entry->value != NULL) return entry->value;
+  LLVMBasicBlockRef here = hoist(e, depth);
+  return entry->value =
+             settle(e, here, emit_intrinsic(e, intrinsic, 1, &e->i64, 2, (Value[]){value, emit_integer(e, bound)}));
+}
+
+Value emit_hoisted_clamp(Emitter *e, Value value, int64_t low, int64_t high, int depth) {
+  value = hoisted_bound(e, MEMO_LOW, "llvm.smax", value, low, depth);
+  return hoisted_bound(e, MEMO_HIGH, "llvm.smin", value, high, depth);
 }
 
 /* The sum brought into [-limit, limit], as 32 bits. */

@@ -147,8 +147,17 @@ static void emit_let(Emitter *e, const Statement *statement) {
     low = same ? low - turn * modulus : 0;
     high = same ? high - turn * modulus : modulus - 1;
   }
-  Variable variable = {.constant = low == high, .low = low, .high = high};
-  if (!variable.constant) variable.value = sum_hoist_divide(e, &sum, statement->divisor, modulus, &variable.depth);
+  Variable variable = {.low = low, .high = high};
+  if (statement->clamped) {
+    variable.low = low < 0 ? 0 : low < statement->most ? low : statement->most;
+    variable.high = high < 0 ? 0 : high < statement->most ? high : statement->most;
+  }
+  variable.constant = variable.low == variable.high;
+  if (!variable.constant) {
+    variable.value = sum_hoist_divide(e, &sum, statement->divisor, modulus, &variable.depth);
+    if (variable.low != low || variable.high != high)
+      variable.value = emit_hoisted_clamp(e, variable.value, variable.low, variable.high, variable.depth);
+  }
   e->variables[statement->variable] = variable;
 }
 

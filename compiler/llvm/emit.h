@@ -128,6 +128,7 @@ Sum sum_of(const Emitter *e, const Affine *affine);
 Value sum_value(Emitter *e, const Sum *sum); /* i64; computed in the outermost loop that knows its variables */
 Value sum_hoist_divide(Emitter *e, const Sum *sum, int64_t divisor, int64_t modulus,
                        int *depth); /* (sum // divisor) % modulus */
+Value emit_hoisted_clamp(Emitter *e, Value value, int64_t low, int64_t high, int depth);
 int sum_depth(const Sum *sum);
 Value emit_call_word(Emitter *e, int word); /* an integer of the call's block */
 

@@ -28,6 +28,7 @@ struct Builder {
   ViewOf view_of;
   void *view_context;
   struct Memory *memory;
+  int64_t workspace; /* bytes in use */
 };
 
 Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span) {
@@ -84,10 +85,14 @@ int builder_buffer(Builder *builder, StoredValue *value, bool written) {
 }
 
 int64_t builder_workspace(Builder *builder, int64_t elements) {
-  int64_t size = builder->options->real == REGISTER_F32 ? 4 : 8, first = builder->program->workspace_bytes / size;
-  builder->program->workspace_bytes += (elements * size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+  int64_t size = builder->options->real == REGISTER_F32 ? 4 : 8, first = builder->workspace / size;
+  builder->workspace += (elements * size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+  if (builder->workspace > builder->program->workspace_bytes) builder->program->workspace_bytes = builder->workspace;
   return first;
 }
+
+int64_t builder_workspace_mark(const Builder *builder) { return builder->workspace; }
+void builder_workspace_release(Builder *builder, int64_t mark) { builder->workspace = mark; }
 
 int builder_register(Builder *builder, RegisterType type, int lanes, int count) {
   Program *program = builder->program;
@@ -186,6 +191,13 @@ int builder_let(Builder *builder, Affine value, int64_t divisor, int64_t modulus
   let->variable = new_variable(builder, builder->level);
   let->value = value, let->divisor = divisor, let->modulus = modulus;
   return let->variable;
+}
+
+int builder_clamp(Builder *builder, Affine value, int64_t divisor, int64_t most) {
+  int variable = builder_let(builder, value, divisor, 0);
+  Statement *let = builder->levels[builder->level].last;
+  let->clamped = true, let->most = most;
+  return variable;
 }
 
 void builder_if(Builder *builder, Affine condition) {

@@ -1,4 +1,5 @@
 /* What fusion decided, for people: a line per group and per node in it. Takes a fusion; prints. */
+#include "contraction.h"
 #include "fusion.h"
 
 #include <inttypes.h>
@@ -36,12 +37,7 @@ void fusion_print(const Fusion *fusion, FILE *out) {
             : group->kind == GROUP_SERIAL ? "serial nest"
                                           : "nest",
             g);
-    if (group->kind == GROUP_TILE)
-      fprintf(out,
-              "  %" PRId64 " rows, %" PRId64 " lanes; blocks of %d rows, %d vectors; %" PRId64 " x %" PRId64
-              " chunks\n",
-              group->tile->rows, group->tile->lanes, group->tile->block_rows, group->tile->block_vectors,
-              group->tile->blocks, group->tile->panels);
+    if (group->kind == GROUP_TILE) tile_print(group->tile, out);
     for (int p = 0; p < group->piece_count; p++) print_item(fusion, group->pieces[p], out);
     for (int p = 0; p < group->phase_count; p++) {
       if (group->phase_count > 1) fprintf(out, "  phase %d\n", p);

@@ -6,6 +6,7 @@
    - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read is a
    nest of its own. An input that moves in place is overwritten where it was read, or later than all that read it. Never
    makes programs. */
+#include "contraction.h"
 #include "fusion.h"
 
 #include <string.h>
@@ -195,7 +196,8 @@ static void settle_draws(Fusion *fusion, const Item *item) {
 static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
   const Tile *tile = group->tile;
   const View *view = &group->phases[0].items[0]->view;
-  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->panels != 1 || view->rank != 2) return false;
+  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->part_count != 1 || view->rank != 2) return false;
+  if (tile->task[tile->lane_axis] < tile->lanes || view->stride[tile->lane_axis] != 1) return false;
   if (item->view.rank < 1 || item->view.value->storage != fusion->options->real) return false;
   int row = -1;
   for (int d = 0; d < item->write->rank; d++) {
@@ -382,11 +384,10 @@ void fusion_join(Fusion *fusion) {
   count_readers(fusion);
   for (int n = 0; n < fusion->order_count; n++) {
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
-    Piece roles;
     if (fact->item == NULL || fact->group != NULL) continue;
     if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue; /* right before its first reader */
     if (fusion->options->fuse_limit != 0) {
-      if (piece_roles(fact->item, &roles) && is_piece(fusion, fact)) continue;
+      if (tile_may_be(fact->item) && is_piece(fusion, fact)) continue;
       if (start_pieces(fusion, fact)) continue;
       settle_pieces(&join, fact->item);
     }

@@ -53,6 +53,9 @@ RegisterType builder_real(const Builder *builder);
 int builder_buffer(Builder *builder, StoredValue *value, bool written);
 int64_t builder_workspace(Builder *builder,
                           int64_t elements); /* elements of `real`, aligned to lines; returns the first */
+/* What has been asked for since `mark` may be given to others: its users run in other tasks. */
+int64_t builder_workspace_mark(const Builder *builder);
+void builder_workspace_release(Builder *builder, int64_t mark);
 int builder_register(Builder *builder, RegisterType type, int lanes, int count);
 Register builder_register_type(const Builder *builder, Operand operand);
 Operand operand_single(int reg);
@@ -71,6 +74,8 @@ int builder_for(Builder *builder, Affine from, Affine to, int64_t step); /* open
 int builder_for_limit(Builder *builder, Affine from, Affine to, Affine limit, int64_t step);
 int builder_unrolled(Builder *builder, int64_t count);
 int builder_let(Builder *builder, Affine value, int64_t divisor, int64_t modulus);
+/* value // divisor, but at least 0 and at most `most` */
+int builder_clamp(Builder *builder, Affine value, int64_t divisor, int64_t most);
 void builder_if(Builder *builder, Affine condition); /* opens the body: condition >= 0 */
 void builder_else(Builder *builder);
 void builder_close(Builder *builder);
@@ -172,50 +177,16 @@ Leaves leaves_of(Session *session, const Scalar *scalar);
    guarded). */
 bool leaf_stride(Builder *builder, const Scalar *leaf, const int64_t *box, int variable, int64_t *stride);
 
-/* ---- roles.c, stage.c, tile.c: contractions whose accumulators stay in registers --------------------------------- */
+/* ---- tile.c: contractions whose accumulators stay in registers (contraction.h) ------------------------------------
+ */
 
-/* acc[row][lane] += A(row, k) * B(k, lane): one sum of a product, its box variables sorted into roles. */
-typedef struct Piece {
-  const Item *item;
-  const Scalar *a, *b;       /* the factor that has the rows; the one that has the lanes */
-  int row, lane;             /* box variables */
-  int k_count, k[BOX_LIMIT]; /* summed variables, the innermost last */
-} Piece;
+typedef struct Tile Tile;
 
-typedef struct Tile {
-  int piece_count;
-  Piece *pieces;
-  int row_axis, lane_axis;            /* of the output */
-  int64_t rows, lanes;                /* their extents */
-  bool rows_contiguous, lanes_staged; /* in the memory of some factor; by every chunk */
-  int block_rows, block_vectors;      /* accumulators of the micro-kernel */
-  int64_t task_rows, task_lanes;      /* of a chunk: multiples of a block */
-  int64_t blocks, panels;             /* chunks along the rows, along the lanes */
-} Tile;
-
-/* Is the sum worth a tile, and which variable is what? */
-bool piece_roles(const Item *item, Piece *piece);
-/* NULL: the sums do not agree. */
+/* Could the item be one, as far as its size says? */
+bool tile_may_be(const Item *item);
+/* NULL: not sums of products that agree on roles. Chooses everything. */
 Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of,
                void *context);
-bool tile_size(Tile *tile, const ScheduleOptions *options); /* false: its stages would be too large */
-
-/* A side of a product as the micro-kernel reads it: in place, or copied to the workspace with `fast` contiguous. */
-typedef struct Side {
-  const Item *item;
-  const Scalar *value;
-  int fast; /* the row or the lane variable */
-  const Piece *piece;
-  bool in_place;
-  int64_t workspace, width, pitch; /* first element; elements that are copied of a k; from one k to the next */
-} Side;
-Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width);
-/* Copies the part of a side that a task needs: fast variable in [from, from + width), all k. `outer` has the other
-   variables. */
-void side_stage(Builder *builder, const Side *side, const Point *outer, Affine from);
-/* The element at fast variable `fast` and the k loops of `point`. */
-Address side_address(Builder *builder, const Side *side, const Point *point, Affine inside);
-
 /* phase: what the pieces add up to, then maps at the same points and sums of these over the lanes. */
 void tile_program(Builder *builder, const Tile *tile, const Phase *phase);
 

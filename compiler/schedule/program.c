@@ -109,6 +109,7 @@ static void read_statement(const Reader *reader, const Statement *statement) {
     read_affine(reader, &statement->value);
     read_word(reader, statement->divisor);
     read_word(reader, statement->modulus);
+    read_word(reader, statement->clamped ? statement->most : -1);
     break;
   case STATEMENT_IF:
     read_affine(reader, &statement->value);

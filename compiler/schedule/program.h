@@ -74,10 +74,10 @@ typedef struct Address {
 } Address;
 
 typedef enum StatementKind {
-  STATEMENT_FOR,     /* variable from `from` up to but not including min(`to`, `limit`), by step; body */
-  STATEMENT_LET,     /* variable = (value // divisor) % modulus (modulus 0: none) */
-  STATEMENT_IF,      /* body if condition >= 0, else otherwise */
-  STATEMENT_SET,     /* result = constant in all lanes */
+  STATEMENT_FOR, /* variable from `from` up to but not including min(`to`, `limit`), by step; body */
+  STATEMENT_LET, /* variable = (value // divisor) % modulus (modulus 0: none); clamped: at least 0, at most `most` */
+  STATEMENT_IF,  /* body if condition >= 0, else otherwise */
+  STATEMENT_SET, /* result = constant in all lanes */
   STATEMENT_OPERATE, /* result = operation(arguments); lanes agree, or an argument has 1 lane and is spread */
   STATEMENT_FMA,     /* result = arguments[0] * arguments[1] + arguments[2], rounded once */
   STATEMENT_CONVERT, /* result = argument in the result's type (F32, F64; MASK gives 1 or 0; number to MASK: != 0) and
@@ -108,7 +108,8 @@ struct Statement {
     }; /* FOR */
     struct {
       Affine value;
-      int64_t divisor, modulus, lane_step;
+      int64_t divisor, modulus, most, lane_step;
+      bool clamped;
     }; /* LET, NUMBER; IF: the condition */
     struct {
       Address address;

@@ -164,6 +164,7 @@ static void print_statement(Printer *printer, const Statement *statement) {
     fputc(')', out);
     if (statement->divisor != 1) fprintf(out, " // %" PRId64, statement->divisor);
     if (statement->modulus != 0) fprintf(out, " %% %" PRId64, statement->modulus);
+    if (statement->clamped) fprintf(out, " from 0 to %" PRId64, statement->most);
     break;
   case STATEMENT_STORE:
     print_address(printer, &statement->address);

@@ -187,6 +187,10 @@ static void check_let(Verifier *v, const Statement *statement) {
     low = 0;
     high = modulus - 1;
   }
+  if (statement->clamped) {
+    low = low < 0 ? 0 : low < statement->most ? low : statement->most;
+    high = high < 0 ? 0 : high < statement->most ? high : statement->most;
+  }
   v->variables[statement->variable] = (Range){true, low == high, low, high};
 }
 

@@ -1,93 +1,222 @@
-/* Tile programs: blocks of rows times vectors of accumulators in registers, operands read in place or staged, and
-   whatever is computed from the result at the same points done while a block is in the nearest cache. Takes a tile and
-   its items; appends the whole program. Chunks depend on the problem and the machine, never on the number of
-   workers. */
-#include "lower.h"
+/* Tile programs: blocks of rows times vectors of accumulators in registers, factors read in place or staged, and
+   whatever is computed from the result at the same points done while it is in the nearest cache. Takes a tile, with all
+   sizes chosen, and its items; appends the whole program. Chunks depend on the problem and the machine, never on the
+   number of workers. */
+#include "contraction.h"
 #include "tests/mutants/mutant.h"
+
+#include <string.h>
 
 typedef struct Making {
   Builder *builder;
   const Tile *tile;
   const Phase *phase;
-  Side *a, *b;                  /* by piece */
-  int64_t workspace;            /* the block of results: [row][task_lanes] */
-  Affine outer[RANK_LIMIT];     /* output axes that are neither rows nor lanes */
-  Affine first_row, first_lane; /* of the chunk */
+  const Part *part;
+  Affine start[LOOP_LIMIT];  /* of the chunk's points, and of the block of the sum */
+  Affine inside[RANK_LIMIT]; /* from there: loops over rows, lanes, other axes */
+  int64_t parked;            /* the block of results: [row][other axes][lane] */
+  int64_t parked_stride[RANK_LIMIT];
+  int64_t line; /* one row in the order of the output, where lanes are not contiguous there; or -1 */
 } Making;
+
+/* ---- points ------------------------------------------------------------------------------------------------------ */
+
+static bool is_outer(const Tile *tile, int axis) { return axis != tile->row_axis && axis != tile->lane_axis; }
+
+/* Points of the part that are left from the chunk's first. */
+static Affine points_left(const Making *making, int axis) {
+  return affine_add(affine_constant(making->part->count[axis]), affine_scale(making->start[axis], -1));
+}
+
+/* Opens the loops over the axes that are neither rows nor lanes; returns their number. */
+static int open_outer(Making *making) {
+  int opened = 0;
+  for (int d = 0; d < making->tile->rank; d++) {
+    if (!is_outer(making->tile, d)) continue;
+    making->inside[d] = affine_constant(0);
+    if (making->tile->task[d] == 1 || making->part->count[d] == 1) continue;
+    int variable = builder_for_limit(making->builder, affine_constant(0), affine_constant(making->tile->task[d]),
+                                     points_left(making, d), 1);
+    making->inside[d] = affine_variable(variable, 1);
+    opened++;
+  }
+  return opened;
+}
+
+static void close_levels(Builder *builder, int count) {
+  for (int k = 0; k < count; k++) builder_close(builder);
+}
+
+static Affine parked_offset(const Making *making) {
+  Affine offset = affine_constant(making->parked);
+  for (int d = 0; d < making->tile->rank; d++)
+    offset = affine_add(offset, affine_scale(making->inside[d], making->parked_stride[d]));
+  return offset;
+}
+
+static Address parked_address(const Making *making) {
+  return (Address){.buffer = WORKSPACE, .offset = parked_offset(making), .lane_stride = 1};
+}
 
 /* ---- the micro-kernel -------------------------------------------------------------------------------------------- */
 
-/* The variables of a piece that are output axes outside of the tile. */
-static void set_outer(const Making *making, const Piece *piece, Point *point) {
-  for (int d = 0; d < piece->item->write->rank; d++) {
-    const Coordinate *c = &piece->item->write->coordinates[d];
-    if (c->term_count == 1) point_set(point, c->terms[0].variable, making->outer[d], 0, piece->item->view.shape[d] - 1);
+/* What one pass over the sum of a piece covers. */
+static Scope piece_scope(const Making *making, const Piece *piece) {
+  Scope scope;
+  for (int i = 0; i < LOOP_LIMIT; i++) {
+    scope.start[i] = i < RANK_LIMIT || i == piece->blocked ? making->start[i] : affine_constant(0);
+    scope.count[i] = piece->extent[i];
+    if (i < making->tile->rank && making->tile->task[i] < scope.count[i]) scope.count[i] = making->tile->task[i];
+    if (i == piece->blocked) scope.count[i] = piece->block;
+    if (piece->extent[i] == 1) scope.start[i] = affine_constant(0);
   }
+  /* stages of rows and lanes have room for whole blocks */
+  for (int side = 0; side < 2; side++) {
+    int d = side == 0 ? making->tile->row_axis : making->tile->lane_axis;
+    if (piece->extent[d] > 1) scope.count[d] = making->tile->task[d];
+  }
+  return scope;
 }
 
-/* acc += A B over all k of the piece; rows from `row`, lanes from first_lane + `lane`. */
-static void accumulate_piece(Making *making, int p, int rows, int row_block, Affine row, int lane, int accumulators) {
+/* from + 0, 1, … while the bound holds: low <= c * value + rest < high. Returns a variable that is 0 before the first
+   and at most `most`. */
+static Affine bound_end(Builder *builder, const Bound *bound, Affine rest, Affine start, bool upper, int64_t most) {
+  int64_t c = bound->form.of[bound->on], size = c < 0 ? -c : c;
+  /* c > 0: value >= (edge - rest) / c, rounded up, at both ends; c < 0: value > (rest - edge) / -c, rounded down */
+  Affine edge = affine_constant(c > 0 ? (upper ? bound->high : bound->low) : (upper ? bound->low : bound->high));
+  Affine value = c > 0 ? affine_add(affine_add(edge, affine_scale(rest, -1)), affine_constant(size - 1))
+                       : affine_add(affine_add(rest, affine_scale(edge, -1)), affine_constant(size));
+  value = affine_add(value, affine_scale(start, -size));
+  return affine_variable(builder_clamp(builder, value, size, most), 1);
+}
+
+typedef struct Kernel {
+  Making *making;
+  const Piece *piece;
+  const Scope *scope;
+  Affine index[LOOP_LIMIT];
+  int rows, lane; /* of this block; loop variable of the lanes */
+  int accumulators, vectors, single;
+} Kernel;
+
+/* acc += A B at one k. */
+static void kernel_step(Kernel *kernel) {
+  Making *making = kernel->making;
   Builder *builder = making->builder;
-  const Piece *piece = &making->tile->pieces[p];
-  RegisterType real = builder_real(builder);
-  int lanes = builder_lanes(builder), vectors = making->tile->block_vectors;
-  int side = builder_register(builder, real, lanes, vectors), single = builder_register(builder, real, 1, 1);
-  Point point = point_new(builder);
-  set_outer(making, piece, &point);
-  for (int i = 0; i < piece->k_count; i++) {
-    int64_t extent = piece->item->box[piece->k[i]];
-    point_set(&point, piece->k[i],
-              affine_variable(builder_for(builder, affine_constant(0), affine_constant(extent), 1), 1), 0, extent - 1);
-  }
-  Point across = point;
+  const Tile *tile = making->tile;
+  const Piece *piece = kernel->piece;
+  int vectors = tile->block_vectors, lanes = builder_lanes(builder);
+  Affine row = kernel->index[tile->row_axis], lane = kernel->index[tile->lane_axis];
   int v = builder_unrolled(builder, vectors);
-  Affine inside = affine_add(affine_variable(lane, 1), affine_variable(v, lanes));
-  Affine at = affine_add(making->first_lane, inside);
-  across.lane_variable = lane;
-  across.has_valid = making->tile->lanes % ((int64_t)vectors * lanes) != 0;
-  across.valid = affine_add(affine_constant(making->tile->lanes - MUTANT(tile_last_lane)), affine_scale(at, -1));
-  point_set(&across, piece->lane, at, 0, making->tile->lanes - 1);
+  kernel->index[tile->lane_axis] = affine_add(lane, affine_variable(v, lanes));
   Statement *load = builder_append(builder, STATEMENT_LOAD);
-  load->result = operand_at(side, affine_variable(v, 1));
-  load->address = side_address(builder, &making->b[p], &across, inside);
+  load->result = operand_at(kernel->vectors, affine_variable(v, 1));
+  load->address = side_address(builder, piece, &piece->b, kernel->scope, kernel->index, kernel->lane);
+  load->address.has_valid = piece->b.in_place && tile->lanes % ((int64_t)vectors * lanes) != 0;
+  load->address.valid = affine_add(affine_constant(making->part->count[tile->lane_axis] - MUTANT(tile_last_lane)),
+                                   affine_scale(kernel->index[tile->lane_axis], -1));
   builder_close(builder);
-  int r = builder_unrolled(builder, rows);
-  point_set(&point, piece->row, affine_add(row, affine_variable(r, 1)), 0, making->tile->rows - 1);
+  kernel->index[tile->lane_axis] = lane;
+  int r = builder_unrolled(builder, kernel->rows);
+  if (piece->extent[tile->row_axis] > 1) kernel->index[tile->row_axis] = affine_add(row, affine_variable(r, 1));
   Statement *broadcast = builder_append(builder, STATEMENT_LOAD);
-  broadcast->result = operand_single(single);
-  broadcast->address =
-      side_address(builder, &making->a[p], &point, affine_add(affine_variable(row_block, 1), affine_variable(r, 1)));
+  broadcast->result = operand_single(kernel->single);
+  broadcast->address = side_address(builder, piece, &piece->a, kernel->scope, kernel->index, -1);
   v = builder_unrolled(builder, vectors);
-  Operand accumulator = operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
-  builder_fma_into(builder, accumulator, operand_single(single), operand_at(side, affine_variable(v, 1)), accumulator);
+  Operand accumulator =
+      operand_at(kernel->accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
+  builder_fma_into(builder, accumulator, operand_single(kernel->single),
+                   operand_at(kernel->vectors, affine_variable(v, 1)), accumulator);
   builder_close(builder);
   builder_close(builder);
-  for (int i = 0; i < piece->k_count; i++) builder_close(builder);
+  kernel->index[tile->row_axis] = row;
 }
 
-static void multiply_block(Making *making, int rows, int row_block, Affine row) {
+static const Bound *bound_on(const Piece *piece, int index) {
+  for (int b = 0; b < piece->bound_count; b++)
+    if (piece->bounds[b].on == index) return &piece->bounds[b];
+  return NULL;
+}
+
+/* The loops of the sum from place `at` in its order on. */
+static void kernel_loops(Kernel *kernel, int at) {
+  enum { UNROLL = 4 };
+  const Piece *piece = kernel->piece;
+  Builder *builder = kernel->making->builder;
+  if (at == piece->order_count) {
+    kernel_step(kernel);
+    return;
+  }
+  int i = piece->order[at], opened = 1;
+  int64_t count = kernel->scope->count[i], step = 1;
+  Affine start = kernel->scope->start[i];
+  bool whole = i != piece->blocked || piece->extent[i] % piece->block == 0;
+  const Bound *bound = bound_on(piece, i);
+  kernel->index[i] = affine_constant(0);
+  Affine from = affine_constant(0), to = affine_constant(count);
+  if (bound != NULL) {
+    Affine rest = form_at(&bound->form, kernel->index);
+    from = bound_end(builder, bound, rest, start, false, count);
+    to = bound_end(builder, bound, rest, start, true, count);
+  } else if (whole && at == piece->order_count - 1) {
+    for (step = UNROLL; count % step != 0; step--) continue;
+  }
+  int variable = whole
+                     ? builder_for(builder, from, to, step)
+                     : builder_for_limit(builder, from, to,
+                                         affine_add(affine_constant(piece->extent[i]), affine_scale(start, -1)), step);
+  Affine value = affine_add(start, affine_variable(variable, 1));
+  if (step > 1) {
+    value = affine_add(value, affine_variable(builder_unrolled(builder, step), 1));
+    opened++;
+  }
+  kernel->index[i] = value;
+  kernel_loops(kernel, at + 1);
+  close_levels(builder, opened);
+}
+
+static void multiply_piece(Making *making, const Piece *piece, const Scope *scope, int rows, int lane,
+                           int accumulators) {
   Builder *builder = making->builder;
   int lanes = builder_lanes(builder), vectors = making->tile->block_vectors;
+  Kernel kernel = {.making = making, .piece = piece, .scope = scope, .rows = rows, .lane = lane};
+  kernel.accumulators = accumulators;
+  kernel.vectors = builder_register(builder, builder_real(builder), lanes, vectors);
+  kernel.single = builder_register(builder, builder_real(builder), 1, 1);
+  for (int i = 0; i < LOOP_LIMIT; i++)
+    kernel.index[i] = i < making->tile->rank && piece->extent[i] > 1 ? affine_add(making->start[i], making->inside[i])
+                                                                     : affine_constant(0);
+  kernel_loops(&kernel, 0);
+}
+
+/* The pieces of one pass, on one block of rows, at all other points of the chunk. `more`: added to what is parked. */
+static void multiply_block(Making *making, const Piece *pieces, const Scope *scopes, int count, int rows, bool more) {
+  Builder *builder = making->builder;
+  const Tile *tile = making->tile;
+  int lanes = builder_lanes(builder), vectors = tile->block_vectors, opened = open_outer(making);
   int accumulators = builder_register(builder, builder_real(builder), lanes, rows * vectors);
-  Affine end = affine_add(affine_constant(making->tile->lanes), affine_scale(making->first_lane, -1));
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(making->tile->task_lanes), end,
-                               (int64_t)vectors * lanes);
-  int i = builder_unrolled(builder, (int64_t)rows * vectors);
-  builder_assign(builder, operand_at(accumulators, affine_variable(i, 1)), 0);
-  builder_close(builder);
-  for (int p = 0; p < making->tile->piece_count; p++)
-    accumulate_piece(making, p, rows, row_block, row, lane, accumulators);
-  int r = builder_unrolled(builder, rows), v = builder_unrolled(builder, vectors);
-  Affine offset =
-      affine_add(affine_constant(making->workspace), affine_add(affine_variable(lane, 1), affine_variable(v, lanes)));
-  Address address = {.buffer = WORKSPACE,
-                     .offset = affine_add(offset, affine_variable(r, making->tile->task_lanes)),
-                     .lane_stride = 1};
-  builder_store(builder, address,
-                operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1))), false);
-  builder_close(builder);
-  builder_close(builder);
-  builder_close(builder);
+  Affine row = making->inside[tile->row_axis];
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
+                               points_left(making, tile->lane_axis), (int64_t)vectors * lanes);
+  for (int pass = 0; pass < 2; pass++) {
+    if (pass == 1) {
+      making->inside[tile->row_axis] = row, making->inside[tile->lane_axis] = affine_variable(lane, 1);
+      for (int p = 0; p < count; p++) multiply_piece(making, &pieces[p], &scopes[p], rows, lane, accumulators);
+    }
+    int r = builder_unrolled(builder, rows), v = builder_unrolled(builder, vectors);
+    Operand accumulator = operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
+    making->inside[tile->row_axis] = affine_add(row, affine_variable(r, 1));
+    making->inside[tile->lane_axis] = affine_add(affine_variable(lane, 1), affine_variable(v, lanes));
+    if (pass == 1) builder_store(builder, parked_address(making), accumulator, false);
+    else if (!more) builder_assign(builder, accumulator, 0);
+    else {
+      Statement *load = builder_append(builder, STATEMENT_LOAD);
+      load->result = accumulator, load->address = parked_address(making);
+    }
+    close_levels(builder, 2);
+  }
+  making->inside[tile->row_axis] = row;
+  close_levels(builder, opened + 1);
 }
 
 /* ---- what follows at the same points ----------------------------------------------------------------------------- */
@@ -118,22 +247,6 @@ static void store_sums(Making *making, const Operand *sums, Affine row) {
     for (int v = 0; v < item->box_rank; v++) point_set(&point, v, row, 0, making->tile->rows - 1);
     express_store(builder, &point, &item->view, item->write, fold->result, false);
   }
-}
-
-/* The point of a row and of the first of a vector of lanes. */
-static Point result_point(Making *making, Affine row, int lane) {
-  Builder *builder = making->builder;
-  const Tile *tile = making->tile;
-  const View *view = &making->phase->items[0]->view;
-  Affine at = affine_add(making->first_lane, affine_variable(lane, 1));
-  Point out = point_new(builder);
-  for (int d = 0; d < view->rank; d++) point_set(&out, d, making->outer[d], 0, view->shape[d] - 1);
-  point_set(&out, tile->row_axis, row, 0, tile->rows - 1);
-  point_set(&out, tile->lane_axis, at, 0, tile->lanes - 1);
-  out.lane_variable = lane;
-  out.has_valid = tile->lanes % builder_lanes(builder) != 0;
-  out.valid = affine_add(affine_constant(tile->lanes), affine_scale(at, -1));
-  return out;
 }
 
 static void add_sum(Making *making, const Item *item, const Point *out, Operand sum) {
@@ -173,90 +286,298 @@ static void finish_point(Making *making, const Point *out, Operand result, const
   }
 }
 
-/* The rows of a block, one after the other, vector by vector. */
-static void finish_rows(Making *making, Affine first) {
+/* The point of the output where all loops are. */
+static Point result_point(const Making *making) {
+  const Tile *tile = making->tile;
+  const Part *part = making->part;
+  Point out = point_new(making->builder);
+  for (int d = 0; d < tile->rank; d++) {
+    Affine q = part->count[d] == 1 ? affine_constant(0) : affine_add(making->start[d], making->inside[d]);
+    point_set(&out, d, affine_add(affine_scale(q, part->step[d]), affine_constant(part->offset[d])), part->offset[d],
+              part->offset[d] + part->step[d] * (part->count[d] - 1));
+  }
+  return out;
+}
+
+/* Row by row, vector by vector, where lanes are contiguous in the output. */
+static void finish_lanes(Making *making) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   int lanes = builder_lanes(builder), count = making->phase->count;
   Operand *sums = session_allocate(builder_session(builder), (size_t)count * sizeof *sums);
-  int r = builder_for_limit(builder, affine_constant(0), affine_constant(tile->block_rows),
-                            affine_add(affine_constant(tile->rows), affine_scale(first, -1)), 1);
-  Affine row = affine_add(first, affine_variable(r, 1));
   for (int i = 0; i < count; i++) {
     sums[i].reg = -1;
     if (i > 0 && sums_lanes(making->phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
   }
-  Affine end = affine_add(affine_constant(tile->lanes), affine_scale(making->first_lane, -1));
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task_lanes), end, lanes);
-  Point out = result_point(making, row, lane);
-  Affine inside = affine_add(affine_variable(r, tile->task_lanes), affine_variable(lane, 1));
-  Address address = {
-      .buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), inside), .lane_stride = 1};
-  finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
+  int opened = open_outer(making);
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
+                               points_left(making, tile->lane_axis), lanes);
+  making->inside[tile->lane_axis] = affine_variable(lane, 1);
+  Point out = result_point(making);
+  out.lane_variable = lane;
+  out.has_valid = making->part->count[tile->lane_axis] % lanes != 0;
+  out.valid = affine_add(points_left(making, tile->lane_axis), affine_variable(lane, -1));
+  finish_point(making, &out,
+               builder_load(builder, builder_level(builder), builder_real(builder), lanes, parked_address(making)),
                sums);
-  builder_close(builder);
-  store_sums(making, sums, row);
+  close_levels(builder, opened + 1);
+  store_sums(making, sums, affine_add(making->start[tile->row_axis], making->inside[tile->row_axis]));
+}
+
+/* ---- rows whose lanes are not contiguous in the output ----------------------------------------------------------- */
+
+/* The axes of a line, the innermost in memory first; elements of the line from one point to the next. */
+typedef struct Line {
+  int count, axes[RANK_LIMIT];
+  int64_t pitch[RANK_LIMIT], size[RANK_LIMIT];
+  int merged; /* so many of them are one run */
+  int64_t elements;
+} Line;
+
+/* Does everything that follows move on alike whether the inner axis ends or the outer one turns? */
+static bool merges(const Making *making, int outer, int inner, int64_t extent) {
+  const Phase *phase = making->phase;
+  const Part *part = making->part;
+  if (part->step[inner] != 1 || part->step[outer] != 1) return false;
+  for (int i = 0; i < phase->count; i++) {
+    const Item *item = phase->items[i];
+    if (item->view.stride[outer] != item->view.stride[inner] * extent) return false;
+    Leaves leaves = leaves_of(builder_session(making->builder), item->value);
+    for (int k = 0; k < leaves.count && i > 0; k++) {
+      int64_t a, b;
+      if (leaves.items[k]->node == phase->items[0]->node) continue;
+      if (!leaf_stride(making->builder, leaves.items[k], item->box, outer, &a) ||
+          !leaf_stride(making->builder, leaves.items[k], item->box, inner, &b) || a != b * extent)
+        return false;
+    }
+  }
+  return true;
+}
+
+static Line line_of(const Making *making) {
+  const Tile *tile = making->tile;
+  const View *view = &making->phase->items[0]->view;
+  Line line = {.merged = 1, .elements = 1};
+  for (int d = 0; d < tile->rank; d++) {
+    int64_t size =
+        d == tile->lane_axis || tile->task[d] < making->part->count[d] ? tile->task[d] : making->part->count[d];
+    if (d == tile->row_axis || making->part->count[d] == 1 || (size == 1 && d != tile->lane_axis)) continue;
+    int at = line.count++;
+    for (; at > 0 && view->stride[line.axes[at - 1]] > view->stride[d]; at--)
+      line.axes[at] = line.axes[at - 1], line.size[at] = line.size[at - 1];
+    line.axes[at] = d, line.size[at] = size;
+  }
+  for (int k = 0; k < line.count; k++) line.pitch[k] = line.elements, line.elements *= line.size[k];
+  for (; line.merged < line.count; line.merged++) {
+    int inner = line.axes[line.merged - 1];
+    if (line.size[line.merged - 1] != making->part->count[inner] || inner == tile->lane_axis) break;
+    bool all = true;
+    for (int k = 0; k < line.merged; k++)
+      all &= merges(making, line.axes[line.merged], line.axes[k], line.pitch[line.merged] / line.pitch[k]);
+    if (!all) break;
+  }
+  return line;
+}
+
+/* From the order of the sum to that of the output, within the nearest cache. */
+static void fill_line(Making *making, const Line *line) {
+  Builder *builder = making->builder;
+  const Tile *tile = making->tile;
+  int lanes = builder_lanes(builder), opened = open_outer(making);
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
+                               points_left(making, tile->lane_axis), lanes);
+  making->inside[tile->lane_axis] = affine_variable(lane, 1);
+  Address address = {.buffer = WORKSPACE, .offset = affine_constant(making->line)};
+  for (int k = 0; k < line->count; k++) {
+    int d = line->axes[k];
+    address.offset = affine_add(address.offset, affine_scale(making->inside[d], line->pitch[k]));
+    if (d == tile->lane_axis) address.lane_stride = line->pitch[k];
+  }
+  Operand value = builder_load(builder, builder_level(builder), builder_real(builder), lanes, parked_address(making));
+  builder_store(builder, address, value, false);
+  close_levels(builder, opened + 1);
+}
+
+static void finish_line(Making *making) {
+  Builder *builder = making->builder;
+  int lanes = builder_lanes(builder), opened = 0;
+  Line line = line_of(making);
+  fill_line(making, &line);
+  Affine offset = affine_constant(making->line);
+  for (int k = line.count - 1; k >= line.merged; k--) {
+    int d = line.axes[k];
+    making->inside[d] = affine_variable(
+        builder_for_limit(builder, affine_constant(0), affine_constant(line.size[k]), points_left(making, d), 1), 1);
+    offset = affine_add(offset, affine_scale(making->inside[d], line.pitch[k]));
+    opened++;
+  }
+  int64_t run = line.pitch[line.merged - 1] * line.size[line.merged - 1];
+  int last = line.axes[line.merged - 1];
+  /* of the outermost axis of the run, that may be cut short */
+  Affine end = affine_scale(points_left(making, last), line.pitch[line.merged - 1]);
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(run), end, lanes);
+  for (int k = 0; k < line.merged; k++) making->inside[line.axes[k]] = affine_constant(0);
+  making->inside[line.axes[0]] = affine_variable(lane, 1);
+  Point out = result_point(making);
+  out.lane_variable = lane;
+  out.has_valid = run % lanes != 0 || making->part->count[last] % line.size[line.merged - 1] != 0;
+  out.valid = affine_add(end, affine_variable(lane, -1));
+  Address address = {.buffer = WORKSPACE, .offset = affine_add(offset, affine_variable(lane, 1)), .lane_stride = 1};
+  finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
+               NULL);
+  close_levels(builder, opened + 1);
+}
+
+static void finish_rows(Making *making, Affine first, int64_t rows) {
+  Builder *builder = making->builder;
+  const Tile *tile = making->tile;
+  Affine left = affine_add(points_left(making, tile->row_axis), affine_scale(first, -1));
+  int row = builder_for_limit(builder, affine_constant(0), affine_constant(rows), left, 1);
+  making->inside[tile->row_axis] = affine_add(first, affine_variable(row, 1));
+  if (making->line >= 0) finish_line(making);
+  else finish_lanes(making);
   builder_close(builder);
 }
 
 /* ---- the program ------------------------------------------------------------------------------------------------- */
 
-/* chunk = ((outer axes) * blocks + block) * panels + panel */
-static void take_chunk(Making *making) {
+/* All blocks of rows for the pieces of one pass. `done`: each is finished at once. */
+static void multiply_rows(Making *making, const Piece *pieces, const Scope *scopes, int count, bool more, bool done) {
   Builder *builder = making->builder;
-  const View *view = &making->tile->pieces[0].item->view;
-  int64_t below = 1, chunks = making->tile->panels * making->tile->blocks;
-  Affine chunk = affine_variable(0, 1), panel = affine_constant(0), block = affine_constant(0);
-  if (making->tile->panels > 1) panel = affine_variable(builder_let(builder, chunk, 1, making->tile->panels), 1);
-  below = making->tile->panels;
-  if (making->tile->blocks > 1) block = affine_variable(builder_let(builder, chunk, below, making->tile->blocks), 1);
-  below *= making->tile->blocks;
-  for (int d = 0; d < RANK_LIMIT; d++) {
-    making->outer[d] = affine_constant(0);
-    if (d >= view->rank || d == making->tile->row_axis || d == making->tile->lane_axis || view->shape[d] == 1) continue;
-    making->outer[d] = affine_variable(builder_let(builder, chunk, below, view->shape[d]), 1);
-    below *= view->shape[d], chunks *= view->shape[d];
+  const Tile *tile = making->tile;
+  int64_t rows = making->part->count[tile->row_axis], rest = rows % tile->block_rows;
+  int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->row_axis]),
+                                 points_left(making, tile->row_axis), tile->block_rows);
+  Affine row = making->inside[tile->row_axis] = affine_variable(inside, 1);
+  Affine last = affine_add(points_left(making, tile->row_axis), affine_scale(row, -1));
+  if (rest > 0) builder_if(builder, affine_add(last, affine_constant(-tile->block_rows)));
+  multiply_block(making, pieces, scopes, count, tile->block_rows, more);
+  if (rest > 0) {
+    builder_else(builder);
+    making->inside[tile->row_axis] = MUTANT(tile_rest) ? affine_add(row, affine_constant(-1)) : row;
+    multiply_block(making, pieces, scopes, count, (int)rest, more);
+    builder_close(builder);
   }
-  builder_chunks(builder, chunks);
-  making->first_row = affine_scale(block, making->tile->task_rows);
-  making->first_lane = affine_scale(panel, making->tile->task_lanes);
+  if (done) finish_rows(making, row, tile->block_rows);
+  builder_close(builder);
 }
 
-static void stage_sides(Making *making) {
-  for (int p = 0; p < making->tile->piece_count; p++) {
-    const Piece *piece = &making->tile->pieces[p];
-    Point point = point_new(making->builder);
-    set_outer(making, piece, &point);
-    side_stage(making->builder, &making->b[p], &point, making->first_lane);
-    side_stage(making->builder, &making->a[p], &point, making->first_row);
+static void stage_piece(Making *making, Piece *piece, const Scope *scope) {
+  side_stage(making->builder, piece, &piece->b, scope);
+  side_stage(making->builder, piece, &piece->a, scope);
+}
+
+static bool piece_cut(const Piece *piece) {
+  return piece->blocked >= 0 && piece->block < piece->extent[piece->blocked];
+}
+
+/* One pass: a block of the sum of one piece, on all rows. `more`: added to what is parked. */
+static void multiply_pass(Making *making, Piece *piece, Scope *scope, bool more) {
+  *scope = piece_scope(making, piece);
+  stage_piece(making, piece, scope);
+  multiply_rows(making, piece, scope, 1, more, false);
+}
+
+/* Piece after piece, block after block; the very first starts from 0. */
+static void multiply_blocks(Making *making, Scope *scopes) {
+  Builder *builder = making->builder;
+  const Part *part = making->part;
+  for (int p = 0; p < part->piece_count; p++) {
+    Piece *piece = &part->pieces[p];
+    int64_t from = p == 0 ? piece->block : 0;
+    if (piece->blocked >= 0) making->start[piece->blocked] = affine_constant(0);
+    if (p == 0 || !piece_cut(piece)) multiply_pass(making, piece, &scopes[p], p > 0);
+    if (!piece_cut(piece)) continue;
+    int start =
+        builder_for(builder, affine_constant(from), affine_constant(piece->extent[piece->blocked]), piece->block);
+    making->start[piece->blocked] = affine_variable(start, 1);
+    multiply_pass(making, piece, &scopes[p], true);
+    builder_close(builder);
   }
+  finish_rows(making, affine_constant(0), making->tile->task[making->tile->row_axis]);
+}
+
+/* chunk = ((axes that are neither rows nor lanes) * blocks of rows + block) * panels of lanes + panel */
+static void take_chunk(Making *making, Affine chunk) {
+  Builder *builder = making->builder;
+  const Tile *tile = making->tile;
+  int order[RANK_LIMIT], count = 0;
+  int64_t below = 1;
+  order[count++] = tile->lane_axis, order[count++] = tile->row_axis;
+  for (int d = 0; d < tile->rank; d++)
+    if (is_outer(tile, d)) order[count++] = d;
+  for (int k = 0; k < count; k++) {
+    int d = order[k];
+    int64_t tasks = (making->part->count[d] + tile->task[d] - 1) / tile->task[d];
+    making->start[d] = affine_constant(0);
+    if (tasks == 1) continue;
+    making->start[d] = affine_scale(affine_variable(builder_let(builder, chunk, below, tasks), 1), tile->task[d]);
+    below *= tasks;
+  }
+}
+
+static void park_results(Making *making) {
+  const Tile *tile = making->tile;
+  int64_t stride = tile->task[tile->lane_axis];
+  making->parked_stride[tile->lane_axis] = 1;
+  for (int d = tile->rank - 1; d >= 0; d--) {
+    if (!is_outer(tile, d)) continue;
+    making->parked_stride[d] = stride;
+    stride *= tile->task[d] < making->part->count[d] ? tile->task[d] : making->part->count[d];
+  }
+  making->parked_stride[tile->row_axis] = stride;
+  making->parked = builder_workspace(making->builder, stride * tile->task[tile->row_axis]);
+  making->line = -1;
+  if (making->phase->items[0]->view.stride[tile->lane_axis] == 1) return;
+  Line line = line_of(making);
+  making->line = builder_workspace(making->builder, line.elements + builder_lanes(making->builder));
+}
+
+static void multiply_part(Making *making) {
+  Builder *builder = making->builder;
+  const Part *part = making->part;
+  Scope *scopes = session_allocate(builder_session(builder), (size_t)(part->piece_count + 1) * sizeof *scopes);
+  bool cut = false;
+  park_results(making);
+  for (int p = 0; p < part->piece_count; p++) {
+    Piece *piece = &part->pieces[p];
+    if (piece->blocked >= 0) making->start[piece->blocked] = affine_constant(0);
+    scopes[p] = piece_scope(making, piece);
+    side_place(builder, piece, &piece->b, &scopes[p]);
+    side_place(builder, piece, &piece->a, &scopes[p]);
+    cut |= piece_cut(piece);
+  }
+  if (cut) {
+    multiply_blocks(making, scopes);
+    return;
+  }
+  for (int p = 0; p < part->piece_count; p++) stage_piece(making, &part->pieces[p], &scopes[p]);
+  multiply_rows(making, part->pieces, scopes, part->piece_count, false, true);
 }
 
 void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   Making making = {.builder = builder, .tile = tile, .phase = phase};
-  Session *session = builder_session(builder);
-  int lanes = builder_lanes(builder);
+  int64_t chunks = 0;
+  int branches = 0;
   builder_tile(builder);
-  making.a = session_allocate(session, (size_t)tile->piece_count * sizeof *making.a);
-  making.b = session_allocate(session, (size_t)tile->piece_count * sizeof *making.b);
-  making.workspace = builder_workspace(builder, tile->block_rows * tile->task_lanes);
-  for (int p = 0; p < tile->piece_count; p++) {
-    making.b[p] = side_new(builder, &tile->pieces[p], true, tile->task_lanes);
-    making.a[p] = side_new(builder, &tile->pieces[p], false, (tile->task_rows + lanes - 1) / lanes * lanes);
+  for (int p = 0; p < tile->part_count; p++) {
+    int64_t own = part_tasks(tile, &tile->parts[p]), mark = builder_workspace_mark(builder);
+    if (own == 0) continue;
+    bool last = p + 1 == tile->part_count;
+    Affine chunk = affine_add(affine_variable(0, 1), affine_constant(-chunks));
+    chunks += own;
+    if (!last) {
+      builder_if(builder, affine_add(affine_constant(chunks - 1), affine_variable(0, -1)));
+      branches++;
+    }
+    making.part = &tile->parts[p];
+    for (int i = 0; i < LOOP_LIMIT; i++) making.start[i] = affine_constant(0);
+    for (int d = 0; d < RANK_LIMIT; d++) making.inside[d] = affine_constant(0);
+    take_chunk(&making, chunk);
+    multiply_part(&making);
+    builder_workspace_release(builder, mark);
+    if (!last) builder_else(builder);
   }
-  take_chunk(&making);
-  stage_sides(&making);
-  int64_t rest = tile->rows % tile->block_rows;
-  Affine end = affine_add(affine_constant(tile->rows), affine_scale(making.first_row, -1));
-  int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task_rows), end, tile->block_rows);
-  Affine row = affine_add(making.first_row, affine_variable(inside, 1));
-  if (rest > 0) builder_if(builder, affine_add(affine_constant(tile->rows - tile->block_rows), affine_scale(row, -1)));
-  multiply_block(&making, tile->block_rows, inside, row);
-  if (rest > 0) {
-    builder_else(builder);
-    multiply_block(&making, (int)rest, inside, MUTANT(tile_rest) ? affine_add(row, affine_constant(-1)) : row);
-    builder_close(builder);
-  }
-  finish_rows(&making, row);
-  builder_close(builder);
+  builder_chunks(builder, chunks);
+  close_levels(builder, branches);
 }

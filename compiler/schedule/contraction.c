@@ -1,0 +1,349 @@
+/* Sums of products as loops with roles. Takes items and two axes of the output, for the rows and for the lanes; returns
+   parts, their pieces, what the factors read and which points count. Never chooses sizes. */
+#include "contraction.h"
+#include "tests/mutants/mutant.h"
+
+#include <string.h>
+
+/* ---- forms ------------------------------------------------------------------------------------------------------- */
+
+void form_range(const Form *form, const int64_t *extent, int64_t *low, int64_t *high) {
+  *low = *high = form->constant;
+  for (int i = 0; i < LOOP_LIMIT; i++) {
+    int64_t reach = form->of[i] * (extent[i] - 1);
+    *(reach < 0 ? low : high) += reach;
+  }
+}
+
+Affine form_at(const Form *form, const Affine *index) {
+  Affine sum = affine_constant(form->constant);
+  for (int i = 0; i < LOOP_LIMIT; i++)
+    if (form->of[i] != 0) sum = affine_add(sum, affine_scale(index[i], form->of[i]));
+  return sum;
+}
+
+static Form coordinate_form(const Piece *piece, const Coordinate *coordinate) {
+  Form form = {.constant = coordinate->constant};
+  for (int t = 0; t < coordinate->term_count; t++) {
+    const Form *variable = &piece->variable[coordinate->terms[t].variable];
+    int64_t c = coordinate->terms[t].coefficient;
+    form.constant += c * variable->constant;
+    for (int i = 0; i < LOOP_LIMIT; i++) form.of[i] += c * variable->of[i];
+  }
+  return form;
+}
+
+static int64_t greatest_divisor(int64_t a, int64_t b) {
+  while (b != 0) {
+    int64_t rest = a % b;
+    a = b, b = rest;
+  }
+  return a < 0 ? -a : a;
+}
+
+/* Without constant and common divisor, the first coefficient positive; indices of one value are left out. False where
+   nothing is left. */
+static bool form_normal(Form *form, const int64_t *extent) {
+  int64_t divisor = 0, sign = 0;
+  form->constant = 0;
+  for (int i = 0; i < LOOP_LIMIT; i++) {
+    if (extent[i] == 1) form->of[i] = 0;
+    divisor = greatest_divisor(divisor, form->of[i]);
+    if (sign == 0 && form->of[i] != 0) sign = form->of[i] < 0 ? -1 : 1;
+  }
+  if (divisor == 0) return false;
+  for (int i = 0; i < LOOP_LIMIT; i++) form->of[i] /= sign * divisor;
+  return true;
+}
+
+static uint32_t form_indices(const Form *form) {
+  uint32_t indices = 0;
+  for (int i = 0; i < LOOP_LIMIT; i++)
+    if (form->of[i] != 0) indices |= UINT32_C(1) << i;
+  return indices;
+}
+
+static bool form_single(const Form *form) {
+  uint32_t indices = form_indices(form);
+  return (indices & (indices - 1)) == 0;
+}
+
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
+
+static void piece_indices(Piece *piece, const Part *part) {
+  const Gather *gather = piece->gather;
+  for (int i = 0; i < LOOP_LIMIT; i++) piece->extent[i] = 1;
+  for (int d = 0; d < piece->item->view.rank; d++) piece->extent[d] = part->count[d];
+  for (int t = 0; t < gather->free_count; t++) piece->extent[RANK_LIMIT + t] = gather->free_extent[t];
+  for (int v = 0; v < piece->item->box_rank; v++) {
+    piece->variable[v].constant = gather->variable[v].constant;
+    memcpy(piece->variable[v].of, gather->variable[v].coefficient, sizeof piece->variable[v].of);
+  }
+}
+
+static uint32_t indices_of(const Piece *piece, uint32_t variables) {
+  uint32_t indices = 0;
+  for (int v = 0; v < piece->item->box_rank; v++)
+    if ((variables >> v & 1) != 0) indices |= form_indices(&piece->variable[v]);
+  for (int i = 0; i < LOOP_LIMIT; i++)
+    if (piece->extent[i] == 1) indices &= ~(UINT32_C(1) << i);
+  return indices;
+}
+
+/* ---- what a factor reads ----------------------------------------------------------------------------------------- */
+
+static bool add_form(Side *side, Form form, const int64_t *extent) {
+  if (!form_normal(&form, extent)) return true;
+  for (int f = 0; f < side->form_count; f++) {
+    if (memcmp(side->forms[f].of, form.of, sizeof form.of) == 0) return true;
+    if ((form_indices(&side->forms[f]) & form_indices(&form)) != 0) return false;
+  }
+  side->forms[side->form_count++] = form;
+  return true;
+}
+
+/* An index that a form moves with one by one. */
+static int standing(const Form *form) {
+  for (int i = 0; i < LOOP_LIMIT; i++)
+    if (form->of[i] == 1 || form->of[i] == -1) return i;
+  return -1;
+}
+
+static bool collect_forms(Session *session, const Piece *piece, Side *side) {
+  Leaves leaves = leaves_of(session, side->value);
+  uint32_t alone = 0; /* indices whose own value counts, not that of a form */
+  for (int k = 0; k < leaves.count; k++) {
+    const Scalar *leaf = leaves.items[k];
+    if (leaf->op == OP_INDEX) alone |= indices_of(piece, leaf->variables);
+    if (leaf->op != OP_READ && leaf->op != OP_WITHIN) continue;
+    for (int d = 0; d < leaf->access->rank; d++) {
+      const Coordinate *coordinate = &leaf->access->coordinates[d];
+      if (coordinate->computed != NULL) alone |= indices_of(piece, coordinate->computed->variables);
+      if (!add_form(side, coordinate_form(piece, coordinate), piece->extent)) return false;
+    }
+  }
+  for (int i = 0; i < LOOP_LIMIT; i++) {
+    Form own = {.of = {0}};
+    own.of[i] = 1;
+    if ((alone >> i & 1) != 0 && !add_form(side, own, piece->extent)) return false;
+  }
+  for (int f = 0; f < side->form_count; f++) {
+    side->stands[f] = standing(&side->forms[f]);
+    if (side->stands[f] < 0) return false;
+  }
+  return true;
+}
+
+/* The fast form last; false where the fast index shares its form. */
+static bool fast_last(Side *side) {
+  int last = side->form_count - 1;
+  for (int f = 0; f <= last; f++) {
+    if (side->forms[f].of[side->fast] == 0) continue;
+    if (!form_single(&side->forms[f])) return false;
+    Form form = side->forms[f];
+    for (int k = f; k < last; k++) side->forms[k] = side->forms[k + 1], side->stands[k] = side->stands[k + 1];
+    side->forms[last] = form, side->stands[last] = side->fast;
+    return true;
+  }
+  return false;
+}
+
+static void plain_strides(const Piece *piece, Side *side, const View *view) {
+  for (int d = 0; d < side->value->access->rank; d++) {
+    Form form = coordinate_form(piece, &side->value->access->coordinates[d]);
+    for (int i = 0; i < LOOP_LIMIT; i++) side->stride[i] += piece->extent[i] > 1 ? form.of[i] * view->stride[d] : 0;
+  }
+}
+
+static bool is_plain(const Side *side, RegisterType real, ViewOf view_of, void *context, View *view) {
+  if (side->value->op != OP_READ) return false;
+  *view = view_of(context, side->value->node);
+  if (view->value == NULL || view->value->storage != real) return false;
+  for (int d = 0; d < side->value->access->rank; d++)
+    if (side->value->access->coordinates[d].computed != NULL) return false;
+  return true;
+}
+
+/* ---- points that count ------------------------------------------------------------------------------------------- */
+
+static bool add_bound(Piece *piece, Form form, int64_t low, int64_t high, bool needed) {
+  int64_t least, most;
+  form_range(&form, piece->extent, &least, &most);
+  if (low <= least && most < high) return true;
+  for (int b = 0; b < piece->bound_count; b++) {
+    Bound *known = &piece->bounds[b];
+    int64_t shift = form.constant - known->form.constant;
+    if (memcmp(known->form.of, form.of, sizeof form.of) != 0) continue;
+    if (known->low + shift != low || known->high + shift != high) continue;
+    known->needed |= needed;
+    return true;
+  }
+  if (piece->bound_count == BOUND_LIMIT) return !needed;
+  piece->bounds[piece->bound_count++] = (Bound){.form = form, .low = low, .high = high, .needed = needed, .on = -1};
+  return true;
+}
+
+/* A read by itself is 0 out of bounds. */
+static bool read_bounds(Piece *piece, const Side *side, const View *view) {
+  bool kept = true;
+  for (int d = 0; d < side->value->access->rank; d++)
+    kept &= add_bound(piece, coordinate_form(piece, &side->value->access->coordinates[d]), 0, view->shape[d], false);
+  return kept;
+}
+
+static bool gather_bounds(Piece *piece) {
+  for (int v = 0; v < piece->item->box_rank; v++)
+    if (piece->gather->variable[v].guarded && !MUTANT(tile_guard) &&
+        !add_bound(piece, piece->variable[v], 0, piece->item->box[v], true))
+      return false;
+  return true;
+}
+
+static bool is_bounded(const Piece *piece, int index) {
+  for (int b = 0; b < piece->bound_count; b++)
+    if (piece->bounds[b].form.of[index] != 0) return true;
+  return false;
+}
+
+/* Loops with bounds first, so that the innermost has none; of those the one along which the rows' factor is contiguous,
+   or the longest. */
+static double loop_weight(const Piece *piece, int index) {
+  double weight = (double)piece->extent[index];
+  if (piece->a.plain && piece->a.stride[index] == 1) weight *= 4;
+  return is_bounded(piece, index) ? weight * 1e-9 : weight;
+}
+
+static void order_loops(Piece *piece) {
+  for (int i = RANK_LIMIT; i < LOOP_LIMIT; i++) {
+    if (piece->extent[i] == 1) continue;
+    int at = piece->order_count++;
+    for (; at > 0 && loop_weight(piece, piece->order[at - 1]) > loop_weight(piece, i); at--)
+      piece->order[at] = piece->order[at - 1];
+    piece->order[at] = i;
+  }
+}
+
+/* Each bound goes to the innermost summed index of its form that has none yet. */
+static bool place_bounds(Piece *piece) {
+  uint32_t taken = 0;
+  for (int pass = 0; pass < 2; pass++) /* those that must be kept first */
+    for (int b = 0; b < piece->bound_count; b++) {
+      Bound *bound = &piece->bounds[b];
+      if (bound->needed != (pass == 0)) continue;
+      for (int k = piece->order_count - 1; k >= 0 && bound->on < 0; k--)
+        if (bound->form.of[piece->order[k]] != 0 && bound->form.of[piece->b.fast] == 0 &&
+            bound->form.of[piece->a.fast] == 0)
+          bound->on = piece->order[k];
+      if (bound->on >= 0 && (taken >> bound->on & 1) != 0) bound->on = -1;
+      if (bound->on >= 0) taken |= UINT32_C(1) << bound->on;
+      if (bound->needed && bound->on < 0) return false;
+    }
+  return true;
+}
+
+/* May the side be read where it lies, without a guard? */
+static bool stays_inside(const Piece *piece, const Side *side, const View *view) {
+  for (int d = 0; d < side->value->access->rank; d++) {
+    Form form = coordinate_form(piece, &side->value->access->coordinates[d]);
+    int64_t low, high;
+    form_range(&form, piece->extent, &low, &high);
+    bool inside = low >= 0 && high < view->shape[d];
+    for (int b = 0; b < piece->bound_count && !inside; b++) {
+      const Bound *bound = &piece->bounds[b];
+      int64_t shift = form.constant - bound->form.constant;
+      inside = bound->on >= 0 && memcmp(bound->form.of, form.of, sizeof form.of) == 0 && bound->low + shift >= 0 &&
+               bound->high + shift <= view->shape[d];
+    }
+    if (!inside) return false;
+  }
+  return true;
+}
+
+static bool piece_new(Session *session, RegisterType real, const Part *part, const Item *item, const Gather *gather,
+                      int row_axis, int lane_axis, ViewOf view_of, void *context, Piece *piece) {
+  *piece = (Piece){.item = item, .gather = gather, .blocked = -1};
+  piece_indices(piece, part);
+  const Scalar *factors[2] = {item->value->argument[0], item->value->argument[1]};
+  uint32_t in[2] = {indices_of(piece, factors[0]->variables), indices_of(piece, factors[1]->variables)};
+  uint32_t row = UINT32_C(1) << row_axis, lane = UINT32_C(1) << lane_axis;
+  if (piece->extent[row_axis] == 1) row = 0; /* a part may have one row */
+  if (piece->extent[lane_axis] == 1) return false;
+  int b = (in[1] & lane) != 0;
+  if ((in[1 - b] & lane) != 0 || (in[b] & row) != 0 || (in[b] & lane) == 0) return false;
+  if (row != 0 && (in[1 - b] & row) == 0) return false;
+  for (int i = RANK_LIMIT; i < LOOP_LIMIT; i++)
+    if (piece->extent[i] > 1 && ((in[0] & in[1]) >> i & 1) == 0) return false;
+  piece->a = (Side){.value = factors[1 - b], .indices = in[1 - b], .fast = row_axis, .turned = -1};
+  piece->b = (Side){.value = factors[b], .indices = in[b], .fast = lane_axis, .turned = -1};
+  if (!gather_bounds(piece)) return false;
+  Side *sides[2] = {&piece->a, &piece->b};
+  View views[2];
+  for (int s = 0; s < 2; s++) {
+    Side *side = sides[s];
+    side->copies = collect_forms(session, piece, side) && (fast_last(side) || (s == 0 && row == 0));
+    side->plain = is_plain(side, real, view_of, context, &views[s]);
+    if (side->plain) plain_strides(piece, side, &views[s]);
+    if (side->plain && !read_bounds(piece, side, &views[s])) side->plain = false;
+  }
+  order_loops(piece);
+  if (!place_bounds(piece)) return false;
+  for (int s = 0; s < 2; s++) {
+    Side *side = sides[s];
+    if (side->plain) side->plain = stays_inside(piece, side, &views[s]);
+    if (!side->plain && !side->copies) return false;
+  }
+  return true;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
+
+static bool same_class(const Part *part, const ResidueClass *class, int rank) {
+  for (int d = 0; d < rank; d++)
+    if (part->step[d] != class->step[d] || part->offset[d] != class->offset[d] || part->count[d] != class->count[d])
+      return false;
+  return true;
+}
+
+static bool part_new(Session *session, RegisterType real, int count, Item *const *items, Residue *const *residues,
+                     int number, ViewOf view_of, void *context, const Tile *tile, Part *part) {
+  const ResidueClass *first = &residues[0]->classes[number];
+  int pieces = 0;
+  memcpy(part->step, first->step, sizeof part->step);
+  memcpy(part->offset, first->offset, sizeof part->offset);
+  memcpy(part->count, first->count, sizeof part->count);
+  for (int k = 0; k < count; k++) {
+    if (!same_class(part, &residues[k]->classes[number], tile->rank)) return false;
+    pieces += residues[k]->classes[number].gather_count;
+  }
+  if (part->step[tile->lane_axis] != 1) return false;
+  part->pieces = session_allocate(session, (size_t)(pieces + 1) * sizeof *part->pieces);
+  for (int k = 0; k < count; k++)
+    for (int g = 0; g < residues[k]->classes[number].gather_count; g++)
+      if (!piece_new(session, real, part, items[k], &residues[k]->classes[number].gathers[g], tile->row_axis,
+                     tile->lane_axis, view_of, context, &part->pieces[part->piece_count++]))
+        return false;
+  return true;
+}
+
+bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row_axis,
+                       int lane_axis, ViewOf view_of, void *context, Tile *tile) {
+  enum { PART_LIMIT = 16, ITEM_LIMIT = 8 };
+  Residue *residues[ITEM_LIMIT] = {NULL};
+  if (count < 1 || count > ITEM_LIMIT) return false;
+  *tile = (Tile){.rank = items[0]->view.rank, .row_axis = row_axis, .lane_axis = lane_axis};
+  for (int k = 0; k < count; k++) {
+    residues[k] = residue_split(session, items[k]);
+    if (residues[k] == NULL || residues[k]->class_count > PART_LIMIT || items[k]->view.rank != tile->rank ||
+        residues[k]->class_count != residues[0]->class_count)
+      return false;
+  }
+  tile->part_count = residues[0]->class_count;
+  tile->parts = session_allocate(session, (size_t)tile->part_count * sizeof *tile->parts);
+  for (int p = 0; p < tile->part_count; p++) {
+    Part *part = &tile->parts[p];
+    if (!part_new(session, options->real, count, items, residues, p, view_of, context, tile, part)) return false;
+    if (part->count[row_axis] > tile->rows) tile->rows = part->count[row_axis];
+    if (part->count[lane_axis] > tile->lanes) tile->lanes = part->count[lane_axis];
+  }
+  return true;
+}
