@@ -28,6 +28,8 @@ Affine affine_constant(int64_t value);
 Affine affine_variable(int variable, int64_t coefficient);
 Affine affine_add(Affine a, Affine b);
 Affine affine_scale(Affine a, int64_t factor);
+int64_t affine_coefficient(Affine affine, int variable);
+bool affine_equal(Affine a, Affine b);
 
 typedef struct Register {
   RegisterType type;
