@@ -152,7 +152,7 @@ int builder_for_limit(Builder *builder, Affine from, Affine to, Affine limit, in
 
 int builder_unrolled(Builder *builder, int64_t count) {
   int variable = builder_for(builder, affine_constant(0), affine_constant(count), 1);
-  builder->levels[builder->level].owner->unroll = true;
+  builder->levels[builder->level].owner->loop = LOOP_UNROLLED;
   return variable;
 }
 
