@@ -55,8 +55,9 @@ static void find_constants(Emitter *e, const Statement *statement, int *writers)
   for (; statement != NULL; statement = statement->next) {
     find_constants(e, statement->body, writers);
     find_constants(e, statement->otherwise, writers);
-    int written = statement->kind == STATEMENT_TRANSPOSE ? statement->arguments[0].reg : statement->result.reg;
-    if (statement->kind != STATEMENT_TRANSPOSE && !statement_shapes[statement->kind].has_result) continue;
+    const Operand *result = statement_result(statement);
+    if (result == NULL) continue;
+    int written = result->reg;
     bool only =
         ++writers[written] == 1 && statement->kind == STATEMENT_SET && e->program->registers[written].count == 1;
     e->constants[written] = only ? statement : NULL;
@@ -77,7 +78,7 @@ static void bind_constant(Emitter *e, int variable, int64_t value) {
 
 /* The body once for each value; a limit that is known only when the kernel runs leaves the copies at the first that is
    beyond it. */
-static void emit_unrolled(Emitter *e, const Statement *statement) {
+static void emit_unrolled_loop(Emitter *e, const Statement *statement) {
   Sum from = sum_of(e, &statement->from), to = sum_of(e, &statement->to), limit = {.low = INT64_MAX, .high = INT64_MAX};
   if (statement->has_limit) limit = sum_of(e, &statement->limit);
   LLVMBasicBlockRef done = limit.low < to.low ? emit_block(e) : NULL;
@@ -97,7 +98,7 @@ static void emit_unrolled(Emitter *e, const Statement *statement) {
 }
 
 /* Tested at the end; in front only where the loop may be empty. */
-static void emit_counted(Emitter *e, const Statement *statement) {
+static void emit_serial_loop(Emitter *e, const Statement *statement) {
   Sum from = sum_of(e, &statement->from), to = sum_of(e, &statement->to), limit = {.low = INT64_MAX, .high = INT64_MAX};
   if (statement->has_limit) limit = sum_of(e, &statement->limit);
   int64_t longest = to.high < limit.high ? to.high : limit.high, shortest = to.low < limit.low ? to.low : limit.low;
@@ -128,16 +129,24 @@ static void emit_counted(Emitter *e, const Statement *statement) {
   LLVMPositionBuilderAtEnd(b, after);
 }
 
-static void emit_for(Emitter *e, const Statement *statement) {
+/* Registers have the lanes, so the loop is like any other. */
+static void emit_lanes_loop(Emitter *e, const Statement *statement) { emit_serial_loop(e, statement); }
+
+static void (*const loops[LOOP_COUNT])(Emitter *e, const Statement *statement) = {
+#define LOOP(NAME, name, text) [LOOP_##NAME] = emit_##name##_loop,
+#include "compiler/program/loops.def"
+#undef LOOP
+};
+
+static void emit_for_statement(Emitter *e, const Statement *statement) {
   Variable outer = e->variables[statement->variable];
-  if (statement->unroll) emit_unrolled(e, statement);
-  else emit_counted(e, statement);
+  loops[statement->loop](e, statement);
   e->variables[statement->variable] = outer;
 }
 
 static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-static void emit_let(Emitter *e, const Statement *statement) {
+static void emit_let_statement(Emitter *e, const Statement *statement) {
   Sum sum = sum_of(e, &statement->value);
   int64_t low = floor_divide(sum.low, statement->divisor), high = floor_divide(sum.high, statement->divisor),
           modulus = statement->modulus;
@@ -148,7 +157,7 @@ static void emit_let(Emitter *e, const Statement *statement) {
     high = same ? high - turn * modulus : modulus - 1;
   }
   Variable variable = {.low = low, .high = high};
-  if (statement->clamped) {
+  if (statement->most > 0) {
     variable.low = low < 0 ? 0 : low < statement->most ? low : statement->most;
     variable.high = high < 0 ? 0 : high < statement->most ? high : statement->most;
   }
@@ -161,7 +170,7 @@ static void emit_let(Emitter *e, const Statement *statement) {
   e->variables[statement->variable] = variable;
 }
 
-static void emit_if(Emitter *e, const Statement *statement) {
+static void emit_if_statement(Emitter *e, const Statement *statement) {
   Sum condition = sum_of(e, &statement->value);
   if (condition.low >= 0 || condition.high < 0) {
     emit_statements(e, condition.low >= 0 ? statement->body : statement->otherwise);
@@ -181,7 +190,7 @@ static void emit_if(Emitter *e, const Statement *statement) {
 
 /* ---- computations ------------------------------------------------------------------------------------------------ */
 
-static void emit_set(Emitter *e, const Statement *statement) {
+static void emit_set_statement(Emitter *e, const Statement *statement) {
   const Register *reg = result_register(e, statement);
   if (e->constants[statement->result.reg] == NULL) write_result(e, statement, set_value(e, reg, statement->constant));
 }
@@ -199,23 +208,36 @@ static Value as_type(Emitter *e, Value value, RegisterType type) {
                           : LLVMBuildFPTrunc(e->builder, value, whole, "");
 }
 
-static void emit_operate(Emitter *e, const Statement *statement) {
-  const Register *reg = result_register(e, statement);
-  Value arguments[3] = {NULL};
+/* All with the lanes of the widest. */
+static void read_arguments(Emitter *e, const Statement *statement, Value *arguments) {
   int lanes = 1;
   for (int i = 0; i < statement_arity(statement); i++) {
     arguments[i] = emit_read(e, &statement->arguments[i]);
     if (value_lanes(arguments[i]) > lanes) lanes = value_lanes(arguments[i]);
   }
   for (int i = 0; i < statement_arity(statement); i++) arguments[i] = emit_spread(e, arguments[i], lanes);
-  Value result = statement->kind == STATEMENT_FMA
-                     ? emit_fma(e, arguments[0], arguments[1], arguments[2])
-                     : emit_operation(e, statement->operation, arguments[0], arguments[1], arguments[2]);
-  write_result(e, statement, as_type(e, result, reg->type));
+}
+
+static void emit_operate_statement(Emitter *e, const Statement *statement) {
+  Value arguments[3] = {NULL};
+  read_arguments(e, statement, arguments);
+  Value result = emit_operation(e, statement->operation, arguments[0], arguments[1], arguments[2]);
+  write_result(e, statement, as_type(e, result, result_register(e, statement)->type));
+}
+
+static void emit_fma_statement(Emitter *e, const Statement *statement) {
+  Value arguments[3];
+  read_arguments(e, statement, arguments);
+  write_result(e, statement, emit_fma(e, arguments[0], arguments[1], arguments[2]));
+}
+
+static void emit_convert_statement(Emitter *e, const Statement *statement) {
+  Value value = emit_read(e, &statement->arguments[0]);
+  write_result(e, statement, as_type(e, value, result_register(e, statement)->type));
 }
 
 /* In double, which holds every index exactly, then rounded once. */
-static void emit_number(Emitter *e, const Statement *statement) {
+static void emit_number_statement(Emitter *e, const Statement *statement) {
   const Register *reg = result_register(e, statement);
   Sum sum = sum_of(e, &statement->value);
   Value value = emit_spread(e, LLVMBuildSIToFP(e->builder, sum_value(e, &sum), e->f64, ""), reg->lanes);
@@ -227,7 +249,7 @@ static void emit_number(Emitter *e, const Statement *statement) {
   write_result(e, statement, as_type(e, value, reg->type));
 }
 
-static void emit_square(Emitter *e, const Statement *statement) {
+static void emit_transpose_statement(Emitter *e, const Statement *statement) {
   Value rows[64];
   const Operand *first = &statement->arguments[0];
   int count = e->program->lanes;
@@ -239,37 +261,43 @@ static void emit_square(Emitter *e, const Statement *statement) {
   for (int i = 0; i < count; i++) LLVMBuildStore(e->builder, rows[i], register_place(e, first->reg, index + i));
 }
 
-static void emit_statement(Emitter *e, const Statement *statement) {
-  const Register *reg = statement_shapes[statement->kind].has_result ? result_register(e, statement) : NULL;
-  debug_location(e, statement->span);
-  switch (statement->kind) {
-  case STATEMENT_FOR: emit_for(e, statement); break;
-  case STATEMENT_LET: emit_let(e, statement); break;
-  case STATEMENT_IF: emit_if(e, statement); break;
-  case STATEMENT_SET: emit_set(e, statement); break;
-  case STATEMENT_OPERATE:
-  case STATEMENT_FMA: emit_operate(e, statement); break;
-  case STATEMENT_CONVERT:
-    write_result(e, statement, as_type(e, emit_read(e, &statement->arguments[0]), reg->type));
-    break;
-  case STATEMENT_NUMBER: emit_number(e, statement); break;
-  case STATEMENT_LOAD: write_result(e, statement, emit_load(e, &statement->address, reg->type, reg->lanes)); break;
-  case STATEMENT_STORE: {
-    RegisterType type = e->program->registers[statement->arguments[0].reg].type;
-    emit_store(e, &statement->address, type, emit_read(e, &statement->arguments[0]), statement->accumulate);
-    break;
-  }
-  case STATEMENT_RANDOM: write_result(e, statement, emit_random(e, statement, reg->type, reg->lanes)); break;
-  case STATEMENT_FOLD:
-    write_result(e, statement,
-                 as_type(e, emit_fold(e, statement->operation, emit_read(e, &statement->arguments[0])), reg->type));
-    break;
-  case STATEMENT_TRANSPOSE: emit_square(e, statement); break;
-  }
+static void emit_load_statement(Emitter *e, const Statement *statement) {
+  const Register *reg = result_register(e, statement);
+  write_result(e, statement, emit_load(e, &statement->address, reg->type, reg->lanes));
 }
 
+static void emit_store_statement(Emitter *e, const Statement *statement) {
+  RegisterType type = e->program->registers[statement->arguments[0].reg].type;
+  emit_store(e, &statement->address, type, emit_read(e, &statement->arguments[0]), statement->accumulate);
+}
+
+static void emit_random_statement(Emitter *e, const Statement *statement) {
+  const Register *reg = result_register(e, statement);
+  write_result(e, statement, emit_random(e, statement, reg->type, reg->lanes));
+}
+
+static void emit_fold_statement(Emitter *e, const Statement *statement) {
+  Value value = emit_fold(e, statement->operation, emit_read(e, &statement->arguments[0]));
+  write_result(e, statement, as_type(e, value, result_register(e, statement)->type));
+}
+
+/* ---- every kind -------------------------------------------------------------------------------------------------- */
+
+static void (*const emitters[STATEMENT_COUNT])(Emitter *e, const Statement *statement) = {
+#define STATEMENT(NAME, name, text) [STATEMENT_##NAME] = emit_##name##_statement,
+#define FIELD(...)
+#define END
+#include "compiler/program/statements.def"
+#undef STATEMENT
+#undef FIELD
+#undef END
+};
+
 static void emit_statements(Emitter *e, const Statement *statement) {
-  for (; statement != NULL; statement = statement->next) emit_statement(e, statement);
+  for (; statement != NULL; statement = statement->next) {
+    debug_location(e, statement->span);
+    emitters[statement->kind](e, statement);
+  }
 }
 
 /* ---- the function ------------------------------------------------------------------------------------------------ */

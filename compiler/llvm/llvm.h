@@ -2,8 +2,8 @@
 #ifndef GANC_LLVM_H
 #define GANC_LLVM_H
 
+#include "compiler/program/program.h"
 #include "compiler/schedule/machine.h"
-#include "compiler/schedule/program.h"
 
 typedef struct Target Target;
 

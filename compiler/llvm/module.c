@@ -44,7 +44,7 @@ static int64_t block_size(const Statement *statement) {
   int64_t size = 0;
   for (; statement != NULL; statement = statement->next) {
     int64_t turns = 1;
-    if (statement->kind == STATEMENT_FOR && statement->unroll)
+    if (statement->kind == STATEMENT_FOR && statement->loop == LOOP_UNROLLED)
       turns = (statement->to.constant - statement->from.constant) / statement->step;
     size += 1 + (turns < 1 ? 1 : turns) * block_size(statement->body) + block_size(statement->otherwise);
     if (statement->kind == STATEMENT_OPERATE) size += operation_rows[statement->operation].cost;

@@ -1,9 +1,11 @@
-/* What the files of schedule/ share and nobody else sees: values in memory, items to compute, the builder of loop
-   programs. */
+/* What the files of schedule/ share and nobody else sees: values in memory, items to compute, what programs are about.
+ */
 #ifndef LOWER_H
 #define LOWER_H
 
 #include "schedule.h"
+
+#include "compiler/program/builder.h"
 
 /* ---- layout.c: where the elements of a node lie ------------------------------------------------------------------ */
 
@@ -36,64 +38,19 @@ typedef struct Item {
   const Scalar **reads; /* all READs in value and write, each once */
 } Item;
 
-/* ---- builder.c: programs under construction ---------------------------------------------------------------------- */
-
-typedef struct Builder Builder;
+/* ---- subject.c: what a program under construction is about --------------------------------------------------------
+ */
 
 typedef View (*ViewOf)(void *context, const Node *node);
 
-Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span);
-void builder_views(Builder *builder, ViewOf view_of, void *context);
+/* A builder for nodes of `graph`, in the lanes of the machine; it asks view_of where they lie. */
+Builder *subject_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span, ViewOf view_of,
+                     void *context);
 View builder_view(Builder *builder, const Node *node);
 struct Memory **builder_memory(Builder *builder); /* express.c's own */
 Graph *builder_graph(Builder *builder);
-Session *builder_session(Builder *builder);
-int builder_lanes(const Builder *builder);
-RegisterType builder_real(const Builder *builder);
 int builder_buffer(Builder *builder, StoredValue *value, bool written);
-int64_t builder_workspace(Builder *builder,
-                          int64_t elements); /* elements of `real`, aligned to lines; returns the first */
-/* What has been asked for since `mark` may be given to others: its users run in other tasks. */
-int64_t builder_workspace_mark(const Builder *builder);
-void builder_workspace_release(Builder *builder, int64_t mark);
-int builder_register(Builder *builder, RegisterType type, int lanes, int count);
-Register builder_register_type(const Builder *builder, Operand operand);
-Operand operand_single(int reg);
-Operand operand_at(int reg, Affine index);
-void builder_chunks(Builder *builder, int64_t chunks);
-void builder_tile(Builder *builder);
-void builder_count(Builder *builder, double flops, double bytes);
-
-/* Levels: the body of the program is level 0; every open loop or branch is one more. */
-int builder_level(const Builder *builder);
-bool builder_level_open(const Builder *builder, int level, int serial);
-int builder_level_serial(const Builder *builder, int level);
-int builder_variable_level(const Builder *builder, int variable);
-int affine_level(const Builder *builder, Affine affine);
-int builder_for(Builder *builder, Affine from, Affine to, int64_t step); /* opens; returns the loop's variable */
-int builder_for_limit(Builder *builder, Affine from, Affine to, Affine limit, int64_t step);
-int builder_unrolled(Builder *builder, int64_t count);
-int builder_let(Builder *builder, Affine value, int64_t divisor, int64_t modulus);
-/* value // divisor, but at least 0 and at most `most` */
-int builder_clamp(Builder *builder, Affine value, int64_t divisor, int64_t most);
-void builder_if(Builder *builder, Affine condition); /* opens the body: condition >= 0 */
-void builder_else(Builder *builder);
-void builder_close(Builder *builder);
-Statement *builder_append(Builder *builder, StatementKind kind); /* at the innermost open level */
-Statement *builder_append_at(Builder *builder, int level, StatementKind kind);
-Operand builder_set(Builder *builder, RegisterType type, int lanes, double value);
-void builder_assign(Builder *builder, Operand result, double value);
-Operand builder_operate(Builder *builder, int level, Operation op, RegisterType type, Operand a, Operand b, Operand c);
-void builder_operate_into(Builder *builder, Operand result, Operation op, Operand a, Operand b, Operand c);
-void builder_fma_into(Builder *builder, Operand result, Operand a, Operand b, Operand c);
-Operand builder_convert(Builder *builder, int level, Operand a, RegisterType type,
-                        int lanes); /* a itself where nothing changes */
-Operand builder_load(Builder *builder, int level, RegisterType type, int lanes, Address address);
-void builder_store(Builder *builder, Address address, Operand value, bool accumulate);
-Program *builder_finish(Builder *builder, StoredValue ***bindings);
-
-int64_t affine_coefficient(Affine affine, int variable);
-bool affine_equal(Affine a, Affine b);
+StoredValue **builder_bindings(Builder *builder); /* one per buffer */
 
 /* ---- express.c: scalar expressions at a point -------------------------------------------------------------------- */
 

@@ -107,12 +107,13 @@ static void describe(const Fusion *fusion, const Group *group, ScheduledStep *st
 static void schedule_group(const Fusion *fusion, const Group *group, ScheduledStep *step) {
   Making making = {fusion, group};
   Span span = group->phases[0].items[0]->node->span;
-  Builder *builder = builder_new(fusion->graph, fusion->options, group_title(fusion, group), span);
-  builder_views(builder, view_in_group, &making);
+  Builder *builder =
+      subject_new(fusion->graph, fusion->options, group_title(fusion, group), span, view_in_group, &making);
   if (group->kind == GROUP_TILE) tile_program(builder, group->tile, &group->phases[0]);
   for (int p = 0; p < group->phase_count && group->kind != GROUP_TILE; p++)
     nest_phase(builder, &group->phases[p], group->kind == GROUP_NEST);
-  step->program = builder_finish(builder, &step->bindings);
+  step->program = builder_finish(builder);
+  step->bindings = builder_bindings(builder);
   count_work(builder, group, step->program);
   step->span = span;
   describe(fusion, group, step);

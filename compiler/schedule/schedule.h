@@ -4,8 +4,8 @@
 #ifndef SCHEDULE_H
 #define SCHEDULE_H
 
+#include "compiler/program/program.h"
 #include "compiler/schedule/machine.h"
-#include "compiler/schedule/program.h"
 
 typedef struct ScheduleOptions {
   const Machine *machine;

@@ -73,13 +73,13 @@ static inline void build_open(Build *b, Statement *owner, Statement **body) {
   b->tails[b->depth] = body;
 }
 
-static inline Statement *build_for(Build *b, int number, Affine from, Affine to, int64_t step, bool unroll) {
+static inline Statement *build_for(Build *b, int number, Affine from, Affine to, int64_t step, LoopKind kind) {
   Statement *loop = build_statement(b, STATEMENT_FOR);
   loop->variable = number;
   loop->from = from;
   loop->to = to;
   loop->step = step;
-  loop->unroll = unroll;
+  loop->loop = kind;
   build_open(b, loop, &loop->body);
   return loop;
 }

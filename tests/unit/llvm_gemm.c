@@ -52,8 +52,8 @@ static Operand tile_sum(const Tile *tile) {
 
 /* Opens the loops over all sums; tile_end closes them. */
 static void tile_each(Build *b, const Tile *tile) {
-  build_for(b, tile->r, constant(0), constant(tile->shape.rows), 1, true);
-  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, true);
+  build_for(b, tile->r, constant(0), constant(tile->shape.rows), 1, LOOP_UNROLLED);
+  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, LOOP_UNROLLED);
 }
 static void tile_end(Build *b) {
   build_end(b);
@@ -62,12 +62,12 @@ static void tile_end(Build *b) {
 
 /* Adds the products of a row's number, at `factor`, and the vectors at `operand`, to all sums. */
 static void tile_add_products(Build *b, const Tile *tile, Address factor, Address operand) {
-  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, true);
+  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, LOOP_UNROLLED);
   build_load(b, at(tile->side, variable(tile->v, 1)), operand);
   build_end(b);
-  build_for(b, tile->r, constant(0), constant(tile->shape.rows), 1, true);
+  build_for(b, tile->r, constant(0), constant(tile->shape.rows), 1, LOOP_UNROLLED);
   build_load(b, one(tile->factor), factor);
-  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, true);
+  build_for(b, tile->v, constant(0), constant(tile->shape.vectors), 1, LOOP_UNROLLED);
   build_fma(b, tile_sum(tile), one(tile->factor), at(tile->side, variable(tile->v, 1)), tile_sum(tile));
   tile_end(b);
 }
@@ -86,9 +86,9 @@ static Program *forward(Session *session, const Machine *machine, Shape s) {
   b->program.chunks = s.m / task;
   Affine first = variable(t, width), row = sum(variable(0, task), variable(o, 1));
   Address place = address(out, sum(sum(affine_scale(row, s.n), first), sum(variable(r, s.n), variable(v, lanes))), 1);
-  build_for(b, t, constant(0), constant(s.n / width), 1, false);
-  build_for(b, block, constant(0), constant(s.k), K_BLOCK, false);
-  build_for(b, o, constant(0), constant(task), s.rows, false);
+  build_for(b, t, constant(0), constant(s.n / width), 1, LOOP_SERIAL);
+  build_for(b, block, constant(0), constant(s.k), K_BLOCK, LOOP_SERIAL);
+  build_for(b, o, constant(0), constant(task), s.rows, LOOP_SERIAL);
   tile_each(b, &tile);
   build_if(b, variable(block, -1));
   build_set(b, tile_sum(&tile), 0);
@@ -96,7 +96,7 @@ static Program *forward(Session *session, const Machine *machine, Shape s) {
   build_load(b, tile_sum(&tile), place);
   build_end(b);
   tile_end(b);
-  Statement *inner = build_for(b, k, variable(block, 1), sum(variable(block, 1), constant(K_BLOCK)), 1, false);
+  Statement *inner = build_for(b, k, variable(block, 1), sum(variable(block, 1), constant(K_BLOCK)), 1, LOOP_SERIAL);
   inner->has_limit = s.k % K_BLOCK != 0;
   inner->limit = constant(s.k);
   tile_add_products(b, &tile, address(weights, sum(affine_scale(row, s.k), sum(variable(r, s.k), variable(k, 1))), 0),
@@ -123,26 +123,26 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
   b->program.tile = true;
   b->program.chunks = s.k / width;
   b->program.workspace_bytes = s.n * width * 4;
-  build_for(b, n, constant(0), constant(s.n), lanes, false);
-  build_for(b, v, constant(0), constant(s.vectors), 1, true);
-  build_for(b, p, constant(0), constant(lanes), 1, true);
+  build_for(b, n, constant(0), constant(s.n), lanes, LOOP_SERIAL);
+  build_for(b, v, constant(0), constant(s.vectors), 1, LOOP_UNROLLED);
+  build_for(b, p, constant(0), constant(lanes), 1, LOOP_UNROLLED);
   build_load(
       b, at(square, variable(p, 1)),
       address(x, sum(sum(variable(0, width * s.n), variable(v, lanes * s.n)), sum(variable(p, s.n), variable(n, 1))),
               1));
   build_end(b);
   build_statement(b, STATEMENT_TRANSPOSE)->arguments[0] = one(square);
-  build_for(b, p, constant(0), constant(lanes), 1, true);
+  build_for(b, p, constant(0), constant(lanes), 1, LOOP_UNROLLED);
   build_store(b, address(WORKSPACE, sum(variable(n, width), sum(variable(p, width), variable(v, lanes))), 1),
               at(square, variable(p, 1)), false);
   build_end(b);
   build_end(b);
   build_end(b);
-  build_for(b, o, constant(0), constant(s.m), s.rows, false);
+  build_for(b, o, constant(0), constant(s.m), s.rows, LOOP_SERIAL);
   tile_each(b, &tile);
   build_set(b, tile_sum(&tile), 0);
   tile_end(b);
-  build_for(b, n, constant(0), constant(s.n), 1, false);
+  build_for(b, n, constant(0), constant(s.n), 1, LOOP_SERIAL);
   tile_add_products(b, &tile, address(dy, sum(variable(o, s.n), sum(variable(r, s.n), variable(n, 1))), 0),
                     address(WORKSPACE, sum(variable(n, width), variable(v, lanes)), 1));
   build_end(b);
@@ -163,15 +163,15 @@ static Program *peak(Session *session, const Machine *machine, int64_t turns) {
       t = build_variable(b), r = build_variable(b);
   build_load(b, one(x), address(buffer, constant(0), 1));
   build_load(b, one(y), address(buffer, constant(lanes), 1));
-  build_for(b, r, constant(0), constant(12), 1, true);
+  build_for(b, r, constant(0), constant(12), 1, LOOP_UNROLLED);
   build_load(b, at(acc, variable(r, 1)), address(buffer, variable(r, 1), 1));
   build_end(b);
-  build_for(b, t, constant(0), constant(turns), 1, false);
-  build_for(b, r, constant(0), constant(12), 1, true);
+  build_for(b, t, constant(0), constant(turns), 1, LOOP_SERIAL);
+  build_for(b, r, constant(0), constant(12), 1, LOOP_UNROLLED);
   build_fma(b, at(acc, variable(r, 1)), one(x), one(y), at(acc, variable(r, 1)));
   build_end(b);
   build_end(b);
-  build_for(b, r, constant(0), constant(12), 1, true);
+  build_for(b, r, constant(0), constant(12), 1, LOOP_UNROLLED);
   build_store(b, address(buffer, variable(r, lanes), 1), at(acc, variable(r, 1)), false);
   build_end(b);
   return &b->program;

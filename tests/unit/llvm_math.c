@@ -56,7 +56,7 @@ static Program *apply(Session *session, Operation op, RegisterType real, int lan
   int x = build_buffer(b, real, BLOCK, false), y = build_buffer(b, real, BLOCK, false),
       out = build_buffer(b, real, BLOCK, true);
   int registers = build_register(b, real, lanes, 3), i = build_variable(b);
-  build_for(b, i, constant(0), constant(BLOCK), lanes, false);
+  build_for(b, i, constant(0), constant(BLOCK), lanes, LOOP_SERIAL);
   build_load(b, at(registers, constant(0)), address(x, variable(i, 1), 1));
   build_load(b, at(registers, constant(1)), address(y, variable(i, 1), 1));
   build_operate(b, op, at(registers, constant(2)), at(registers, constant(0)), at(registers, constant(1)),

@@ -25,7 +25,7 @@ static Program *small_program(Session *session, const Machine *machine, const So
   b->program.id = number;
   b->program.span = (Span){source, 6, 16};
   build_set(b, at(v, constant(1)), number);
-  build_for(b, i, constant(0), constant(ELEMENTS), lanes, false);
+  build_for(b, i, constant(0), constant(ELEMENTS), lanes, LOOP_SERIAL);
   Address from = address(x, variable(i, 1), 1), to = address(out, variable(i, 1), 1);
   from.has_valid = to.has_valid = true;
   from.valid = to.valid = sum(constant(ELEMENTS), variable(i, -1));

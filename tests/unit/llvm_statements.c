@@ -118,7 +118,7 @@ static void tails(const Bench *bench) {
     int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true);
     int v = build_register(b, bench->real, bench->lanes, 2), i = build_variable(b);
     build_set(b, at(v, constant(1)), 1);
-    build_for(b, i, constant(0), constant(n), bench->lanes, false);
+    build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
     Address from = address(x, variable(i, 1), 1), to = address(out, variable(i, 1), 1);
     from.has_valid = to.has_valid = true;
     from.valid = to.valid = sum(constant(n), variable(i, -1));
@@ -139,7 +139,7 @@ static void shifts(const Bench *bench) {
       int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true),
           back = build_buffer(b, bench->real, n, true);
       int v = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
-      build_for(b, i, constant(0), constant(n), bench->lanes, false);
+      build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
       Affine place = sum(variable(i, scale), constant(scale < 0 ? n - 1 + shift : shift));
       Guard *guard = session_allocate(bench->session, sizeof *guard);
       *guard = (Guard){place, scale, 0, n};
@@ -167,7 +167,7 @@ static void scalars(const Bench *bench) {
       i = build_variable(b);
   Guard *guard = session_allocate(bench->session, sizeof *guard);
   *guard = (Guard){variable(i, 1), 0, 0, n};
-  build_for(b, i, constant(-4), constant(8), 1, false);
+  build_for(b, i, constant(-4), constant(8), 1, LOOP_SERIAL);
   Address guarded = address(x, variable(i, 1), 0),
           row = address(out, sum(variable(i, bench->lanes), constant(4 * bench->lanes)), 1);
   guarded.guard_count = 1;
@@ -202,7 +202,7 @@ static void computed(const Bench *bench) {
   ComputedIndex *by_lane = session_allocate(bench->session, 2 * sizeof *by_lane), *by_one = by_lane + 1;
   *by_lane = (ComputedIndex){one(v), 3, 0, rows};
   *by_one = (ComputedIndex){one(s), 3, 0, rows};
-  build_for(b, i, constant(0), constant(n), bench->lanes, false);
+  build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
   build_load(b, one(v), address(labels, variable(i, 1), 1));
   build_operate(b, OP_FLOOR, one(v), one(v), one(v), one(v));
   Address gathered = {.buffer = table, .offset = constant(1), .computed_count = 1, .computed = by_lane};
@@ -211,7 +211,7 @@ static void computed(const Bench *bench) {
   gathered.buffer = sums;
   build_store(b, gathered, at(v, constant(1)), true);
   build_end(b);
-  build_for(b, i, constant(0), constant(n), 1, false);
+  build_for(b, i, constant(0), constant(n), 1, LOOP_SERIAL);
   build_load(b, one(s), address(labels, variable(i, 1), 0));
   build_operate(b, OP_FLOOR, one(s), one(s), one(s), one(s));
   gathered.buffer = table;
@@ -234,13 +234,13 @@ static void loops(const Bench *bench) {
       q = build_variable(b), m = build_variable(b);
   b->program.chunks = 4;
   b->program.workspace_bytes = 8 * n;
-  build_for(b, i, constant(0), constant(n), 1, false); /* to the workspace and back, mirrored */
+  build_for(b, i, constant(0), constant(n), 1, LOOP_SERIAL); /* to the workspace and back, mirrored */
   build_load(b, one(s), address(x, sum(variable(0, n), variable(i, 1)), 0));
   build_store(b, address(WORKSPACE, sum(constant(n - 1), variable(i, -1)), 0), one(s), false);
   build_end(b);
   build_set(b, at(s, constant(3)), 0);
-  build_for(b, i, variable(0, 2), constant(n), 7, false);
-  Statement *inner = build_for(b, j, variable(i, 1), sum(variable(i, 1), constant(7)), 1, false);
+  build_for(b, i, variable(0, 2), constant(n), 7, LOOP_SERIAL);
+  Statement *inner = build_for(b, j, variable(i, 1), sum(variable(i, 1), constant(7)), 1, LOOP_SERIAL);
   inner->has_limit = true;
   inner->limit = constant(n);
   Statement *let = build_statement(b, STATEMENT_LET);
@@ -261,7 +261,7 @@ static void loops(const Bench *bench) {
   build_if(b, sum(variable(m, 1), constant(-3)));
   build_store(b, address(out, sum(variable(0, n), variable(j, 1)), 0), at(s, constant(3)), false);
   build_else(b);
-  Statement *unrolled = build_for(b, u, constant(0), constant(3), 1, true);
+  Statement *unrolled = build_for(b, u, constant(0), constant(3), 1, LOOP_UNROLLED);
   unrolled->has_limit = true;
   unrolled->limit = variable(m, 1);
   build_set(b, at(s, sum(variable(u, 1), constant(0))), 2);
@@ -270,7 +270,7 @@ static void loops(const Bench *bench) {
   build_end(b);
   build_end(b);
   build_end(b);
-  build_for(b, i, constant(5), constant(5), 1, false); /* never */
+  build_for(b, i, constant(5), constant(5), 1, LOOP_SERIAL); /* never */
   build_store(b, address(out, constant(0), 0), at(s, constant(3)), false);
   build_end(b);
   check_program(bench, b, 0);
@@ -290,7 +290,7 @@ static void operations(const Bench *bench) {
     int fixed = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
     build_load(b, one(s), address(y, constant(3), 0));
     build_set(b, one(fixed), 0);
-    build_for(b, i, constant(0), constant(n), bench->lanes, false);
+    build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
     build_load(b, one(v), address(x, variable(i, 1), 1));
     build_load(b, at(v, constant(1)), address(y, variable(i, 1), 1));
     if (op == OP_POWER || op == OP_LOG || op == OP_SQRT || op == OP_LOG1P)
@@ -330,7 +330,7 @@ static void mixtures(const Bench *bench) {
       s = build_register(b, bench->real, 1, 2);
   int t = build_register(b, other, 1, 1), mask = build_register(b, REGISTER_MASK, 1, 1), i = build_variable(b);
   build_set(b, one(mask), 1);
-  build_for(b, i, constant(0), constant(n), bench->lanes, false);
+  build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
   build_load(b, one(v), address(x, variable(i, 1), 1));
   build_load(b, one(w), address(y, variable(i, 1), 1));
   build_convert(b, at(v, constant(1)), one(w));
@@ -370,11 +370,11 @@ static void squares(const Bench *bench) {
   int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true),
       v = build_register(b, bench->real, bench->lanes, bench->lanes + 1);
   int i = build_variable(b);
-  build_for(b, i, constant(0), constant(bench->lanes), 1, true);
+  build_for(b, i, constant(0), constant(bench->lanes), 1, LOOP_UNROLLED);
   build_load(b, at(v, sum(variable(i, 1), constant(1))), address(x, variable(i, bench->lanes), 1));
   build_end(b);
   build_statement(b, STATEMENT_TRANSPOSE)->arguments[0] = at(v, constant(1));
-  build_for(b, i, constant(0), constant(bench->lanes), 1, true);
+  build_for(b, i, constant(0), constant(bench->lanes), 1, LOOP_UNROLLED);
   build_store(b, address(out, variable(i, bench->lanes), 1), at(v, sum(variable(i, 1), constant(1))), false);
   build_end(b);
   check_program(bench, b, 0);
@@ -390,9 +390,13 @@ static void draws(const Bench *bench) {
       int out = build_buffer(b, bench->real, elements * samples * 2, true),
           v = build_register(b, bench->real, lanes, 1);
       int i = build_variable(b), k = build_variable(b), u = build_variable(b);
-      build_for(b, i, constant(0), constant(form == 1 ? 3 : elements - 1), form == 1 ? 1 : form == 3 ? 4 : 1, false);
-      build_for(b, u, constant(0), constant(form == 3 ? 4 : 1), 1, true);
-      build_for(b, k, constant(0), constant(samples), bench->lanes, false);
+      build_for(b, i, constant(0), constant(form == 1 ? 3 : elements - 1),
+                form == 1   ? 1
+                : form == 3 ? 4
+                            : 1,
+                LOOP_SERIAL);
+      build_for(b, u, constant(0), constant(form == 3 ? 4 : 1), 1, LOOP_UNROLLED);
+      build_for(b, k, constant(0), constant(samples), bench->lanes, LOOP_SERIAL);
       Statement *random = build_statement(b, STATEMENT_RANDOM);
       random->result = one(v);
       random->stream = 0x123456789abcdef0u;
@@ -414,14 +418,33 @@ static void draws(const Bench *bench) {
     }
 }
 
+/* Each kind of loop, over whole vectors. */
+static void kinds_of_loops(const Bench *bench) {
+  for (LoopKind kind = 0; kind < LOOP_COUNT; kind++) {
+    const int64_t n = 5 * bench->lanes;
+    Build *b = start(bench, "kinds of loops");
+    int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true);
+    int v = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
+    build_for(b, i, constant(0), constant(n), bench->lanes, kind);
+    build_load(b, one(v), address(x, variable(i, 1), 1));
+    build_operate(b, OP_ADD, one(v), one(v), one(v), one(v));
+    build_store(b, address(out, variable(i, 1), 1), one(v), false);
+    build_end(b);
+    check_program(bench, b, 0);
+  }
+}
+
 /* ---- the suite --------------------------------------------------------------------------------------------------- */
 
 static const struct {
   const char *name;
   void (*test)(const Bench *bench);
 } cases[] = {
-    {"tails", tails},           {"shifts", shifts},     {"scalars", scalars}, {"computed", computed}, {"loops", loops},
-    {"operations", operations}, {"mixtures", mixtures}, {"squares", squares}, {"draws", draws},
+    {"tails", tails},       {"shifts", shifts},
+    {"scalars", scalars},   {"computed", computed},
+    {"loops", loops},       {"operations", operations},
+    {"mixtures", mixtures}, {"squares", squares},
+    {"draws", draws},       {"kinds of loops", kinds_of_loops},
 };
 
 START_TEST(statements) { for_all(cases[_i].test); }

@@ -1,6 +1,7 @@
 /* Loop programs as values: affine sums, equality and hash, the printed form, and what verification refuses. */
 #include "llvm_builder.h"
 #include "check_main.h"
+#include "compiler/program/statements.h"
 #include "printed_text.h"
 
 #include <stdlib.h>
@@ -11,8 +12,8 @@ static Build *sample(Session *session, const char *title) {
   int x = build_buffer(b, REGISTER_F32, 64, false), out = build_buffer(b, REGISTER_F32, 80, true);
   int acc = build_register(b, REGISTER_F32, 8, 2), s = build_register(b, REGISTER_F32, 1, 1), i = build_variable(b),
       u = build_variable(b);
-  build_for(b, i, constant(0), constant(48), 16, false);
-  build_for(b, u, constant(0), constant(2), 1, true);
+  build_for(b, i, constant(0), constant(48), 16, LOOP_SERIAL);
+  build_for(b, u, constant(0), constant(2), 1, LOOP_UNROLLED);
   Address from = address(x, sum(variable(i, 1), variable(u, 8)), 1);
   Guard *guard = session_allocate(session, sizeof *guard);
   *guard = (Guard){sum(variable(i, 1), constant(-1)), 1, 0, 48};
@@ -52,7 +53,7 @@ END_TEST
 static void change_constant(Build *b) { b->program.body->next->constant = 0.5; }
 static void change_zero(Build *b) { b->program.body->next->constant = -b->program.body->next->constant; }
 static void change_step(Build *b) { b->program.body->step = 8; }
-static void change_unroll(Build *b) { b->program.body->body->unroll = false; }
+static void change_unroll(Build *b) { b->program.body->body->loop = LOOP_SERIAL; }
 static void change_guard(Build *b) { ((Guard *)b->program.body->body->body->address.guards)->high++; }
 static void change_valid(Build *b) { b->program.body->body->body->address.valid.constant--; }
 static void change_offset(Build *b) { b->program.body->body->body->address.offset.terms[0].coefficient++; }
@@ -74,6 +75,69 @@ START_TEST(equality_sees_code) {
   ck_assert(!program_equal(&a->program, &b->program));
   ck_assert(!program_equal(&b->program, &a->program));
   ck_assert_uint_ne(program_hash(&a->program), program_hash(&b->program));
+  session_free(session);
+}
+END_TEST
+
+/* ---- rows: whatever a statement holds is seen, by all who look at it ----------------------------------------------
+ */
+
+/* A statement of the kind, with everything that may be there. */
+static Build *single(Session *session, StatementKind kind) {
+  Build *b = build_new(session, "single", REGISTER_F32, 8);
+  build_buffer(b, REGISTER_F32, 64, true);
+  build_register(b, REGISTER_F32, 8, 8);
+  build_variable(b);
+  Statement *statement = build_statement(b, kind);
+  for (const Field *field = statement_rows[kind].fields; field->name != NULL; field++) {
+    void *at = (char *)statement + field->offset;
+    if (field->kind == FIELD_FLAG) *(bool *)at = true;
+    if (field->kind == FIELD_OPERATION) *(Operation *)at = OP_SELECT; /* three arguments */
+    if (field->kind == FIELD_BLOCK) *(Statement **)at = session_allocate(session, sizeof(Statement));
+    if (field->kind == FIELD_BLOCK) (*(Statement **)at)->kind = STATEMENT_SET;
+  }
+  return b;
+}
+
+static void change_field(Session *session, const Field *field, void *at) {
+  int64_t seven = 7;
+  switch (field->kind) {
+  case FIELD_ARGUMENTS: ((Operand *)at)[field->count < 0 ? 2 : field->count - 1].index = constant(1); break;
+  case FIELD_RESULT:
+  case FIELD_SQUARE: ((Operand *)at)->index = constant(1); break;
+  case FIELD_AFFINE: *(Affine *)at = constant(7); break;
+  case FIELD_ADDRESS: ((Address *)at)->offset = constant(7); break;
+  case FIELD_NUMBER: *(double *)at = 7; break;
+  case FIELD_FLAG: *(bool *)at = false; break;
+  case FIELD_OPERATION: *(Operation *)at = OP_EXP; break;
+  case FIELD_BLOCK:
+    *(Statement **)at = memset(session_allocate(session, sizeof(Statement)), 0, sizeof(Statement));
+    break;
+  case FIELD_CHOICE: *(int *)at = 1; break;
+  default: memcpy(at, &seven, field->size); break; /* whole numbers; little-endian */
+  }
+}
+
+static char *text_of(const Program *program) {
+  Printed printed;
+  program_print(program, printed_begin(&printed));
+  return printed_end(&printed);
+}
+
+START_TEST(every_field_is_seen) {
+  Session *session = session_new();
+  for (const Field *field = statement_rows[_i].fields; field->name != NULL; field++) {
+    Build *a = single(session, (StatementKind)_i), *b = single(session, (StatementKind)_i);
+    ck_assert(program_equal(&a->program, &b->program));
+    change_field(session, field, (char *)b->program.body + field->offset);
+    const char *row = statement_rows[_i].name;
+    ck_assert_msg(!program_equal(&a->program, &b->program), "equality does not see %s of %s", field->name, row);
+    ck_assert_msg(program_hash(&a->program) != program_hash(&b->program), "the hash: %s of %s", field->name, row);
+    char *one = text_of(&a->program), *other = text_of(&b->program);
+    ck_assert_msg(strcmp(one, other) != 0, "%s of %s is not printed:\n%s", field->name, row, one);
+    free(one);
+    free(other);
+  }
   session_free(session);
 }
 END_TEST
@@ -137,7 +201,27 @@ static void no_step(Build *b) { b->program.body->step = 0; }
 static void used_twice(Build *b) { b->program.body->body->variable = 1; }
 static void lanes_apart(Build *b) { b->registers[0].lanes = 4; }
 static void unbounded_unroll(Build *b) {
-  b->program.body->unroll = true, b->program.body->to = variable(0, 1), b->program.chunks = 2;
+  b->program.body->loop = LOOP_UNROLLED, b->program.body->to = variable(0, 1), b->program.chunks = 2;
+}
+static void half_vectors(Build *b) { b->program.body->loop = LOOP_LANES; }
+static void no_loop(Build *b) { b->program.body->loop = LOOP_COUNT; }
+static void no_operation(Build *b) { load_of(b)->next->operation = OP_COUNT; }
+static void mask_loaded(Build *b) { b->registers[0].type = REGISTER_MASK; }
+static void outer_variable(Build *b) { b->program.body->variable = 0; }
+static void no_square(Build *b) { load_of(b)->next->kind = STATEMENT_TRANSPOSE; }
+static void fold_of_products(Build *b) {
+  Statement *operate = load_of(b)->next;
+  operate->kind = STATEMENT_FOLD, operate->operation = OP_MULTIPLY, operate->result = one(1);
+}
+static void fold_to_lanes(Build *b) { load_of(b)->next->kind = STATEMENT_FOLD, load_of(b)->next->operation = OP_ADD; }
+static void mixed_lanes(Build *b) {
+  Statement *operate = load_of(b)->next, *set = b->program.body->next;
+  operate->kind = STATEMENT_FMA, operate->arguments[1] = operate->arguments[2] = operate->arguments[0];
+  operate->result = set->result;
+}
+static void mixed_types(Build *b) {
+  mixed_lanes(b);
+  b->registers[1] = (Register){REGISTER_F64, 8, 1};
 }
 static const struct {
   void (*mistake)(Build *b);
@@ -157,6 +241,16 @@ static const struct {
     {used_twice, "i1 is in use"},
     {lanes_apart, "4 lanes"},
     {unbounded_unroll, "not constant"},
+    {half_vectors, "16 values, and there are 8 lanes"},
+    {no_loop, "loop is 3"},
+    {no_operation, "operation is"},
+    {mask_loaded, "truth values found"},
+    {outer_variable, "no variable i0"},
+    {no_square, "has 2 registers"},
+    {fold_of_products, "only sums and maxima"},
+    {fold_to_lanes, "one lane is wanted"},
+    {mixed_lanes, "has 8 lanes, the result 1"},
+    {mixed_types, "another type"},
 };
 
 START_TEST(mistakes_are_found) {
@@ -173,4 +267,6 @@ START_TEST(mistakes_are_found) {
 END_TEST
 
 CHECK_MAIN(.tests = {affine_sums, equality_ignores_names, printed_form},
-           .loops = {{equality_sees_code, 0, LENGTH(changes)}, {mistakes_are_found, 0, LENGTH(mistakes)}})
+           .loops = {{equality_sees_code, 0, LENGTH(changes)},
+                     {every_field_is_seen, 0, STATEMENT_COUNT},
+                     {mistakes_are_found, 0, LENGTH(mistakes)}})

@@ -1,6 +1,6 @@
 /* Loop programs under construction: registers, buffers, loops that are open, statements at the end of any of them.
-   Takes what the generators say and returns a finished program with its bindings. Never decides what to compute. */
-#include "lower.h"
+   Takes what generators say and returns a finished program. Never decides what to compute. */
+#include "builder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,46 +16,31 @@ typedef struct Level {
 } Level;
 
 struct Builder {
-  Graph *graph;
   Session *session;
-  const ScheduleOptions *options;
+  void *context;
   Program *program;
-  int lanes, level, serials;
+  int level, serials;
   Level levels[LEVEL_LIMIT];
   int variable_capacity, *variable_level;
   int register_capacity, buffer_capacity;
-  StoredValue **bindings;
-  ViewOf view_of;
-  void *view_context;
-  struct Memory *memory;
   int64_t workspace; /* bytes in use */
 };
 
-Builder *builder_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span) {
-  Session *session = graph_session(graph);
+Builder *builder_new(Session *session, RegisterType real, int lanes, const char *title, Span span, void *context) {
   Builder *builder = session_allocate(session, sizeof *builder);
   Program *program = session_allocate(session, sizeof *program);
-  int width = options->machine->vector_bytes / (options->real == REGISTER_F32 ? 4 : 8);
-  *program =
-      (Program){.title = title, .span = span, .lanes = width, .real = options->real, .chunks = 1, .variable_count = 1};
-  *builder = (Builder){.graph = graph, .session = session, .options = options, .program = program, .lanes = width};
+  *program = (Program){.title = title, .span = span, .lanes = lanes, .real = real, .chunks = 1, .variable_count = 1};
+  *builder = (Builder){.session = session, .context = context, .program = program};
   builder->variable_level =
       session_grow(session, NULL, 0, &builder->variable_capacity, sizeof *builder->variable_level);
   builder->levels[0] = (Level){.serial = builder->serials++, .variable = 0};
   return builder;
 }
 
-void builder_views(Builder *builder, ViewOf view_of, void *context) {
-  builder->view_of = view_of;
-  builder->view_context = context;
-}
-
-struct Memory **builder_memory(Builder *builder) { return &builder->memory; }
-View builder_view(Builder *builder, const Node *node) { return builder->view_of(builder->view_context, node); }
-Graph *builder_graph(Builder *builder) { return builder->graph; }
+void *builder_context(const Builder *builder) { return builder->context; }
 Session *builder_session(Builder *builder) { return builder->session; }
-int builder_lanes(const Builder *builder) { return builder->lanes; }
-RegisterType builder_real(const Builder *builder) { return builder->options->real; }
+int builder_lanes(const Builder *builder) { return builder->program->lanes; }
+RegisterType builder_real(const Builder *builder) { return builder->program->real; }
 void builder_chunks(Builder *builder, int64_t chunks) { builder->program->chunks = chunks; }
 void builder_tile(Builder *builder) { builder->program->tile = true; }
 
@@ -64,28 +49,18 @@ void builder_count(Builder *builder, double flops, double bytes) {
   builder->program->bytes += bytes;
 }
 
-int builder_buffer(Builder *builder, StoredValue *value, bool written) {
+int builder_new_buffer(Builder *builder, Buffer buffer) {
   Program *program = builder->program;
-  for (int b = 0; b < program->buffer_count; b++)
-    if (builder->bindings[b] == value) {
-      program->buffers[b].written |= written;
-      return b;
-    }
-  int capacity = builder->buffer_capacity;
-  program->buffers =
-      session_grow(builder->session, program->buffers, program->buffer_count, &capacity, sizeof *program->buffers);
-  builder->bindings = session_grow(builder->session, builder->bindings, program->buffer_count,
-                                   &builder->buffer_capacity, sizeof *builder->bindings);
-  const char *name =
-      value->node->name != NULL ? value->node->name : session_format(builder->session, "v%d", value->node->id);
-  program->buffers[program->buffer_count] =
-      (Buffer){.storage = value->storage, .elements = value->elements, .written = written, .name = name};
-  builder->bindings[program->buffer_count] = value;
+  program->buffers = session_grow(builder->session, program->buffers, program->buffer_count, &builder->buffer_capacity,
+                                  sizeof *program->buffers);
+  program->buffers[program->buffer_count] = buffer;
   return program->buffer_count++;
 }
 
+void builder_mark_written(Builder *builder, int buffer) { builder->program->buffers[buffer].written = true; }
+
 int64_t builder_workspace(Builder *builder, int64_t elements) {
-  int64_t size = builder->options->real == REGISTER_F32 ? 4 : 8, first = builder->workspace / size;
+  int64_t size = builder->program->real == REGISTER_F32 ? 4 : 8, first = builder->workspace / size;
   builder->workspace += (elements * size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
   if (builder->workspace > builder->program->workspace_bytes) builder->program->workspace_bytes = builder->workspace;
   return first;
@@ -182,7 +157,7 @@ int builder_for_limit(Builder *builder, Affine from, Affine to, Affine limit, in
 
 int builder_unrolled(Builder *builder, int64_t count) {
   int variable = builder_for(builder, affine_constant(0), affine_constant(count), 1);
-  builder->levels[builder->level].owner->unroll = true;
+  builder->levels[builder->level].owner->loop = LOOP_UNROLLED;
   return variable;
 }
 
@@ -195,8 +170,7 @@ int builder_let(Builder *builder, Affine value, int64_t divisor, int64_t modulus
 
 int builder_clamp(Builder *builder, Affine value, int64_t divisor, int64_t most) {
   int variable = builder_let(builder, value, divisor, 0);
-  Statement *let = builder->levels[builder->level].last;
-  let->clamped = true, let->most = most;
+  builder->levels[builder->level].last->most = most;
   return variable;
 }
 
@@ -284,24 +258,8 @@ void builder_store(Builder *builder, Address address, Operand value, bool accumu
   store->address = address, store->arguments[0] = value, store->accumulate = accumulate;
 }
 
-Program *builder_finish(Builder *builder, StoredValue ***bindings) {
+Program *builder_finish(Builder *builder) {
   while (builder->level > 0) builder_close(builder);
   builder->program->body = builder->levels[0].first;
-  *bindings = builder->bindings;
   return builder->program;
-}
-
-/* ---- affine expressions ------------------------------------------------------------------------------------------ */
-
-int64_t affine_coefficient(Affine affine, int variable) {
-  for (int t = 0; t < affine.term_count; t++)
-    if (affine.terms[t].variable == variable) return affine.terms[t].coefficient;
-  return 0;
-}
-
-bool affine_equal(Affine a, Affine b) {
-  if (a.constant != b.constant || a.term_count != b.term_count) return false;
-  for (int t = 0; t < a.term_count; t++)
-    if (a.terms[t].variable != b.terms[t].variable || a.terms[t].coefficient != b.terms[t].coefficient) return false;
-  return true;
 }

@@ -28,6 +28,8 @@ Affine affine_constant(int64_t value);
 Affine affine_variable(int variable, int64_t coefficient);
 Affine affine_add(Affine a, Affine b);
 Affine affine_scale(Affine a, int64_t factor);
+int64_t affine_coefficient(Affine affine, int variable);
+bool affine_equal(Affine a, Affine b);
 
 typedef struct Register {
   RegisterType type;
@@ -73,22 +75,24 @@ typedef struct Address {
   const ComputedIndex *computed;
 } Address;
 
+/* What each kind does and holds: statements.def. */
 typedef enum StatementKind {
-  STATEMENT_FOR, /* variable from `from` up to but not including min(`to`, `limit`), by step; body */
-  STATEMENT_LET, /* variable = (value // divisor) % modulus (modulus 0: none); clamped: at least 0, at most `most` */
-  STATEMENT_IF,  /* body if condition >= 0, else otherwise */
-  STATEMENT_SET, /* result = constant in all lanes */
-  STATEMENT_OPERATE, /* result = operation(arguments); lanes agree, or an argument has 1 lane and is spread */
-  STATEMENT_FMA,     /* result = arguments[0] * arguments[1] + arguments[2], rounded once */
-  STATEMENT_CONVERT, /* result = argument in the result's type (F32, F64; MASK gives 1 or 0; number to MASK: != 0) and
-                        lanes (1 spreads) */
-  STATEMENT_NUMBER,  /* result = value + lane_step * lane, as a number */
-  STATEMENT_LOAD,    /* result = address */
-  STATEMENT_STORE,   /* address = arguments[0]; `accumulate`: += */
-  STATEMENT_RANDOM,  /* result = draw of (stream, sample + lane * sample_step, element + lane * element_step) */
-  STATEMENT_FOLD, /* result (1 lane) = fold of arguments[0] over its lanes by a fixed tree; operation: ADD, MAXIMUM */
-  STATEMENT_TRANSPOSE /* the square of `lanes` registers starting at arguments[0], in place */
+#define STATEMENT(NAME, name, text) STATEMENT_##NAME,
+#define FIELD(...)
+#define END
+#include "statements.def"
+#undef STATEMENT
+#undef FIELD
+#undef END
+  STATEMENT_COUNT
 } StatementKind;
+
+typedef enum LoopKind {
+#define LOOP(NAME, name, text) LOOP_##NAME,
+#include "loops.def"
+#undef LOOP
+  LOOP_COUNT
+} LoopKind;
 
 typedef struct Statement Statement;
 struct Statement {
@@ -103,13 +107,13 @@ struct Statement {
   union {
     struct {
       Affine from, to, limit;
-      bool has_limit, unroll;
+      bool has_limit;
+      LoopKind loop;
       int64_t step;
     }; /* FOR */
     struct {
       Affine value;
       int64_t divisor, modulus, most, lane_step;
-      bool clamped;
     }; /* LET, NUMBER; IF: the condition */
     struct {
       Address address;
@@ -144,14 +148,8 @@ typedef struct Program {
   double flops, bytes;
 } Program;
 
-/* What a kind of statement holds: how many arguments (-1: as many as its operation), a result, an address. */
-typedef struct StatementShape {
-  const char *name;
-  int arity;
-  bool has_result, has_address;
-} StatementShape;
-extern const StatementShape statement_shapes[STATEMENT_TRANSPOSE + 1];
-int statement_arity(const Statement *statement);
+int statement_arity(const Statement *statement);             /* how many arguments */
+const Operand *statement_result(const Statement *statement); /* the first register that it writes; NULL: none */
 
 void program_print(const Program *program, FILE *out); /* --emit kernels: pseudo-code */
 bool program_verify(Session *session, const Program *program);

@@ -1,30 +1,76 @@
 /* Loop programs as values: what each kind of statement holds, whether two programs are the same code, and a number that
    agrees for those. Takes finished programs and never changes them. */
-#include "program.h"
+#include "statements.h"
 #include "tests/mutants/mutant.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const StatementShape statement_shapes[STATEMENT_TRANSPOSE + 1] = {
-    [STATEMENT_FOR] = {"for", 0, false, false},
-    [STATEMENT_LET] = {"let", 0, false, false},
-    [STATEMENT_IF] = {"if", 0, false, false},
-    [STATEMENT_SET] = {"set", 0, true, false},
-    [STATEMENT_OPERATE] = {"operate", -1, true, false},
-    [STATEMENT_FMA] = {"fma", 3, true, false},
-    [STATEMENT_CONVERT] = {"convert", 1, true, false},
-    [STATEMENT_NUMBER] = {"number", 0, true, false},
-    [STATEMENT_LOAD] = {"load", 0, true, true},
-    [STATEMENT_STORE] = {"store", 1, false, true},
-    [STATEMENT_RANDOM] = {"random", 0, true, false},
-    [STATEMENT_FOLD] = {"fold", 1, true, false},
-    [STATEMENT_TRANSPOSE] = {"transpose", 1, false, false},
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+const char *const loop_names[LOOP_COUNT] = {
+#define LOOP(NAME, name, text) [LOOP_##NAME] = text,
+#include "loops.def"
+#undef LOOP
+};
+static const char *const distribution_names[] = {[DISTRIBUTION_UNIFORM] = "uniform", [DISTRIBUTION_NORMAL] = "normal"};
+
+#define STATEMENT(NAME, name, text) static const Field name##_fields[] = {
+#define FIELD(member, ...) \
+  {.name = #member, \
+   .offset = offsetof(Statement, member), \
+   .size = sizeof((Statement *)0)->member, \
+   .kind = FIELD_##__VA_ARGS__},
+#define END \
+  { .name = NULL } \
+  } \
+  ;
+#include "statements.def"
+#undef STATEMENT
+#undef FIELD
+#undef END
+
+const StatementRow statement_rows[STATEMENT_COUNT] = {
+#define STATEMENT(NAME, name, text) [STATEMENT_##NAME] = {#name, text, name##_fields},
+#define FIELD(...)
+#define END
+#include "statements.def"
+#undef STATEMENT
+#undef FIELD
+#undef END
 };
 
+const Field *statement_field(const Statement *statement, const char *name, size_t length) {
+  const Field *field = statement_rows[statement->kind].fields;
+  while (field->name != NULL && (strncmp(field->name, name, length) != 0 || field->name[length] != 0)) field++;
+  return field->name == NULL ? NULL : field;
+}
+
+bool field_given(const Statement *statement, const Field *field) {
+  return field->given == 0 || *(const bool *)((const char *)statement + field->given);
+}
+
+int field_count(const Statement *statement, const Field *field) {
+  return field->count == OF_OPERATION ? operation_arity(statement->operation) : field->count;
+}
+
+int64_t field_whole(const Statement *statement, const Field *field) {
+  const void *at = field_at(statement, field);
+  return field->size == sizeof(bool)  ? *(const bool *)at
+         : field->size == sizeof(int) ? *(const int *)at
+                                      : *(const int64_t *)at;
+}
+
 int statement_arity(const Statement *statement) {
-  int arity = statement_shapes[statement->kind].arity;
-  return arity >= 0 ? arity : operation_arity(statement->operation);
+  for (const Field *field = statement_rows[statement->kind].fields; field->name != NULL; field++)
+    if (field->kind == FIELD_ARGUMENTS) return field_count(statement, field);
+  return 0;
+}
+
+const Operand *statement_result(const Statement *statement) {
+  for (const Field *field = statement_rows[statement->kind].fields; field->name != NULL; field++)
+    if (field->kind == FIELD_RESULT || field->kind == FIELD_SQUARE) return field_at(statement, field);
+  return NULL;
 }
 
 /* ---- the numbers of a program, in one order
@@ -86,62 +132,34 @@ static void read_address(const Reader *reader, const Address *address) {
 
 static void read_block(const Reader *reader, const Statement *statement);
 
-static void read_statement(const Reader *reader, const Statement *statement) {
-  read_word(reader, statement->kind);
-  if (statement_shapes[statement->kind].has_result) read_operand(reader, &statement->result);
-  if (statement->kind == STATEMENT_OPERATE || statement->kind == STATEMENT_FOLD)
-    read_word(reader, (int64_t)statement->operation);
-  for (int i = 0; i < statement_arity(statement); i++) read_operand(reader, &statement->arguments[i]);
-  if (statement_shapes[statement->kind].has_address) read_address(reader, &statement->address);
-  switch (statement->kind) {
-  case STATEMENT_FOR:
-    read_word(reader, statement->variable);
-    read_affine(reader, &statement->from);
-    read_affine(reader, &statement->to);
-    read_word(reader, statement->has_limit);
-    if (statement->has_limit) read_affine(reader, &statement->limit);
-    read_word(reader, statement->step);
-    read_word(reader, statement->unroll);
-    read_block(reader, statement->body);
+static void read_field(const Reader *reader, const Statement *statement, const Field *field) {
+  const void *at = field_at(statement, field);
+  switch (field->kind) {
+  case FIELD_ARGUMENTS:
+    for (int i = 0; i < field_count(statement, field); i++) read_operand(reader, (const Operand *)at + i);
     break;
-  case STATEMENT_LET:
-    read_word(reader, statement->variable);
-    read_affine(reader, &statement->value);
-    read_word(reader, statement->divisor);
-    read_word(reader, statement->modulus);
-    read_word(reader, statement->clamped ? statement->most : -1);
-    break;
-  case STATEMENT_IF:
-    read_affine(reader, &statement->value);
-    read_block(reader, statement->body);
-    read_block(reader, statement->otherwise);
-    break;
-  case STATEMENT_SET: read_number(reader, MUTANT(constants_merged) ? 0 : statement->constant); break;
-  case STATEMENT_NUMBER:
-    read_affine(reader, &statement->value);
-    read_word(reader, statement->lane_step);
-    break;
-  case STATEMENT_STORE: read_word(reader, statement->accumulate); break;
-  case STATEMENT_RANDOM:
-    read_word(reader, MUTANT(streams_merged) ? 0 : (int64_t)statement->stream);
-    read_word(reader, statement->draw);
-    read_word(reader, statement->distribution);
-    read_affine(reader, &statement->sample);
-    read_affine(reader, &statement->element);
-    read_word(reader, statement->sample_step);
-    read_word(reader, statement->element_step);
-    break;
-  case STATEMENT_OPERATE:
-  case STATEMENT_FMA:
-  case STATEMENT_CONVERT:
-  case STATEMENT_LOAD:
-  case STATEMENT_FOLD:
-  case STATEMENT_TRANSPOSE: break;
+  case FIELD_RESULT:
+  case FIELD_SQUARE: read_operand(reader, at); break;
+  case FIELD_AFFINE: read_affine(reader, at); break;
+  case FIELD_ADDRESS: read_address(reader, at); break;
+  case FIELD_NUMBER: read_number(reader, MUTANT(constants_merged) ? 0 : *(const double *)at); break;
+  case FIELD_STREAM: read_word(reader, MUTANT(streams_merged) ? 0 : field_whole(statement, field)); break;
+  case FIELD_BLOCK: read_block(reader, *(Statement *const *)at); break;
+  case FIELD_VARIABLE:
+  case FIELD_WHOLE:
+  case FIELD_LANE_STEP:
+  case FIELD_CHOICE:
+  case FIELD_OPERATION:
+  case FIELD_FLAG: read_word(reader, field_whole(statement, field)); break;
   }
 }
 
 static void read_block(const Reader *reader, const Statement *statement) {
-  for (; statement != NULL; statement = statement->next) read_statement(reader, statement);
+  for (; statement != NULL; statement = statement->next) {
+    read_word(reader, statement->kind);
+    for (const Field *field = statement_rows[statement->kind].fields; field->name != NULL; field++)
+      if (field_given(statement, field)) read_field(reader, statement, field);
+  }
   read_word(reader, -1);
 }
 

@@ -37,3 +37,16 @@ Affine affine_scale(Affine a, int64_t factor) {
   for (int i = 0; i < a.term_count; i++) add_term(&result, a.terms[i].variable, a.terms[i].coefficient * factor);
   return result;
 }
+
+int64_t affine_coefficient(Affine affine, int variable) {
+  for (int t = 0; t < affine.term_count; t++)
+    if (affine.terms[t].variable == variable) return affine.terms[t].coefficient;
+  return 0;
+}
+
+bool affine_equal(Affine a, Affine b) {
+  if (a.constant != b.constant || a.term_count != b.term_count) return false;
+  for (int t = 0; t < a.term_count; t++)
+    if (a.terms[t].variable != b.terms[t].variable || a.terms[t].coefficient != b.terms[t].coefficient) return false;
+  return true;
+}

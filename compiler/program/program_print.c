@@ -1,8 +1,9 @@
 /* Loop programs as pseudo-code for people (`--emit kernels`). Takes a program, writes text; changes nothing and checks
    nothing. */
-#include "program.h"
+#include "statements.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const char *const type_names[] = {[REGISTER_F32] = "f32", [REGISTER_F64] = "f64", [REGISTER_MASK] = "mask"};
 
@@ -31,6 +32,10 @@ static void print_affine(FILE *out, const Affine *affine) {
 static void print_lanes(FILE *out, int64_t step) {
   if (step == 1) fputs(" + lane", out);
   else if (step != 0) fprintf(out, " + %" PRId64 "*lane", step);
+}
+
+static void print_register(FILE *out, const Register *reg) {
+  fprintf(out, "%s x %d", type_names[reg->type], reg->lanes);
 }
 
 static void print_operand(const Printer *printer, const Operand *operand) {
@@ -70,119 +75,80 @@ static void print_address(const Printer *printer, const Address *address) {
   }
 }
 
-static void print_call(const Printer *printer, const char *name, const Statement *statement) {
-  fprintf(printer->out, "%s(", name);
-  for (int i = 0; i < statement_arity(statement); i++) {
+static void print_arguments(const Printer *printer, const Statement *statement, const Field *field) {
+  for (int i = 0; i < field_count(statement, field); i++) {
     if (i > 0) fputs(", ", printer->out);
     print_operand(printer, &statement->arguments[i]);
   }
-  fputc(')', printer->out);
 }
 
 static void print_operation(FILE *out, const char *name) {
   for (; *name != 0; name++) fputc(*name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name, out);
 }
 
-static void print_value(const Printer *printer, const Statement *statement) {
+static void print_field(const Printer *printer, const Statement *statement, const Field *field) {
   FILE *out = printer->out;
-  switch (statement->kind) {
-  case STATEMENT_SET: fprintf(out, "%.17g", statement->constant); break;
-  case STATEMENT_OPERATE:
-    print_operation(out, operation_rows[statement->operation].name);
-    print_call(printer, "", statement);
-    break;
-  case STATEMENT_FMA: print_call(printer, "fma", statement); break;
-  case STATEMENT_CONVERT: {
-    const Register *to = &printer->program->registers[statement->result.reg];
-    fprintf(out, "%s x %d", type_names[to->type], to->lanes);
-    print_call(printer, "", statement);
-    break;
-  }
-  case STATEMENT_NUMBER:
-    print_affine(out, &statement->value);
-    print_lanes(out, statement->lane_step);
-    break;
-  case STATEMENT_LOAD: print_address(printer, &statement->address); break;
-  case STATEMENT_RANDOM:
-    fprintf(out, "%s(stream %016" PRIx64 ", draw %d, sample ",
-            statement->distribution == DISTRIBUTION_NORMAL ? "normal" : "uniform", statement->stream, statement->draw);
-    print_affine(out, &statement->sample);
-    print_lanes(out, statement->sample_step);
-    fputs(", element ", out);
-    print_affine(out, &statement->element);
-    print_lanes(out, statement->element_step);
-    fputc(')', out);
-    break;
-  case STATEMENT_FOLD:
-    print_call(printer, statement->operation == OP_MAXIMUM ? "fold maximum" : "fold add", statement);
-    break;
-  default: fputs(statement_shapes[statement->kind].name, out); break;
+  const void *at = field_at(statement, field);
+  switch (field->kind) {
+  case FIELD_ARGUMENTS: print_arguments(printer, statement, field); break;
+  case FIELD_RESULT:
+  case FIELD_SQUARE: print_operand(printer, at); break;
+  case FIELD_AFFINE: print_affine(out, at); break;
+  case FIELD_ADDRESS: print_address(printer, at); break;
+  case FIELD_VARIABLE: fprintf(out, "i%" PRId64, field_whole(statement, field)); break;
+  case FIELD_WHOLE: fprintf(out, "%" PRId64, field_whole(statement, field)); break;
+  case FIELD_LANE_STEP: print_lanes(out, field_whole(statement, field)); break;
+  case FIELD_CHOICE: fputs(field->names[field_whole(statement, field)], out); break;
+  case FIELD_OPERATION: print_operation(out, operation_rows[field_whole(statement, field)].name); break;
+  case FIELD_NUMBER: fprintf(out, "%.17g", *(const double *)at); break;
+  case FIELD_STREAM: fprintf(out, "%016" PRIx64, (uint64_t)field_whole(statement, field)); break;
+  case FIELD_FLAG:
+  case FIELD_BLOCK: break; /* seen by what stands around them */
   }
 }
 
-static void print_block(Printer *printer, const Statement *statement);
+/* Has a part of the text that stands in brackets anything to say? */
+static bool is_told(const Statement *statement, const Field *field) {
+  if (field->kind == FIELD_FLAG) return field_whole(statement, field) != 0;
+  if (field->kind == FIELD_WHOLE) return field_whole(statement, field) != field->usual;
+  return field_given(statement, field);
+}
 
-static void print_body(Printer *printer, const Statement *body) {
-  printer->depth++;
-  print_block(printer, body);
-  printer->depth--;
+/* The field whose name stands behind the next `{`, up to its `}`. */
+static const Field *next_field(const Statement *statement, const char *text) {
+  const char *name = strchr(text, '{') + 1;
+  return statement_field(statement, name, strcspn(name, "}"));
+}
+
+static void print_text(const Printer *printer, const Statement *statement, const char *text) {
+  for (; *text != 0; text++) {
+    if (*text == '[' && !is_told(statement, next_field(statement, text))) text = strchr(text, ']');
+    else if (*text == '{') {
+      const Field *field = next_field(statement, text);
+      text = strchr(text, '}');
+      if (field != NULL) print_field(printer, statement, field);
+      else print_register(printer->out, &printer->program->registers[statement->result.reg]);
+    } else if (*text != '[' && *text != ']') fputc(*text, printer->out);
+  }
 }
 
 static void indent(const Printer *printer) { fprintf(printer->out, "%*s", 2 + 2 * printer->depth, ""); }
 
-static void print_statement(Printer *printer, const Statement *statement) {
-  FILE *out = printer->out;
-  indent(printer);
-  switch (statement->kind) {
-  case STATEMENT_FOR:
-    fprintf(out, "%s i%d from ", statement->unroll ? "unroll" : "for", statement->variable);
-    print_affine(out, &statement->from);
-    fputs(" to ", out);
-    print_affine(out, &statement->to);
-    if (statement->has_limit) {
-      fputs(" and ", out);
-      print_affine(out, &statement->limit);
-    }
-    if (statement->step != 1) fprintf(out, " by %" PRId64, statement->step);
-    fputs("\n", out);
-    print_body(printer, statement->body);
-    return;
-  case STATEMENT_IF:
-    fputs("if 0 <= ", out);
-    print_affine(out, &statement->value);
-    fputs("\n", out);
-    print_body(printer, statement->body);
-    if (statement->otherwise != NULL) {
-      indent(printer);
-      fputs("else\n", out);
-      print_body(printer, statement->otherwise);
-    }
-    return;
-  case STATEMENT_LET:
-    fprintf(out, "i%d = (", statement->variable);
-    print_affine(out, &statement->value);
-    fputc(')', out);
-    if (statement->divisor != 1) fprintf(out, " // %" PRId64, statement->divisor);
-    if (statement->modulus != 0) fprintf(out, " %% %" PRId64, statement->modulus);
-    if (statement->clamped) fprintf(out, " from 0 to %" PRId64, statement->most);
-    break;
-  case STATEMENT_STORE:
-    print_address(printer, &statement->address);
-    fputs(statement->accumulate ? " += " : " = ", out);
-    print_operand(printer, &statement->arguments[0]);
-    break;
-  case STATEMENT_TRANSPOSE: print_call(printer, "transpose", statement); break;
-  default:
-    print_operand(printer, &statement->result);
-    fputs(" = ", out);
-    print_value(printer, statement);
-    break;
-  }
-  fputs("\n", out);
-}
-
 static void print_block(Printer *printer, const Statement *statement) {
-  for (; statement != NULL; statement = statement->next) print_statement(printer, statement);
+  for (; statement != NULL; statement = statement->next) {
+    const StatementRow *row = &statement_rows[statement->kind];
+    indent(printer);
+    print_text(printer, statement, row->text);
+    fputc('\n', printer->out);
+    for (const Field *field = row->fields; field->name != NULL; field++) {
+      const Statement *block = field->kind == FIELD_BLOCK ? *(Statement *const *)field_at(statement, field) : NULL;
+      if (block == NULL) continue;
+      if (field->heading != NULL) indent(printer), fprintf(printer->out, "%s\n", field->heading);
+      printer->depth++;
+      print_block(printer, block);
+      printer->depth--;
+    }
+  }
 }
 
 void program_print(const Program *program, FILE *out) {
@@ -200,7 +166,8 @@ void program_print(const Program *program, FILE *out) {
   }
   for (int i = 0; i < program->register_count; i++) {
     const Register *reg = &program->registers[i];
-    fprintf(out, "  r%d: %s x %d", i, type_names[reg->type], reg->lanes);
+    fprintf(out, "  r%d: ", i);
+    print_register(out, reg);
     fprintf(out, reg->count == 1 ? "\n" : ", %d of them\n", reg->count);
   }
   print_block(&printer, program->body);

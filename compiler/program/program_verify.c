@@ -1,7 +1,7 @@
 /* Is a loop program well formed? Walks it as a back end does, unrolled loops expanded, and checks scopes, types, lanes,
    register indices, that registers are written before they are read, and, where bounds are plain, addresses. Takes a
    program; returns true or reports one internal error; changes nothing. */
-#include "program.h"
+#include "statements.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static void fail(Verifier *v, const Statement *statement, const char *format, ..
   const char *title = v->program->title == NULL ? "" : v->program->title;
   diagnostic_report(v->session, E5014, statement == NULL ? v->program->span : statement->span,
                     "loop program %d (%s), %s: %s", v->program->id, title,
-                    statement == NULL ? "as a whole" : statement_shapes[statement->kind].name, what);
+                    statement == NULL ? "as a whole" : statement_rows[statement->kind].name, what);
 }
 
 /* False where a variable is not defined. */
@@ -55,6 +55,9 @@ static bool affine_range(Verifier *v, const Statement *statement, const Affine *
   return true;
 }
 
+/* ---- what a row asks --------------------------------------------------------------------------------------------- */
+
+/* The register and the `width - 1` behind it. */
 static const Register *check_operand(Verifier *v, const Statement *statement, const Operand *operand, int width,
                                      bool read) {
   static const Register nothing = {REGISTER_F32, 1, 1};
@@ -79,8 +82,31 @@ static const Register *check_operand(Verifier *v, const Statement *statement, co
   return reg;
 }
 
-static void check_address(Verifier *v, const Statement *statement, int lanes) {
-  const Address *address = &statement->address;
+/* Of the result; where there is none, of the first argument. */
+static const Register *shape_of(const Verifier *v, const Statement *statement) {
+  const Operand *operand = statement_result(statement);
+  int number = operand != NULL ? operand->reg : statement->arguments[0].reg;
+  return number < 0 || number >= v->program->register_count ? NULL : &v->program->registers[number];
+}
+
+static void check_demands(Verifier *v, const Statement *statement, const Field *field, int number,
+                          const Register *reg) {
+  const Register *shape = shape_of(v, statement);
+  unsigned demands = field->demands;
+  if (shape == NULL) return; /* reported where it is looked up */
+  if ((demands & NUMBERS) != 0 && reg->type == REGISTER_MASK)
+    fail(v, statement, "%s: numbers are wanted, and truth values found", field->name);
+  if ((demands & ALIKE) != 0 && reg->type != shape->type) fail(v, statement, "argument %d has another type", number);
+  if ((demands & SPREAD) != 0 && reg->lanes != 1 && reg->lanes != shape->lanes)
+    fail(v, statement, "argument %d has %d lanes, the result %d", number, reg->lanes, shape->lanes);
+  if ((demands & SINGLE) != 0 && reg->lanes != 1) fail(v, statement, "%s: one lane is wanted", field->name);
+  if ((demands & FULL) != 0 && (reg->lanes < 2 || reg->lanes != v->program->lanes))
+    fail(v, statement, "%s: a vector of all lanes is wanted", field->name);
+}
+
+static void check_address(Verifier *v, const Statement *statement, const Field *field) {
+  const Address *address = field_at(statement, field);
+  const Register *shape = shape_of(v, statement);
   if (address->buffer != WORKSPACE && (address->buffer < 0 || address->buffer >= v->program->buffer_count)) {
     fail(v, statement, "there is no buffer b%d", address->buffer);
     return;
@@ -90,13 +116,13 @@ static void check_address(Verifier *v, const Statement *statement, int lanes) {
   if (address->has_valid && !affine_range(v, statement, &address->valid, &other)) return;
   for (int i = 0; i < address->guard_count; i++)
     if (!affine_range(v, statement, &address->guards[i].value, &other)) return;
+  int lanes = shape == NULL ? 1 : shape->lanes;
   for (int i = 0; i < address->computed_count; i++) {
     const Register *value = check_operand(v, statement, &address->computed[i].value, 1, true);
     if (value->type == REGISTER_MASK || (value->lanes != 1 && value->lanes != lanes))
       fail(v, statement, "a computed index has other lanes, or is a mask");
   }
-  if (statement->kind == STATEMENT_STORE && address->buffer != WORKSPACE &&
-      !v->program->buffers[address->buffer].written)
+  if ((field->demands & WRITES) != 0 && address->buffer != WORKSPACE && !v->program->buffers[address->buffer].written)
     fail(v, statement, "b%d is not marked as written", address->buffer);
   if (!offset.plain || v->choices > 0 || address->has_valid || address->guard_count > 0 || address->computed_count > 0)
     return;
@@ -108,76 +134,94 @@ static void check_address(Verifier *v, const Statement *statement, int lanes) {
     fail(v, statement, "elements %" PRId64 " to %" PRId64 " of %" PRId64 " are touched", low, high, size);
 }
 
-static void check_computation(Verifier *v, const Statement *statement) {
-  const Register *arguments[3] = {NULL};
-  for (int i = 0; i < statement_arity(statement); i++)
-    arguments[i] = check_operand(v, statement, &statement->arguments[i], 1, true);
-  const Register *result = check_operand(v, statement, &statement->result, 1, false);
-  Operation op = statement->kind == STATEMENT_OPERATE ? statement->operation : OP_COUNT;
-  for (int i = 0; i < statement_arity(statement); i++) {
-    const Register *argument = arguments[i];
-    if (statement->kind == STATEMENT_FOLD) {
-      if (result->lanes != 1) fail(v, statement, "the result of a fold has one lane");
-      if (statement->operation != OP_ADD && statement->operation != OP_MAXIMUM)
-        fail(v, statement, "only sums and maxima are folded");
-    } else if (argument->lanes != 1 && argument->lanes != result->lanes)
-      fail(v, statement, "argument %d has %d lanes, the result %d", i, argument->lanes, result->lanes);
-    bool any = operation_argument(op, i) == TYPE_TRUTH || statement->kind == STATEMENT_CONVERT;
-    RegisterType wanted = operation_result(op) == TYPE_TRUTH ? arguments[0]->type : result->type;
-    if (!any && (argument->type != wanted || (wanted == REGISTER_MASK && op != OP_SELECT)))
-      fail(v, statement, "argument %d has another type", i);
-  }
-  bool gives_truth = op == OP_SELECT || operation_result(op) == TYPE_TRUTH || statement->kind == STATEMENT_CONVERT;
-  if (result->type == REGISTER_MASK && !gives_truth) fail(v, statement, "this gives no truth value");
+static void check_whole(Verifier *v, const Statement *statement, const Field *field, int64_t least, int64_t end) {
+  int64_t value = field_whole(statement, field);
+  if (value < least || value >= end) fail(v, statement, "the %s is %" PRId64, field->name, value);
 }
+
+static void check_field(Verifier *v, const Statement *statement, const Field *field) {
+  const void *at = field_at(statement, field);
+  Range range;
+  switch (field->kind) {
+  case FIELD_ARGUMENTS:
+    for (int i = 0; i < field_count(statement, field) && !v->failed; i++)
+      check_demands(v, statement, field, i, check_operand(v, statement, &statement->arguments[i], 1, true));
+    break;
+  case FIELD_RESULT: check_demands(v, statement, field, 0, check_operand(v, statement, at, 1, false)); break;
+  case FIELD_SQUARE:
+    check_demands(v, statement, field, 0, check_operand(v, statement, at, v->program->lanes, true));
+    break;
+  case FIELD_AFFINE: affine_range(v, statement, at, &range); break;
+  case FIELD_ADDRESS: check_address(v, statement, field); break;
+  case FIELD_WHOLE: check_whole(v, statement, field, field->least, INT64_MAX); break;
+  case FIELD_CHOICE: check_whole(v, statement, field, 0, field->count); break;
+  case FIELD_OPERATION: check_whole(v, statement, field, 0, OP_COUNT); break;
+  case FIELD_VARIABLE:
+    if (statement->variable < 1 || statement->variable >= v->program->variable_count)
+      fail(v, statement, "there is no variable i%d", statement->variable);
+    break;
+  case FIELD_LANE_STEP:
+  case FIELD_NUMBER:
+  case FIELD_STREAM:
+  case FIELD_FLAG:
+  case FIELD_BLOCK: break; /* anything goes; blocks are the business of rules, which know when they run */
+  }
+}
+
+/* ---- what is particular to a kind -------------------------------------------------------------------------------- */
 
 static void check_block(Verifier *v, const Statement *statement);
 
+static Range range_of(Verifier *v, const Statement *statement, const Affine *affine) {
+  Range range;
+  affine_range(v, statement, affine, &range); /* which the row has checked */
+  return range;
+}
+
+static void take_turns(Verifier *v, const Statement *statement, Range from, Range to, Range limit) {
+  Range *variable = &v->variables[statement->variable];
+  if (from.low != from.high || to.low != to.high) fail(v, statement, "bounds of an unrolled loop are not constant");
+  for (int64_t i = from.low; i < to.low && i < limit.high && !v->failed; i += statement->step) {
+    *variable = (Range){true, true, i, i};
+    check_block(v, statement->body);
+  }
+}
+
+static void take_any_turn(Verifier *v, const Statement *statement, Range from, Range to, Range limit) {
+  int64_t end = to.high < limit.high ? to.high : limit.high;
+  if (end <= from.low) return; /* the body never runs */
+  int64_t last = from.low + (end - 1 - from.low) / statement->step * statement->step;
+  bool plain = !statement->has_limit && from.low == from.high && to.low == to.high;
+  v->variables[statement->variable] = (Range){true, plain, from.low, plain ? last : end - 1};
+  check_block(v, statement->body);
+}
+
+static void take_vectors(Verifier *v, const Statement *statement, Range from, Range to, Range limit) {
+  if (statement->step != v->program->lanes)
+    fail(v, statement, "a turn is for %" PRId64 " values, and there are %d lanes", statement->step, v->program->lanes);
+  take_any_turn(v, statement, from, to, limit);
+}
+
+static void (*const turns[LOOP_COUNT])(Verifier *v, const Statement *statement, Range from, Range to, Range limit) = {
+    [LOOP_SERIAL] = take_any_turn,
+    [LOOP_UNROLLED] = take_turns,
+    [LOOP_LANES] = take_vectors,
+};
+
 static void check_loop(Verifier *v, const Statement *statement) {
-  Range from, to, limit = {true, true, INT64_MAX, INT64_MAX};
-  if (statement->variable < 1 || statement->variable >= v->program->variable_count) {
-    fail(v, statement, "there is no variable i%d", statement->variable);
-    return;
-  }
-  if (!affine_range(v, statement, &statement->from, &from) || !affine_range(v, statement, &statement->to, &to)) return;
-  if (statement->has_limit && !affine_range(v, statement, &statement->limit, &limit)) return;
-  if (statement->step < 1) {
-    fail(v, statement, "the step is %" PRId64, statement->step);
-    return;
-  }
+  Range from = range_of(v, statement, &statement->from), to = range_of(v, statement, &statement->to),
+        limit = {true, true, INT64_MAX, INT64_MAX};
+  if (statement->has_limit) limit = range_of(v, statement, &statement->limit);
   Range *variable = &v->variables[statement->variable], outer = *variable;
   if (outer.defined) fail(v, statement, "i%d is in use", statement->variable);
-  if (statement->unroll) {
-    if (from.low != from.high || to.low != to.high) fail(v, statement, "bounds of an unrolled loop are not constant");
-    for (int64_t i = from.low; i < to.low && i < limit.high && !v->failed; i += statement->step) {
-      *variable = (Range){true, true, i, i};
-      check_block(v, statement->body);
-    }
-  } else {
-    int64_t end = to.high < limit.high ? to.high : limit.high;
-    if (end > from.low) { /* else the body never runs */
-      int64_t last = from.low + (end - 1 - from.low) / statement->step * statement->step;
-      bool plain = !statement->has_limit && from.low == from.high && to.low == to.high;
-      *variable = (Range){true, plain, from.low, plain ? last : end - 1};
-      check_block(v, statement->body);
-    }
-  }
+  turns[statement->loop](v, statement, from, to, limit);
   *variable = outer;
 }
 
 static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
 static void check_let(Verifier *v, const Statement *statement) {
-  Range value;
-  if (statement->variable < 1 || statement->variable >= v->program->variable_count) {
-    fail(v, statement, "there is no variable i%d", statement->variable);
-    return;
-  }
-  if (!affine_range(v, statement, &statement->value, &value)) return;
-  if (statement->divisor < 1 || statement->modulus < 0) {
-    fail(v, statement, "division by %" PRId64 ", modulus %" PRId64, statement->divisor, statement->modulus);
-    return;
-  }
+  Range value = range_of(v, statement, &statement->value);
   int64_t low = floor_divide(value.low, statement->divisor), high = floor_divide(value.high, statement->divisor),
           modulus = statement->modulus;
   if (modulus > 0 && floor_divide(low, modulus) == floor_divide(high, modulus)) {
@@ -187,7 +231,7 @@ static void check_let(Verifier *v, const Statement *statement) {
     low = 0;
     high = modulus - 1;
   }
-  if (statement->clamped) {
+  if (statement->most > 0) {
     low = low < 0 ? 0 : low < statement->most ? low : statement->most;
     high = high < 0 ? 0 : high < statement->most ? high : statement->most;
   }
@@ -195,8 +239,7 @@ static void check_let(Verifier *v, const Statement *statement) {
 }
 
 static void check_choice(Verifier *v, const Statement *statement) {
-  Range condition;
-  if (!affine_range(v, statement, &statement->value, &condition)) return;
+  Range condition = range_of(v, statement, &statement->value);
   bool constant = condition.low == condition.high;
   v->choices += !constant;
   if (condition.high >= 0) check_block(v, statement->body);
@@ -204,51 +247,39 @@ static void check_choice(Verifier *v, const Statement *statement) {
   v->choices -= !constant;
 }
 
-static void check_transpose(Verifier *v, const Statement *statement) {
-  if (v->program->lanes < 2) fail(v, statement, "one lane has nothing to turn");
-  const Register *square = check_operand(v, statement, &statement->arguments[0], v->program->lanes, true);
-  if (square->lanes != v->program->lanes || square->type == REGISTER_MASK)
-    fail(v, statement, "this is no square of numbers");
+/* Types as operations.def has them; a truth may stand where a number is wanted only as the choice of a SELECT. */
+static void check_operation(Verifier *v, const Statement *statement) {
+  const Register *registers = v->program->registers, *result = &registers[statement->result.reg];
+  Operation op = statement->operation;
+  bool truth = operation_result(op) == TYPE_TRUTH;
+  RegisterType wanted = truth ? registers[statement->arguments[0].reg].type : result->type;
+  for (int i = 0; i < operation_arity(op); i++) {
+    RegisterType type = registers[statement->arguments[i].reg].type;
+    if (operation_argument(op, i) == TYPE_TRUTH) continue;
+    if (type != wanted || (wanted == REGISTER_MASK && op != OP_SELECT))
+      fail(v, statement, "argument %d has another type", i);
+  }
+  if (result->type == REGISTER_MASK && !truth && op != OP_SELECT) fail(v, statement, "this gives no truth value");
 }
 
-static void check_draw(Verifier *v, const Statement *statement) {
-  Range range;
-  const Register *result = check_operand(v, statement, &statement->result, 1, false);
-  if (result->type == REGISTER_MASK) fail(v, statement, "a draw is a number");
-  if (affine_range(v, statement, &statement->sample, &range)) affine_range(v, statement, &statement->element, &range);
+static void check_fold(Verifier *v, const Statement *statement) {
+  if (statement->operation != OP_ADD && statement->operation != OP_MAXIMUM)
+    fail(v, statement, "only sums and maxima are folded");
 }
 
-static void check_statement(Verifier *v, const Statement *statement) {
-  Range range;
-  switch (statement->kind) {
-  case STATEMENT_FOR: check_loop(v, statement); break;
-  case STATEMENT_LET: check_let(v, statement); break;
-  case STATEMENT_IF: check_choice(v, statement); break;
-  case STATEMENT_SET: check_operand(v, statement, &statement->result, 1, false); break;
-  case STATEMENT_OPERATE:
-  case STATEMENT_FMA:
-  case STATEMENT_CONVERT:
-  case STATEMENT_FOLD: check_computation(v, statement); break;
-  case STATEMENT_NUMBER:
-    affine_range(v, statement, &statement->value, &range);
-    if (check_operand(v, statement, &statement->result, 1, false)->type == REGISTER_MASK)
-      fail(v, statement, "a number is no truth value");
-    break;
-  case STATEMENT_LOAD:
-  case STATEMENT_STORE: {
-    bool load = statement->kind == STATEMENT_LOAD;
-    const Register *reg = check_operand(v, statement, load ? &statement->result : &statement->arguments[0], 1, !load);
-    if (reg->type == REGISTER_MASK) fail(v, statement, "memory holds no truth values");
-    check_address(v, statement, reg->lanes);
-    break;
-  }
-  case STATEMENT_RANDOM: check_draw(v, statement); break;
-  case STATEMENT_TRANSPOSE: check_transpose(v, statement); break;
-  }
-}
+static void (*const rules[STATEMENT_COUNT])(Verifier *v, const Statement *statement) = {
+    [STATEMENT_FOR] = check_loop,          [STATEMENT_LET] = check_let,   [STATEMENT_IF] = check_choice,
+    [STATEMENT_OPERATE] = check_operation, [STATEMENT_FOLD] = check_fold,
+};
+
+/* ---- programs ---------------------------------------------------------------------------------------------------- */
 
 static void check_block(Verifier *v, const Statement *statement) {
-  for (; statement != NULL && !v->failed; statement = statement->next) check_statement(v, statement);
+  for (; statement != NULL && !v->failed; statement = statement->next) {
+    for (const Field *field = statement_rows[statement->kind].fields; field->name != NULL && !v->failed; field++)
+      if (field_given(statement, field)) check_field(v, statement, field);
+    if (rules[statement->kind] != NULL && !v->failed) rules[statement->kind](v, statement);
+  }
 }
 
 static void check_heading(Verifier *v) {
