@@ -3,6 +3,7 @@
 #include "rates.h"
 
 #include <cpuid.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,8 +66,9 @@ int vector_bytes_here(void) {
 #define ONE(text, r, n) text ", %%" r "mm" n "\n\t"
 #define TWELVE(text, r) \
   ONE(text, r, "0") \
-  ONE(text, r, "1") ONE(text, r, "2") ONE(text, r, "3") ONE(text, r, "4") ONE(text, r, "5") ONE(text, r, "6") \
-      ONE(text, r, "7") ONE(text, r, "8") ONE(text, r, "9") ONE(text, r, "10") ONE(text, r, "11")
+  ONE(text, r, "1") \
+  ONE(text, r, "2") ONE(text, r, "3") ONE(text, r, "4") ONE(text, r, "5") ONE(text, r, "6") ONE(text, r, "7") \
+      ONE(text, r, "8") ONE(text, r, "9") ONE(text, r, "10") ONE(text, r, "11")
 
 /* Twelve chains: enough for two units of five cycles each. */
 enum { CHAINS = 12 };
@@ -96,6 +98,68 @@ double rate_multiply_add(int vector_bytes, int element_bytes) {
   double start = seconds_spent();
   loop(TURNS);
   return 2.0 * TURNS * CHAINS * (vector_bytes / element_bytes) / (seconds_spent() - start);
+}
+
+#define SPREAD(name, r, source) \
+  static void name(int64_t turns) { \
+    static const float numbers[2] = {0.999f, 1e-3f}; \
+    __asm__ volatile("vbroadcastss (%1), %%" r "mm12\n\t" \
+                     "vbroadcastss 4(%1), %%" r \
+                     "mm13\n\t" TWELVE("vxorps %%xmm0, %%xmm0, %%xmm0\n\tvbroadcastss 4(%1)", r) ".p2align 5\n" \
+                                                                                                 "1:\n\t" source \
+                                                                                                 "dec %0\n\t" \
+                                                                                                 "jnz 1b\n\t" \
+                                                                                                 "vzeroupper" \
+                     : "+r"(turns) \
+                     : "r"(numbers) \
+                     : CHANGED); \
+  }
+/* The wide form takes the number itself; the narrow one needs an instruction for it. */
+SPREAD(multiply_add_spread_64, "z", TWELVE("vfmadd231ps (%1)%{1to16%}, %%zmm13", "z"))
+SPREAD(multiply_add_spread_32, "y", TWELVE("vbroadcastss (%1), %%ymm12\n\tvfmadd231ps %%ymm13, %%ymm12", "y"))
+
+static double rate_of(void (*loop)(int64_t turns), double each) {
+  enum { TURNS = 40000 };
+  double start = seconds_spent();
+  loop(TURNS);
+  return TURNS * each / (seconds_spent() - start);
+}
+
+double rate_multiply_add_spread(int vector_bytes) {
+  return rate_of(vector_bytes == 64 ? multiply_add_spread_64 : multiply_add_spread_32, 2.0 * CHAINS * vector_bytes / 4);
+}
+
+#define ROOT_AND_DIVIDE(r) \
+  "vsqrtps %%" r "mm12, %%" r "mm0\n\tvdivps %%" r "mm0, %%" r "mm12, %%" r "mm1\n\t" \
+  "vsqrtps %%" r "mm12, %%" r "mm2\n\tvdivps %%" r "mm2, %%" r "mm12, %%" r "mm3\n\t"
+SPREAD(root_and_divide_32, "y", ROOT_AND_DIVIDE("y") ROOT_AND_DIVIDE("y"))
+SPREAD(root_and_divide_64, "z", ROOT_AND_DIVIDE("z") ROOT_AND_DIVIDE("z"))
+
+double rate_root_and_divide(int vector_bytes) {
+  return rate_of(vector_bytes == 64 ? root_and_divide_64 : root_and_divide_32, 4);
+}
+
+SPREAD(bfloat16_64, "z", TWELVE("vdpbf16ps %%zmm13, %%zmm12", "z"))
+
+double rate_bfloat16(void) {
+  unsigned a, b, c, d;
+  bool has = vector_bytes_here() == 64 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+  return has ? rate_of(bfloat16_64, 2.0 * CHAINS * 32) : 0;
+}
+
+double rate_clock(void) {
+  enum { TURNS = 20000, CHAIN = 8, CYCLES = 3 };
+  int64_t turns = TURNS, number = 1;
+  double start = seconds_spent();
+  __asm__ volatile("1:\n\t"
+                   "imul %1, %1\n\timul %1, %1\n\timul %1, %1\n\timul %1, %1\n\t"
+                   "imul %1, %1\n\timul %1, %1\n\timul %1, %1\n\timul %1, %1\n\t"
+                   "dec %0\n\t"
+                   "jnz 1b"
+                   : "+r"(turns), "+r"(number)
+                   :
+                   : "cc");
+  return (double)TURNS * CHAIN * CYCLES / (seconds_spent() - start);
 }
 
 void clock_raise(int vector_bytes) {

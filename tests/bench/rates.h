@@ -23,6 +23,15 @@ int vector_bytes_here(void);
 /* Operations a second of vectors of `vector_bytes` (32 or 64) whose elements have `element_bytes` (4 or 8), from
    registers: a multiply-add counts as two. */
 double rate_multiply_add(int vector_bytes, int element_bytes);
+/* The same where every one takes a number from memory and spreads it over the lanes: a load beside each. */
+double rate_multiply_add_spread(int vector_bytes);
+/* Vectors a second through square root and division, one after the other, as an optimizer has them. */
+double rate_root_and_divide(int vector_bytes);
+/* Products of pairs of bfloat16 added to float32, of vectors of 64 bytes; 0 where the processor has none. */
+double rate_bfloat16(void);
+/* Cycles a second, estimated by a chain of integer multiplications of three cycles each: what the clock is after the
+   loop that ran before. */
+double rate_clock(void);
 /* A fifth of a second of the same: the clock is then what it will stay. */
 void clock_raise(int vector_bytes);
 /* Bytes a second that are read or written of so many bytes, over and over. `bytes` is rounded down to a multiple of
