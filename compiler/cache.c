@@ -157,6 +157,7 @@ const char *cache_path(Compilation *compilation) {
   key_add_text(&key, options->trace ? "trace" : "");
   key_add_text(&key, machine->name);
   key_add_text(&key, machine->features);
+  key_add_text(&key, machine->row->name);
   for (int at = 0; at < options->setting_count; at++) key_add_text(&key, options->settings[at]);
   const char *root, *own = own_folder(session, &root), *name = file_name(compilation->source->path);
   if (!own) return NULL;

@@ -1,6 +1,6 @@
 /* Processors. Takes the name of one; returns what LLVM must be told and what a schedule needs to know. Code relies on
-   the features of one of two levels, so a trainer has few to check, and processors of one level get the same code:
-   tuning for their names gained nothing. Never asks the operating system. */
+   the features of one of two levels, so a trainer has few to check; what else a processor has chooses the row of
+   machines.def by which its programs are shaped. Never asks the operating system. */
 #include "emit.h"
 
 #include <llvm-c/Target.h>
@@ -9,42 +9,23 @@
 
 typedef struct Level {
   const char *features; /* all that compiled code relies on, beyond the first x86-64 */
-  int vector_bytes, vector_registers;
+  int vector_bytes;
 } Level;
 
 enum { LEVEL_NONE = -1, LEVEL_AVX2, LEVEL_AVX512 };
 static const Level levels[] = {
-    [LEVEL_AVX2] = {"sse4.2 popcnt avx2 fma bmi bmi2", 32, 16},
-    [LEVEL_AVX512] = {"sse4.2 popcnt avx2 fma bmi bmi2 avx512f avx512bw avx512dq avx512vl", 64, 32},
-};
-
-/* The first row whose feature the processor has. */
-static const struct {
-  const char *feature;
-  int64_t l1, l2;
-} caches[] = {
-    {"amx-tile", 48 << 10, 2 << 20},
-    {"avx512vp2intersect", 48 << 10, 1 << 20},
-    {"avx512f", 32 << 10, 1 << 20},
-    {"avx2", 32 << 10, 512 << 10},
+    [LEVEL_AVX2] = {"sse4.2 popcnt avx2 fma bmi bmi2", 32},
+    [LEVEL_AVX512] = {"sse4.2 popcnt avx2 fma bmi bmi2 avx512f avx512bw avx512dq avx512vl", 64},
 };
 
 static const struct {
   const char *name;
   int level;
+  const char *further;
 } processors[] = {
-    {"x86-64", LEVEL_NONE},           {"x86-64-v2", LEVEL_NONE},        {"x86-64-v3", LEVEL_AVX2},
-    {"x86-64-v4", LEVEL_AVX512},      {"nehalem", LEVEL_NONE},          {"westmere", LEVEL_NONE},
-    {"sandybridge", LEVEL_NONE},      {"ivybridge", LEVEL_NONE},        {"haswell", LEVEL_AVX2},
-    {"broadwell", LEVEL_AVX2},        {"skylake", LEVEL_AVX2},          {"alderlake", LEVEL_AVX2},
-    {"raptorlake", LEVEL_AVX2},       {"meteorlake", LEVEL_AVX2},       {"arrowlake", LEVEL_AVX2},
-    {"lunarlake", LEVEL_AVX2},        {"gracemont", LEVEL_AVX2},        {"sierraforest", LEVEL_AVX2},
-    {"skylake-avx512", LEVEL_AVX512}, {"cascadelake", LEVEL_AVX512},    {"cooperlake", LEVEL_AVX512},
-    {"cannonlake", LEVEL_AVX512},     {"icelake-client", LEVEL_AVX512}, {"icelake-server", LEVEL_AVX512},
-    {"tigerlake", LEVEL_AVX512},      {"rocketlake", LEVEL_AVX512},     {"sapphirerapids", LEVEL_AVX512},
-    {"emeraldrapids", LEVEL_AVX512},  {"graniterapids", LEVEL_AVX512},  {"btver2", LEVEL_NONE},
-    {"bdver2", LEVEL_NONE},           {"znver1", LEVEL_AVX2},           {"znver2", LEVEL_AVX2},
-    {"znver3", LEVEL_AVX2},           {"znver4", LEVEL_AVX512},
+#define PROCESSOR(name, level, further) {name, LEVEL_##level, further},
+#include "processors.def"
+#undef PROCESSOR
 };
 enum { PROCESSOR_COUNT = sizeof processors / sizeof *processors };
 
@@ -62,48 +43,45 @@ const char *target_list(Session *session) {
   return list;
 }
 
-/* Is `feature` among names that are separated by `separator`, each after `prefix`? */
-static bool holds_feature(const char *list, const char *feature, size_t length, const char *prefix, char separator) {
-  size_t before = strlen(prefix);
-  for (const char *name = list; name != NULL && *name != 0; name = strchr(name, separator)) {
-    if (*name == separator) name++;
-    if (strncmp(name, prefix, before) != 0 || strncmp(name + before, feature, length) != 0) continue;
-    if (name[before + length] == separator || name[before + length] == 0) return true;
-  }
-  return false;
-}
-
-static bool holds_level(const char *host, const Level *level) {
-  for (const char *name = level->features; *name != 0;) {
-    size_t length = strcspn(name, " ");
-    if (!holds_feature(host, name, length, "+", ',')) return false;
-    name += length + (name[length] == ' ');
-  }
-  return true;
-}
-
-static Target *target_of_level(Session *session, const char *name, int number, const char *host) {
-  const Level *level = &levels[number];
-  Target *target = session_allocate(session, sizeof *target);
-  target->machine = (Machine){.name = name,
-                              .features = level->features,
-                              .vector_bytes = level->vector_bytes,
-                              .vector_registers = level->vector_registers};
-  for (size_t i = 0; i < sizeof caches / sizeof *caches && target->machine.l1_bytes == 0; i++) {
-    size_t length = strlen(caches[i].feature);
-    bool has = host != NULL ? holds_feature(host, caches[i].feature, length, "+", ',')
-                            : holds_feature(level->features, caches[i].feature, length, "", ' ');
-    if (!has) continue;
-    target->machine.l1_bytes = caches[i].l1;
-    target->machine.l2_bytes = caches[i].l2;
-  }
-  char *features = session_allocate(session, 2 * strlen(level->features) + 2), *out = features;
+/* "a b" as LLVM wants it: "+a,+b". */
+static const char *features_to_llvm(Session *session, const char *features) {
+  char *spelt = session_allocate(session, 2 * strlen(features) + 2), *out = spelt;
   *out++ = '+';
-  for (const char *in = level->features; *in != 0; in++) {
+  for (const char *in = features; *in != 0; in++) {
     *out++ = *in == ' ' ? ',' : *in;
     if (*in == ' ') *out++ = '+';
   }
-  target->features = features;
+  return spelt;
+}
+
+/* Those that LLVM says are there, "+a,-b,+c", as "a c". */
+static const char *features_from_llvm(Session *session, const char *spelt) {
+  char *features = session_allocate(session, strlen(spelt) + 1), *out = features;
+  for (const char *in = spelt; *in != 0; in += *in == ',') {
+    size_t length = strcspn(in, ",");
+    if (*in == '+') {
+      if (out > features) *out++ = ' ';
+      memcpy(out, in + 1, length - 1);
+      out += length - 1;
+    }
+    in += length;
+  }
+  return features;
+}
+
+/* `has`: all features of the processor that are known. */
+static Target *target_of_level(Session *session, const char *name, const Level *level, const char *has) {
+  const MachineRow *row = machine_row(has, level->vector_bytes);
+  if (row == NULL) internal_error(HERE, "no row of machines.def for a level");
+  Target *target = session_allocate(session, sizeof *target);
+  target->machine = (Machine){.name = name,
+                              .features = level->features,
+                              .vector_bytes = row->vector_bytes,
+                              .vector_registers = row->vector_registers,
+                              .l1_bytes = row->l1_bytes,
+                              .l2_bytes = row->l2_bytes,
+                              .row = row};
+  target->features = features_to_llvm(session, level->features);
   target->triple = "x86_64-unknown-linux-gnu";
   return target;
 }
@@ -116,13 +94,21 @@ static Target *refuse_processor(Session *session, const char *name) {
 }
 
 static Target *native_target(Session *session) {
-  char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-  const char *name = session_string(session, cpu), *host = session_string(session, features);
+  char *cpu = LLVMGetHostCPUName(), *host = LLVMGetHostCPUFeatures();
+  const char *name = session_string(session, cpu), *has = features_from_llvm(session, host);
   LLVMDisposeMessage(cpu);
-  LLVMDisposeMessage(features);
+  LLVMDisposeMessage(host);
   for (int level = LEVEL_AVX512; level >= LEVEL_AVX2; level--)
-    if (holds_level(host, &levels[level])) return target_of_level(session, name, level, host);
+    if (features_hold(has, levels[level].features)) return target_of_level(session, name, &levels[level], has);
   return refuse_processor(session, name);
+}
+
+static Target *named_target(Session *session, int number) {
+  const char *name = processors[number].name;
+  if (processors[number].level == LEVEL_NONE) return refuse_processor(session, name);
+  const Level *level = &levels[processors[number].level];
+  return target_of_level(session, name, level,
+                         session_format(session, "%s %s", level->features, processors[number].further));
 }
 
 Target *target_new(Session *session, const char *march) {
@@ -134,9 +120,7 @@ Target *target_new(Session *session, const char *march) {
   const char *names[PROCESSOR_COUNT];
   for (int i = 0; i < PROCESSOR_COUNT; i++) {
     names[i] = processors[i].name;
-    if (strcmp(march, processors[i].name) != 0) continue;
-    if (processors[i].level == LEVEL_NONE) return refuse_processor(session, march);
-    return target_of_level(session, processors[i].name, processors[i].level, NULL);
+    if (strcmp(march, names[i]) == 0) return named_target(session, i);
   }
   const char *nearest = diagnostic_nearest(march, names, PROCESSOR_COUNT);
   Diagnostic *diagnostic = diagnostic_report(session, E5012, (Span){0}, "no processor is called `%s`", march);
