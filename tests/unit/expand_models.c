@@ -7,13 +7,19 @@ static const char *const models[] = {"gan",
                                      "wgan_gp",
                                      "ring",
                                      "features",
+                                     "../fixtures/dcgan",
+                                     "../fixtures/dcgan_wgan_gp",
                                      "../values/products",
                                      "../values/outside",
                                      "../values/conditions",
                                      "../values/gradients",
                                      "../values/along_indices",
-                                     "../values/calls"};
-enum { PLAYER_MODELS = 5 }; /* the first of them have objectives */
+                                     "../values/calls",
+                                     "../values/images_convolutions",
+                                     "../values/images_transposed",
+                                     "../values/images_resampling",
+                                     "../values/images_normalization"};
+enum { PLAYER_MODELS = 7 }; /* the first of them have objectives */
 
 /* Two interpreters of one model: one runs the routines as they are, the other what a later pass makes of them. */
 static void check_routine(World *world, Interpreter *other, const ModelRoutine *routine, const EffectList *later,
