@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-typedef enum Keeping { KEEP, DROP, MEMBER } Keeping;
+typedef enum Keeping { KEEP, DROP, SIZED, MEMBER } Keeping;
 
 static const char *const modules[] = {
 #define MODULE(name) name,
@@ -63,10 +63,11 @@ static const Syntax *call_of(const Evaluator *e, Span function) {
   return here ? e->call : NULL;
 }
 
-/* Two sizes where one is taken: the last is that of the result. */
-static void mend_sizes(Diagnostic *diagnostic, const Syntax *call) {
+/* The first of at least so many arguments is the size of the input where another follows: that of the result stays. */
+static void mend_sizes(Diagnostic *diagnostic, const Syntax *call, int least) {
   const SyntaxList *arguments = &call->call.arguments;
-  if (arguments->count == 2 && arguments->items[0]->kind == SYNTAX_NUMBER && arguments->items[1]->kind == SYNTAX_NUMBER)
+  if (arguments->count >= least && arguments->items[0]->kind == SYNTAX_NUMBER &&
+      arguments->items[1]->kind == SYNTAX_NUMBER)
     diagnostic_mend(diagnostic,
                     (Span){call->span.source, arguments->items[0]->span.from, arguments->items[1]->span.from}, "%s",
                     "");
@@ -77,7 +78,9 @@ static void name_explain(Evaluator *e, Diagnostic *diagnostic, const ForeignName
   if (row->hint != NULL) diagnostic_hint(diagnostic, "%s", row->hint);
   if (row->here == NULL) return;
   diagnostic_mend(diagnostic, row->arguments == DROP && call != NULL ? call->span : span, "%s", row->here);
-  if (row->arguments == KEEP && call != NULL && strcmp(row->here, "Linear") == 0) mend_sizes(diagnostic, call);
+  if (call == NULL) return;
+  if (row->arguments == SIZED) mend_sizes(diagnostic, call, 3);
+  else if (row->arguments == KEEP && strcmp(row->here, "Linear") == 0) mend_sizes(diagnostic, call, 2);
 }
 
 bool elsewhere_name(Evaluator *e, Diagnostic *diagnostic, const char *name, Span span) {
@@ -106,7 +109,7 @@ bool elsewhere_member(Evaluator *e, Frame *frame, const Syntax *member) {
   else if (name_find(e, frame, name, member->name_span) != NULL) {
     const Syntax *call = call_of(e, member->span);
     diagnostic_mend(diagnostic, member->span, "%s", name);
-    if (call != NULL && strcmp(name, "Linear") == 0) mend_sizes(diagnostic, call);
+    if (call != NULL && strcmp(name, "Linear") == 0) mend_sizes(diagnostic, call, 2);
   }
   return true;
 }

@@ -9,7 +9,7 @@
 
 #include "runtime/io.h"
 
-enum { NAME_SIZE = 64, LINE_SIZE = 4096, NUMBER_LIMIT = 1024, AXIS_LIMIT = 8 };
+enum { NAME_SIZE = 64, LINE_SIZE = 8192, NUMBER_LIMIT = 1024, AXIS_LIMIT = 8 };
 
 static const double limit = 1e-12;
 

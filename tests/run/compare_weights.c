@@ -1,7 +1,8 @@
 /* compare_weights START EXPECTED FOUND TENSOR_LIMIT PLAYER_LIMIT: do two checkpoints agree, measured against what
    moved? For every tensor of EXPECTED: |found - expected| / |expected - start|, norm-wise; a tensor that START lacks
-   (an optimizer's state) started at 0. The same over all weights of a player (the name up to the first dot). Where a
-   weight does not move, it and its optimizer states must agree to 1e-6 absolute. */
+   (an optimizer's state) started at 0. The same over all weights of a player (the name up to the first dot), which are
+   what EXPECTED has optimizer states of. Where a weight does not move, it and its optimizer states must agree to 1e-6
+   absolute. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,7 @@ int main(int count, char **arguments) {
   double limit = strtod(arguments[4], NULL), player_limit = strtod(arguments[5], NULL);
   Player players[PLAYER_COUNT] = {0};
   bool fine = true;
+  char last[NAME_SIZE] = "";
   for (size_t at = 0; at < safetensors_count(files[1]); at++) {
     const char *name = safetensors_tensor(files[1], at)->name;
     char weight[NAME_SIZE];
@@ -106,7 +108,8 @@ int main(int count, char **arguments) {
     if (!distance_measure(files, name, &distance) || !distance_measure(files, weight, &of_weight)) return 1;
     bool is_still = sqrt(of_weight.moved) < still;
     fine = distance_within(name, distance, is_still, limit) && fine;
-    if (!is_still && !strchr(name, '/')) player_add(players, name, distance);
+    if (!is_still && strchr(name, '/') && strcmp(weight, last)) player_add(players, weight, of_weight);
+    snprintf(last, sizeof last, "%s", strchr(name, '/') ? weight : "");
   }
   for (const Player *player = players; player->name[0]; player++)
     fine = distance_within(player->name, player->sum, false, player_limit) && fine;

@@ -63,4 +63,23 @@ D minimizes E[real_loss(D(x))] + V + 0.1 * sum([sum(constant(g) * w) for (g, w) 
 G minimizes E[real_loss(D(G(z)))] + 0.1 * sum([sum(g * constant(g)) for g in grad(V, G)])
 train { batch = 4; optimize D, G by sgd(lr = 0.1); update D; update G }'
 
+# Convolutions in both directions, with strides, pads, dilation and groups, pools and norms between them; a penalty differentiates their derivatives.
+agrees images 'data x: [2] from "ring"
+noise z: [4] ~ normal
+network G(z: [4]) -> [2, 5, 6] {
+  z |> reshape([4, 1, 1]) |> ConvTranspose(4, [3, 2], bias = false) |> BatchNorm |> elu
+    |> ConvTranspose(4, [2, 3], [1, 2], groups = 2) |> InstanceNorm(affine = true) |> tanh
+    |> Upsample([1, 2], "bilinear") |> Conv(2, [2, 5], [1, 2], [1, 3]) |> tanh
+}
+fn picture(x: [2]) -> y: [2, 5, 6] {
+  y[k, i, j] = x[k] * sin(2*i + 3*j + k)
+}
+network D(x: [2, 5, 6]) -> [] {
+  x |> Conv(4, 3, pad = 1) |> leaky_relu(0.2) |> AvgPool(2, 1, 1) |> Conv(4, 2, [2, 1], dilation = [1, 2], groups = 2) |> GroupNorm(2, 0.1)
+    |> tanh |> Upsample |> MaxPool(3, 2, 1) |> Conv(4, [3, 2], groups = 4) |> softplus |> flatten |> Linear(1) |> scalar
+}
+D minimizes E[D(G(z))] - E[D(picture(x))] + 10 * E[gradient_penalty(D, picture(x), G(z))]
+G minimizes -E[D(G(z))]
+train { batch = 3; optimize D, G by adam(lr = 1e-3); update D; update G }'
+
 finish

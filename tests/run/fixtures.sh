@@ -1,12 +1,12 @@
 #!/bin/sh
-# Against PyTorch: the same weights, data and noise in; after ten rounds the same weights and optimizer states out (tests/fixtures/make.py).
+# Against PyTorch: the same weights, data and noise in; after ten or five rounds the same weights and states out (tests/fixtures/make.py).
 # float64: 1e-9 per tensor; float32: 1e-2 per tensor and 1e-3 per player, norm-wise against what moved.
 . tests/run/common
 
-compare() { # model, f32 or f64, limit per tensor, limit per player
+compare() { # model, f32 or f64, limit per tensor, limit per player, rounds
   folder=tests/fixtures/$1
   status 0 "$GANC" build "$folder.gan" --real "$2" --feeds -o "$work/trainer" || return
-  set -- "$1" "$2" "$3" "$4" train --steps 10 --sample-every 0 --init "$folder/init.safetensors" --run "$work/$1-$2"
+  set -- "$1" "$2" "$3" "$4" train --steps "$5" --sample-every 0 --init "$folder/init.safetensors" --run "$work/$1-$2"
   for feed in "$folder"/feeds/*.npy; do
     name=$(basename "$feed" .npy)
     set -- "$@" --feed "$name=$feed"
@@ -18,8 +18,8 @@ compare() { # model, f32 or f64, limit per tensor, limit per player
   printf '%s %s: worst %s\n' "$model" "$real" "$(sed 's/^NO//' "$work/out" | awk '{ print $2, $1 }' | sort -g | tail -n 1)"
 }
 
-for model in gan wgan wgan_gp; do
-  compare "$model" f64 1e-9 1e-9
-  compare "$model" f32 1e-2 1e-3
+for pair in gan:10 wgan:10 wgan_gp:10 dcgan:5 dcgan_wgan_gp:5; do
+  compare "${pair%:*}" f64 1e-9 1e-9 "${pair#*:}"
+  compare "${pair%:*}" f32 1e-2 1e-3 "${pair#*:}"
 done
 finish

@@ -2,7 +2,7 @@
 # `ganc fmt`: what is in the repository is canonical, the form is a fixed point, nothing is lost, and what does not parse is left alone.
 . tests/run/common
 
-status 0 "$GANC" fmt --check stdlib/*.gan examples/*.gan tests/fixtures/*.gan tests/values/*.gan
+status 0 "$GANC" fmt --check stdlib/*.gan examples/*.gan tests/fixtures/*.gan tests/bench/*.gan tests/values/*.gan
 
 for file in stdlib/*.gan examples/*.gan; do
   sed 's/^  *//; s/  */ /g' "$file" >"$work/crooked.gan"

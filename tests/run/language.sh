@@ -18,5 +18,5 @@ for snippet in "$work"/bad_*.gan; do
   status 1 "$GANC" check "$snippet" || sed 's/^/    /' "$snippet" >&2
 done
 [ "$count" -ge 5 ] || fail "only $count snippets were found"
-for example in examples/*.gan tests/fixtures/*.gan; do status 0 "$GANC" check "$example"; done
+for example in examples/*.gan tests/fixtures/*.gan tests/bench/*.gan; do status 0 "$GANC" check "$example"; done
 finish

@@ -63,10 +63,16 @@ static const char *const models[] = {"gan",
                                      "wgan_gp",
                                      "ring",
                                      "features",
+                                     "../fixtures/dcgan",
+                                     "../fixtures/dcgan_wgan_gp",
                                      "../values/outside",
                                      "../values/conditions",
                                      "../values/gradients",
-                                     "../values/along_indices"};
+                                     "../values/along_indices",
+                                     "../values/images_convolutions",
+                                     "../values/images_transposed",
+                                     "../values/images_resampling",
+                                     "../values/images_normalization"};
 static const struct {
   const char *march;
   RegisterType real;
