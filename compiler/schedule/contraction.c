@@ -223,6 +223,25 @@ static void order_loops(Piece *piece) {
   }
 }
 
+static int loop_depth(const Piece *piece, const Form *form) {
+  int depth = -1;
+  for (int k = 0; k < piece->order_count; k++)
+    if (form->of[piece->order[k]] != 0) depth = k;
+  return depth;
+}
+
+/* In the order of the loops, so that what the innermost goes through lies in a row; the fast form stays the last. */
+static void order_forms(const Piece *piece, Side *side) {
+  int count = side->form_count - (side->form_count > 0 && side->forms[side->form_count - 1].of[side->fast] != 0);
+  for (int f = 1; f < count; f++) {
+    Form form = side->forms[f];
+    int stands = side->stands[f], at = f;
+    for (; at > 0 && loop_depth(piece, &side->forms[at - 1]) > loop_depth(piece, &form); at--)
+      side->forms[at] = side->forms[at - 1], side->stands[at] = side->stands[at - 1];
+    side->forms[at] = form, side->stands[at] = stands;
+  }
+}
+
 /* Each bound goes to the innermost summed index of its form that has none yet. */
 static bool place_bounds(Piece *piece) {
   uint32_t taken = 0;
@@ -291,6 +310,7 @@ static bool piece_new(Session *session, RegisterType real, const Part *part, con
     Side *side = sides[s];
     if (side->plain) side->plain = stays_inside(piece, side, &views[s]);
     if (!side->plain && !side->copies) return false;
+    order_forms(piece, side);
   }
   return true;
 }
@@ -330,7 +350,7 @@ bool contraction_parts(Session *session, const ScheduleOptions *options, int cou
   enum { PART_LIMIT = 16, ITEM_LIMIT = 8 };
   Residue *residues[ITEM_LIMIT] = {NULL};
   if (count < 1 || count > ITEM_LIMIT) return false;
-  *tile = (Tile){.rank = items[0]->view.rank, .row_axis = row_axis, .lane_axis = lane_axis};
+  *tile = (Tile){.view = &items[0]->view, .rank = items[0]->view.rank, .row_axis = row_axis, .lane_axis = lane_axis};
   for (int k = 0; k < count; k++) {
     residues[k] = residue_split(session, items[k]);
     if (residues[k] == NULL || residues[k]->class_count > PART_LIMIT || items[k]->view.rank != tile->rank ||

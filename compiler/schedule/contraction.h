@@ -62,7 +62,8 @@ typedef struct Part {
 struct Tile {
   int part_count;
   Part *parts;
-  int rank, row_axis, lane_axis; /* of the output */
+  const View *view; /* of the output */
+  int rank, row_axis, lane_axis;
   int64_t rows, lanes;           /* extents of these in the largest part */
   int block_rows, block_vectors; /* accumulators of the micro-kernel */
   int64_t task[RANK_LIMIT];      /* points of a chunk along each axis; of rows and lanes multiples of a block */

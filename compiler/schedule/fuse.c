@@ -152,8 +152,9 @@ static void place_values(Fusion *fusion) {
   }
 }
 
-static void collect_reads(Session *session, Item *item) {
+void item_reads(Session *session, Item *item) {
   int capacity = 0;
+  item->read_count = 0, item->reads = NULL;
   for (int part = -1; part < item->write->rank; part++) {
     const Scalar *scalar = part < 0 ? item->value : item->write->coordinates[part].computed;
     if (scalar == NULL) continue;
@@ -170,13 +171,13 @@ Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *va
   *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true, .phase = -1};
   if (node->kind == NODE_COMPUTE && value == fusion_fact(fusion, node)->value) {
     item->combine = node->combine, item->box_rank = node->box_rank, item->box = node->box, item->write = node->write;
-    collect_reads(fusion->session, item);
+    item_reads(fusion->session, item);
     return item;
   }
   int64_t *box = session_allocate(fusion->session, RANK_LIMIT * sizeof *box);
   for (int d = 0; d < view->rank; d++) box[d] = view->shape[d];
   item->box = box, item->box_rank = view->rank, item->write = access_identity(fusion->graph, view->rank);
-  collect_reads(fusion->session, item);
+  item_reads(fusion->session, item);
   return item;
 }
 

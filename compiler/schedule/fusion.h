@@ -40,8 +40,8 @@ struct Group {
   GroupKind kind;
   int phase_count, phase_capacity;
   Phase *phases;
-  int order, mark; /* of a walk or the sort */
-  Tile *tile;      /* GROUP_TILE */
+  int order, mark;  /* of a walk or the sort */
+  const Tile *tile; /* GROUP_TILE */
   int piece_count;
   Item **pieces; /* of a tile, where several add up */
   int after_count, after_capacity;
@@ -76,6 +76,9 @@ struct Fusion {
 Fact *fusion_fact(const Fusion *fusion, const Node *node);
 StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
+void item_reads(Session *session, Item *item); /* lists what its value and write read */
+/* copies.c: the tile, or one whose items (changed then) read copies in another order of axes. */
+const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context);
 Group *fusion_group(Fusion *fusion, GroupKind kind);
 void group_phase(Fusion *fusion, Group *group, int count, Item **items);
 void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item);

@@ -54,7 +54,7 @@ static const Fact *target_of(const Fusion *fusion, const Item *item) {
   return node != item->node && node->kind == NODE_INPUT ? fusion_fact(fusion, node) : NULL;
 }
 
-static bool item_reads(Fusion *fusion, const Item *item, const Fact *input) {
+static bool reads_input(Fusion *fusion, const Item *item, const Fact *input) {
   for (int k = 0; k < item->read_count; k++)
     if (fact_of_read(fusion, item->reads[k]) == input) return true;
   return false;
@@ -148,7 +148,7 @@ static bool fits_phase(Fusion *fusion, const Item *item, const Group *group, con
   if (target == NULL) return true;
   if (!reads_in_place(fusion, item, target->stored)) return false;
   for (int p = 0; p < group->piece_count; p++)
-    if (item_reads(fusion, group->pieces[p], target)) return false;
+    if (reads_input(fusion, group->pieces[p], target)) return false;
   for (int i = 0; i < phase->count; i++)
     if (!reads_in_place(fusion, phase->items[i], target->stored)) return false;
   return true;
@@ -181,11 +181,12 @@ static bool may_fuse(Fusion *fusion) {
 }
 
 /* A draw that several nodes read is a program of its own: it then costs a quarter, and what reads it has the same code
-   whatever the stream. */
+   whatever the stream. So is a copy in another order of axes. */
 static void settle_draws(Fusion *fusion, const Item *item) {
   for (int k = 0; k < item->read_count; k++) {
     Fact *fact = fact_of_read(fusion, item->reads[k]);
-    if (fact->node->kind != NODE_RANDOM || fact->item == NULL || fact->group != NULL) continue;
+    bool own = fact->node->kind == NODE_RANDOM || fact->node->kind == NODE_INPUT;
+    if (!own || fact->item == NULL || fact->group != NULL) continue;
     Group *group = fusion_group(fusion, GROUP_NEST);
     group_phase(fusion, group, 1, &fact->item);
     place(fusion, fact, group);
@@ -267,8 +268,9 @@ static bool start_pieces(Fusion *fusion, Fact *fact) {
   if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD ||
       !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count))
     return false;
-  Tile *tile = tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion);
+  const Tile *tile = tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion);
   if (tile == NULL || !may_fuse(fusion)) return false;
+  tile = tile_turned(fusion, tile, count, pieces, view_of_node, fusion);
   for (int p = 0; p < count; p++) settle_draws(fusion, pieces[p]);
   Group *group = fusion_group(fusion, GROUP_TILE);
   group->tile = tile;
@@ -282,8 +284,9 @@ static bool start_pieces(Fusion *fusion, Fact *fact) {
 }
 
 static bool start_tile(Fusion *fusion, Fact *fact) {
-  Tile *tile = tile_new(fusion->session, fusion->options, 1, &fact->item, view_of_node, fusion);
+  const Tile *tile = tile_new(fusion->session, fusion->options, 1, &fact->item, view_of_node, fusion);
   if (tile == NULL) return false;
+  tile = tile_turned(fusion, tile, 1, &fact->item, view_of_node, fusion);
   settle_draws(fusion, fact->item);
   Group *group = fusion_group(fusion, GROUP_TILE);
   group->tile = tile;

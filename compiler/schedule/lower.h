@@ -119,6 +119,8 @@ typedef struct Phase {
   Item **items;
 } Phase;
 void nest_phase(Builder *builder, const Phase *phase, bool parallel);
+/* turn.c: false where the phase is no copy that changes which axis is innermost. */
+bool turn_phase(Builder *builder, const Phase *phase, bool parallel);
 int64_t item_points(const Item *item);
 bool item_is_map(const Item *item); /* every element of the view once, variable d is axis d */
 double item_cost(const Item *item); /* machine operations, all points, without lanes */

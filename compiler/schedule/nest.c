@@ -476,6 +476,7 @@ static void scatter_phase(Builder *builder, const Item *item) {
 
 void nest_phase(Builder *builder, const Phase *phase, bool parallel) {
   const Item *root = phase->items[0];
+  if (turn_phase(builder, phase, parallel)) return;
   if (item_is_map(root)) {
     map_phase(builder, phase, parallel);
     return;

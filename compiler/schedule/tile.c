@@ -12,9 +12,9 @@ typedef struct Making {
   const Tile *tile;
   const Phase *phase;
   const Part *part;
-  Affine start[LOOP_LIMIT];  /* of the chunk's points, and of the block of the sum */
-  Affine inside[RANK_LIMIT]; /* from there: loops over rows, lanes, other axes */
-  int64_t parked;            /* the block of results: [row][other axes][lane] */
+  Affine start[LOOP_LIMIT];    /* of the chunk's points, and of the block of the sum */
+  Affine inside[RANK_LIMIT];   /* from there: loops over rows, lanes, other axes */
+  int64_t parked, parked_size; /* the results: [other axes][row][lane] */
   int64_t parked_stride[RANK_LIMIT];
   int64_t line; /* one row in the order of the output, where lanes are not contiguous there; or -1 */
 } Making;
@@ -140,7 +140,7 @@ static const Bound *bound_on(const Piece *piece, int index) {
 
 /* The loops of the sum from place `at` in its order on. */
 static void kernel_loops(Kernel *kernel, int at) {
-  enum { UNROLL = 4 };
+  enum { UNROLL = 2 };
   const Piece *piece = kernel->piece;
   Builder *builder = kernel->making->builder;
   if (at == piece->order_count) {
@@ -189,11 +189,11 @@ static void multiply_piece(Making *making, const Piece *piece, const Scope *scop
   kernel_loops(&kernel, 0);
 }
 
-/* The pieces of one pass, on one block of rows, at all other points of the chunk. `more`: added to what is parked. */
+/* The pieces of one pass, on one block of rows and all lanes. `more`: added to what is parked. */
 static void multiply_block(Making *making, const Piece *pieces, const Scope *scopes, int count, int rows, bool more) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  int lanes = builder_lanes(builder), vectors = tile->block_vectors, opened = open_outer(making);
+  int lanes = builder_lanes(builder), vectors = tile->block_vectors;
   int accumulators = builder_register(builder, builder_real(builder), lanes, rows * vectors);
   Affine row = making->inside[tile->row_axis];
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
@@ -216,7 +216,7 @@ static void multiply_block(Making *making, const Piece *pieces, const Scope *sco
     close_levels(builder, 2);
   }
   making->inside[tile->row_axis] = row;
-  close_levels(builder, opened + 1);
+  builder_close(builder);
 }
 
 /* ---- what follows at the same points ----------------------------------------------------------------------------- */
@@ -299,8 +299,8 @@ static Point result_point(const Making *making) {
   return out;
 }
 
-/* Row by row, vector by vector, where lanes are contiguous in the output. */
-static void finish_lanes(Making *making) {
+/* Vector by vector, where lanes are contiguous in the output; at all other points of the chunk, or (`here`) at this. */
+static void finish_lanes(Making *making, bool here) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   int lanes = builder_lanes(builder), count = making->phase->count;
@@ -309,7 +309,7 @@ static void finish_lanes(Making *making) {
     sums[i].reg = -1;
     if (i > 0 && sums_lanes(making->phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
   }
-  int opened = open_outer(making);
+  int opened = here ? 0 : open_outer(making);
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
                                points_left(making, tile->lane_axis), lanes);
   making->inside[tile->lane_axis] = affine_variable(lane, 1);
@@ -428,24 +428,26 @@ static void finish_line(Making *making) {
   close_levels(builder, opened + 1);
 }
 
-static void finish_rows(Making *making, Affine first, int64_t rows) {
+static void finish_rows(Making *making, Affine first, int64_t rows, bool here) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   Affine left = affine_add(points_left(making, tile->row_axis), affine_scale(first, -1));
   int row = builder_for_limit(builder, affine_constant(0), affine_constant(rows), left, 1);
   making->inside[tile->row_axis] = affine_add(first, affine_variable(row, 1));
   if (making->line >= 0) finish_line(making);
-  else finish_lanes(making);
+  else finish_lanes(making, here);
   builder_close(builder);
 }
 
 /* ---- the program ------------------------------------------------------------------------------------------------- */
 
-/* All blocks of rows for the pieces of one pass. `done`: each is finished at once. */
+/* All blocks of rows for the pieces of one pass, at one point of the other axes after the other, so that the lanes of a
+   point stay in the nearer caches. `done`: each block is finished at once. */
 static void multiply_rows(Making *making, const Piece *pieces, const Scope *scopes, int count, bool more, bool done) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   int64_t rows = making->part->count[tile->row_axis], rest = rows % tile->block_rows;
+  int opened = open_outer(making);
   int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->row_axis]),
                                  points_left(making, tile->row_axis), tile->block_rows);
   Affine row = making->inside[tile->row_axis] = affine_variable(inside, 1);
@@ -458,8 +460,8 @@ static void multiply_rows(Making *making, const Piece *pieces, const Scope *scop
     multiply_block(making, pieces, scopes, count, (int)rest, more);
     builder_close(builder);
   }
-  if (done) finish_rows(making, row, tile->block_rows);
-  builder_close(builder);
+  if (done) finish_rows(making, row, tile->block_rows, true);
+  close_levels(builder, opened + 1);
 }
 
 static void stage_piece(Making *making, Piece *piece, const Scope *scope) {
@@ -471,30 +473,33 @@ static bool piece_cut(const Piece *piece) {
   return piece->blocked >= 0 && piece->block < piece->extent[piece->blocked];
 }
 
-/* One pass: a block of the sum of one piece, on all rows. `more`: added to what is parked. */
-static void multiply_pass(Making *making, Piece *piece, Scope *scope, bool more) {
-  *scope = piece_scope(making, piece);
-  stage_piece(making, piece, scope);
-  multiply_rows(making, piece, scope, 1, more, false);
+static void clear_parked(Making *making) {
+  Builder *builder = making->builder;
+  int lane = builder_for(builder, affine_constant(0), affine_constant(making->parked_size), builder_lanes(builder));
+  Affine offset = affine_add(affine_constant(making->parked), affine_variable(lane, 1));
+  builder_store(builder, (Address){.buffer = WORKSPACE, .offset = offset, .lane_stride = 1},
+                builder_set(builder, builder_real(builder), builder_lanes(builder), 0), false);
+  builder_close(builder);
 }
 
-/* Piece after piece, block after block; the very first starts from 0. */
+/* Piece after piece, block after block of its sum, on all rows; what has been added up so far is parked. */
 static void multiply_blocks(Making *making, Scope *scopes) {
   Builder *builder = making->builder;
   const Part *part = making->part;
+  clear_parked(making);
   for (int p = 0; p < part->piece_count; p++) {
     Piece *piece = &part->pieces[p];
-    int64_t from = p == 0 ? piece->block : 0;
-    if (piece->blocked >= 0) making->start[piece->blocked] = affine_constant(0);
-    if (p == 0 || !piece_cut(piece)) multiply_pass(making, piece, &scopes[p], p > 0);
-    if (!piece_cut(piece)) continue;
-    int start =
-        builder_for(builder, affine_constant(from), affine_constant(piece->extent[piece->blocked]), piece->block);
-    making->start[piece->blocked] = affine_variable(start, 1);
-    multiply_pass(making, piece, &scopes[p], true);
-    builder_close(builder);
+    int start = 0;
+    if (piece_cut(piece)) {
+      start = builder_for(builder, affine_constant(0), affine_constant(piece->extent[piece->blocked]), piece->block);
+      making->start[piece->blocked] = affine_variable(start, 1);
+    }
+    scopes[p] = piece_scope(making, piece);
+    stage_piece(making, piece, &scopes[p]);
+    multiply_rows(making, piece, &scopes[p], 1, true, false);
+    if (start > 0) builder_close(builder);
   }
-  finish_rows(making, affine_constant(0), making->tile->task[making->tile->row_axis]);
+  finish_rows(making, affine_constant(0), making->tile->task[making->tile->row_axis], false);
 }
 
 /* chunk = ((axes that are neither rows nor lanes) * blocks of rows + block) * panels of lanes + panel */
@@ -520,13 +525,15 @@ static void park_results(Making *making) {
   const Tile *tile = making->tile;
   int64_t stride = tile->task[tile->lane_axis];
   making->parked_stride[tile->lane_axis] = 1;
+  making->parked_stride[tile->row_axis] = stride;
+  stride *= tile->task[tile->row_axis];
   for (int d = tile->rank - 1; d >= 0; d--) {
     if (!is_outer(tile, d)) continue;
     making->parked_stride[d] = stride;
     stride *= tile->task[d] < making->part->count[d] ? tile->task[d] : making->part->count[d];
   }
-  making->parked_stride[tile->row_axis] = stride;
-  making->parked = builder_workspace(making->builder, stride * tile->task[tile->row_axis]);
+  making->parked_size = stride;
+  making->parked = builder_workspace(making->builder, stride);
   making->line = -1;
   if (making->phase->items[0]->view.stride[tile->lane_axis] == 1) return;
   Line line = line_of(making);
@@ -552,7 +559,8 @@ static void multiply_part(Making *making) {
     return;
   }
   for (int p = 0; p < part->piece_count; p++) stage_piece(making, &part->pieces[p], &scopes[p]);
-  multiply_rows(making, part->pieces, scopes, part->piece_count, false, true);
+  multiply_rows(making, part->pieces, scopes, part->piece_count, false, making->line < 0);
+  if (making->line >= 0) finish_rows(making, affine_constant(0), making->tile->task[making->tile->row_axis], false);
 }
 
 void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {

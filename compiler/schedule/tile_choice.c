@@ -15,11 +15,12 @@ typedef struct Costs {
   int element, lanes; /* bytes of a number; numbers of a vector */
 } Costs;
 
-/* Cycles that a byte takes that was last touched so many bytes ago. */
+/* Cycles that a byte takes, where so many bytes are gone through again and again. */
 static double byte_cycles(const Costs *costs, double footprint) {
-  const Machine *m = costs->machine;
-  if (footprint <= 0.6 * (double)m->l1_bytes) return 1.0 / 128;
-  return footprint <= 0.8 * (double)m->l2_bytes ? 1.0 / 40 : 1.0 / 12;
+  const MachineRow *row = costs->machine->row;
+  if (footprint <= 0.6 * (double)row->l1_bytes) return 1 / (row->loads * row->vector_bytes);
+  if (footprint <= 0.9 * (double)row->l2_bytes) return 1 / row->l2_rate;
+  return 1 / (footprint <= 0.8 * (double)row->l3_bytes ? row->l3_rate : row->memory_rate);
 }
 
 /* ---- what is touched --------------------------------------------------------------------------------------------- */
@@ -50,21 +51,14 @@ static double index_points(const int64_t *extent, uint32_t indices) {
 
 /* ---- sides ------------------------------------------------------------------------------------------------------- */
 
-/* Lanes are loaded where they are contiguous; but not along strides that meet in a few sets of the caches, when a
-   window reads them again and again. */
-static bool lanes_in_place(const Piece *piece) {
-  const Side *b = &piece->b;
-  if (!b->plain || b->stride[b->fast] != 1) return false;
-  return true;
-}
-
-/* Rows are broadcast from anywhere; but rows that lie apart, met again in each turn of a loop that lies apart too, take
-   a line of the cache each. */
-static bool rows_in_place(const Piece *piece) {
-  const Side *a = &piece->a;
-  if (!a->plain || piece->order_count == 0) return a->plain;
-  int inner = piece->order[piece->order_count - 1];
-  return a->stride[inner] == 1 || piece->extent[a->fast] == 1;
+/* Does the factor read elements again at other values of the indices? */
+static bool side_moves(const Side *side) {
+  for (int f = 0; f < side->form_count; f++) {
+    int indices = 0;
+    for (int i = 0; i < LOOP_LIMIT; i++) indices += side->forms[f].of[i] != 0;
+    if (indices > 1) return true;
+  }
+  return false;
 }
 
 /* The form along which a factor is contiguous in memory, where that is not the fast one: it is turned when staged. */
@@ -79,28 +73,37 @@ static int turned_form(const Side *side) {
   return -1;
 }
 
-static void choose_sides(Piece *piece) {
-  piece->b.in_place = lanes_in_place(piece);
-  piece->a.in_place = rows_in_place(piece);
-  if (!piece->b.copies) piece->b.in_place = true;
-  if (!piece->a.copies) piece->a.in_place = true;
-  piece->a.turned = turned_form(&piece->a), piece->b.turned = turned_form(&piece->b);
+/* `copied`: 1 for the rows, 2 for the lanes: they are copied even where they could be read in place. */
+static void choose_sides(Piece *piece, int copied) {
+  Side *a = &piece->a, *b = &piece->b;
+  a->in_place = !a->copies || ((copied & 1) == 0 && a->plain);
+  b->in_place = !b->copies || ((copied & 2) == 0 && b->plain && b->stride[b->fast] == 1);
+  a->turned = turned_form(a), b->turned = turned_form(b);
+}
+
+/* Lines that the innermost loop reads lie in a few sets of the caches, so that these hold little of them. */
+static bool meets_in_sets(const Piece *piece, const Side *side, int element) {
+  enum { SET_BYTES = 4096 };
+  if (!side->in_place || piece->order_count == 0) return false;
+  int64_t apart = side->stride[piece->order[piece->order_count - 1]] * element;
+  return apart != 0 && apart % SET_BYTES == 0;
 }
 
 /* ---- cycles ------------------------------------------------------------------------------------------------------ */
 
 /* One k of a block: multiply-adds, loads, and no block faster than the latency of its sums. */
-static double block_cycles(int rows, int vectors) {
+static double block_cycles(const Costs *costs, int rows, int vectors) {
   enum { LATENCY = 4 };
-  const double fmas = 2, loads = 2;
-  return larger(larger(rows * vectors / fmas, (rows + vectors) / loads), LATENCY);
+  const MachineRow *row = costs->machine->row;
+  return larger(larger(rows * vectors / row->multiply_adds, (rows + vectors) / row->loads), LATENCY);
 }
 
-static double panel_cycles(const Tile *tile, int64_t rows, double feed) {
+static double panel_cycles(const Costs *costs, const Tile *tile, int64_t rows, double feed) {
   int64_t full = rows / tile->block_rows, rest = rows % tile->block_rows;
-  double cycles = (double)full * (larger(block_cycles(tile->block_rows, tile->block_vectors), feed) + 0.15 * feed);
-  if (rest > 0) cycles += larger(block_cycles((int)rest, tile->block_vectors), feed) + 0.15 * feed;
-  return cycles;
+  double cycles =
+      (double)full * (larger(block_cycles(costs, tile->block_rows, tile->block_vectors), feed) + 0.15 * feed);
+  if (rest > 0) cycles += larger(block_cycles(costs, (int)rest, tile->block_vectors), feed) + 0.15 * feed;
+  return rest > 0 && full > 0 ? 1.02 * cycles : cycles; /* a second kernel is code to compile and to fetch */
 }
 
 /* One factor copied for one pass, by one task. */
@@ -109,13 +112,32 @@ static double stage_cycles(const Costs *costs, const Side *side, const int64_t *
   double elements = side_elements(side, extent), each = scalar_cost(side->value) / costs->lanes;
   bool straight = side->plain && side->stride[side->fast] == 1;
   each += side->turned >= 0 ? 0.4 : straight || !side->plain ? 0.1 : 1.5;
-  return elements * (each + costs->element * (1.0 / 12 + 1.0 / 40));
+  return elements * (each + costs->element * (byte_cycles(costs, 2e6) + byte_cycles(costs, 2e5)));
+}
+
+/* Cycles of a k that fetching the numbers of the rows takes: nothing where they lie in a row along the sum. */
+static double rows_feed(const Costs *costs, const Tile *tile, const Piece *piece, double bytes) {
+  enum { LINE_BYTES = 64, WAY_BYTES = 4096 };
+  const Side *a = &piece->a;
+  if (!a->in_place || piece->order_count == 0) return 0;
+  int inner = piece->order[piece->order_count - 1];
+  int64_t along = a->stride[inner], across = a->stride[a->fast];
+  if (along == 1 || along == 0) return 0;
+  if (across == 1) return LINE_BYTES * (1.0 + tile->block_rows / 16.0) * byte_cycles(costs, bytes);
+  int64_t turns = inner == piece->blocked ? piece->block : piece->extent[inner];
+  int64_t ways = costs->machine->row->l1_bytes / WAY_BYTES, deep = 1;
+  if (across * costs->element % WAY_BYTES == 0) deep *= tile->block_rows;
+  if (along * costs->element % WAY_BYTES == 0) deep *= turns;
+  double met = (double)(tile->block_rows * turns) * LINE_BYTES; /* again for the next taps */
+  return tile->block_rows * LINE_BYTES * byte_cycles(costs, 2 * deep > ways ? (met + 1e5) * (double)deep / 4 : met);
 }
 
 static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *piece, double *staged) {
-  int64_t extent[LOOP_LIMIT];
+  int64_t extent[LOOP_LIMIT], at_point[LOOP_LIMIT];
   pass_extents(tile, piece, extent);
   const Side *a = &piece->a, *b = &piece->b;
+  for (int i = 0; i < LOOP_LIMIT; i++)
+    at_point[i] = i < tile->rank && i != tile->row_axis && i != tile->lane_axis ? 1 : extent[i];
   int64_t vectors = ceil_divide(extent[tile->lane_axis], costs->lanes),
           columns = ceil_divide(vectors, tile->block_vectors), rows = extent[tile->row_axis];
   double summed = 1, outer = 1, blocks = 1;
@@ -125,14 +147,18 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   if (piece->blocked >= 0) blocks = (double)ceil_divide(piece->extent[piece->blocked], piece->block);
   double b_bytes = costs->element * (b->copies ? side_elements(b, extent) : index_points(extent, b->indices));
   double a_bytes = costs->element * index_points(extent, a->indices);
-  bool again = rows > tile->block_rows; /* lanes are read again by the next rows */
-  double feed =
-      tile->block_vectors * costs->machine->vector_bytes * byte_cycles(costs, b->in_place && !again ? 1e18 : b_bytes);
-  if (a->in_place && piece->order_count > 0 && a->stride[piece->order[piece->order_count - 1]] != 1)
-    feed +=
-        64 * (a->stride[a->fast] == 1 ? 1.0 + tile->block_rows / 16.0 : tile->block_rows) * byte_cycles(costs, a_bytes);
-  double cycles = panel_cycles(tile, rows, feed) * (double)columns * summed * outer;
   double parked = (double)rows * (double)(columns * tile->block_vectors) * outer * costs->machine->vector_bytes;
+  double window = costs->element * (b->copies ? side_elements(b, at_point) : index_points(at_point, b->indices));
+  double steps = ceil((double)rows / tile->block_rows) * summed * outer * (double)columns;
+  double reads = fmax(steps * tile->block_vectors * costs->machine->vector_bytes, outer * window);
+  double met = meets_in_sets(piece, b, costs->element) ? 8 : 1, fresh = b->in_place ? fmin(b_bytes, outer * window) : 0;
+  double feed =
+      (fresh * byte_cycles(costs, 2e6) + /* from memory, then by the next point, then by the next rows */
+       (outer * window - fresh) * byte_cycles(costs, met * (a_bytes + b_bytes + parked)) +
+       (reads - outer * window) * byte_cycles(costs, met * (window + tile->block_rows * summed * costs->element))) /
+      steps;
+  feed += rows_feed(costs, tile, piece, a_bytes);
+  double cycles = panel_cycles(costs, tile, rows, feed) * (double)columns * summed * outer;
   cycles += parked * (blocks > 1 ? 2 * byte_cycles(costs, parked) : 1.0 / 128) +
             12 * outer * (double)columns * (double)ceil_divide(rows, tile->block_rows);
   cycles += stage_cycles(costs, a, extent) + stage_cycles(costs, b, extent);
@@ -140,6 +166,31 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   if (!b->in_place) *staged += costs->element * side_elements(b, extent);
   *staged += parked;
   return cycles * blocks;
+}
+
+/* Elements that a task leaves in a row. */
+static int64_t run_length(const Tile *tile, const Part *part) {
+  int64_t run = 1;
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (int d = 0; d < tile->rank && !grown; d++) {
+      int64_t own = smaller(tile->task[d], part->count[d]);
+      if (part->count[d] == 1 || part->step[d] != 1 || tile->view->stride[d] != run) continue;
+      grown = own == part->count[d];
+      run *= own;
+    }
+  }
+  return run;
+}
+
+/* What leaves: lanes where they are contiguous; else a line in the order of the output. */
+static double store_cycles(const Costs *costs, const Tile *tile, const Part *part) {
+  enum { LINE_BYTES = 64 };
+  double elements = 1, each = 2.0 / costs->lanes, run = (double)(run_length(tile, part) * costs->element);
+  for (int d = 0; d < tile->rank; d++) elements *= (double)part->count[d];
+  if (tile->view->stride[tile->lane_axis] != 1) each = 1.5;
+  each += 2 * fmax(costs->element, costs->element * LINE_BYTES / run) * byte_cycles(costs, 1e9);
+  return elements * each;
 }
 
 int64_t part_tasks(const Tile *tile, const Part *part) {
@@ -156,21 +207,13 @@ static double tile_cycles(const Costs *costs, const Tile *tile) {
     double own = START, staged = 0, number = (double)part_tasks(tile, part);
     for (int k = 0; k < part->piece_count; k++) own += piece_cycles(costs, tile, &part->pieces[k], &staged);
     double room = (double)costs->machine->l2_bytes;
-    if (staged > room) own += own * 0.3 * (staged / room - 1);
-    cycles += own * number, tasks += number;
+    if (staged > room) own += own * 0.1 * (staged / room - 1);
+    cycles += own * number + store_cycles(costs, tile, part), tasks += number;
   }
   return cycles * (1 + 0.1 * (ceil(tasks / WORKERS) * WORKERS / tasks - 1));
 }
 
 /* ---- the search -------------------------------------------------------------------------------------------------- */
-
-static void set_blocks(Tile *tile, int64_t block) {
-  for (int p = 0; p < tile->part_count; p++)
-    for (int k = 0; k < tile->parts[p].piece_count; k++) {
-      Piece *piece = &tile->parts[p].pieces[k];
-      piece->block = piece->blocked < 0 ? 1 : smaller(block, piece->extent[piece->blocked]);
-    }
-}
 
 /* The index whose blocks leave the box that a pass touches small: the longest without a bound, else the outermost. */
 static void choose_blocked(Piece *piece) {
@@ -182,94 +225,124 @@ static void choose_blocked(Piece *piece) {
     if (piece->blocked < 0 || piece->extent[i] > piece->extent[piece->blocked]) piece->blocked = i;
   }
   if (piece->blocked < 0 && piece->order_count > 0) piece->blocked = piece->order[0];
-  if (piece->b.in_place && piece->order_count > 1 && piece->order[piece->order_count - 1] == piece->blocked &&
-      piece->a.plain && piece->a.stride[piece->blocked] == 1)
+  if (piece->b.plain && piece->b.stride[piece->b.fast] == 1 && piece->order_count > 1 &&
+      piece->order[piece->order_count - 1] == piece->blocked && piece->a.plain && piece->a.stride[piece->blocked] == 1)
     piece->blocked = piece->order[0];
 }
 
+/* What is chosen, each from a list. */
+typedef enum Choice {
+  CHOICE_ROWS,
+  CHOICE_HIGH,
+  CHOICE_WIDE,
+  CHOICE_POINTS,
+  CHOICE_BLOCK,
+  CHOICE_COPIED,
+  CHOICES
+} Choice;
+enum { OPTION_LIMIT = 12 };
+typedef struct Sizes {
+  int64_t of[CHOICES]; /* rows of a kernel; its panels in a task; blocks of lanes; points; length; what is copied */
+  int vectors;
+} Sizes;
 typedef struct Search {
   Costs costs;
   Tile *tile;
-  Tile best;
-  int64_t best_block;
+  int counts[CHOICES];
+  int64_t options[CHOICES][OPTION_LIMIT];
 } Search;
 
-static void try_sizes(Search *search, int64_t block) {
+static double try_sizes(Search *search, const Sizes *sizes) {
   Tile *tile = search->tile;
-  set_blocks(tile, block);
-  tile->cycles = tile_cycles(&search->costs, tile);
-  if (tile->cycles < search->best.cycles) search->best = *tile, search->best_block = block;
-}
-
-static int64_t longest_block(const Tile *tile) {
-  int64_t longest = 1;
+  tile->block_rows = (int)sizes->of[CHOICE_ROWS], tile->block_vectors = sizes->vectors;
+  for (int d = 0; d < tile->rank; d++) tile->task[d] = sizes->of[CHOICE_POINTS];
+  tile->task[tile->row_axis] =
+      ceil_divide(ceil_divide(tile->rows, tile->block_rows), sizes->of[CHOICE_HIGH]) * tile->block_rows;
+  int64_t width = (int64_t)sizes->vectors * search->costs.lanes;
+  tile->task[tile->lane_axis] = ceil_divide(ceil_divide(tile->lanes, width), sizes->of[CHOICE_WIDE]) * width;
   for (int p = 0; p < tile->part_count; p++)
     for (int k = 0; k < tile->parts[p].piece_count; k++) {
-      const Piece *piece = &tile->parts[p].pieces[k];
-      if (piece->blocked >= 0 && piece->extent[piece->blocked] > longest) longest = piece->extent[piece->blocked];
+      Piece *piece = &tile->parts[p].pieces[k];
+      choose_sides(piece, (int)sizes->of[CHOICE_COPIED]);
+      piece->block = piece->blocked < 0 ? 1 : smaller(sizes->of[CHOICE_BLOCK], piece->extent[piece->blocked]);
     }
-  return longest;
+  return tile->cycles = tile_cycles(&search->costs, tile);
 }
 
-static void try_blocks(Search *search) {
-  int64_t longest = longest_block(search->tile);
-  try_sizes(search, longest);
-  for (int64_t block = 16; block <= 512 && block < longest; block *= 2) try_sizes(search, block);
-  if (longest <= 32)
-    for (int64_t block = 1; block < 16 && block < longest; block *= 2) try_sizes(search, block);
+static void add_option(Search *search, Choice choice, int64_t option) {
+  int *count = &search->counts[choice];
+  for (int k = 0; k < *count; k++)
+    if (search->options[choice][k] == option) return;
+  if (*count < OPTION_LIMIT) search->options[choice][(*count)++] = option;
 }
 
-/* The same number of points along all other axes. */
-static void try_outer(Search *search) {
-  Tile *tile = search->tile;
-  int64_t longest = 1;
-  for (int d = 0; d < tile->rank; d++)
-    for (int p = 0; p < tile->part_count && d != tile->row_axis && d != tile->lane_axis; p++)
-      if (tile->parts[p].count[d] > longest) longest = tile->parts[p].count[d];
-  for (int64_t points = 1; points <= 8; points *= 2) {
+/* Lists of what each may be, with so many vectors in a kernel. */
+static void list_options(Search *search, int vectors) {
+  const Tile *tile = search->tile;
+  int64_t longest = 1, points = 1;
+  int registers = search->costs.machine->vector_registers, most = (registers - registers / 4) / vectors;
+  bool windows = false, plain = false;
+  for (int c = 0; c < CHOICES; c++) search->counts[c] = 0;
+  for (int r = (int)smaller(smaller(most, 12), tile->rows), tries = 0; r >= 1 && tries < 4; r--, tries++)
+    add_option(search, CHOICE_ROWS, r);
+  for (int64_t tasks = 1; tasks <= tile->rows && tasks <= 256; tasks *= 2) add_option(search, CHOICE_HIGH, tasks);
+  for (int64_t tasks = 1; tasks <= ceil_divide(tile->lanes, (int64_t)vectors * search->costs.lanes); tasks *= 2)
+    add_option(search, CHOICE_WIDE, tasks);
+  for (int p = 0; p < tile->part_count; p++) {
+    const Part *part = &tile->parts[p];
     for (int d = 0; d < tile->rank; d++)
-      if (d != tile->row_axis && d != tile->lane_axis) tile->task[d] = points;
-    try_blocks(search);
-    if (points >= longest) break;
+      if (d != tile->row_axis && d != tile->lane_axis && part->count[d] > points) points = part->count[d];
+    for (int k = 0; k < part->piece_count; k++) {
+      const Piece *piece = &part->pieces[k];
+      if (piece->blocked >= 0 && piece->extent[piece->blocked] > longest) longest = piece->extent[piece->blocked];
+      windows |= side_moves(&piece->b), plain |= piece->a.plain;
+    }
   }
+  add_option(search, CHOICE_POINTS, 1);
+  for (int64_t own = 2; own < 2 * points && own <= 8; own *= 2) add_option(search, CHOICE_POINTS, own);
+  add_option(search, CHOICE_BLOCK, longest);
+  for (int64_t block = 512; block >= (longest <= 32 ? 1 : 16); block /= 2)
+    if (block < longest) add_option(search, CHOICE_BLOCK, block);
+  for (int copied = 0; copied < 4; copied++)
+    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows)) add_option(search, CHOICE_COPIED, copied);
 }
 
-static void try_tasks(Search *search, int rows, int vectors) {
-  Tile *tile = search->tile;
-  int64_t width = (int64_t)vectors * search->costs.lanes, columns = ceil_divide(tile->lanes, width),
-          panels = ceil_divide(tile->rows, rows);
-  tile->block_rows = rows, tile->block_vectors = vectors;
-  for (int64_t wide = columns;; wide = ceil_divide(wide, 2)) {
-    tile->task[tile->lane_axis] = wide * width;
-    for (int64_t high = panels;; high = ceil_divide(high, 2)) {
-      tile->task[tile->row_axis] = high * rows;
-      try_outer(search);
-      if (high == 1 || panels / high > 128) break;
-    }
-    if (wide == 1) break;
+/* One choice after the other, while that gains anything. */
+static double descend(Search *search, Sizes *sizes) {
+  double least = try_sizes(search, sizes);
+  for (int turn = 0; turn < 3; turn++) {
+    double before = least;
+    for (int c = CHOICES - 1; c > CHOICE_ROWS; c--)
+      for (int k = 0; k < search->counts[c]; k++) {
+        Sizes other = *sizes;
+        other.of[c] = search->options[c][k];
+        double cycles = other.of[c] == sizes->of[c] ? least : try_sizes(search, &other);
+        if (cycles < least) least = cycles, *sizes = other;
+      }
+    if (least == before) break;
   }
+  return least;
 }
 
 bool tile_choose(Tile *tile, const ScheduleOptions *options) {
-  enum { STAGED_CACHES = 8 };
-  int element = options->real == REGISTER_F32 ? 4 : 8, registers = options->machine->vector_registers;
-  Search search = {
-      {options->machine, element, options->machine->vector_bytes / element}, tile, {.cycles = INFINITY}, 1};
+  int element = options->real == REGISTER_F32 ? 4 : 8, lanes = options->machine->vector_bytes / element;
+  Search search = {.costs = {options->machine, element, lanes}, .tile = tile};
+  int64_t vectors = ceil_divide(tile->lanes, lanes);
+  double least = INFINITY;
+  Sizes best = {{0}, 0};
   for (int p = 0; p < tile->part_count; p++)
-    for (int k = 0; k < tile->parts[p].piece_count; k++) {
-      choose_sides(&tile->parts[p].pieces[k]);
-      choose_blocked(&tile->parts[p].pieces[k]);
-    }
-  int64_t vectors = ceil_divide(tile->lanes, search.costs.lanes);
+    for (int k = 0; k < tile->parts[p].piece_count; k++) choose_blocked(&tile->parts[p].pieces[k]);
   for (int v = 1; v <= 8 && v <= vectors; v++) {
     if (v > 2 && v != 4 && v != vectors && vectors % v != 0) continue;
-    int most = (registers - registers / 4) / v;
-    if (most > 12) most = 12;
-    for (int tries = 0, r = (int)smaller(most, tile->rows); r >= 1 && tries < 3; r--, tries++) try_tasks(&search, r, v);
+    list_options(&search, v);
+    for (int k = 0; k < search.counts[CHOICE_ROWS]; k++) {
+      Sizes sizes = {{search.options[CHOICE_ROWS][k], 1, 1, 4, search.options[CHOICE_BLOCK][0], 0}, v};
+      double cycles = descend(&search, &sizes);
+      if (cycles < least) least = cycles, best = sizes;
+    }
   }
-  if (!isfinite(search.best.cycles)) return false;
-  *tile = search.best;
-  set_blocks(tile, search.best_block);
+  if (!isfinite(least)) return false;
+  try_sizes(&search, &best);
   return true;
 }
 

@@ -47,6 +47,7 @@ typedef struct LayerRun LayerRun;
 LayerRun *layer_run_new(Session *session, Target *target, RegisterType real, const Layer *layer, Direction direction);
 void layer_run_free(LayerRun *run);
 const Schedule *layer_run_schedule(const LayerRun *run);
+const Fusion *layer_run_fusion(const LayerRun *run);
 double layer_run_compiled(const LayerRun *run, double *emitted); /* seconds to schedule; to emit and load */
 double layer_run_bytes(const LayerRun *run, bool written);       /* of tensors that come in, that go out */
 void layer_run_once(LayerRun *run);                              /* every chunk of every step, in order */

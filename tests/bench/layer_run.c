@@ -13,6 +13,7 @@ struct LayerRun {
   const Layer *layer;
   Direction direction;
   LayerGraph graph;
+  Fusion *fusion;
   Schedule *schedule;
   LoadedPrograms *loaded;
   Kernel *kernels; /* by step */
@@ -68,7 +69,8 @@ static double run_element(void *context, const Node *input, const int64_t *index
 
 static bool run_compile(LayerRun *run, Target *target, const ScheduleOptions *options) {
   double start = seconds_spent();
-  run->schedule = schedule_programs(schedule_fuse(run->session, run->graph.graph, run->graph.effects, options));
+  run->fusion = schedule_fuse(run->session, run->graph.graph, run->graph.effects, options);
+  run->schedule = schedule_programs(run->fusion);
   run->scheduled = seconds_spent() - start;
   int count = run->schedule->step_count;
   Program **programs = session_allocate(run->session, (size_t)(count + 1) * sizeof *programs);
@@ -143,6 +145,8 @@ void layer_run_free(LayerRun *run) {
 }
 
 /* ---- what it is, and running it ---------------------------------------------------------------------------------- */
+
+const Fusion *layer_run_fusion(const LayerRun *run) { return run->fusion; }
 
 const Schedule *layer_run_schedule(const LayerRun *run) { return run->schedule; }
 

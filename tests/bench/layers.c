@@ -121,6 +121,7 @@ static void print_steps(LayerRun *run, const Options *options, const Row *row) {
   double seconds[STEP_LIMIT] = {0};
   if (schedule->step_count > STEP_LIMIT) return;
   for (int turn = 0; turn < TURNS; turn++) layer_run_steps(run, seconds);
+  fusion_print(layer_run_fusion(run), stdout);
   printf("    largest error %.1e of the sum of magnitudes\n", row->error);
   for (int s = 0; s < schedule->step_count; s++) {
     const Program *program = schedule->steps[s].program;

@@ -1,0 +1,106 @@
+/* Values in another order of axes, for tiles whose lanes lie apart in memory: a weight gradient adds up over samples,
+   so its lanes are channels. Where every task would turn the same factor again, it is turned once, by a program of its
+   own. Takes a tile; returns the tile that reads copies instead, if that takes less time. */
+#include "contraction.h"
+#include "fusion.h"
+
+#include <string.h>
+
+/* The axis of what a plain factor reads along which the fast index moves, one by one; or -1. */
+static int fast_axis(const Piece *piece, const Side *side) {
+  const Access *access = side->value->access;
+  for (int d = 0; d < access->rank; d++) {
+    const Coordinate *c = &access->coordinates[d];
+    if (coordinate_is_bare(c) && piece->variable[c->terms[0].variable].of[side->fast] == 1) return d;
+  }
+  return -1;
+}
+
+static bool wants_copy(const Piece *piece) {
+  const Side *b = &piece->b;
+  return b->plain && !b->in_place && b->turned >= 0 && fast_axis(piece, b) >= 0;
+}
+
+/* That axis innermost, its lines an odd number of cache lines apart, the others in the order that they had. */
+static void set_layout(const ScheduleOptions *options, StoredValue *value, const View *view, int fast) {
+  enum { SAME_SETS = 128 };
+  int order[RANK_LIMIT], count = 0;
+  int64_t lanes = options->machine->vector_bytes / (options->real == REGISTER_F32 ? 4 : 8);
+  int64_t step = (view->shape[fast] + lanes - 1) / lanes * lanes;
+  if (step % SAME_SETS == 0) step += lanes;
+  for (int d = 0; d < view->rank; d++) {
+    if (d == fast) continue;
+    int at = count++;
+    for (; at > 0 && view->stride[order[at - 1]] > view->stride[d]; at--) order[at] = order[at - 1];
+    order[at] = d;
+  }
+  value->stride[fast] = 1;
+  for (int k = 0; k < count; k++) value->stride[order[k]] = step, step *= view->shape[order[k]];
+  value->elements = step;
+}
+
+/* One copy of a value with an axis innermost, however many read it. */
+static Node *copy_of(Fusion *fusion, Node *source, int fast) {
+  const View *view = &fusion_fact(fusion, source)->view;
+  const char *name = session_format(fusion->session, "%s %%%d (axis %d innermost)",
+                                    source->name != NULL ? source->name : "value", source->id, fast);
+  Node *copy = graph_input(fusion->graph, name, source->rank, source->shape, source->batch, source->span);
+  Fact *fact = fusion_fact(fusion, copy);
+  if (fact->stored != NULL) return copy;
+  *fact = (Fact){.node = copy, .position = fusion_fact(fusion, source)->position, .residence = RESIDES_STORED};
+  fact->stored = fusion_value(fusion, copy);
+  set_layout(fusion->options, fact->stored, view, fast);
+  fact->view = view_of_value(fact->stored);
+  const Scalar *whole = scalar_read(fusion->graph, source, access_identity(fusion->graph, source->rank));
+  fact->item = fusion_item(fusion, copy, &fact->view, whole);
+  return copy;
+}
+
+typedef struct Replacing {
+  Graph *graph;
+  const Scalar *read;
+  Node *copy;
+} Replacing;
+
+static const Scalar *replace(void *context, const Scalar *leaf) {
+  const Replacing *replacing = context;
+  return leaf == replacing->read ? scalar_read(replacing->graph, replacing->copy, leaf->access) : leaf;
+}
+
+static double copy_cycles(const Fusion *fusion, const Item *item) {
+  const MachineRow *row = fusion->options->machine->row;
+  int bytes = fusion->options->real == REGISTER_F32 ? 4 : 8;
+  return (double)item_points(item) * (0.4 + bytes * (1 / row->l3_rate + 1 / row->memory_rate));
+}
+
+const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context) {
+  double cycles = 0;
+  Item *changed = session_allocate(fusion->session, (size_t)count * sizeof *changed), *list[8];
+  bool any = false;
+  for (int k = 0; k < count; k++) changed[k] = *items[k], list[k] = &changed[k];
+  for (int p = 0; p < tile->part_count; p++)
+    for (int q = 0; q < tile->parts[p].piece_count; q++) {
+      const Piece *piece = &tile->parts[p].pieces[q];
+      if (!wants_copy(piece)) continue;
+      for (int k = 0; k < count; k++) {
+        if (piece->item != items[k]) continue;
+        Node *copy = copy_of(fusion, piece->b.value->node, fast_axis(piece, &piece->b));
+        const Fact *fact = fusion_fact(fusion, copy);
+        if (fact->group == NULL) cycles += copy_cycles(fusion, fact->item);
+        Replacing replacing = {fusion->graph, piece->b.value, copy};
+        changed[k].value = scalar_rebuild(fusion->graph, changed[k].value, replace, &replacing);
+        any = true;
+      }
+    }
+  if (!any) return tile;
+  Tile *turned = tile_new(fusion->session, fusion->options, count, list, view_of, context);
+  if (turned == NULL || turned->cycles + cycles >= tile->cycles) return tile;
+  for (int p = 0; p < turned->part_count; p++)
+    for (int q = 0; q < turned->parts[p].piece_count; q++)
+      turned->parts[p].pieces[q].item = items[turned->parts[p].pieces[q].item - changed];
+  for (int k = 0; k < count; k++) {
+    items[k]->value = changed[k].value;
+    item_reads(fusion->session, items[k]);
+  }
+  return turned;
+}
