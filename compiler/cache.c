@@ -151,7 +151,7 @@ const char *cache_path(Compilation *compilation) {
   key_add_text(&key, build_identity(session)); /* covers what ganc carries: standard library, runtime */
   key_add_text(&key, compilation->source->path);
   key_add(&key, compilation->source->text, compilation->source->length);
-  key_add_text(&key, options->real == REGISTER_F64 ? "f64" : "f32");
+  key_add_text(&key, register_name(options->real));
   key_add_text(&key, options->feeds ? "feeds" : "");
   key_add_text(&key, options->no_diagnose ? "no-diagnose" : "");
   key_add_text(&key, options->trace ? "trace" : "");

@@ -50,7 +50,7 @@ View builder_view(Builder *builder, const Node *node);
 struct Memory **builder_memory(Builder *builder); /* express.c's own */
 Graph *builder_graph(Builder *builder);
 int builder_buffer(Builder *builder, StoredValue *value, bool written);
-StoredValue **builder_bindings(Builder *builder); /* one per buffer */
+StoredValue **builder_bindings(Builder *builder); /* of the buffers that are bound */
 
 /* ---- express.c: scalar expressions at a point -------------------------------------------------------------------- */
 
@@ -169,7 +169,8 @@ typedef struct Side {
   int fast; /* the row or the lane variable */
   const Piece *piece;
   bool in_place;
-  int64_t workspace, width, pitch; /* first element; elements that are copied of a k; from one k to the next */
+  int workspace;        /* the buffer of the copy */
+  int64_t width, pitch; /* elements that are copied of a k; from one k to the next */
 } Side;
 Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width);
 /* Copies the part of a side that a task needs: fast variable in [from, from + width), all k. `outer` has the other

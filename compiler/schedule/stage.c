@@ -13,11 +13,11 @@ static int64_t k_points(const Piece *piece) {
 
 static bool plain_read(Builder *builder, const Side *side) {
   if (side->value->op != OP_READ || builder_view(builder, side->value->node).value == NULL) return false;
-  RegisterType storage = builder_view(builder, side->value->node).value->storage;
+  StorageType storage = builder_view(builder, side->value->node).value->storage;
   int64_t stride;
   for (int v = 0; v < side->item->box_rank; v++)
     if (!leaf_stride(builder, side->value, side->item->box, v, &stride)) return false;
-  return storage == builder_real(builder);
+  return storage == storage_of(builder_real(builder));
 }
 
 static int64_t stride_along(Builder *builder, const Side *side, int variable) {
@@ -43,7 +43,7 @@ Side side_new(Builder *builder, const Piece *piece, bool lanes, int64_t width) {
   int64_t lanes_wide = builder_lanes(builder), last = piece->item->box[piece->k[piece->k_count - 1]];
   int64_t points = k_points(piece) / last * ((last + lanes_wide - 1) / lanes_wide * lanes_wide);
   side.pitch = width % SAME_SETS == 0 ? width + lanes_wide : width;
-  side.workspace = builder_workspace(builder, points * side.pitch);
+  side.workspace = builder_workspace(builder, storage_of(builder_real(builder)), points * side.pitch);
   return side;
 }
 
@@ -59,9 +59,8 @@ static Affine k_number(Builder *builder, const Side *side, const Point *point) {
 }
 
 static Address workspace_address(Builder *builder, const Side *side, const Point *point, Affine inside) {
-  Affine offset =
-      affine_add(affine_constant(side->workspace), affine_scale(k_number(builder, side, point), side->pitch));
-  return (Address){.buffer = WORKSPACE, .offset = affine_add(offset, inside), .lane_stride = 1};
+  Affine offset = affine_scale(k_number(builder, side, point), side->pitch);
+  return (Address){.buffer = side->workspace, .offset = affine_add(offset, inside), .lane_stride = 1};
 }
 
 Address side_address(Builder *builder, const Side *side, const Point *point, Affine inside) {

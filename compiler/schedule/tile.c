@@ -10,7 +10,7 @@ typedef struct Making {
   const Tile *tile;
   const Phase *phase;
   Side *a, *b;                  /* by piece */
-  int64_t workspace;            /* the block of results: [row][task_lanes] */
+  int workspace;                /* the buffer of a block of results: [row][task_lanes] */
   Affine outer[RANK_LIMIT];     /* output axes that are neither rows nor lanes */
   Affine first_row, first_lane; /* of the chunk */
 } Making;
@@ -78,9 +78,8 @@ static void multiply_block(Making *making, int rows, int row_block, Affine row) 
   for (int p = 0; p < making->tile->piece_count; p++)
     accumulate_piece(making, p, rows, row_block, row, lane, accumulators);
   int r = builder_unrolled(builder, rows), v = builder_unrolled(builder, vectors);
-  Affine offset =
-      affine_add(affine_constant(making->workspace), affine_add(affine_variable(lane, 1), affine_variable(v, lanes)));
-  Address address = {.buffer = WORKSPACE,
+  Affine offset = affine_add(affine_variable(lane, 1), affine_variable(v, lanes));
+  Address address = {.buffer = making->workspace,
                      .offset = affine_add(offset, affine_variable(r, making->tile->task_lanes)),
                      .lane_stride = 1};
   builder_store(builder, address,
@@ -162,7 +161,7 @@ static void finish_point(Making *making, const Point *out, Operand result, const
       continue;
     }
     Operand value = express(builder, out, item->value); /* a map: its variables are the axes */
-    values[i] = builder_convert(builder, builder_level(builder), value, item->view.value->storage,
+    values[i] = builder_convert(builder, builder_level(builder), value, register_of(item->view.value->storage),
                                 builder_register_type(builder, value).lanes);
     express_know(builder, out, item, item->write, values[i]);
   }
@@ -190,8 +189,7 @@ static void finish_rows(Making *making, Affine first) {
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task_lanes), end, lanes);
   Point out = result_point(making, row, lane);
   Affine inside = affine_add(affine_variable(r, tile->task_lanes), affine_variable(lane, 1));
-  Address address = {
-      .buffer = WORKSPACE, .offset = affine_add(affine_constant(making->workspace), inside), .lane_stride = 1};
+  Address address = {.buffer = making->workspace, .offset = inside, .lane_stride = 1};
   finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
                sums);
   builder_close(builder);
@@ -239,7 +237,7 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   builder_tile(builder);
   making.a = session_allocate(session, (size_t)tile->piece_count * sizeof *making.a);
   making.b = session_allocate(session, (size_t)tile->piece_count * sizeof *making.b);
-  making.workspace = builder_workspace(builder, tile->block_rows * tile->task_lanes);
+  making.workspace = builder_workspace(builder, storage_of(builder_real(builder)), tile->block_rows * tile->task_lanes);
   for (int p = 0; p < tile->piece_count; p++) {
     making.b[p] = side_new(builder, &tile->pieces[p], true, tile->task_lanes);
     making.a[p] = side_new(builder, &tile->pieces[p], false, (tile->task_rows + lanes - 1) / lanes * lanes);

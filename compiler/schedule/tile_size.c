@@ -89,7 +89,7 @@ static void choose_task(Tile *tile, int lanes, int64_t cache_bytes, int64_t elem
 
 bool tile_size(Tile *tile, const ScheduleOptions *options) {
   enum { STAGED_CACHES = 8 }; /* a workspace much beyond the second cache makes a tile pointless */
-  int64_t bytes = options->real == REGISTER_F32 ? 4 : 8;
+  int64_t bytes = register_bytes(options->real);
   int lanes = options->machine->vector_bytes / (int)bytes;
   choose_block(tile, lanes, options->machine->vector_registers);
   choose_task(tile, lanes, options->machine->l2_bytes / 2, bytes);
