@@ -146,7 +146,7 @@ const char *cache_path(Compilation *compilation) {
   enum { NAME_LIMIT = 100 };
   const CommandLine *options = compilation->options;
   Session *session = compilation->session;
-  const Machine *machine = target_machine(compilation->target);
+  const Machine *machine = compilation->backend->machine(compilation->target);
   Key key = key_start;
   key_add_text(&key, build_identity(session)); /* covers what ganc carries: standard library, runtime */
   key_add_text(&key, compilation->source->path);
@@ -155,6 +155,7 @@ const char *cache_path(Compilation *compilation) {
   key_add_text(&key, options->feeds ? "feeds" : "");
   key_add_text(&key, options->no_diagnose ? "no-diagnose" : "");
   key_add_text(&key, options->trace ? "trace" : "");
+  key_add_text(&key, compilation->backend->name);
   key_add_text(&key, machine->name);
   key_add_text(&key, machine->features);
   for (int at = 0; at < options->setting_count; at++) key_add_text(&key, options->settings[at]);
