@@ -146,15 +146,16 @@ const char *cache_path(Compilation *compilation) {
   enum { NAME_LIMIT = 100 };
   const CommandLine *options = compilation->options;
   Session *session = compilation->session;
-  const Machine *machine = target_machine(compilation->target);
+  const Machine *machine = compilation->backend->machine(compilation->target);
   Key key = key_start;
   key_add_text(&key, build_identity(session)); /* covers what ganc carries: standard library, runtime */
   key_add_text(&key, compilation->source->path);
   key_add(&key, compilation->source->text, compilation->source->length);
-  key_add_text(&key, options->real == REGISTER_F64 ? "f64" : "f32");
+  key_add_text(&key, register_name(options->real));
   key_add_text(&key, options->feeds ? "feeds" : "");
   key_add_text(&key, options->no_diagnose ? "no-diagnose" : "");
   key_add_text(&key, options->trace ? "trace" : "");
+  key_add_text(&key, compilation->backend->name);
   key_add_text(&key, machine->name);
   key_add_text(&key, machine->features);
   key_add_text(&key, machine->row->name);

@@ -101,8 +101,8 @@ static bool take_time_passes(Line *line, const char *value) { return (void)value
 static bool take_clear(Line *line, const char *value) { return (void)value, line->options->clear = true; }
 
 static bool take_real(Line *line, const char *value) {
-  static const char *const names[] = {"f32", "f64"};
   static const RegisterType types[] = {REGISTER_F32, REGISTER_F64};
+  const char *const names[] = {register_name(types[0]), register_name(types[1])};
   for (int at = 0; at < 2; at++) {
     if (strcmp(value, names[at]) == 0) return line->options->real = types[at], true;
   }

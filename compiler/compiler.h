@@ -4,8 +4,8 @@
 #define COMPILER_H
 
 #include "compiler/expand/expand.h"
-#include "compiler/llvm/llvm.h"
 #include "compiler/plan/plan.h"
+#include "compiler/program/backend.h"
 #include "compiler/schedule/schedule.h"
 #include "compiler/transform/transform.h"
 #include "lang/lang.h"
@@ -111,6 +111,7 @@ typedef struct Compilation {
   int standard_count;
   Syntax **standard; /* trees of the standard library */
   Model *model;
+  const Backend *backend; /* with its target: compilation_target */
   Target *target;
   Fusion **fusions; /* one per routine of the model, as are the schedules */
   Schedule **schedules;

@@ -2,6 +2,7 @@
    over them. Takes a compilation with options; returns a status and what the passes made. Never knows how a pass
    works. */
 #include "compiler/compiler.h"
+#include "compiler/llvm/llvm.h"
 #include "runtime/words.h"
 
 #include <string.h>
@@ -111,7 +112,9 @@ static void simplify_dump(const Compilation *compilation, FILE *out) { graphs_du
 /* ---- fuse and schedule: each routine by itself ------------------------------------------------------------------- */
 
 bool compilation_target(Compilation *compilation) {
-  if (!compilation->target) compilation->target = target_new(compilation->session, compilation->options->march);
+  if (compilation->target) return true;
+  compilation->backend = &cpu_backend;
+  compilation->target = compilation->backend->target(compilation->session, compilation->options->march);
   return compilation->target != NULL;
 }
 
@@ -119,7 +122,7 @@ static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
   ScheduleOptions *options = session_allocate(compilation->session, sizeof *options); /* fusions keep it */
   *options = (ScheduleOptions){
-      .machine = target_machine(compilation->target),
+      .machine = compilation->backend->machine(compilation->target),
       .real = compilation->options->real,
       .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
       .trace = compilation->options->trace,
@@ -176,7 +179,7 @@ static void schedule_dump(const Compilation *compilation, FILE *out) {
 static bool plan_run(Compilation *compilation) {
   Session *session = compilation->session;
   PlanOptions options = {
-      .machine = target_machine(compilation->target),
+      .machine = compilation->backend->machine(compilation->target),
       .real = compilation->options->real,
       .feeds = compilation->options->feeds,
       .trace = compilation->options->trace,
@@ -201,16 +204,17 @@ static bool emit_run(Compilation *compilation) {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
   OutputFile *file = &compilation->object;
   if (!output_open(session, "model.o", file)) return false;
-  bool fine = llvm_emit(session, compilation->target, plan->program_count, plan->programs, plan->descriptor,
-                        plan->descriptor_size, form ? form->kind : EMIT_OBJECT, file->stream,
-                        processors > 0 ? (int)processors : 1);
+  bool fine = compilation->backend->emit(session, compilation->target, plan->program_count, plan->programs,
+                                         plan->descriptor, plan->descriptor_size, form ? form->kind : EMIT_OBJECT,
+                                         file->stream, processors > 0 ? (int)processors : 1);
   return output_end(session, file) && fine;
 }
 
 static bool emit_verify(Compilation *compilation) { return (void)compilation, true; }
 static void emit_dump(const Compilation *compilation, FILE *out) {
-  llvm_emit(compilation->session, compilation->target, compilation->plan->program_count, compilation->plan->programs,
-            compilation->plan->descriptor, compilation->plan->descriptor_size, EMIT_LLVM, out, 1);
+  const Plan *plan = compilation->plan;
+  compilation->backend->emit(compilation->session, compilation->target, plan->program_count, plan->programs,
+                             plan->descriptor, plan->descriptor_size, EMIT_LLVM, out, 1);
 }
 
 static bool link_run(Compilation *compilation) {

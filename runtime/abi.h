@@ -10,7 +10,29 @@ enum { ABI_VERSION = 1 };
   9007199254740992.0              /* of training, in steps, images or epochs: 2^53, beyond which counts are not exact */
 #define REPEAT_LIMIT 4294967296.0 /* turns of a `repeat`: the draws of a round are numbered in 32 bits */
 
-typedef enum StorageType { STORAGE_F32, STORAGE_F64 } StorageType;
+/* What memory holds: TYPE(NAME, text, bytes of an element). BF16, the upper half of a float32, is in the workspace of
+   programs only: no tensor has it. */
+#define STORAGE_TYPES(TYPE) TYPE(F32, "f32", 4) TYPE(F64, "f64", 8) TYPE(BF16, "bf16", 2)
+typedef enum StorageType {
+#define TYPE(NAME, text, bytes) STORAGE_##NAME,
+  STORAGE_TYPES(TYPE)
+#undef TYPE
+      STORAGE_COUNT
+} StorageType;
+
+static inline int64_t storage_bytes(StorageType type) {
+#define TYPE(NAME, text, bytes) [STORAGE_##NAME] = bytes,
+  static const int8_t sizes[STORAGE_COUNT] = {STORAGE_TYPES(TYPE)};
+#undef TYPE
+  return sizes[type];
+}
+
+static inline const char *storage_name(StorageType type) {
+#define TYPE(NAME, text, bytes) [STORAGE_##NAME] = text,
+  static const char *const names[STORAGE_COUNT] = {STORAGE_TYPES(TYPE)};
+#undef TYPE
+  return names[type];
+}
 typedef enum TensorRole {
   ROLE_WEIGHT,
   ROLE_STATE,

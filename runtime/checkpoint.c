@@ -182,7 +182,7 @@ static char *describe_difference(const TensorView *view, const StoredTensor *sto
   if (!stored) return text_format("%s %s is not in %s", view->name, here, path);
   stored_shape_text(stored, there);
   if (stored_is_weight(stored)) return text_format("%s is %s here and %s in %s", view->name, here, there, path);
-  return text_format("%s is %s %s here and %.40s %s in %s", view->name, view->type == STORAGE_F64 ? "f64" : "f32", here,
+  return text_format("%s is %s %s here and %.40s %s in %s", view->name, storage_name(view->type), here,
                      stored->type == ELEMENT_UNREAD ? stored->dtype : element_name(stored->type), there, path);
 }
 

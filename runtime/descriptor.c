@@ -258,7 +258,7 @@ static bool check_strides(Place at, const char *name, int64_t rank, const int64_
 
 /* The farthest element must end inside `bytes`, and these inside the block. */
 static bool check_tensor_layout(Place at, const Descriptor *model, const TensorRecord *tensor) {
-  int64_t last, width = tensor->type == STORAGE_F64 ? 8 : 4;
+  int64_t last, width = storage_bytes((StorageType)tensor->type);
   if (!check_strides(at, tensor->name, tensor->rank, tensor->shape, tensor->stride, &last)) return false;
   if (!check_range(at, "bytes", tensor->bytes, 0, bytes_limit) ||
       !check_range(at, "offset", tensor->offset, 0, bytes_limit))
@@ -340,7 +340,7 @@ static bool check_binding(Place at, const Descriptor *model) {
     return false;
   if (binding->value < 0) return true;
   const ValueRecord *value = &model->values[binding->value];
-  int64_t last, width = value->type == STORAGE_F64 ? 8 : 4;
+  int64_t last, width = storage_bytes((StorageType)value->type);
   if (!check_strides(at, value->name, value->rank, value->shape, value->stride, &last)) return false;
   if (binding->offset % width == 0 && (last + 1) * width <= block_bytes(model, binding->place) - binding->offset)
     return true;
@@ -515,7 +515,9 @@ int64_t tensor_size(const TensorRecord *tensor) {
   return size;
 }
 
-int64_t tensor_bytes(const TensorRecord *tensor) { return tensor_size(tensor) * (tensor->type == STORAGE_F64 ? 8 : 4); }
+int64_t tensor_bytes(const TensorRecord *tensor) {
+  return tensor_size(tensor) * storage_bytes((StorageType)tensor->type);
+}
 
 int64_t tensor_sample_size(const TensorRecord *tensor) {
   return tensor->batch ? tensor_size(tensor) / tensor->shape[0] : tensor_size(tensor);

@@ -119,7 +119,7 @@ Value sum_value(Emitter *e, const Sum *sum) {
 static Value sum_pointer(Emitter *e, Value base, Type element, const Sum *sum) {
   for (int i = 0; i < sum->count; i++) {
     Value term = term_value(e, &sum->terms[i]);
-    MemoEntry *entry = memo_entry(e, (MemoKey){MEMO_POINTER, base, term, element == e->f64});
+    MemoEntry *entry = memo_entry(e, (MemoKey){MEMO_POINTER, base, term, (int64_t)(intptr_t)element});
     if (entry->value == NULL) {
       LLVMBasicBlockRef here = hoist(e, sum->terms[i].depth);
       entry->value = settle(e, here, LLVMBuildGEP2(e->builder, element, base, &term, 1, ""));
@@ -274,11 +274,13 @@ static void add_computed(Emitter *e, AddressPlace *place, const ComputedIndex *c
 
 /* ---- addresses --------------------------------------------------------------------------------------------------- */
 
+/* What addresses in the buffer go on from: for all of the workspace the same. */
 static Value buffer_pointer(Emitter *e, int number) {
-  if (number == WORKSPACE) return e->workspace;
+  const Buffer *buffer = &e->program->buffers[number];
+  if (buffer->space == SPACE_WORKSPACE) return e->workspace;
   if (e->buffers[number] != NULL) return e->buffers[number];
   LLVMBasicBlockRef here = hoist(e, 0);
-  Value list = LLVMBuildLoad2(e->builder, e->pointer, e->call, ""), index = emit_integer(e, number);
+  Value list = LLVMBuildLoad2(e->builder, e->pointer, e->call, ""), index = emit_integer(e, buffer->place);
   Value slot = LLVMBuildGEP2(e->builder, e->pointer, list, &index, 1, "");
   return e->buffers[number] = settle(e, here, LLVMBuildLoad2(e->builder, e->pointer, slot, ""));
 }
@@ -291,9 +293,11 @@ Value emit_call_word(Emitter *e, int word) {
   return entry->value = settle(e, here, LLVMBuildLoad2(e->builder, e->i64, place, ""));
 }
 
-AddressPlace emit_address(Emitter *e, const Address *address, RegisterType type, int lanes) {
-  RegisterType storage = address->buffer == WORKSPACE ? type : e->program->buffers[address->buffer].storage;
-  AddressPlace place = {.element = emit_element_type(e, storage), .lane_stride = address->lane_stride};
+AddressPlace emit_address(Emitter *e, const Address *address, int lanes) {
+  const Buffer *buffer = &e->program->buffers[address->buffer];
+  AddressPlace place = {.element = emit_storage_type(e, buffer->storage),
+                        .storage = buffer->storage,
+                        .lane_stride = address->lane_stride};
   for (int i = 0; i < address->guard_count; i++) {
     const Guard *guard = &address->guards[i];
     add_guard(e, &place, sum_of(e, &guard->value), guard->lane_step, guard->low, guard->high, lanes);
@@ -301,6 +305,7 @@ AddressPlace emit_address(Emitter *e, const Address *address, RegisterType type,
   if (address->has_valid) add_valid(e, &place, &address->valid, lanes);
   if (place.never) return place;
   Sum offset = sum_of(e, &address->offset);
+  if (buffer->space == SPACE_WORKSPACE) offset.constant += buffer->place / storage_bytes(buffer->storage);
   place.pointer = sum_pointer(e, buffer_pointer(e, address->buffer), place.element, &offset);
   for (int i = 0; i < address->computed_count; i++) add_computed(e, &place, &address->computed[i], lanes);
   return place;

@@ -11,6 +11,7 @@ void emitter_begin(Emitter *e, Session *session, const Machine *machine, LLVMCon
   e->builder = LLVMCreateBuilderInContext(context);
   e->bit = LLVMInt1TypeInContext(context);
   e->i8 = LLVMInt8TypeInContext(context);
+  e->i16 = LLVMInt16TypeInContext(context);
   e->i32 = LLVMInt32TypeInContext(context);
   e->i64 = LLVMInt64TypeInContext(context);
   e->f32 = LLVMFloatTypeInContext(context);
@@ -21,7 +22,13 @@ void emitter_begin(Emitter *e, Session *session, const Machine *machine, LLVMCon
 void emitter_end(Emitter *e) { LLVMDisposeBuilder(e->builder); }
 
 Type emit_element_type(const Emitter *e, RegisterType type) {
-  return type == REGISTER_F32 ? e->f32 : type == REGISTER_F64 ? e->f64 : e->bit;
+  const Type types[REGISTER_COUNT] = {[REGISTER_F32] = e->f32, [REGISTER_F64] = e->f64, [REGISTER_MASK] = e->bit};
+  return types[type];
+}
+
+Type emit_storage_type(const Emitter *e, StorageType type) {
+  const Type types[STORAGE_COUNT] = {[STORAGE_F32] = e->f32, [STORAGE_F64] = e->f64, [STORAGE_BF16] = e->i16};
+  return types[type];
 }
 
 Type type_of_lanes(Type element, int lanes) { return lanes == 1 ? element : LLVMVectorType(element, (unsigned)lanes); }

@@ -267,8 +267,7 @@ static void emit_load_statement(Emitter *e, const Statement *statement) {
 }
 
 static void emit_store_statement(Emitter *e, const Statement *statement) {
-  RegisterType type = e->program->registers[statement->arguments[0].reg].type;
-  emit_store(e, &statement->address, type, emit_read(e, &statement->arguments[0]), statement->accumulate);
+  emit_store(e, &statement->address, emit_read(e, &statement->arguments[0]), statement->accumulate);
 }
 
 static void emit_random_statement(Emitter *e, const Statement *statement) {

@@ -73,7 +73,7 @@ typedef struct Emitter {
   LLVMContextRef context;
   LLVMModuleRef module;
   LLVMBuilderRef builder; /* at the end of a block, but for what address.c hoists */
-  Type bit, i8, i32, i64, f32, f64, pointer;
+  Type bit, i8, i16, i32, i64, f32, f64, pointer;
   int intrinsic_count;
   Intrinsic intrinsics[INTRINSIC_LIMIT];
   Value zeros; /* what a load reads whose guard fails */
@@ -103,6 +103,7 @@ void emitter_begin(Emitter *e, Session *session, const Machine *machine, LLVMCon
                    const char *module_name);
 void emitter_end(Emitter *e); /* the module stays */
 Type emit_element_type(const Emitter *e, RegisterType type);
+Type emit_storage_type(const Emitter *e, StorageType type); /* BF16: its bits */
 Type emit_type(const Emitter *e, RegisterType type, int lanes);
 int value_lanes(Value value);
 bool value_is_double(Value value); /* f64 or a vector of them */
@@ -135,19 +136,20 @@ Value emit_call_word(Emitter *e, int word); /* an integer of the call's block */
 /* Where a load or store goes, and which lanes may. */
 typedef struct AddressPlace {
   Value pointer; /* of lane 0 where lanes are regular, else of the buffer's part that lanes share */
-  Type element;
+  Type element;  /* as it is stored */
+  StorageType storage;
   int64_t lane_stride;
   Value offsets; /* of every lane from `pointer`, in elements; NULL where lane * lane_stride says it */
   Value allowed; /* one bit: may anything be touched; NULL: yes */
   Value mask;    /* lanes that may; NULL: all */
   bool never;
 } AddressPlace;
-AddressPlace emit_address(Emitter *e, const Address *address, RegisterType type, int lanes);
+AddressPlace emit_address(Emitter *e, const Address *address, int lanes);
 
 /* ---- vector.c: memory, folds, transposes ------------------------------------------------------------------------- */
 
 Value emit_load(Emitter *e, const Address *address, RegisterType type, int lanes);
-void emit_store(Emitter *e, const Address *address, RegisterType type, Value value, bool accumulate);
+void emit_store(Emitter *e, const Address *address, Value value, bool accumulate);
 Value emit_fold(Emitter *e, Operation operation, Value value);
 void emit_transpose(Emitter *e, Value *rows, int count);
 

@@ -2,18 +2,16 @@
 #ifndef GANC_LLVM_H
 #define GANC_LLVM_H
 
-#include "compiler/program/program.h"
+#include "compiler/program/backend.h"
 #include "compiler/schedule/machine.h"
 
-typedef struct Target Target;
+extern const Backend cpu_backend; /* x86-64; its functions are those below */
 
 /* march: "native", or an x86-64 processor or level that LLVM knows (x86-64-v3, znver4, …). NULL after a diagnostic that
    lists the known ones. */
 Target *target_new(Session *session, const char *march);
 const Machine *target_machine(const Target *target);
 const char *target_list(Session *session);
-
-typedef enum EmitKind { EMIT_LLVM, EMIT_ASSEMBLY, EMIT_OBJECT } EmitKind;
 
 /* The kernels in the order of `programs`, the table ganc_kernels of them, and ganc_descriptor with its size
    (runtime/abi.h), written to `out`, whose errors are found by whoever closes it. False after a diagnostic. Code is

@@ -257,3 +257,5 @@ bool llvm_emit(Session *session, Target *target, int count, Program *const *prog
   if (bytes.data != NULL) fwrite(bytes.data, 1, bytes.size, out);
   return bytes.data != NULL;
 }
+
+const Backend cpu_backend = {.name = "cpu", .target = target_new, .machine = target_machine, .emit = llvm_emit};

@@ -6,7 +6,7 @@
 
 enum { ZERO_BYTES = 64 * 8 };
 
-static unsigned align_of(const Emitter *e, Type element) { return element == e->f64 ? 8 : 4; }
+static unsigned align_of(const Emitter *e, Type element) { return element == e->f64 ? 8 : element == e->i16 ? 2 : 4; }
 
 static Value zeros(Emitter *e) {
   if (e->zeros != NULL) return e->zeros;
@@ -98,6 +98,9 @@ static Value load_place(Emitter *e, AddressPlace place, int lanes) {
   return load_masked(e, &place, type, true);
 }
 
+/* ---- between what is stored and what is computed in ----------------------------------------------------------------
+ */
+
 static Value convert(Emitter *e, Value value, Type element) {
   bool wide = value_is_double(value);
   if (wide == (element == e->f64)) return value;
@@ -105,8 +108,42 @@ static Value convert(Emitter *e, Value value, Type element) {
   return wide ? LLVMBuildFPTrunc(e->builder, value, type, "") : LLVMBuildFPExt(e->builder, value, type, "");
 }
 
+/* BF16 is the upper half of a float32. */
+static Value widen(Emitter *e, Value bits) {
+  Value whole = LLVMBuildZExt(e->builder, bits, type_with_element(bits, e->i32), "");
+  whole = LLVMBuildShl(e->builder, whole, emit_whole(whole, 16), "");
+  return LLVMBuildBitCast(e->builder, whole, type_with_element(bits, e->f32), "");
+}
+
+/* To the nearest, of two the even one: the lower half carries where it is more than a half, or a half and the upper
+   one is odd. What is not a number stays none. */
+static Value narrow(Emitter *e, Value number) {
+  LLVMBuilderRef b = e->builder;
+  Value whole = LLVMBuildBitCast(b, number, type_with_element(number, e->i32), "");
+  Value odd = LLVMBuildAnd(b, LLVMBuildLShr(b, whole, emit_whole(whole, 16), ""), emit_whole(whole, 1), "");
+  Value carried = LLVMBuildAdd(b, LLVMBuildAdd(b, whole, emit_whole(whole, 0x7fff), ""), odd, "");
+  Value none = LLVMBuildOr(b, whole, emit_whole(whole, 0x400000), "");
+  Value unordered = LLVMBuildFCmp(b, LLVMRealUNO, number, number, "");
+  whole = LLVMBuildLShr(b, LLVMBuildSelect(b, unordered, none, carried, ""), emit_whole(whole, 16), "");
+  return LLVMBuildTrunc(b, whole, type_with_element(number, e->i16), "");
+}
+
+static Value of_storage(Emitter *e, StorageType storage, Value stored) {
+  return storage == STORAGE_BF16 ? widen(e, stored) : stored;
+}
+
+static Value to_storage(Emitter *e, StorageType storage, Value number) {
+  return storage == STORAGE_BF16 ? narrow(e, number) : number;
+}
+
+/* What is stored, and the number on top. */
+static Value add_stored(Emitter *e, StorageType storage, Value stored, Value number) {
+  return LLVMBuildFAdd(e->builder, of_storage(e, storage, stored), number, "");
+}
+
 Value emit_load(Emitter *e, const Address *address, RegisterType type, int lanes) {
-  return convert(e, load_place(e, emit_address(e, address, type, lanes), lanes), emit_element_type(e, type));
+  AddressPlace place = emit_address(e, address, lanes);
+  return convert(e, of_storage(e, place.storage, load_place(e, place, lanes)), emit_element_type(e, type));
 }
 
 /* ---- stores ------------------------------------------------------------------------------------------------------ */
@@ -124,9 +161,10 @@ static void end_if(Emitter *e, LLVMBasicBlockRef join) {
   LLVMPositionBuilderAtEnd(e->builder, join);
 }
 
-static void store_one(Emitter *e, Type element, Value pointer, Value value, bool accumulate) {
-  if (accumulate) value = LLVMBuildFAdd(e->builder, load(e, element, element, pointer), value, "");
-  store(e, value, element, pointer);
+static void store_one(Emitter *e, const AddressPlace *place, Value pointer, Value value, bool accumulate) {
+  Type element = place->element;
+  if (accumulate) value = add_stored(e, place->storage, load(e, element, element, pointer), value);
+  store(e, to_storage(e, place->storage, value), element, pointer);
 }
 
 /* One lane after the other: right even where lanes meet in one element. */
@@ -138,31 +176,35 @@ static void store_lanes(Emitter *e, const AddressPlace *place, Value value, bool
       Value offset = lane_of(e, place->offsets, lane);
       pointer = LLVMBuildGEP2(e->builder, place->element, pointer, &offset, 1, "");
     } else pointer = element_pointer(e, place->element, pointer, lane * place->lane_stride);
-    store_one(e, place->element, pointer, lane_of(e, value, lane), accumulate);
+    store_one(e, place, pointer, lane_of(e, value, lane), accumulate);
     if (join != NULL) end_if(e, join);
   }
 }
 
 static void store_contiguous(Emitter *e, const AddressPlace *place, Value value, bool accumulate) {
-  Type type = LLVMTypeOf(value);
+  Type type = type_with_element(value, place->element);
+  if (accumulate) {
+    Value old =
+        place->mask == NULL ? load(e, type, place->element, place->pointer) : load_masked(e, place, type, false);
+    value = add_stored(e, place->storage, old, value);
+  }
+  value = to_storage(e, place->storage, value);
   if (place->mask == NULL) {
-    if (accumulate) value = LLVMBuildFAdd(e->builder, load(e, type, place->element, place->pointer), value, "");
     store(e, value, place->element, place->pointer);
     return;
   }
-  if (accumulate) value = LLVMBuildFAdd(e->builder, load_masked(e, place, type, false), value, "");
   Value align = LLVMConstInt(e->i32, align_of(e, place->element), false);
   emit_intrinsic(e, "llvm.masked.store", 2, (Type[]){type, e->pointer}, 4,
                  (Value[]){value, place->pointer, align, place->mask});
 }
 
-void emit_store(Emitter *e, const Address *address, RegisterType type, Value value, bool accumulate) {
+void emit_store(Emitter *e, const Address *address, Value value, bool accumulate) {
   int lanes = value_lanes(value);
-  AddressPlace place = emit_address(e, address, type, lanes);
+  AddressPlace place = emit_address(e, address, lanes);
   if (place.never) return;
-  value = convert(e, value, place.element);
+  value = convert(e, value, emit_element_type(e, register_of(place.storage)));
   LLVMBasicBlockRef join = place.allowed == NULL ? NULL : begin_if(e, place.allowed);
-  if (lanes == 1) store_one(e, place.element, place.pointer, value, accumulate);
+  if (lanes == 1) store_one(e, &place, place.pointer, value, accumulate);
   else if (place.offsets == NULL && place.lane_stride == 1) store_contiguous(e, &place, value, accumulate);
   else store_lanes(e, &place, value, accumulate);
   if (join != NULL) end_if(e, join);

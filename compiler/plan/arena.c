@@ -24,7 +24,7 @@ static void collect_values(PlanLayout *layout) {
   for (int r = 0; r < layout->model->routine_count; r++)
     for (int s = 0; s < layout->schedules[r]->step_count; s++) {
       const ScheduledStep *step = &layout->schedules[r]->steps[s];
-      for (int b = 0; b < step->program->buffer_count; b++)
+      for (int b = 0; b < step->program->bound_count; b++)
         if (plan_tensor(layout, step->bindings[b]) < 0) touch(layout, r, s, step->bindings[b]);
     }
 }

@@ -95,7 +95,7 @@ static void write_tensors(Writer *writer, const PlanLayout *layout) {
     const PlacedTensor *placed = &layout->tensors[t];
     TensorRecord record = {.name = tensor->name,
                            .role = tensor->role,
-                           .type = placed->layout.storage == REGISTER_F32 ? STORAGE_F32 : STORAGE_F64,
+                           .type = placed->layout.storage,
                            .rank = tensor->input->rank,
                            .batch = tensor->input->batch,
                            .place = PLACE_PERSISTENT,
@@ -131,7 +131,7 @@ static void write_programs(Writer *writer, const PlanLayout *layout, const Plan 
                                            .tile = program->tile,
                                            .chunks = program->chunks,
                                            .workspace_bytes = program->workspace_bytes,
-                                           .buffer_count = program->buffer_count});
+                                           .buffer_count = program->bound_count});
   }
 }
 
@@ -141,7 +141,7 @@ static void write_values(Writer *writer, const PlanLayout *layout) {
     const Node *node = value->node;
     ValueRecord record = {.name = session_format(layout->session, "n%d", node->id),
                           .part = node->name,
-                          .type = value->storage == REGISTER_F32 ? STORAGE_F32 : STORAGE_F64,
+                          .type = value->storage,
                           .rank = node->rank,
                           .batch = node->batch};
     for (int d = 0; d < node->rank; d++) record.shape[d] = node->shape[d], record.stride[d] = value->stride[d];
@@ -187,7 +187,7 @@ static void write_routines(Writer *writer, const PlanLayout *layout) {
                                        .title = step->program->title,
                                        .line = line_of(step->span),
                                        .lines = step->lines});
-      for (int b = 0; b < step->program->buffer_count; b++)
+      for (int b = 0; b < step->program->bound_count; b++)
         write_binding(writer, layout, step->bindings[b], &step->made[b]);
     }
     for (int f = 0; f < routine->fill_count; f++) write_FILL(writer, &(FillRecord){.tensor = routine->fills[f]});
@@ -301,7 +301,7 @@ static void write_model(Writer *writer, const PlanLayout *layout, const Plan *pl
   const PlanOptions *options = layout->options;
   write_MODEL(writer, &(ModelRecord){.name = model->name,
                                      .file = options->file,
-                                     .real = options->real == REGISTER_F32 ? "f32" : "f64",
+                                     .real = register_name(options->real),
                                      .target = options->machine->name,
                                      .features = options->machine->features,
                                      .build = options->build,

@@ -33,9 +33,7 @@ enum { PLAN_ALIGNMENT = 64 };
 static inline int64_t plan_align(int64_t bytes) {
   return (bytes + PLAN_ALIGNMENT - 1) / PLAN_ALIGNMENT * PLAN_ALIGNMENT;
 }
-static inline int64_t plan_bytes(const StoredValue *value) {
-  return value->elements * (value->storage == REGISTER_F32 ? 4 : 8);
-}
+static inline int64_t plan_bytes(const StoredValue *value) { return value->elements * storage_bytes(value->storage); }
 
 /* The tensor of the model that the value lies in, or -1. */
 int plan_tensor(const PlanLayout *layout, const StoredValue *value);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_LIMIT = 64, LINE_BYTES = 64 };
+enum { LEVEL_LIMIT = 64 };
 
 typedef struct Level {
   int serial;   /* unique: tells whether a remembered level is still the same */
@@ -49,7 +49,7 @@ void builder_count(Builder *builder, double flops, double bytes) {
   builder->program->bytes += bytes;
 }
 
-int builder_new_buffer(Builder *builder, Buffer buffer) {
+static int new_buffer(Builder *builder, Buffer buffer) {
   Program *program = builder->program;
   program->buffers = session_grow(builder->session, program->buffers, program->buffer_count, &builder->buffer_capacity,
                                   sizeof *program->buffers);
@@ -57,17 +57,26 @@ int builder_new_buffer(Builder *builder, Buffer buffer) {
   return program->buffer_count++;
 }
 
-void builder_mark_written(Builder *builder, int buffer) { builder->program->buffers[buffer].written = true; }
+int builder_bound(Builder *builder, StorageType storage, int64_t elements, const char *name) {
+  return new_buffer(
+      builder,
+      (Buffer){.storage = storage, .elements = elements, .place = builder->program->bound_count++, .name = name});
+}
 
-int64_t builder_workspace(Builder *builder, int64_t elements) {
-  int64_t size = builder->program->real == REGISTER_F32 ? 4 : 8, first = builder->workspace / size;
-  builder->workspace += (elements * size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+int builder_workspace(Builder *builder, StorageType storage, int64_t elements) {
+  int64_t place = builder->workspace, bytes = elements * storage_bytes(storage);
+  builder->workspace += (bytes + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
   if (builder->workspace > builder->program->workspace_bytes) builder->program->workspace_bytes = builder->workspace;
-  return first;
+  return new_buffer(
+      builder,
+      (Buffer){
+          .space = SPACE_WORKSPACE, .storage = storage, .elements = elements, .place = place, .name = "workspace"});
 }
 
 int64_t builder_workspace_mark(const Builder *builder) { return builder->workspace; }
 void builder_workspace_release(Builder *builder, int64_t mark) { builder->workspace = mark; }
+
+void builder_mark_written(Builder *builder, int buffer) { builder->program->buffers[buffer].written = true; }
 
 int builder_register(Builder *builder, RegisterType type, int lanes, int count) {
   Program *program = builder->program;

@@ -13,13 +13,13 @@ void *builder_context(const Builder *builder);
 Session *builder_session(Builder *builder);
 int builder_lanes(const Builder *builder);
 RegisterType builder_real(const Builder *builder);
-int builder_new_buffer(Builder *builder, Buffer buffer);
-void builder_mark_written(Builder *builder, int buffer);
-/* Elements of `real`, aligned to lines; returns the first. */
-int64_t builder_workspace(Builder *builder, int64_t elements);
-/* What has been asked for since `mark` may be given to others: its users run in other tasks. */
+/* Buffers; what memory they are, and where in the workspace the latter lies, is the caller's and the builder's. */
+int builder_bound(Builder *builder, StorageType storage, int64_t elements, const char *name);
+int builder_workspace(Builder *builder, StorageType storage, int64_t elements);
+/* What has been asked for since `mark` may lie where others lie: its users run in other tasks. */
 int64_t builder_workspace_mark(const Builder *builder);
 void builder_workspace_release(Builder *builder, int64_t mark);
+void builder_mark_written(Builder *builder, int buffer);
 int builder_register(Builder *builder, RegisterType type, int lanes, int count);
 Register builder_register_type(const Builder *builder, Operand operand);
 Operand operand_single(int reg);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NOT_STORED = -1 };
+
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 const char *const loop_names[LOOP_COUNT] = {
@@ -13,6 +15,32 @@ const char *const loop_names[LOOP_COUNT] = {
 #include "loops.def"
 #undef LOOP
 };
+static const struct {
+  const char *name;
+  int storage;
+} registers[REGISTER_COUNT] = {
+#define REGISTER(NAME, text, storage) [REGISTER_##NAME] = {text, storage},
+#include "registers.def"
+#undef REGISTER
+};
+
+const char *register_name(RegisterType type) { return registers[type].name; }
+int register_bytes(RegisterType type) { return (int)storage_bytes(storage_of(type)); }
+
+StorageType storage_of(RegisterType type) {
+  if (registers[type].storage == NOT_STORED) internal_error(HERE, "memory holds no truth values");
+  return (StorageType)registers[type].storage;
+}
+
+RegisterType register_of(StorageType storage) {
+  RegisterType best = REGISTER_F64;
+  for (RegisterType type = 0; type < REGISTER_COUNT; type++) {
+    if (registers[type].storage == NOT_STORED || register_bytes(type) < storage_bytes(storage)) continue;
+    if (register_bytes(type) < register_bytes(best)) best = type;
+  }
+  return best;
+}
+
 static const char *const distribution_names[] = {[DISTRIBUTION_UNIFORM] = "uniform", [DISTRIBUTION_NORMAL] = "normal"};
 
 #define STATEMENT(NAME, name, text) static const Field name##_fields[] = {
@@ -178,6 +206,8 @@ static void read_program(const Reader *reader, const Program *program) {
   }
   read_word(reader, program->buffer_count);
   for (int i = 0; i < program->buffer_count; i++) {
+    read_word(reader, program->buffers[i].space);
+    read_word(reader, program->buffers[i].place);
     read_word(reader, program->buffers[i].storage);
     read_word(reader, program->buffers[i].elements);
     read_word(reader, program->buffers[i].written);

@@ -3,14 +3,26 @@
    processor but the number of lanes and the unrolling.
 
    A program runs as `chunks` independent tasks; the task's number is loop variable 0. It reads and writes buffers,
-   which are bound when it is called, and a workspace of its own. Registers are mutable; arrays of registers are indexed
-   by expressions that are constant after unrolling. */
+   which are bound when it is called or lie in the task's own workspace; loads and stores convert between what a buffer
+   stores and what a register computes in. Registers are mutable; arrays of registers are indexed by expressions that
+   are constant after unrolling. */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
 #include "compiler/graph/graph.h"
+#include "runtime/abi.h"
 
-typedef enum RegisterType { REGISTER_F32, REGISTER_F64, REGISTER_MASK } RegisterType; /* MASK: truth values */
+typedef enum RegisterType {
+#define REGISTER(NAME, text, storage) REGISTER_##NAME,
+#include "registers.def"
+#undef REGISTER
+  REGISTER_COUNT
+} RegisterType; /* MASK: truth values */
+const char *register_name(RegisterType type);
+int register_bytes(RegisterType type); /* of a lane, where it holds numbers */
+/* Numbers alone: the storage that holds the same ones; the narrowest registers that hold all of a storage. */
+StorageType storage_of(RegisterType type);
+RegisterType register_of(StorageType storage);
 
 /* constant + sum of coefficient * loop variable */
 typedef struct AffineTerm {
@@ -41,13 +53,17 @@ typedef struct Operand {
   Affine index;
 } Operand; /* one register of an array; index 0 for count 1 */
 
+/* Where a buffer lies. GLOBAL: bound when the program is called. WORKSPACE: the task's own, with anything in it. */
+typedef enum Space { SPACE_GLOBAL, SPACE_WORKSPACE, SPACE_COUNT } Space;
 typedef struct Buffer {
-  RegisterType storage;
+  Space space;
+  StorageType storage;
   int64_t elements;
-  bool written;
+  int64_t place; /* GLOBAL: its number among those that are bound; WORKSPACE: its first byte, at a line */
+  bool written;  /* GLOBAL */
   const char *name;
 } Buffer;
-enum { WORKSPACE = -1 }; /* as a buffer number: the task's workspace, addressed in elements of the register's type */
+enum { WORKSPACE_ALIGNMENT = 64 };
 
 /* low <= value + lane_step * lane < high must hold, or the lane reads 0 and does not write */
 typedef struct Guard {
@@ -136,13 +152,13 @@ typedef struct Program {
   Span span;
   bool tile;         /* holds a matrix-like contraction in registers; else a nest */
   int lanes;         /* vector width in elements of `real` */
-  RegisterType real; /* what values are stored and computed in; scalars of shape [] are always F64 */
+  RegisterType real; /* what it computes in; scalars of shape [] are always F64 */
   int64_t chunks;
   int64_t workspace_bytes;
   int variable_count; /* loop variables; 0 is the task's number */
   int register_count;
   Register *registers;
-  int buffer_count;
+  int buffer_count, bound_count; /* bound: those that are GLOBAL */
   Buffer *buffers;
   Statement *body;
   double flops, bytes;

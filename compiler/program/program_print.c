@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const type_names[] = {[REGISTER_F32] = "f32", [REGISTER_F64] = "f64", [REGISTER_MASK] = "mask"};
+/* b2 is bound, w3 lies in the workspace. */
+static const char space_letters[SPACE_COUNT] = {[SPACE_GLOBAL] = 'b', [SPACE_WORKSPACE] = 'w'};
 
 typedef struct Printer {
   const Program *program;
@@ -35,7 +36,7 @@ static void print_lanes(FILE *out, int64_t step) {
 }
 
 static void print_register(FILE *out, const Register *reg) {
-  fprintf(out, "%s x %d", type_names[reg->type], reg->lanes);
+  fprintf(out, "%s x %d", register_name(reg->type), reg->lanes);
 }
 
 static void print_operand(const Printer *printer, const Operand *operand) {
@@ -48,8 +49,7 @@ static void print_operand(const Printer *printer, const Operand *operand) {
 
 static void print_address(const Printer *printer, const Address *address) {
   FILE *out = printer->out;
-  if (address->buffer == WORKSPACE) fputs("workspace[", out);
-  else fprintf(out, "b%d[", address->buffer);
+  fprintf(out, "%c%d[", space_letters[printer->program->buffers[address->buffer].space], address->buffer);
   print_affine(out, &address->offset);
   print_lanes(out, address->lane_stride);
   for (int i = 0; i < address->computed_count; i++) {
@@ -157,12 +157,12 @@ void program_print(const Program *program, FILE *out) {
           "program %d \"%s\": %s, %d lanes of %s, %" PRId64 " chunks i0, workspace %" PRId64
           " bytes, %.4g Mflop, %.4g MB\n",
           program->id, program->title == NULL ? "" : program->title, program->tile ? "tile" : "nest", program->lanes,
-          type_names[program->real], program->chunks, program->workspace_bytes, program->flops * 1e-6,
+          register_name(program->real), program->chunks, program->workspace_bytes, program->flops * 1e-6,
           program->bytes * 1e-6);
   for (int i = 0; i < program->buffer_count; i++) {
     const Buffer *buffer = &program->buffers[i];
-    fprintf(out, "  b%d: %s[%" PRId64 "]%s %s\n", i, type_names[buffer->storage], buffer->elements,
-            buffer->written ? " written" : "", buffer->name == NULL ? "" : buffer->name);
+    fprintf(out, "  %c%d: %s[%" PRId64 "]%s %s\n", space_letters[buffer->space], i, storage_name(buffer->storage),
+            buffer->elements, buffer->written ? " written" : "", buffer->name == NULL ? "" : buffer->name);
   }
   for (int i = 0; i < program->register_count; i++) {
     const Register *reg = &program->registers[i];

@@ -107,10 +107,11 @@ static void check_demands(Verifier *v, const Statement *statement, const Field *
 static void check_address(Verifier *v, const Statement *statement, const Field *field) {
   const Address *address = field_at(statement, field);
   const Register *shape = shape_of(v, statement);
-  if (address->buffer != WORKSPACE && (address->buffer < 0 || address->buffer >= v->program->buffer_count)) {
+  if (address->buffer < 0 || address->buffer >= v->program->buffer_count) {
     fail(v, statement, "there is no buffer b%d", address->buffer);
     return;
   }
+  const Buffer *buffer = &v->program->buffers[address->buffer];
   Range offset, other;
   if (!affine_range(v, statement, &address->offset, &offset)) return;
   if (address->has_valid && !affine_range(v, statement, &address->valid, &other)) return;
@@ -122,16 +123,14 @@ static void check_address(Verifier *v, const Statement *statement, const Field *
     if (value->type == REGISTER_MASK || (value->lanes != 1 && value->lanes != lanes))
       fail(v, statement, "a computed index has other lanes, or is a mask");
   }
-  if ((field->demands & WRITES) != 0 && address->buffer != WORKSPACE && !v->program->buffers[address->buffer].written)
+  if ((field->demands & WRITES) != 0 && buffer->space == SPACE_GLOBAL && !buffer->written)
     fail(v, statement, "b%d is not marked as written", address->buffer);
   if (!offset.plain || v->choices > 0 || address->has_valid || address->guard_count > 0 || address->computed_count > 0)
     return;
   int64_t reach = address->lane_stride * (lanes - 1), low = offset.low + (reach < 0 ? reach : 0),
           high = offset.high + (reach > 0 ? reach : 0);
-  int64_t size = v->program->workspace_bytes / 4;
-  if (address->buffer != WORKSPACE) size = v->program->buffers[address->buffer].elements;
-  if (low < 0 || high >= size)
-    fail(v, statement, "elements %" PRId64 " to %" PRId64 " of %" PRId64 " are touched", low, high, size);
+  if (low < 0 || high >= buffer->elements)
+    fail(v, statement, "elements %" PRId64 " to %" PRId64 " of %" PRId64 " are touched", low, high, buffer->elements);
 }
 
 static void check_whole(Verifier *v, const Statement *statement, const Field *field, int64_t least, int64_t end) {
@@ -282,6 +281,22 @@ static void check_block(Verifier *v, const Statement *statement) {
   }
 }
 
+static void check_buffers(Verifier *v) {
+  const Program *program = v->program;
+  int bound = 0;
+  for (int i = 0; i < program->buffer_count; i++) {
+    const Buffer *buffer = &program->buffers[i];
+    if ((unsigned)buffer->storage >= STORAGE_COUNT || buffer->elements < 1) fail(v, NULL, "b%d holds no numbers", i);
+    else if (buffer->space == SPACE_GLOBAL) {
+      if (buffer->place != bound++) fail(v, NULL, "b%d is bound as %" PRId64, i, buffer->place);
+    } else if (buffer->space != SPACE_WORKSPACE) fail(v, NULL, "b%d lies nowhere", i);
+    else if (buffer->place < 0 || buffer->place % WORKSPACE_ALIGNMENT != 0 ||
+             buffer->place + buffer->elements * storage_bytes(buffer->storage) > program->workspace_bytes)
+      fail(v, NULL, "w%d does not lie in the workspace", i);
+  }
+  if (bound != program->bound_count) fail(v, NULL, "%d buffers are bound, not %d", bound, program->bound_count);
+}
+
 static void check_heading(Verifier *v) {
   const Program *program = v->program;
   if (program->real != REGISTER_F32 && program->real != REGISTER_F64) fail(v, NULL, "its numbers are no numbers");
@@ -294,9 +309,7 @@ static void check_heading(Verifier *v) {
     if (reg->count < 1 || (reg->lanes != 1 && reg->lanes != program->lanes))
       fail(v, NULL, "r%d: %d lanes, %d registers", i, reg->lanes, reg->count);
   }
-  for (int i = 0; i < program->buffer_count; i++)
-    if (program->buffers[i].storage == REGISTER_MASK || program->buffers[i].elements < 1)
-      fail(v, NULL, "b%d holds no numbers", i);
+  check_buffers(v);
 }
 
 bool program_verify(Session *session, const Program *program) {

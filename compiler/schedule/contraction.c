@@ -158,7 +158,7 @@ static void plain_strides(const Piece *piece, Side *side, const View *view) {
 static bool is_plain(const Side *side, RegisterType real, ViewOf view_of, void *context, View *view) {
   if (side->value->op != OP_READ) return false;
   *view = view_of(context, side->value->node);
-  if (view->value == NULL || view->value->storage != real) return false;
+  if (view->value == NULL || view->value->storage != storage_of(real)) return false;
   for (int d = 0; d < side->value->access->rank; d++)
     if (side->value->access->coordinates[d].computed != NULL) return false;
   return true;

@@ -37,7 +37,8 @@ typedef struct Side {
   /* how it is read, once that is chosen */
   bool in_place;
   int turned; /* the form along which memory is contiguous, where that is not the fast one; or -1 */
-  int64_t workspace, size[LOOP_LIMIT], pitch[LOOP_LIMIT]; /* by form: elements from one value to the next */
+  int workspace; /* the buffer of the copy */
+  int64_t size[LOOP_LIMIT], pitch[LOOP_LIMIT]; /* by form: elements from one value to the next */
 } Side;
 
 typedef struct Piece {

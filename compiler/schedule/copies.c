@@ -25,7 +25,7 @@ static bool wants_copy(const Piece *piece) {
 static void set_layout(const ScheduleOptions *options, StoredValue *value, const View *view, int fast) {
   enum { SAME_SETS = 128 };
   int order[RANK_LIMIT], count = 0;
-  int64_t lanes = options->machine->vector_bytes / (options->real == REGISTER_F32 ? 4 : 8);
+  int64_t lanes = options->machine->vector_bytes / register_bytes(options->real);
   int64_t step = (view->shape[fast] + lanes - 1) / lanes * lanes;
   if (step % SAME_SETS == 0) step += lanes;
   for (int d = 0; d < view->rank; d++) {
@@ -69,7 +69,7 @@ static const Scalar *replace(void *context, const Scalar *leaf) {
 
 static double copy_cycles(const Fusion *fusion, const Item *item) {
   const MachineRow *row = fusion->options->machine->row;
-  int bytes = fusion->options->real == REGISTER_F32 ? 4 : 8;
+  int bytes = register_bytes(fusion->options->real);
   return (double)item_points(item) * (0.4 + bytes * (1 / row->l3_rate + 1 / row->memory_rate));
 }
 

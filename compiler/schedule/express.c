@@ -74,7 +74,7 @@ static int width_of(Builder *builder, const Scalar *scalar) {
   if (scalar->op == OP_READ) {
     if (scalar->node->kind == NODE_RANDOM && scalar->node->rank > 0) return -1;
     View view = builder_view(builder, scalar->node);
-    return view.value == NULL || view.value->storage == builder_real(builder) ? -1 : 1;
+    return view.value == NULL || register_of(view.value->storage) == builder_real(builder) ? -1 : 1;
   }
   if (operation_arity(scalar->op) == 0) return -1;
   struct Memory *memory = memory_of(builder);
@@ -322,7 +322,7 @@ static Operand express_read(Builder *builder, const Point *point, const Scalar *
   }
   Address address = address_at(builder, point, &view, read->access, level);
   address.buffer = builder_buffer(builder, view.value, false);
-  return builder_load(builder, *level, view.value->storage, address_lanes(builder, &address), address);
+  return builder_load(builder, *level, register_of(view.value->storage), address_lanes(builder, &address), address);
 }
 
 static Operand express_leaf(Builder *builder, const Point *point, const Scalar *scalar, int *level) {
@@ -449,7 +449,7 @@ void express_store(Builder *builder, const Point *point, const View *view, const
   int level;
   Address address = address_at(builder, point, view, access, &level);
   address.buffer = builder_buffer(builder, view->value, true);
-  value =
-      builder_convert(builder, builder_level(builder), value, view->value->storage, address_lanes(builder, &address));
+  value = builder_convert(builder, builder_level(builder), value, register_of(view->value->storage),
+                          address_lanes(builder, &address));
   builder_store(builder, address, value, accumulate);
 }

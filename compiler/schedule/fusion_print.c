@@ -21,8 +21,7 @@ static void print_item(const Fusion *fusion, const Item *item, FILE *out) {
   fprintf(out, "    %s ", combines[item->combine]);
   print_node(fusion, item->node, out);
   if (item->stored)
-    fprintf(out, "  %" PRId64 " bytes",
-            item->view.value->elements * (item->view.value->storage == REGISTER_F32 ? 4 : 8));
+    fprintf(out, "  %" PRId64 " bytes", item->view.value->elements * storage_bytes(item->view.value->storage));
   else fputs("  not stored", out);
   if (item->view.value->node != item->node)
     fprintf(out, "  in %s", item->view.value->node->name != NULL ? item->view.value->node->name : "place");

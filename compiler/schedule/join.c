@@ -199,7 +199,7 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
   const View *view = &group->phases[0].items[0]->view;
   if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->part_count != 1 || view->rank != 2) return false;
   if (tile->task[tile->lane_axis] < tile->lanes || view->stride[tile->lane_axis] != 1) return false;
-  if (item->view.rank < 1 || item->view.value->storage != fusion->options->real) return false;
+  if (item->view.rank < 1 || item->view.value->storage != storage_of(fusion->options->real)) return false;
   int row = -1;
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *c = &item->write->coordinates[d];
@@ -382,7 +382,7 @@ static void settle_pieces(const Join *join, const Item *item) {
 }
 
 void fusion_join(Fusion *fusion) {
-  int bytes = fusion->options->real == REGISTER_F32 ? 4 : 8;
+  int bytes = register_bytes(fusion->options->real);
   Join join = {fusion, fusion->options->machine->vector_bytes / bytes};
   count_readers(fusion);
   for (int n = 0; n < fusion->order_count; n++) {

@@ -13,7 +13,7 @@ void layout_strides(int rank, const int64_t *shape, bool batch, int64_t *stride)
 }
 
 void schedule_input_layout(const Node *input, StoredValue *value, RegisterType real) {
-  value->storage = input->rank == 0 ? REGISTER_F64 : real;
+  value->storage = input->rank == 0 ? STORAGE_F64 : storage_of(real);
   value->elements = node_size(input);
   layout_strides(input->rank, input->shape, input->batch, value->stride);
 }

@@ -141,7 +141,7 @@ static Leaving leaving_new(Builder *builder, const Phase *phase) {
 
 static void know_value(Builder *builder, Leaving *leaving, const Point *point, const Item *item, const Access *access,
                        Operand value) {
-  value = builder_convert(builder, builder_level(builder), value, item->view.value->storage,
+  value = builder_convert(builder, builder_level(builder), value, register_of(item->view.value->storage),
                           builder_register_type(builder, value).lanes);
   express_know(builder, point, item, access, value);
   leaving->values[leaving->count++] = value;
@@ -408,7 +408,7 @@ static void fill_elements(Builder *builder, const Item *item, double value, bool
   Nest nest = {.builder = builder, .lane = 0, .loop_count = 1};
   nest.loops[0] = (Loop){.extent = view_elements(&item->view)};
   open_loops(&nest, 1);
-  RegisterType type = item->view.value->storage;
+  RegisterType type = register_of(item->view.value->storage);
   int lanes = builder_lanes(builder), level = builder_level(builder);
   Address address = {.buffer = builder_buffer(builder, item->view.value, true),
                      .offset = affine_variable(nest.loops[0].variable, 1),
@@ -463,7 +463,7 @@ static void scatter_phase(Builder *builder, const Item *item) {
     Address address = express_address(builder, &point, &item->view, item->write);
     address.buffer = builder_buffer(builder, item->view.value, true);
     int lanes = point.lane_variable >= 0 ? builder_lanes(builder) : 1, level = builder_level(builder);
-    RegisterType type = item->view.value->storage;
+    RegisterType type = register_of(item->view.value->storage);
     Operand old = builder_load(builder, level, type, lanes, address);
     value = builder_convert(builder, level, value, type, lanes);
     builder_store(builder, address, builder_operate(builder, level, OP_MAXIMUM, type, old, value, value), false);

@@ -37,7 +37,8 @@ static void count_work(Builder *builder, const Group *group, const Program *prog
   for (int p = 0; p < group->phase_count; p++)
     for (int i = 0; i < group->phases[p].count; i++) flops += item_flops(group->phases[p].items[i]);
   for (int b = 0; b < program->buffer_count; b++)
-    bytes += (double)program->buffers[b].elements * (program->buffers[b].storage == REGISTER_F32 ? 4 : 8);
+    if (program->buffers[b].space == SPACE_GLOBAL)
+      bytes += (double)program->buffers[b].elements * (double)storage_bytes(program->buffers[b].storage);
   builder_count(builder, flops, bytes);
 }
 
@@ -97,9 +98,12 @@ static const char *lines_of(const Fusion *fusion, const Group *group) {
 
 static void describe(const Fusion *fusion, const Group *group, ScheduledStep *step) {
   step->lines = lines_of(fusion, group);
-  step->made = session_allocate(fusion->session, (size_t)(step->program->buffer_count + 1) * sizeof *step->made);
-  for (int b = 0; b < step->program->buffer_count; b++)
-    step->made[b] = made_in(fusion, group, step->bindings[b], step->program->buffers[b].written);
+  step->made = session_allocate(fusion->session, (size_t)(step->program->bound_count + 1) * sizeof *step->made);
+  for (int b = 0; b < step->program->buffer_count; b++) {
+    const Buffer *buffer = &step->program->buffers[b];
+    if (buffer->space != SPACE_GLOBAL) continue;
+    step->made[buffer->place] = made_in(fusion, group, step->bindings[buffer->place], buffer->written);
+  }
 }
 
 /* ---- programs ---------------------------------------------------------------------------------------------------- */

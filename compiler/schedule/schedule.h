@@ -18,8 +18,8 @@ typedef struct ScheduleOptions {
    all values, data and noise; weights, states and all else without a batch axis lie in declared order. A reshape of a
    stored value shares its memory. */
 typedef struct StoredValue {
-  Node *node;           /* an INPUT (persistent or filled), or a value of the arena */
-  RegisterType storage; /* shape []: always F64 */
+  Node *node;          /* an INPUT (persistent or filled), or a value of the arena */
+  StorageType storage; /* shape []: always F64 */
   int64_t stride[RANK_LIMIT];
   int64_t elements;
 } StoredValue;
@@ -33,7 +33,7 @@ typedef struct Made {
 
 typedef struct ScheduledStep {
   Program *program;
-  StoredValue **bindings; /* one per buffer of the program */
+  StoredValue **bindings; /* one per buffer of the program that is bound */
   Made *made;             /* likewise */
   const char *lines;      /* of the model, of all that the program computes: "4, 7" */
   Span span;

@@ -38,19 +38,18 @@ void side_place(Builder *builder, const Piece *piece, Side *side, const Scope *s
     side->pitch[f] = pitch;
     pitch *= room;
   }
-  side->workspace = builder_workspace(builder, pitch + lanes);
+  side->workspace = builder_workspace(builder, storage_of(builder_real(builder)), pitch + lanes);
 }
 
 Address side_address(Builder *builder, const Piece *piece, const Side *side, const Scope *scope, const Affine *index,
                      int lane) {
   Affine offset = affine_constant(0);
   if (!side->in_place) {
-    offset = affine_constant(side->workspace);
     for (int f = 0; f < side->form_count; f++) {
       Affine at = affine_add(form_at(&side->forms[f], index), affine_scale(form_low(&side->forms[f], scope), -1));
       offset = affine_add(offset, affine_scale(at, side->pitch[f]));
     }
-    return (Address){.buffer = WORKSPACE, .offset = offset, .lane_stride = lane >= 0};
+    return (Address){.buffer = side->workspace, .offset = offset, .lane_stride = lane >= 0};
   }
   View view = builder_view(builder, side->value->node);
   for (int d = 0; d < side->value->access->rank; d++) {
@@ -125,10 +124,10 @@ static int copy_loop(Copy *copy, int f, int64_t step) {
 }
 
 static Address copy_address(const Copy *copy) {
-  Affine offset = affine_constant(copy->side->workspace);
+  Affine offset = affine_constant(0);
   for (int f = 0; f < copy->side->form_count; f++)
     offset = affine_add(offset, affine_scale(copy->inside[f], copy->side->pitch[f]));
-  return (Address){.buffer = WORKSPACE, .offset = offset, .lane_stride = 1};
+  return (Address){.buffer = copy->side->workspace, .offset = offset, .lane_stride = 1};
 }
 
 static Point lane_point(const Copy *copy, int form, int lane) {

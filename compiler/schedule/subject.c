@@ -7,6 +7,7 @@ typedef struct Subject {
   ViewOf view_of;
   void *view_context;
   struct Memory *memory;
+  Map numbers; /* of buffers, by value, and 1 more than they are */
   int binding_count, binding_capacity;
   StoredValue **bindings;
 } Subject;
@@ -16,7 +17,7 @@ Builder *subject_new(Graph *graph, const ScheduleOptions *options, const char *t
   Session *session = graph_session(graph);
   Subject *subject = session_allocate(session, sizeof *subject);
   *subject = (Subject){.graph = graph, .view_of = view_of, .view_context = context};
-  int lanes = options->machine->vector_bytes / (options->real == REGISTER_F32 ? 4 : 8);
+  int lanes = options->machine->vector_bytes / register_bytes(options->real);
   return builder_new(session, options->real, lanes, title, span, subject);
 }
 
@@ -31,20 +32,22 @@ struct Memory **builder_memory(Builder *builder) { return &subject_of(builder)->
 Graph *builder_graph(Builder *builder) { return subject_of(builder)->graph; }
 StoredValue **builder_bindings(Builder *builder) { return subject_of(builder)->bindings; }
 
-int builder_buffer(Builder *builder, StoredValue *value, bool written) {
+static int new_binding(Builder *builder, StoredValue *value) {
   Subject *subject = subject_of(builder);
-  int number = 0;
-  while (number < subject->binding_count && subject->bindings[number] != value) number++;
-  if (number == subject->binding_count) {
-    Session *session = builder_session(builder);
-    subject->bindings = session_grow(session, subject->bindings, subject->binding_count++, &subject->binding_capacity,
-                                     sizeof *subject->bindings);
-    subject->bindings[number] = value;
-    const Node *node = value->node;
-    const char *name = node->name != NULL ? node->name : session_format(session, "v%d", node->id);
-    number =
-        builder_new_buffer(builder, (Buffer){.storage = value->storage, .elements = value->elements, .name = name});
-  }
+  Session *session = builder_session(builder);
+  subject->bindings = session_grow(session, subject->bindings, subject->binding_count, &subject->binding_capacity,
+                                   sizeof *subject->bindings);
+  subject->bindings[subject->binding_count++] = value;
+  const Node *node = value->node;
+  const char *name = node->name != NULL ? node->name : session_format(session, "v%d", node->id);
+  int number = builder_bound(builder, value->storage, value->elements, name);
+  map_put_number(session, &subject->numbers, value, number + 1);
+  return number;
+}
+
+int builder_buffer(Builder *builder, StoredValue *value, bool written) {
+  int number = (int)map_number(&subject_of(builder)->numbers, value) - 1;
+  if (number < 0) number = new_binding(builder, value);
   if (written) builder_mark_written(builder, number);
   return number;
 }

@@ -14,9 +14,10 @@ typedef struct Making {
   const Part *part;
   Affine start[LOOP_LIMIT];    /* of the chunk's points, and of the block of the sum */
   Affine inside[RANK_LIMIT];   /* from there: loops over rows, lanes, other axes */
-  int64_t parked, parked_size; /* the results: [other axes][row][lane] */
+  int parked;                  /* buffer of the results: [other axes][row][lane] */
+  int64_t parked_size;
   int64_t parked_stride[RANK_LIMIT];
-  int64_t line; /* one row in the order of the output, where lanes are not contiguous there; or -1 */
+  int line; /* buffer of one row in the order of the output, where lanes are not contiguous there; or -1 */
 } Making;
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
@@ -48,14 +49,14 @@ static void close_levels(Builder *builder, int count) {
 }
 
 static Affine parked_offset(const Making *making) {
-  Affine offset = affine_constant(making->parked);
+  Affine offset = affine_constant(0);
   for (int d = 0; d < making->tile->rank; d++)
     offset = affine_add(offset, affine_scale(making->inside[d], making->parked_stride[d]));
   return offset;
 }
 
 static Address parked_address(const Making *making) {
-  return (Address){.buffer = WORKSPACE, .offset = parked_offset(making), .lane_stride = 1};
+  return (Address){.buffer = making->parked, .offset = parked_offset(making), .lane_stride = 1};
 }
 
 /* ---- the micro-kernel -------------------------------------------------------------------------------------------- */
@@ -90,46 +91,46 @@ static Affine bound_end(Builder *builder, const Bound *bound, Affine rest, Affin
   return affine_variable(builder_clamp(builder, value, size, most), 1);
 }
 
-typedef struct Kernel {
+typedef struct Multiply {
   Making *making;
   const Piece *piece;
   const Scope *scope;
   Affine index[LOOP_LIMIT];
   int rows, lane; /* of this block; loop variable of the lanes */
   int accumulators, vectors, single;
-} Kernel;
+} Multiply;
 
 /* acc += A B at one k. */
-static void kernel_step(Kernel *kernel) {
-  Making *making = kernel->making;
+static void multiply_step(Multiply *multiply) {
+  Making *making = multiply->making;
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  const Piece *piece = kernel->piece;
+  const Piece *piece = multiply->piece;
   int vectors = tile->block_vectors, lanes = builder_lanes(builder);
-  Affine row = kernel->index[tile->row_axis], lane = kernel->index[tile->lane_axis];
+  Affine row = multiply->index[tile->row_axis], lane = multiply->index[tile->lane_axis];
   int v = builder_unrolled(builder, vectors);
-  kernel->index[tile->lane_axis] = affine_add(lane, affine_variable(v, lanes));
+  multiply->index[tile->lane_axis] = affine_add(lane, affine_variable(v, lanes));
   Statement *load = builder_append(builder, STATEMENT_LOAD);
-  load->result = operand_at(kernel->vectors, affine_variable(v, 1));
-  load->address = side_address(builder, piece, &piece->b, kernel->scope, kernel->index, kernel->lane);
+  load->result = operand_at(multiply->vectors, affine_variable(v, 1));
+  load->address = side_address(builder, piece, &piece->b, multiply->scope, multiply->index, multiply->lane);
   load->address.has_valid = piece->b.in_place && tile->lanes % ((int64_t)vectors * lanes) != 0;
   load->address.valid = affine_add(affine_constant(making->part->count[tile->lane_axis] - MUTANT(tile_last_lane)),
-                                   affine_scale(kernel->index[tile->lane_axis], -1));
+                                   affine_scale(multiply->index[tile->lane_axis], -1));
   builder_close(builder);
-  kernel->index[tile->lane_axis] = lane;
-  int r = builder_unrolled(builder, kernel->rows);
-  if (piece->extent[tile->row_axis] > 1) kernel->index[tile->row_axis] = affine_add(row, affine_variable(r, 1));
+  multiply->index[tile->lane_axis] = lane;
+  int r = builder_unrolled(builder, multiply->rows);
+  if (piece->extent[tile->row_axis] > 1) multiply->index[tile->row_axis] = affine_add(row, affine_variable(r, 1));
   Statement *broadcast = builder_append(builder, STATEMENT_LOAD);
-  broadcast->result = operand_single(kernel->single);
-  broadcast->address = side_address(builder, piece, &piece->a, kernel->scope, kernel->index, -1);
+  broadcast->result = operand_single(multiply->single);
+  broadcast->address = side_address(builder, piece, &piece->a, multiply->scope, multiply->index, -1);
   v = builder_unrolled(builder, vectors);
   Operand accumulator =
-      operand_at(kernel->accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
-  builder_fma_into(builder, accumulator, operand_single(kernel->single),
-                   operand_at(kernel->vectors, affine_variable(v, 1)), accumulator);
+      operand_at(multiply->accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
+  builder_fma_into(builder, accumulator, operand_single(multiply->single),
+                   operand_at(multiply->vectors, affine_variable(v, 1)), accumulator);
   builder_close(builder);
   builder_close(builder);
-  kernel->index[tile->row_axis] = row;
+  multiply->index[tile->row_axis] = row;
 }
 
 static const Bound *bound_on(const Piece *piece, int index) {
@@ -139,23 +140,23 @@ static const Bound *bound_on(const Piece *piece, int index) {
 }
 
 /* The loops of the sum from place `at` in its order on. */
-static void kernel_loops(Kernel *kernel, int at) {
+static void multiply_loops(Multiply *multiply, int at) {
   enum { UNROLL = 2 };
-  const Piece *piece = kernel->piece;
-  Builder *builder = kernel->making->builder;
+  const Piece *piece = multiply->piece;
+  Builder *builder = multiply->making->builder;
   if (at == piece->order_count) {
-    kernel_step(kernel);
+    multiply_step(multiply);
     return;
   }
   int i = piece->order[at], opened = 1;
-  int64_t count = kernel->scope->count[i], step = 1;
-  Affine start = kernel->scope->start[i];
+  int64_t count = multiply->scope->count[i], step = 1;
+  Affine start = multiply->scope->start[i];
   bool whole = i != piece->blocked || piece->extent[i] % piece->block == 0;
   const Bound *bound = bound_on(piece, i);
-  kernel->index[i] = affine_constant(0);
+  multiply->index[i] = affine_constant(0);
   Affine from = affine_constant(0), to = affine_constant(count);
   if (bound != NULL) {
-    Affine rest = form_at(&bound->form, kernel->index);
+    Affine rest = form_at(&bound->form, multiply->index);
     from = bound_end(builder, bound, rest, start, false, count);
     to = bound_end(builder, bound, rest, start, true, count);
   } else if (whole && at == piece->order_count - 1) {
@@ -170,8 +171,8 @@ static void kernel_loops(Kernel *kernel, int at) {
     value = affine_add(value, affine_variable(builder_unrolled(builder, step), 1));
     opened++;
   }
-  kernel->index[i] = value;
-  kernel_loops(kernel, at + 1);
+  multiply->index[i] = value;
+  multiply_loops(multiply, at + 1);
   close_levels(builder, opened);
 }
 
@@ -179,14 +180,14 @@ static void multiply_piece(Making *making, const Piece *piece, const Scope *scop
                            int accumulators) {
   Builder *builder = making->builder;
   int lanes = builder_lanes(builder), vectors = making->tile->block_vectors;
-  Kernel kernel = {.making = making, .piece = piece, .scope = scope, .rows = rows, .lane = lane};
-  kernel.accumulators = accumulators;
-  kernel.vectors = builder_register(builder, builder_real(builder), lanes, vectors);
-  kernel.single = builder_register(builder, builder_real(builder), 1, 1);
+  Multiply multiply = {.making = making, .piece = piece, .scope = scope, .rows = rows, .lane = lane};
+  multiply.accumulators = accumulators;
+  multiply.vectors = builder_register(builder, builder_real(builder), lanes, vectors);
+  multiply.single = builder_register(builder, builder_real(builder), 1, 1);
   for (int i = 0; i < LOOP_LIMIT; i++)
-    kernel.index[i] = i < making->tile->rank && piece->extent[i] > 1 ? affine_add(making->start[i], making->inside[i])
+    multiply.index[i] = i < making->tile->rank && piece->extent[i] > 1 ? affine_add(making->start[i], making->inside[i])
                                                                      : affine_constant(0);
-  kernel_loops(&kernel, 0);
+  multiply_loops(&multiply, 0);
 }
 
 /* The pieces of one pass, on one block of rows and all lanes. `more`: added to what is parked. */
@@ -275,7 +276,7 @@ static void finish_point(Making *making, const Point *out, Operand result, const
       continue;
     }
     Operand value = express(builder, out, item->value); /* a map: its variables are the axes */
-    values[i] = builder_convert(builder, builder_level(builder), value, item->view.value->storage,
+    values[i] = builder_convert(builder, builder_level(builder), value, register_of(item->view.value->storage),
                                 builder_register_type(builder, value).lanes);
     express_know(builder, out, item, item->write, values[i]);
   }
@@ -387,7 +388,7 @@ static void fill_line(Making *making, const Line *line) {
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
                                points_left(making, tile->lane_axis), lanes);
   making->inside[tile->lane_axis] = affine_variable(lane, 1);
-  Address address = {.buffer = WORKSPACE, .offset = affine_constant(making->line)};
+  Address address = {.buffer = making->line, .offset = affine_constant(0)};
   for (int k = 0; k < line->count; k++) {
     int d = line->axes[k];
     address.offset = affine_add(address.offset, affine_scale(making->inside[d], line->pitch[k]));
@@ -403,7 +404,7 @@ static void finish_line(Making *making) {
   int lanes = builder_lanes(builder), opened = 0;
   Line line = line_of(making);
   fill_line(making, &line);
-  Affine offset = affine_constant(making->line);
+  Affine offset = affine_constant(0);
   for (int k = line.count - 1; k >= line.merged; k--) {
     int d = line.axes[k];
     making->inside[d] = affine_variable(
@@ -422,7 +423,7 @@ static void finish_line(Making *making) {
   out.lane_variable = lane;
   out.has_valid = run % lanes != 0 || making->part->count[last] % line.size[line.merged - 1] != 0;
   out.valid = affine_add(end, affine_variable(lane, -1));
-  Address address = {.buffer = WORKSPACE, .offset = affine_add(offset, affine_variable(lane, 1)), .lane_stride = 1};
+  Address address = {.buffer = making->line, .offset = affine_add(offset, affine_variable(lane, 1)), .lane_stride = 1};
   finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
                NULL);
   close_levels(builder, opened + 1);
@@ -476,8 +477,8 @@ static bool piece_cut(const Piece *piece) {
 static void clear_parked(Making *making) {
   Builder *builder = making->builder;
   int lane = builder_for(builder, affine_constant(0), affine_constant(making->parked_size), builder_lanes(builder));
-  Affine offset = affine_add(affine_constant(making->parked), affine_variable(lane, 1));
-  builder_store(builder, (Address){.buffer = WORKSPACE, .offset = offset, .lane_stride = 1},
+  Affine offset = affine_variable(lane, 1);
+  builder_store(builder, (Address){.buffer = making->parked, .offset = offset, .lane_stride = 1},
                 builder_set(builder, builder_real(builder), builder_lanes(builder), 0), false);
   builder_close(builder);
 }
@@ -533,11 +534,11 @@ static void park_results(Making *making) {
     stride *= tile->task[d] < making->part->count[d] ? tile->task[d] : making->part->count[d];
   }
   making->parked_size = stride;
-  making->parked = builder_workspace(making->builder, stride);
+  making->parked = builder_workspace(making->builder, storage_of(builder_real(making->builder)), stride);
   making->line = -1;
   if (making->phase->items[0]->view.stride[tile->lane_axis] == 1) return;
   Line line = line_of(making);
-  making->line = builder_workspace(making->builder, line.elements + builder_lanes(making->builder));
+  making->line = builder_workspace(making->builder, storage_of(builder_real(making->builder)), line.elements + builder_lanes(making->builder));
 }
 
 static void multiply_part(Making *making) {

@@ -325,7 +325,7 @@ static double descend(Search *search, Sizes *sizes) {
 }
 
 bool tile_choose(Tile *tile, const ScheduleOptions *options) {
-  int element = options->real == REGISTER_F32 ? 4 : 8, lanes = options->machine->vector_bytes / element;
+  int element = register_bytes(options->real), lanes = options->machine->vector_bytes / element;
   Search search = {.costs = {options->machine, element, lanes}, .tile = tile};
   int64_t vectors = ceil_divide(tile->lanes, lanes);
   double least = INFINITY;

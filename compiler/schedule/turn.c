@@ -21,7 +21,7 @@ static bool find_turn(Builder *builder, const Phase *phase, Turn *turn) {
   *turn = (Turn){-1, -1};
   if (phase->count != 1 || !item_is_map(item) || item->value->op != OP_READ) return false;
   View view = builder_view(builder, item->value->node);
-  if (view.value == NULL || view.value->storage != builder_real(builder)) return false;
+  if (view.value == NULL || view.value->storage != storage_of(builder_real(builder))) return false;
   for (int d = 0; d < item->value->access->rank; d++)
     if (item->value->access->coordinates[d].computed != NULL) return false;
   for (int v = 0; v < item->box_rank; v++) {

@@ -24,7 +24,7 @@ struct LayerRun {
 };
 
 static size_t value_bytes(const StoredValue *value) {
-  size_t bytes = (size_t)value->elements * (value->storage == REGISTER_F32 ? 4 : 8);
+  size_t bytes = (size_t)value->elements * storage_bytes(value->storage);
   return (bytes + 63) / 64 * 64;
 }
 
@@ -43,7 +43,7 @@ static int input_number(const LayerRun *run, const Node *node) {
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static double memory_number(const StoredValue *value, const char *memory, int64_t offset) {
-  if (value->storage == REGISTER_F32) return ((const float *)(const void *)memory)[offset];
+  if (value->storage == STORAGE_F32) return ((const float *)(const void *)memory)[offset];
   return ((const double *)(const void *)memory)[offset];
 }
 
@@ -51,7 +51,7 @@ static void memory_fill(const StoredValue *value, char *memory, uint32_t seed, d
   for (int64_t i = 0; i < value->elements; i++) {
     seed = seed * 1664525u + 1013904223u;
     double number = ((int)(seed >> 8) * 0x1p-23 - 1) * scale;
-    if (value->storage == REGISTER_F32) ((float *)(void *)memory)[i] = (float)number;
+    if (value->storage == STORAGE_F32) ((float *)(void *)memory)[i] = (float)number;
     else ((double *)(void *)memory)[i] = number;
   }
 }
@@ -165,7 +165,7 @@ double layer_run_bytes(const LayerRun *run, bool written) {
   const EffectList *effects = &run->graph.effects;
   for (int e = 0; e < effects->count && written; e++) elements += (double)node_size(effects->items[e].target);
   if (!written) graph_walk(run->graph.graph, effects, visit_input, &elements);
-  bool narrow = run->schedule->values[input_number(run, run->graph.result)]->storage == REGISTER_F32;
+  bool narrow = run->schedule->values[input_number(run, run->graph.result)]->storage == STORAGE_F32;
   return elements * (narrow ? 4 : 8);
 }
 

@@ -44,8 +44,20 @@ static inline int build_register(Build *b, RegisterType type, int lanes, int cou
   return b->program.register_count++;
 }
 
-static inline int build_buffer(Build *b, RegisterType storage, int64_t elements, bool written) {
-  b->buffers[b->program.buffer_count] = (Buffer){storage, elements, written, "buffer"};
+static inline int build_buffer(Build *b, StorageType storage, int64_t elements, bool written) {
+  b->buffers[b->program.buffer_count] = (Buffer){.storage = storage,
+                                                 .elements = elements,
+                                                 .place = b->program.bound_count++,
+                                                 .written = written,
+                                                 .name = "buffer"};
+  return b->program.buffer_count++;
+}
+
+static inline int build_workspace(Build *b, StorageType storage, int64_t elements) {
+  int64_t place = b->program.workspace_bytes, bytes = elements * storage_bytes(storage);
+  b->program.workspace_bytes += (bytes + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
+  b->buffers[b->program.buffer_count] =
+      (Buffer){.space = SPACE_WORKSPACE, .storage = storage, .elements = elements, .place = place, .name = "workspace"};
   return b->program.buffer_count++;
 }
 

@@ -76,8 +76,8 @@ static void tile_add_products(Build *b, const Tile *tile, Address factor, Addres
 static Program *forward(Session *session, const Machine *machine, Shape s) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, "forward", REGISTER_F32, lanes);
-  int weights = build_buffer(b, REGISTER_F32, s.m * s.k, false), x = build_buffer(b, REGISTER_F32, s.k * s.n, false);
-  int out = build_buffer(b, REGISTER_F32, s.m * s.n, true);
+  int weights = build_buffer(b, STORAGE_F32, s.m * s.k, false), x = build_buffer(b, STORAGE_F32, s.k * s.n, false);
+  int out = build_buffer(b, STORAGE_F32, s.m * s.n, true);
   Tile tile = tile_new(b, s, lanes);
   int r = tile.r, v = tile.v, k = build_variable(b), t = build_variable(b), block = build_variable(b),
       o = build_variable(b);
@@ -114,15 +114,15 @@ static Program *forward(Session *session, const Machine *machine, Shape s) {
 static Program *weight_gradient(Session *session, const Machine *machine, Shape s) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, "weight gradient", REGISTER_F32, lanes);
-  int dy = build_buffer(b, REGISTER_F32, s.m * s.n, false), x = build_buffer(b, REGISTER_F32, s.k * s.n, false);
-  int out = build_buffer(b, REGISTER_F32, s.m * s.k, true);
+  int dy = build_buffer(b, STORAGE_F32, s.m * s.n, false), x = build_buffer(b, STORAGE_F32, s.k * s.n, false);
+  int out = build_buffer(b, STORAGE_F32, s.m * s.k, true);
   Tile tile = tile_new(b, s, lanes);
   int square = build_register(b, REGISTER_F32, lanes, lanes);
   int r = tile.r, v = tile.v, n = build_variable(b), o = build_variable(b), p = build_variable(b);
   int64_t width = s.vectors * lanes;
   b->program.tile = true;
   b->program.chunks = s.k / width;
-  b->program.workspace_bytes = s.n * width * 4;
+  int workspace = build_workspace(b, STORAGE_F32, s.n * width);
   build_for(b, n, constant(0), constant(s.n), lanes, LOOP_SERIAL);
   build_for(b, v, constant(0), constant(s.vectors), 1, LOOP_UNROLLED);
   build_for(b, p, constant(0), constant(lanes), 1, LOOP_UNROLLED);
@@ -133,7 +133,7 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
   build_end(b);
   build_statement(b, STATEMENT_TRANSPOSE)->arguments[0] = one(square);
   build_for(b, p, constant(0), constant(lanes), 1, LOOP_UNROLLED);
-  build_store(b, address(WORKSPACE, sum(variable(n, width), sum(variable(p, width), variable(v, lanes))), 1),
+  build_store(b, address(workspace, sum(variable(n, width), sum(variable(p, width), variable(v, lanes))), 1),
               at(square, variable(p, 1)), false);
   build_end(b);
   build_end(b);
@@ -144,7 +144,7 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
   tile_end(b);
   build_for(b, n, constant(0), constant(s.n), 1, LOOP_SERIAL);
   tile_add_products(b, &tile, address(dy, sum(variable(o, s.n), sum(variable(r, s.n), variable(n, 1))), 0),
-                    address(WORKSPACE, sum(variable(n, width), variable(v, lanes)), 1));
+                    address(workspace, sum(variable(n, width), variable(v, lanes)), 1));
   build_end(b);
   tile_each(b, &tile);
   Affine place = sum(sum(variable(o, s.k), variable(r, s.k)), sum(variable(0, width), variable(v, lanes)));
@@ -158,7 +158,7 @@ static Program *weight_gradient(Session *session, const Machine *machine, Shape 
 static Program *peak(Session *session, const Machine *machine, int64_t turns) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, "peak", REGISTER_F32, lanes);
-  int buffer = build_buffer(b, REGISTER_F32, 12 * lanes, true), acc = build_register(b, REGISTER_F32, lanes, 12);
+  int buffer = build_buffer(b, STORAGE_F32, 12 * lanes, true), acc = build_register(b, REGISTER_F32, lanes, 12);
   int x = build_register(b, REGISTER_F32, lanes, 1), y = build_register(b, REGISTER_F32, lanes, 1),
       t = build_variable(b), r = build_variable(b);
   build_load(b, one(x), address(buffer, constant(0), 1));

@@ -53,8 +53,8 @@ enum { FUNCTION_COUNT = LENGTH(functions) };
 
 static Program *apply(Session *session, Operation op, RegisterType real, int lanes) {
   Build *b = build_new(session, operation_rows[op].name, real, lanes);
-  int x = build_buffer(b, real, BLOCK, false), y = build_buffer(b, real, BLOCK, false),
-      out = build_buffer(b, real, BLOCK, true);
+  int x = build_buffer(b, storage_of(real), BLOCK, false), y = build_buffer(b, storage_of(real), BLOCK, false),
+      out = build_buffer(b, storage_of(real), BLOCK, true);
   int registers = build_register(b, real, lanes, 3), i = build_variable(b);
   build_for(b, i, constant(0), constant(BLOCK), lanes, LOOP_SERIAL);
   build_load(b, at(registers, constant(0)), address(x, variable(i, 1), 1));
@@ -75,7 +75,7 @@ typedef struct Kernels {
 static Kernels kernels_of(Operation op, RegisterType real) {
   Kernels k = {.session = session_new()};
   Target *target = target_new(k.session, "native");
-  int lanes = target_machine(target)->vector_bytes / (real == REGISTER_F32 ? 4 : 8);
+  int lanes = target_machine(target)->vector_bytes / register_bytes(real);
   Program *programs[] = {apply(k.session, op, real, lanes), apply(k.session, op, real, 1)};
   k.loaded = llvm_load(k.session, target, 2, programs);
   if (k.loaded == NULL) diagnostic_print_all(k.session, stderr);

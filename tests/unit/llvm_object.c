@@ -19,7 +19,7 @@ static const char model[] = "x = 1\ny = exp(x)\n\nz = y + 1\n";
 static Program *small_program(Session *session, const Machine *machine, const Source *source, int number) {
   int lanes = machine->vector_bytes / 4;
   Build *b = build_new(session, session_format(session, "D.Layer_%d: y", number), REGISTER_F32, lanes);
-  int x = build_buffer(b, REGISTER_F32, ELEMENTS, false), out = build_buffer(b, REGISTER_F32, ELEMENTS, true),
+  int x = build_buffer(b, STORAGE_F32, ELEMENTS, false), out = build_buffer(b, STORAGE_F32, ELEMENTS, true),
       v = build_register(b, REGISTER_F32, lanes, 2);
   int i = build_variable(b);
   b->program.id = number;

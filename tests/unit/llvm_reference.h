@@ -39,8 +39,8 @@ static inline double reference_round(double value, RegisterType type) {
   return type == REGISTER_F32 ? (double)(float)value : type == REGISTER_MASK ? value != 0 : value;
 }
 
-/* The element's place, or NULL where a guard fails; its storage in *type. */
-static inline void *reference_place(const Reference *r, const Address *address, int lane, RegisterType *type) {
+/* The element's place, or NULL where a guard fails. */
+static inline void *reference_place(const Reference *r, const Address *address, int lane) {
   if (address->has_valid && lane >= reference_affine(r, &address->valid)) return NULL;
   for (int i = 0; i < address->guard_count; i++) {
     const Guard *guard = &address->guards[i];
@@ -54,18 +54,45 @@ static inline void *reference_place(const Reference *r, const Address *address, 
     if (!(value >= (double)computed->low && value < (double)computed->high)) return NULL;
     index += (int64_t)value * computed->stride;
   }
-  if (address->buffer != WORKSPACE) *type = r->program->buffers[address->buffer].storage;
-  char *base = address->buffer == WORKSPACE ? r->workspace : r->call->buffers[address->buffer];
-  return base + index * (*type == REGISTER_F32 ? 4 : 8);
+  const Buffer *buffer = &r->program->buffers[address->buffer];
+  bool global = buffer->space == SPACE_GLOBAL;
+  char *base = global ? r->call->buffers[buffer->place] : (char *)r->workspace + buffer->place;
+  return base + index * storage_bytes(buffer->storage);
 }
 
-static inline double reference_get(const void *place, RegisterType type) {
-  return type == REGISTER_F32 ? (double)*(const float *)place : *(const double *)place;
+/* BF16: the upper half of a float32. */
+static inline double reference_get(const void *place, StorageType type) {
+  if (type == STORAGE_F32) return (double)*(const float *)place;
+  if (type == STORAGE_F64) return *(const double *)place;
+  uint32_t bits = (uint32_t)*(const uint16_t *)place << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return (double)value;
 }
 
-static inline void reference_put(void *place, RegisterType type, double value) {
-  if (type == REGISTER_F32) *(float *)place = (float)value;
-  else *(double *)place = value;
+static inline double reference_of_half(uint32_t upper) {
+  uint16_t stored = (uint16_t)upper;
+  return reference_get(&stored, STORAGE_BF16);
+}
+
+/* Through float32, then to the nearer of the two neighbours, of two as near the one whose last bit is 0. */
+static inline uint16_t reference_half(double number) {
+  float value = (float)number;
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint32_t below = bits >> 16, above = below + 1;
+  if (isnan(value)) return (uint16_t)(below | 0x40);
+  if ((bits & 0xffff) == 0 || isinf(value)) return (uint16_t)below;
+  double down = fabs((double)value - reference_of_half(below)), up = reference_of_half(above);
+  if (isinf(up)) up = copysign(0x1p128, up);
+  up = fabs(up - (double)value);
+  return (uint16_t)(down < up || (down == up && below % 2 == 0) ? below : above);
+}
+
+static inline void reference_put(void *place, StorageType type, double value) {
+  if (type == STORAGE_F32) *(float *)place = (float)value;
+  else if (type == STORAGE_F64) *(double *)place = value;
+  else *(uint16_t *)place = reference_half(value);
 }
 
 static inline double reference_draw(const Reference *r, const Statement *s, int lane) {
@@ -96,9 +123,8 @@ static inline double reference_value(const Reference *r, const Statement *s, int
   case STATEMENT_RANDOM: return reference_draw(r, s, lane);
   case STATEMENT_FOLD: return reference_fold(r, s, type);
   case STATEMENT_LOAD: {
-    RegisterType storage = type;
-    const void *place = reference_place(r, &s->address, lane, &storage);
-    return place == NULL ? 0 : reference_get(place, storage);
+    const void *place = reference_place(r, &s->address, lane);
+    return place == NULL ? 0 : reference_get(place, r->program->buffers[s->address.buffer].storage);
   }
   default: return a[0];
   }
@@ -126,11 +152,12 @@ static inline void reference_block(Reference *r, const Statement *s) {
     case STATEMENT_STORE: {
       const Register *reg = &r->program->registers[s->arguments[0].reg];
       for (int lane = 0; lane < reg->lanes; lane++) {
-        RegisterType storage = reg->type;
-        void *place = reference_place(r, &s->address, lane, &storage);
+        StorageType storage = r->program->buffers[s->address.buffer].storage;
+        void *place = reference_place(r, &s->address, lane);
         if (place == NULL) continue;
-        double value = reference_round(reference_lane(r, &s->arguments[0], lane), storage);
-        reference_put(place, storage, s->accumulate ? reference_get(place, storage) + value : value);
+        double value = reference_round(reference_lane(r, &s->arguments[0], lane), register_of(storage));
+        if (s->accumulate) value = reference_round(reference_get(place, storage) + value, register_of(storage));
+        reference_put(place, storage, value);
       }
       break;
     }

@@ -15,6 +15,7 @@ typedef struct Bench {
   Session *session;
   Target *target;
   RegisterType real;
+  StorageType storage; /* of the same numbers */
   int lanes;
   bool at_end;
 } Bench;
@@ -28,8 +29,8 @@ typedef struct Fenced {
   size_t bytes;
 } Fenced;
 
-static Fenced fenced_new(int64_t elements, RegisterType type, bool at_end) {
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)elements * (type == REGISTER_F32 ? 4 : 8),
+static Fenced fenced_new(int64_t elements, StorageType type, bool at_end) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (size_t)(elements * storage_bytes(type)),
          inner = (bytes + page - 1) / page * page;
   Fenced f = {.map_bytes = inner + 2 * page, .bytes = bytes};
   f.map = mmap(NULL, f.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -39,10 +40,10 @@ static Fenced fenced_new(int64_t elements, RegisterType type, bool at_end) {
   return f;
 }
 
-static void fill(void *data, int64_t elements, RegisterType type, uint64_t seed) {
+static void fill(void *data, int64_t elements, StorageType type, uint64_t seed) {
   Random random = {seed};
   for (int64_t i = 0; i < elements; i++)
-    reference_put((char *)data + i * (type == REGISTER_F32 ? 4 : 8), type,
+    reference_put((char *)data + i * storage_bytes(type), type,
                   (double)random_integer(&random, -(1 << 19), (1 << 19) - 1) * 0x1p-16);
 }
 
@@ -60,34 +61,39 @@ static void check_program(const Bench *bench, Build *b, double tolerance) {
   void *our_buffers[BUILD_LIMIT], *their_buffers[BUILD_LIMIT];
   for (int i = 0; i < program->buffer_count; i++) {
     const Buffer *buffer = &program->buffers[i];
+    if (buffer->space != SPACE_GLOBAL) continue;
     ours[i] = fenced_new(buffer->elements, buffer->storage, bench->at_end);
     theirs[i] = fenced_new(buffer->elements, buffer->storage, bench->at_end);
-    fill(our_buffers[i] = ours[i].data, buffer->elements, buffer->storage, (uint64_t)i + 1);
-    fill(their_buffers[i] = theirs[i].data, buffer->elements, buffer->storage, (uint64_t)i + 1);
+    fill(our_buffers[buffer->place] = ours[i].data, buffer->elements, buffer->storage, (uint64_t)i + 1);
+    fill(their_buffers[buffer->place] = theirs[i].data, buffer->elements, buffer->storage, (uint64_t)i + 1);
   }
   Call our_call = {our_buffers, 77, 5, 3, 40}, their_call = our_call;
   their_call.buffers = their_buffers;
-  Fenced workspace = fenced_new(program->workspace_bytes / 8 + 8, REGISTER_F64, false);
+  Fenced our_workspace = fenced_new(program->workspace_bytes / 8, STORAGE_F64, bench->at_end),
+         their_workspace = fenced_new(program->workspace_bytes / 8, STORAGE_F64, bench->at_end);
   for (int64_t chunk = 0; chunk < program->chunks; chunk++) {
-    kernel_of(loaded, 0)(&our_call, chunk, workspace.data);
-    reference_run(program, &their_call, chunk, workspace.data);
+    kernel_of(loaded, 0)(&our_call, chunk, our_workspace.data);
+    reference_run(program, &their_call, chunk, their_workspace.data);
   }
   for (int i = 0; i < program->buffer_count; i++) {
     const Buffer *buffer = &program->buffers[i];
+    bool global = buffer->space == SPACE_GLOBAL;
+    const char *our = global ? ours[i].data : (char *)our_workspace.data + buffer->place,
+               *their = global ? theirs[i].data : (char *)their_workspace.data + buffer->place;
     for (int64_t k = 0; k < buffer->elements; k++) {
-      size_t at = (size_t)k * (buffer->storage == REGISTER_F32 ? 4 : 8);
-      double got = reference_get((char *)our_buffers[i] + at, buffer->storage),
-             expected = reference_get((char *)their_buffers[i] + at, buffer->storage);
+      int64_t at = k * storage_bytes(buffer->storage);
+      double got = reference_get(our + at, buffer->storage), expected = reference_get(their + at, buffer->storage);
       if (got == expected || (isnan(got) && isnan(expected))) continue;
-      const char *format = bench->real == REGISTER_F32 ? "f32" : "f64";
       bool near = fabs(got - expected) <= tolerance * fmax(1, fabs(expected));
-      ck_assert_msg(near, "%s, %d lanes, %s: buffer %d[%ld] is %a, not %a", program->title, program->lanes, format, i,
-                    (long)k, got, expected);
+      ck_assert_msg(near, "%s, %d lanes, %s: buffer %d[%ld] is %a, not %a", program->title, program->lanes,
+                    register_name(bench->real), i, (long)k, got, expected);
     }
+    if (!global) continue;
     munmap(ours[i].map, ours[i].map_bytes);
     munmap(theirs[i].map, theirs[i].map_bytes);
   }
-  munmap(workspace.map, workspace.map_bytes);
+  munmap(our_workspace.map, our_workspace.map_bytes);
+  munmap(their_workspace.map, their_workspace.map_bytes);
   llvm_unload(loaded);
 }
 
@@ -102,9 +108,10 @@ static void for_all(void (*test)(const Bench *bench)) {
       Session *session = session_new();
       Target *target = target_new(session, targets[t]);
       ck_assert_ptr_nonnull(target);
-      int widest = target_machine(target)->vector_bytes / (types[r] == REGISTER_F32 ? 4 : 8);
+      int widest = target_machine(target)->vector_bytes / register_bytes(types[r]);
       for (int lanes = t == 0 ? widest : widest / 2; lanes >= widest / (t == 0 ? 1 : 4) && lanes > 0; lanes /= 2)
-        for (int edge = 0; edge < 2; edge++) test(&(Bench){session, target, types[r], lanes, edge == 1});
+        for (int edge = 0; edge < 2; edge++)
+          test(&(Bench){session, target, types[r], storage_of(types[r]), lanes, edge == 1});
       session_free(session);
     }
 }
@@ -115,7 +122,7 @@ static void for_all(void (*test)(const Bench *bench)) {
 static void tails(const Bench *bench) {
   for (int64_t n = 1; n <= 2 * bench->lanes + 1; n++) {
     Build *b = start(bench, "tail");
-    int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true);
+    int x = build_buffer(b, bench->storage, n, false), out = build_buffer(b, bench->storage, n, true);
     int v = build_register(b, bench->real, bench->lanes, 2), i = build_variable(b);
     build_set(b, at(v, constant(1)), 1);
     build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
@@ -136,8 +143,8 @@ static void shifts(const Bench *bench) {
   for (int scale = -1; scale <= 3; scale++)
     for (int64_t shift = -bench->lanes - 1; shift <= bench->lanes + 1; shift += 3) {
       Build *b = start(bench, "shift");
-      int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true),
-          back = build_buffer(b, bench->real, n, true);
+      int x = build_buffer(b, bench->storage, n, false), out = build_buffer(b, bench->storage, n, true),
+          back = build_buffer(b, bench->storage, n, true);
       int v = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
       build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
       Affine place = sum(variable(i, scale), constant(scale < 0 ? n - 1 + shift : shift));
@@ -161,8 +168,8 @@ static void shifts(const Bench *bench) {
 static void scalars(const Bench *bench) {
   const int64_t n = 5;
   Build *b = start(bench, "scalar guards");
-  int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, 12 * bench->lanes, true),
-      few = build_buffer(b, bench->real, n, true);
+  int x = build_buffer(b, bench->storage, n, false), out = build_buffer(b, bench->storage, 12 * bench->lanes, true),
+      few = build_buffer(b, bench->storage, n, true);
   int v = build_register(b, bench->real, bench->lanes, 2), s = build_register(b, bench->real, 1, 1),
       i = build_variable(b);
   Guard *guard = session_allocate(bench->session, sizeof *guard);
@@ -194,9 +201,9 @@ static void scalars(const Bench *bench) {
 static void computed(const Bench *bench) {
   const int64_t rows = 7, n = 2 * bench->lanes;
   Build *b = start(bench, "computed");
-  int labels = build_buffer(b, bench->real, n, false), table = build_buffer(b, bench->real, rows * 3, false);
-  int out = build_buffer(b, bench->real, n, true), sums = build_buffer(b, bench->real, rows * 3, true),
-      copy = build_buffer(b, REGISTER_F64, n, true);
+  int labels = build_buffer(b, bench->storage, n, false), table = build_buffer(b, bench->storage, rows * 3, false);
+  int out = build_buffer(b, bench->storage, n, true), sums = build_buffer(b, bench->storage, rows * 3, true),
+      copy = build_buffer(b, STORAGE_F64, n, true);
   int v = build_register(b, bench->real, bench->lanes, 2), s = build_register(b, bench->real, 1, 2),
       i = build_variable(b);
   ComputedIndex *by_lane = session_allocate(bench->session, 2 * sizeof *by_lane), *by_one = by_lane + 1;
@@ -229,14 +236,14 @@ static void computed(const Bench *bench) {
 static void loops(const Bench *bench) {
   const int64_t n = 61;
   Build *b = start(bench, "loops");
-  int out = build_buffer(b, bench->real, 4 * n, true), x = build_buffer(b, bench->real, 4 * n, false);
+  int out = build_buffer(b, bench->storage, 4 * n, true), x = build_buffer(b, bench->storage, 4 * n, false);
   int s = build_register(b, bench->real, 1, 4), i = build_variable(b), j = build_variable(b), u = build_variable(b),
       q = build_variable(b), m = build_variable(b);
   b->program.chunks = 4;
-  b->program.workspace_bytes = 8 * n;
+  int workspace = build_workspace(b, bench->storage, n);
   build_for(b, i, constant(0), constant(n), 1, LOOP_SERIAL); /* to the workspace and back, mirrored */
   build_load(b, one(s), address(x, sum(variable(0, n), variable(i, 1)), 0));
-  build_store(b, address(WORKSPACE, sum(constant(n - 1), variable(i, -1)), 0), one(s), false);
+  build_store(b, address(workspace, sum(constant(n - 1), variable(i, -1)), 0), one(s), false);
   build_end(b);
   build_set(b, at(s, constant(3)), 0);
   build_for(b, i, variable(0, 2), constant(n), 7, LOOP_SERIAL);
@@ -252,7 +259,7 @@ static void loops(const Bench *bench) {
   let->value = sum(variable(q, 2), variable(0, 1));
   let->divisor = 1;
   let->modulus = 5;
-  build_load(b, one(s), address(WORKSPACE, variable(j, 1), 0));
+  build_load(b, one(s), address(workspace, variable(j, 1), 0));
   Statement *number = build_statement(b, STATEMENT_NUMBER);
   number->result = at(s, constant(1));
   number->value = sum(variable(q, 100), variable(m, 1));
@@ -283,8 +290,8 @@ static void operations(const Bench *bench) {
     bool truth = op == OP_LESS || op == OP_LESS_EQUAL || op == OP_EQUAL || op == OP_AND || op == OP_OR || op == OP_NOT;
     const int64_t n = 8 * bench->lanes;
     Build *b = start(bench, operation_rows[op].name);
-    int x = build_buffer(b, bench->real, n, false), y = build_buffer(b, bench->real, n, false),
-        out = build_buffer(b, bench->real, n, true);
+    int x = build_buffer(b, bench->storage, n, false), y = build_buffer(b, bench->storage, n, false),
+        out = build_buffer(b, bench->storage, n, true);
     int v = build_register(b, bench->real, bench->lanes, 4), s = build_register(b, bench->real, 1, 1),
         mask = build_register(b, REGISTER_MASK, bench->lanes, 2);
     int fixed = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
@@ -324,8 +331,8 @@ static void mixtures(const Bench *bench) {
   const int64_t n = 4 * bench->lanes;
   RegisterType other = bench->real == REGISTER_F32 ? REGISTER_F64 : REGISTER_F32;
   Build *b = start(bench, "conversions, folds, fma");
-  int x = build_buffer(b, bench->real, n, false), y = build_buffer(b, other, n, false),
-      out = build_buffer(b, bench->real, 6 * n, true), sums = build_buffer(b, other, 4, true);
+  int x = build_buffer(b, bench->storage, n, false), y = build_buffer(b, storage_of(other), n, false),
+      out = build_buffer(b, bench->storage, 6 * n, true), sums = build_buffer(b, storage_of(other), 4, true);
   int v = build_register(b, bench->real, bench->lanes, 3), w = build_register(b, other, bench->lanes, 1),
       s = build_register(b, bench->real, 1, 2);
   int t = build_register(b, other, 1, 1), mask = build_register(b, REGISTER_MASK, 1, 1), i = build_variable(b);
@@ -367,7 +374,7 @@ static void squares(const Bench *bench) {
   if (bench->lanes == 1) return;
   const int64_t n = bench->lanes * bench->lanes;
   Build *b = start(bench, "transpose");
-  int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true),
+  int x = build_buffer(b, bench->storage, n, false), out = build_buffer(b, bench->storage, n, true),
       v = build_register(b, bench->real, bench->lanes, bench->lanes + 1);
   int i = build_variable(b);
   build_for(b, i, constant(0), constant(bench->lanes), 1, LOOP_UNROLLED);
@@ -387,7 +394,7 @@ static void draws(const Bench *bench) {
       const int64_t elements = 13, samples = 2 * bench->lanes;
       int lanes = form == 4 ? 1 : bench->lanes;
       Build *b = start(bench, distribution == 0 ? "uniform" : "normal");
-      int out = build_buffer(b, bench->real, elements * samples * 2, true),
+      int out = build_buffer(b, bench->storage, elements * samples * 2, true),
           v = build_register(b, bench->real, lanes, 1);
       int i = build_variable(b), k = build_variable(b), u = build_variable(b);
       build_for(b, i, constant(0), constant(form == 1 ? 3 : elements - 1),
@@ -423,7 +430,7 @@ static void kinds_of_loops(const Bench *bench) {
   for (LoopKind kind = 0; kind < LOOP_COUNT; kind++) {
     const int64_t n = 5 * bench->lanes;
     Build *b = start(bench, "kinds of loops");
-    int x = build_buffer(b, bench->real, n, false), out = build_buffer(b, bench->real, n, true);
+    int x = build_buffer(b, bench->storage, n, false), out = build_buffer(b, bench->storage, n, true);
     int v = build_register(b, bench->real, bench->lanes, 1), i = build_variable(b);
     build_for(b, i, constant(0), constant(n), bench->lanes, kind);
     build_load(b, one(v), address(x, variable(i, 1), 1));
@@ -432,6 +439,79 @@ static void kinds_of_loops(const Bench *bench) {
     build_end(b);
     check_program(bench, b, 0);
   }
+}
+
+/* What is stored in 16 bits is computed in 32 or 64, rounded where it is stored: contiguous, strided, gathered, masked,
+   added to what is there; and the numbers whose rounding is decided by the last bit, or that are none. */
+static void halves(const Bench *bench) {
+  const int64_t n = 3 * bench->lanes + 1, wide = 4 * bench->lanes;
+  Build *b = start(bench, "halves");
+  int x = build_buffer(b, STORAGE_BF16, 3 * n, false), y = build_buffer(b, bench->storage, n, false),
+      out = build_buffer(b, STORAGE_BF16, 4 * wide, true), sums = build_buffer(b, STORAGE_BF16, 7, true),
+      edges = build_buffer(b, STORAGE_BF16, 8, true);
+  int v = build_register(b, bench->real, bench->lanes, 3), s = build_register(b, bench->real, 1, 2),
+      i = build_variable(b);
+  ComputedIndex *by_lane = session_allocate(bench->session, sizeof *by_lane);
+  *by_lane = (ComputedIndex){at(v, constant(2)), 1, 0, 7};
+  build_for(b, i, constant(0), constant(n), bench->lanes, LOOP_SERIAL);
+  Address from = address(x, variable(i, 1), 1), to = address(out, variable(i, 1), 1);
+  from.has_valid = true;
+  from.valid = sum(constant(n), variable(i, -1));
+  build_load(b, one(v), from);
+  from.buffer = y;
+  build_load(b, at(v, constant(1)), from);
+  build_operate(b, OP_MULTIPLY, at(v, constant(1)), at(v, constant(1)), one(v), one(v));
+  build_store(b, to, at(v, constant(1)), false);
+  from.buffer = x;
+  from.offset = variable(i, 3);
+  from.lane_stride = 3;
+  build_load(b, at(v, constant(1)), from);
+  to.offset = sum(variable(i, 1), constant(wide));
+  to.has_valid = true;
+  to.valid = from.valid;
+  build_store(b, to, at(v, constant(1)), true);
+  to.offset = sum(variable(i, 2), constant(2 * wide));
+  to.lane_stride = 2;
+  build_store(b, to, one(v), true);
+  Statement *number = build_statement(b, STATEMENT_NUMBER);
+  number->result = at(v, constant(2));
+  number->value = sum(variable(i, 1), constant(-2));
+  number->lane_step = 1;
+  Address scattered = {.buffer = sums, .offset = constant(0), .computed_count = 1, .computed = by_lane};
+  build_store(b, scattered, one(v), true);
+  scattered.buffer = x;
+  build_load(b, at(v, constant(1)), scattered);
+  build_store(b, address(out, variable(i, 1), 1), at(v, constant(1)), true);
+  build_end(b);
+  const double numbers[] = {0x1.01p0, 0x1.03p0, 0x1.010002p0, -0x1.01p-3, 0x1.ffp127, 0x1.fep127, NAN, -INFINITY};
+  for (int k = 0; k < 8; k++) {
+    build_set(b, one(s), numbers[k]);
+    build_load(b, at(s, constant(1)), address(edges, constant(k), 0));
+    build_store(b, address(edges, constant(k), 0), one(s), false);
+  }
+  check_program(bench, b, 0);
+}
+
+/* Several workspaces, each of its own type: none is where another is. */
+static void workspaces(const Bench *bench) {
+  const int64_t n = 5;
+  Build *b = start(bench, "workspaces");
+  int x = build_buffer(b, bench->storage, n, false), spaces[STORAGE_COUNT], s = build_register(b, bench->real, 1, 1),
+      i = build_variable(b), j = build_variable(b);
+  for (StorageType type = 0; type < STORAGE_COUNT; type++) spaces[type] = build_workspace(b, type, n);
+  int out = build_buffer(b, bench->storage, n * STORAGE_COUNT, true); /* bound behind them */
+  build_for(b, i, constant(0), constant(n), 1, LOOP_SERIAL);
+  build_load(b, one(s), address(x, variable(i, 1), 0));
+  for (int type = 0; type < STORAGE_COUNT; type++)
+    build_store(b, address(spaces[type], sum(constant(n - 1), variable(i, -1)), 0), one(s), false);
+  build_end(b);
+  build_for(b, j, constant(0), constant(n), 1, LOOP_SERIAL);
+  for (int type = 0; type < STORAGE_COUNT; type++) {
+    build_load(b, one(s), address(spaces[type], variable(j, 1), 0));
+    build_store(b, address(out, sum(constant(type * n), variable(j, 1)), 0), one(s), false);
+  }
+  build_end(b);
+  check_program(bench, b, 0);
 }
 
 /* ---- the suite --------------------------------------------------------------------------------------------------- */
@@ -445,6 +525,7 @@ static const struct {
     {"loops", loops},       {"operations", operations},
     {"mixtures", mixtures}, {"squares", squares},
     {"draws", draws},       {"kinds of loops", kinds_of_loops},
+    {"halves", halves},     {"workspaces", workspaces},
 };
 
 START_TEST(statements) { for_all(cases[_i].test); }

@@ -87,7 +87,7 @@ static void move_values(const TensorRecord *tensor, char *block, double *numbers
     int64_t rest = i, offset = 0;
     for (int64_t d = tensor->rank - 1; d >= 0; d--)
       offset += rest % tensor->shape[d] * tensor->stride[d], rest /= tensor->shape[d];
-    char *at = block + tensor->offset + offset * (tensor->type == STORAGE_F64 ? 8 : 4);
+    char *at = block + tensor->offset + offset * storage_bytes((StorageType)tensor->type);
     float small = (float)numbers[i];
     if (tensor->type == STORAGE_F64 && read) memcpy(&numbers[i], at, 8);
     else if (tensor->type == STORAGE_F64) memcpy(at, &numbers[i], 8);

@@ -9,7 +9,7 @@
 /* sum over i of w[i] * x[i], with a bit of everything that equality must see */
 static Build *sample(Session *session, const char *title) {
   Build *b = build_new(session, title, REGISTER_F32, 8);
-  int x = build_buffer(b, REGISTER_F32, 64, false), out = build_buffer(b, REGISTER_F32, 80, true);
+  int x = build_buffer(b, STORAGE_F32, 64, false), out = build_buffer(b, STORAGE_F32, 80, true);
   int acc = build_register(b, REGISTER_F32, 8, 2), s = build_register(b, REGISTER_F32, 1, 1), i = build_variable(b),
       u = build_variable(b);
   build_for(b, i, constant(0), constant(48), 16, LOOP_SERIAL);
@@ -59,14 +59,17 @@ static void change_valid(Build *b) { b->program.body->body->body->address.valid.
 static void change_offset(Build *b) { b->program.body->body->body->address.offset.terms[0].coefficient++; }
 static void change_operation(Build *b) { b->program.body->body->body->next->operation = OP_TANH; }
 static void change_accumulate(Build *b) { b->program.body->body->body->next->next->accumulate = false; }
-static void change_storage(Build *b) { b->buffers[0].storage = REGISTER_F64; }
+static void change_storage(Build *b) { b->buffers[0].storage = STORAGE_F64; }
+static void change_space(Build *b) { b->buffers[0].space = SPACE_WORKSPACE; }
+static void change_place(Build *b) { b->buffers[0].place = 1, b->buffers[1].place = 0; }
 static void change_lanes(Build *b) { b->program.lanes = 4; }
 static void change_register(Build *b) { b->registers[1].type = REGISTER_F64; }
 static void change_else(Build *b) { b->program.body->next->next->otherwise = b->program.body->next->next->body; }
 static void change_order(Build *b) { b->program.body->next->next->body->address.buffer = 0; }
-static void (*const changes[])(Build *b) = {
-    change_constant,  change_zero,       change_step,    change_unroll, change_guard,    change_valid, change_offset,
-    change_operation, change_accumulate, change_storage, change_lanes,  change_register, change_else,  change_order};
+static void (*const changes[])(Build *b) = {change_constant,   change_zero,     change_step,   change_unroll,
+                                            change_guard,      change_valid,    change_offset, change_operation,
+                                            change_accumulate, change_storage,  change_space,  change_place,
+                                            change_lanes,      change_register, change_else,   change_order};
 
 START_TEST(equality_sees_code) {
   Session *session = session_new();
@@ -85,7 +88,7 @@ END_TEST
 /* A statement of the kind, with everything that may be there. */
 static Build *single(Session *session, StatementKind kind) {
   Build *b = build_new(session, "single", REGISTER_F32, 8);
-  build_buffer(b, REGISTER_F32, 64, true);
+  build_buffer(b, STORAGE_F32, 64, true);
   build_register(b, REGISTER_F32, 8, 8);
   build_variable(b);
   Statement *statement = build_statement(b, kind);
@@ -223,6 +226,22 @@ static void mixed_types(Build *b) {
   mixed_lanes(b);
   b->registers[1] = (Register){REGISTER_F64, 8, 1};
 }
+/* The buffer that is read lies in the workspace. */
+static Buffer *in_workspace(Build *b) {
+  b->buffers[0].space = SPACE_WORKSPACE, b->buffers[0].place = 64;
+  b->buffers[1].place = 0, b->program.bound_count = 1, b->program.workspace_bytes = 64 + 64 * 4;
+  return &b->buffers[0];
+}
+static void beyond_workspace(Build *b) { in_workspace(b)->elements = 65; }
+static void between_lines(Build *b) { in_workspace(b)->place = 32; }
+static void outside_workspace(Build *b) {
+  in_workspace(b);
+  load_of(b)->address.has_valid = false, load_of(b)->address.guard_count = 0, load_of(b)->address.offset.constant = 17;
+}
+static void bound_twice(Build *b) { b->buffers[1].place = 0; }
+static void bound_by_none(Build *b) { b->program.bound_count = 3; }
+static void stored_as_nothing(Build *b) { b->buffers[0].storage = STORAGE_COUNT; }
+static void nowhere(Build *b) { b->buffers[0].space = SPACE_COUNT; }
 static const struct {
   void (*mistake)(Build *b);
   const char *said;
@@ -251,7 +270,40 @@ static const struct {
     {fold_to_lanes, "one lane is wanted"},
     {mixed_lanes, "has 8 lanes, the result 1"},
     {mixed_types, "another type"},
+    {beyond_workspace, "w0 does not lie in the workspace"},
+    {between_lines, "w0 does not lie in the workspace"},
+    {outside_workspace, "elements 25 to 64 of 64 are touched"},
+    {bound_twice, "b1 is bound as 0"},
+    {bound_by_none, "2 buffers are bound, not 3"},
+    {stored_as_nothing, "b0 holds no numbers"},
+    {nowhere, "b0 lies nowhere"},
 };
+
+START_TEST(workspaces_are_well_formed) {
+  Session *session = session_new();
+  Build *b = sample(session, "workspace");
+  in_workspace(b)->name = "of the left side";
+  ck_assert(program_verify(session, &b->program));
+  char *text = text_of(&b->program);
+  ck_assert_ptr_nonnull(strstr(text, "  w0: f32[64] of the left side\n  b1: f32[80] written buffer\n"));
+  ck_assert_ptr_nonnull(strstr(text, "r0[i2] = w0[i1 + 8*i2 + lane]"));
+  free(text);
+  session_free(session);
+}
+END_TEST
+
+START_TEST(types_of_registers_and_memory) {
+  ck_assert_int_eq(register_of(STORAGE_F32), REGISTER_F32);
+  ck_assert_int_eq(register_of(STORAGE_F64), REGISTER_F64);
+  ck_assert_int_eq(register_of(STORAGE_BF16), REGISTER_F32);
+  ck_assert_int_eq(storage_of(REGISTER_F32), STORAGE_F32);
+  ck_assert_int_eq(storage_of(REGISTER_F64), STORAGE_F64);
+  ck_assert_int_eq(register_bytes(REGISTER_F64), 8);
+  ck_assert_int_eq(storage_bytes(STORAGE_BF16), 2);
+  ck_assert_str_eq(register_name(REGISTER_MASK), "mask");
+  ck_assert_str_eq(storage_name(STORAGE_BF16), "bf16");
+}
+END_TEST
 
 START_TEST(mistakes_are_found) {
   Session *session = session_new();
@@ -266,7 +318,8 @@ START_TEST(mistakes_are_found) {
 }
 END_TEST
 
-CHECK_MAIN(.tests = {affine_sums, equality_ignores_names, printed_form},
+CHECK_MAIN(.tests = {affine_sums, equality_ignores_names, printed_form, workspaces_are_well_formed,
+                     types_of_registers_and_memory},
            .loops = {{equality_sees_code, 0, LENGTH(changes)},
                      {every_field_is_seen, 0, STATEMENT_COUNT},
                      {mistakes_are_found, 0, LENGTH(mistakes)}})

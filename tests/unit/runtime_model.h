@@ -262,7 +262,7 @@ static inline ModelTables *line_tables(void) {
     each->stream = (int64_t)hash_text(each->name);
     each->player = each->role == ROLE_WEIGHT ? "D" : "";
     each->place = each->batch || k == T_PARTIAL ? PLACE_ARENA : PLACE_PERSISTENT;
-    each->bytes = tensor_size(each) * (each->type == STORAGE_F64 ? 8 : 4);
+    each->bytes = tensor_bytes(each);
     each->offset = ends[each->place];
     ends[each->place] += (each->bytes + 63) / 64 * 64;
   }

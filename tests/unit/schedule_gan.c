@@ -86,7 +86,7 @@ START_TEST(the_reference_model_is_few_programs) {
     flops += schedule->needed_flops;
     for (int k = 0; k < schedule->step_count; k++) {
       ck_assert(program_verify(session, schedule->steps[k].program));
-      for (int b = 0; b < schedule->steps[k].program->buffer_count; b++) {
+      for (int b = 0; b < schedule->steps[k].program->bound_count; b++) {
         const Node *node = schedule->steps[k].bindings[b]->node;
         ck_assert_msg(node->kind == NODE_INPUT || node->batch || node_size(node) <= 1024,
                       "node %d, a gradient, is stored", node->id);

@@ -233,7 +233,7 @@ START_TEST(native_nodes_match_the_interpreter) {
         fprintf(stderr, "node %d of setting %d: %g away\n", from + i, _i, away);
         graph_print(graph, &one, stderr);
         for (int s = 0; s < run->schedule->step_count; s++)
-          for (int b = 0; b < run->schedule->steps[s].program->buffer_count; b++)
+          for (int b = 0; b < run->schedule->steps[s].program->bound_count; b++)
             if (run->schedule->steps[s].bindings[b]->node == effects[i].target)
               program_print(run->schedule->steps[s].program, stderr);
         int64_t size = node_size(effects[i].value);

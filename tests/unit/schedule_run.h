@@ -37,7 +37,7 @@ static inline void guarded_free(void *block, size_t size) {
 }
 
 static inline size_t value_bytes(const StoredValue *value) {
-  return (size_t)value->elements * (value->storage == REGISTER_F32 ? 4 : 8);
+  return (size_t)(value->elements * storage_bytes(value->storage));
 }
 
 /* Row-major numbers to and from the layout of a value. */
@@ -48,7 +48,7 @@ static inline void value_exchange(const StoredValue *value, char *memory, double
     int64_t rest = i, offset = 0;
     for (int d = node->rank - 1; d >= 0; d--) index[d] = rest % node->shape[d], rest /= node->shape[d];
     for (int d = 0; d < node->rank; d++) offset += index[d] * value->stride[d];
-    if (value->storage == REGISTER_F32) {
+    if (value->storage == STORAGE_F32) {
       float *at = (float *)(void *)memory + offset;
       if (read) numbers[i] = *at;
       else *at = (float)numbers[i];
@@ -149,8 +149,8 @@ static inline void run_steps(NativeRun *run) {
   for (int s = 0; s < run->schedule->step_count; s++) {
     const ScheduledStep *step = &run->schedule->steps[s];
     void *buffers[1024];
-    ck_assert_int_le(step->program->buffer_count, 1024);
-    for (int b = 0; b < step->program->buffer_count; b++) buffers[b] = run->memory[run_value(run, step->bindings[b])];
+    ck_assert_int_le(step->program->bound_count, 1024);
+    for (int b = 0; b < step->program->bound_count; b++) buffers[b] = run->memory[run_value(run, step->bindings[b])];
     Call call = {.buffers = buffers,
                  .seed = run->counters.seed,
                  .round = run->counters.round,
