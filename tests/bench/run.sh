@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh BUILD [--threads N] [MODEL.gan...]: for each model in turn the peak, ours, PyTorch and JAX, five rounds; medians and ratios. Without models, those
-# of the table below. PEERS=DIR: where the others are installed; PEERS=none: without them.
+# of the benchmarks. PEERS=DIR: where the others are installed; PEERS=none: without them. ROUNDS=1: a first look.
 set -eu
 build=${1:?usage: run.sh BUILD [--threads N] [MODEL.gan...]}
 shift
@@ -15,7 +15,7 @@ fi
 for model; do
   [ -f "$model" ] || { echo "bench: there is no model $model" >&2; exit 2; }
 done
-rounds=5 seconds=2 # of each, in each round
+rounds=${ROUNDS:-5} seconds=2 # of each, in each round
 tab=$(printf '\t')
 
 peers=${PEERS:-$bench/peers}
@@ -59,14 +59,14 @@ ours() { # THREADS NAME
   # shellcheck disable=SC2046
   note "$2" $(awk -v first="$first" -v steps="$steps" '{ printf "%.4f %.3f %.1f", 1e3 * ($1 - first) / (steps - 1), first, $2 }' "$results.spent")
 }
-# As many steps as take those seconds, for the first round to say: from what five take.
+# As many steps as take those seconds, three at least, by what two take.
 steps_of() {
   train "$threads" 1
   first=$(cut -d' ' -f1 "$results.spent")
-  train "$threads" 6
+  train "$threads" 3
   awk -v first="$first" -v seconds="$seconds" '{
-    steps = seconds * 5 / ($1 > first ? $1 - first : 1e-4)
-    print 1 + (steps < 5 ? 5 : steps > 2000 ? 2000 : int(steps)) }' "$results.spent"
+    steps = seconds * 2 / ($1 > first ? $1 - first : 1e-4)
+    print 1 + (steps < 3 ? 3 : steps > 2000 ? 2000 : int(steps)) }' "$results.spent"
 }
 
 number() { # NAME: of what `info --json` says
