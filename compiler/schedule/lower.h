@@ -122,6 +122,8 @@ void nest_phase(Builder *builder, const Phase *phase, bool parallel);
 /* turn.c: false where the phase is no copy that changes which axis is innermost. */
 bool turn_phase(Builder *builder, const Phase *phase, bool parallel);
 int64_t item_points(const Item *item);
+/* count.c: points of a sum of products that add anything: none that reads or writes outside. */
+double item_products(Session *session, const Item *item);
 bool item_is_map(const Item *item); /* every element of the view once, variable d is axis d */
 double item_cost(const Item *item); /* machine operations, all points, without lanes */
 

@@ -25,17 +25,18 @@ static const char *group_title(const Fusion *fusion, const Group *group) {
   return name;
 }
 
-/* Multiply-adds of direct sums of products, times 2. */
-static double item_flops(const Item *item) {
-  return item->combine == COMBINE_SUM && item->value->op == OP_MULTIPLY ? 2 * (double)item_points(item) : 0;
+/* Multiply-adds of direct sums of products, times 2; taps outside an image are none. */
+static double item_flops(const Fusion *fusion, const Item *item) {
+  bool counts = item->combine == COMBINE_SUM && item->value->op == OP_MULTIPLY;
+  return counts ? 2 * item_products(fusion->session, item) : 0;
 }
 
 /* Every buffer is read or written at least once, or both. */
-static void count_work(Builder *builder, const Group *group, const Program *program) {
+static void count_work(const Fusion *fusion, Builder *builder, const Group *group, const Program *program) {
   double flops = 0, bytes = 0;
-  for (int p = 0; p < group->piece_count; p++) flops += item_flops(group->pieces[p]);
+  for (int p = 0; p < group->piece_count; p++) flops += item_flops(fusion, group->pieces[p]);
   for (int p = 0; p < group->phase_count; p++)
-    for (int i = 0; i < group->phases[p].count; i++) flops += item_flops(group->phases[p].items[i]);
+    for (int i = 0; i < group->phases[p].count; i++) flops += item_flops(fusion, group->phases[p].items[i]);
   for (int b = 0; b < program->buffer_count; b++)
     if (program->buffers[b].space == SPACE_GLOBAL)
       bytes += (double)program->buffers[b].elements * (double)storage_bytes(program->buffers[b].storage);
@@ -118,7 +119,7 @@ static void schedule_group(const Fusion *fusion, const Group *group, ScheduledSt
     nest_phase(builder, &group->phases[p], group->kind == GROUP_NEST);
   step->program = builder_finish(builder);
   step->bindings = builder_bindings(builder);
-  count_work(builder, group, step->program);
+  count_work(fusion, builder, group, step->program);
   step->span = span;
   describe(fusion, group, step);
 }
@@ -127,7 +128,7 @@ static double needed_flops(const Fusion *fusion) {
   double flops = 0;
   for (int n = 0; n < fusion->order_count; n++) {
     const Fact *fact = fusion_fact(fusion, fusion->order[n]);
-    if (fact->item != NULL) flops += item_flops(fact->item);
+    if (fact->item != NULL) flops += item_flops(fusion, fact->item);
   }
   return flops;
 }

@@ -1,7 +1,7 @@
-/* layers [--filter TEXT] [--real f64] [--march NAME] [--verbose] [--kernels] [--json]: how near one thread comes to the
-   machine's peak in each layer of well-known networks, in each direction, by the schedule that a model would get. Time
-   is the thread's own; peak and bandwidth are measured between the runs of each layer; medians of five. Results are
-   compared with literal sums before anything is timed. */
+/* layers [--filter TEXT] [--batch N] [--adam] [--real f64] [--march NAME] [--verbose] [--kernels] [--json]: how near
+   one thread comes to the machine's peak in each layer of well-known networks, in each direction, by the schedule that
+   a model would get. Time is the thread's own; peak and bandwidth are measured between the runs of each layer; medians
+   of five. Results are compared with literal sums before anything is timed. */
 #include "layer.h"
 #include "rates.h"
 
@@ -46,7 +46,9 @@ static const char *const directions[DIRECTION_COUNT] = {"forward", "data", "weig
 
 typedef struct Options {
   const char *filter, *march;
+  int64_t batch; /* 0: as the table has it */
   RegisterType real;
+  bool adam; /* with every weight gradient */
   bool verbose, kernels, json;
 } Options;
 
@@ -136,7 +138,8 @@ static void print_steps(LayerRun *run, const Options *options, const Row *row) {
 
 static int usage(const char *why, const char *what) {
   fprintf(stderr, "layers: %s%s\n", why, what);
-  fprintf(stderr, "usage: layers [--filter TEXT] [--real f32|f64] [--march NAME] [--verbose] [--kernels] [--json]\n");
+  fprintf(stderr, "usage: layers [--filter TEXT] [--batch N] [--adam] [--real f32|f64] [--march NAME] [--verbose] "
+                  "[--kernels] [--json]\n");
   return 2;
 }
 
@@ -144,10 +147,13 @@ static int options_read(int count, char **arguments, Options *options) {
   *options = (Options){.filter = "", .march = "native", .real = REGISTER_F32};
   for (int at = 1; at < count; at++) {
     const char *name = arguments[at], *next = at + 1 < count ? arguments[at + 1] : NULL;
-    bool takes = strcmp(name, "--filter") == 0 || strcmp(name, "--real") == 0 || strcmp(name, "--march") == 0;
+    bool takes = strcmp(name, "--filter") == 0 || strcmp(name, "--real") == 0 || strcmp(name, "--march") == 0 ||
+                 strcmp(name, "--batch") == 0;
     if (takes && next == NULL) return usage("a value is missing after ", name);
     if (strcmp(name, "--filter") == 0) options->filter = next;
     else if (strcmp(name, "--march") == 0) options->march = next;
+    else if (strcmp(name, "--batch") == 0 && atoll(next) > 0) options->batch = atoll(next);
+    else if (strcmp(name, "--adam") == 0) options->adam = true;
     else if (strcmp(name, "--real") == 0 && strcmp(next, "f32") == 0) options->real = REGISTER_F32;
     else if (strcmp(name, "--real") == 0 && strcmp(next, "f64") == 0) options->real = REGISTER_F64;
     else if (strcmp(name, "--verbose") == 0) options->verbose = true;
@@ -166,45 +172,67 @@ static bool is_wanted(const Layer *layer, Direction direction, const char *filte
   return strstr(text, filter) != NULL;
 }
 
-int main(int count, char **arguments) {
-  enum { ROOM = 256 << 20 };
+/* What all layers are measured with. */
+typedef struct Bench {
   Options options;
-  int wrong = options_read(count, arguments, &options);
+  Target *target;
+  char *memory; /* ROOM bytes, for bandwidth */
+  int done, wrong;
+} Bench;
+enum { ROOM = 256 << 20 };
+
+static bool bench_direction(Bench *bench, const Layer *layer, Direction direction) {
+  const Options *options = &bench->options;
+  double tolerance = options->real == REGISTER_F32 ? 2e-6 : 1e-14;
+  Session *session = session_new();
+  LayerRun *run = layer_run_new(session, bench->target, options->real, layer, direction);
+  if (run == NULL) return diagnostic_print_all(session, stderr), false;
+  Row row = row_measure(run, layer, target_machine(bench->target), options->real, bench->memory, ROOM);
+  if (options->json) print_json(layer, direction, &row, bench->done == 0);
+  else print_row(layer, direction, &row);
+  if (options->verbose) print_steps(run, options, &row);
+  if (!(row.error <= tolerance)) {
+    fprintf(stderr, "%s, %s: wrong numbers, %.2g of the sum of magnitudes away\n", layer->name, directions[direction],
+            row.error);
+    bench->wrong++;
+  }
+  fflush(stdout);
+  bench->done++;
+  layer_run_free(run);
+  session_free(session);
+  return true;
+}
+
+static bool bench_layers(Bench *bench) {
+  for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
+    Layer layer = layers[l];
+    if (bench->options.batch > 0) layer.batch = bench->options.batch;
+    layer.adam |= bench->options.adam;
+    for (Direction direction = 0; direction < DIRECTION_COUNT; direction++)
+      if (is_wanted(&layer, direction, bench->options.filter) && !bench_direction(bench, &layer, direction))
+        return false;
+  }
+  return true;
+}
+
+int main(int count, char **arguments) {
+  Bench bench = {0};
+  int wrong = options_read(count, arguments, &bench.options);
   if (wrong) return wrong;
-  Session *start = session_new();
-  Target *target = target_new(start, options.march);
-  if (target == NULL) return diagnostic_print_all(start, stderr), 2;
-  const Machine *machine = target_machine(target);
-  if (machine->vector_bytes > vector_bytes_here()) return usage("this processor cannot run code for ", options.march);
-  char *memory = pages_allocate(ROOM);
-  if (memory == NULL) return usage("no memory", "");
+  Session *session = session_new();
+  bench.target = target_new(session, bench.options.march);
+  if (bench.target == NULL) return diagnostic_print_all(session, stderr), 2;
+  const Machine *machine = target_machine(bench.target);
+  if (machine->vector_bytes > vector_bytes_here())
+    return usage("this processor cannot run code for ", bench.options.march);
+  bench.memory = pages_allocate(ROOM);
+  if (bench.memory == NULL) return usage("no memory", "");
   _mm_setcsr(_mm_getcsr() | FLUSH_BITS); /* as a trainer's threads have it */
   clock_raise(machine->vector_bytes);
-  double tolerance = options.real == REGISTER_F32 ? 1e-5 : 1e-13;
-  int done = 0, bad = 0;
-  if (options.json) printf("[\n");
-  else print_heading(machine, options.real);
-  for (size_t l = 0; l < sizeof layers / sizeof *layers; l++)
-    for (Direction direction = 0; direction < DIRECTION_COUNT; direction++) {
-      if (!is_wanted(&layers[l], direction, options.filter)) continue;
-      Session *session = session_new();
-      LayerRun *run = layer_run_new(session, target, options.real, &layers[l], direction);
-      if (run == NULL) return diagnostic_print_all(session, stderr), 1;
-      Row row = row_measure(run, &layers[l], machine, options.real, memory, ROOM);
-      if (options.json) print_json(&layers[l], direction, &row, done == 0);
-      else print_row(&layers[l], direction, &row);
-      if (options.verbose) print_steps(run, &options, &row);
-      if (!(row.error <= tolerance)) {
-        fprintf(stderr, "%s, %s: wrong numbers, %.2g of the sum of magnitudes away\n", layers[l].name,
-                directions[direction], row.error);
-        bad++;
-      }
-      fflush(stdout);
-      done++;
-      layer_run_free(run);
-      session_free(session);
-    }
-  if (options.json) printf("\n]\n");
-  if (done == 0) return usage("no layer's name and direction hold ", options.filter);
-  return bad > 0;
+  if (bench.options.json) printf("[\n");
+  else print_heading(machine, bench.options.real);
+  if (!bench_layers(&bench)) return 1;
+  if (bench.options.json) printf("\n]\n");
+  if (bench.done == 0) return usage("no layer's name and direction hold ", bench.options.filter);
+  return bench.wrong > 0;
 }

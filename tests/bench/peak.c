@@ -1,73 +1,54 @@
-/* peak THREADS: float32 multiply-adds a second, times 2, in GFLOP/s, from registers; the best of ten short runs.
-   Compile with -O2 -march=native. */
-#include <immintrin.h>
+/* peak THREADS: what so many threads do at once, the best of ten short runs: float32 multiply-adds, times 2, in
+   GFLOP/s, from registers; and GB/s of memory that is read and written in place, both counted. */
+#include "rates.h"
+
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#if defined __AVX512F__
-typedef __m512 Vector;
-enum { LANES = 16 };
-#define VECTOR_FILL _mm512_set1_ps
-#define VECTOR_FMA _mm512_fmadd_ps
-#else
-typedef __m256 Vector;
-enum { LANES = 8 };
-#define VECTOR_FILL _mm256_set1_ps
-#define VECTOR_FMA _mm256_fmadd_ps
-#endif
-enum { CHAINS = 12, ROUNDS = 2000000, RUNS = 10 };
+enum { RUNS = 10, THREAD_LIMIT = 1024, MEMORY_BYTES = 256 << 20 };
 
 typedef struct Worker {
   pthread_t thread;
   pthread_barrier_t *barrier;
-  double seconds[RUNS];
+  int vector_bytes;
+  void *memory;
+  double adds[RUNS], bytes[RUNS];
 } Worker;
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* Twelve independent chains: enough for two units of four cycles each. */
 static void *worker_run(void *context) {
   Worker *worker = context;
-  Vector sums[CHAINS], a = VECTOR_FILL(0.999f), b = VECTOR_FILL(1e-3f);
-  for (int chain = 0; chain < CHAINS; chain++) sums[chain] = VECTOR_FILL((float)chain);
+  clock_raise(worker->vector_bytes);
   for (int run = 0; run < RUNS; run++) {
     pthread_barrier_wait(worker->barrier);
-    double start = seconds_now();
-    for (int round = 0; round < ROUNDS; round++) {
-#pragma GCC unroll 12
-      for (int chain = 0; chain < CHAINS; chain++) sums[chain] = VECTOR_FMA(sums[chain], a, b);
-    }
-    worker->seconds[run] = seconds_now() - start;
-    for (int chain = 0; chain < CHAINS; chain++) __asm__ volatile("" : "+v"(sums[chain]));
+    worker->adds[run] = rate_multiply_add(worker->vector_bytes, 4);
+    pthread_barrier_wait(worker->barrier);
+    worker->bytes[run] = rate_update(worker->memory, MEMORY_BYTES, worker->vector_bytes);
   }
   return NULL;
 }
 
 int main(int count, char **arguments) {
-  int threads = count > 1 ? atoi(arguments[1]) : 1;
-  if (threads < 1 || threads > 1024) return 2;
+  int threads = count > 1 ? atoi(arguments[1]) : 1, vector_bytes = vector_bytes_here();
+  if (threads < 1 || threads > THREAD_LIMIT || vector_bytes == 0) return 2;
   Worker *workers = calloc((size_t)threads, sizeof *workers);
   pthread_barrier_t barrier;
-  double best = 0;
-  if (!workers) return 1;
-  pthread_barrier_init(&barrier, NULL, (unsigned)threads);
+  if (!workers || pthread_barrier_init(&barrier, NULL, (unsigned)threads) != 0) return 1;
   for (int at = 0; at < threads; at++) {
-    workers[at].barrier = &barrier;
-    pthread_create(&workers[at].thread, NULL, worker_run, &workers[at]);
+    workers[at] = (Worker){.barrier = &barrier, .vector_bytes = vector_bytes, .memory = pages_allocate(MEMORY_BYTES)};
+    if (!workers[at].memory) return 1;
   }
+  for (int at = 0; at < threads; at++)
+    if (pthread_create(&workers[at].thread, NULL, worker_run, &workers[at]) != 0) return 1;
   for (int at = 0; at < threads; at++) pthread_join(workers[at].thread, NULL);
+  double best_adds = 0, best_bytes = 0;
   for (int run = 0; run < RUNS; run++) {
-    double rate = 0;
-    for (int at = 0; at < threads; at++) rate += 2e-9 * LANES * CHAINS * ROUNDS / workers[at].seconds[run];
-    if (rate > best) best = rate;
+    double adds = 0, bytes = 0;
+    for (int at = 0; at < threads; at++) adds += workers[at].adds[run], bytes += workers[at].bytes[run];
+    if (adds > best_adds) best_adds = adds;
+    if (bytes > best_bytes) best_bytes = bytes;
   }
-  printf("%.1f\n", best);
-  free(workers);
+  printf("%.1f %.1f\n", 1e-9 * best_adds, 1e-9 * best_bytes);
   return 0;
 }

@@ -67,8 +67,10 @@ int vector_bytes_here(void) {
 #define TWELVE(text, r) \
   ONE(text, r, "0") \
   ONE(text, r, "1") \
-  ONE(text, r, "2") ONE(text, r, "3") ONE(text, r, "4") ONE(text, r, "5") ONE(text, r, "6") ONE(text, r, "7") \
-      ONE(text, r, "8") ONE(text, r, "9") ONE(text, r, "10") ONE(text, r, "11")
+  ONE(text, r, "2") \
+  ONE(text, r, "3") \
+  ONE(text, r, "4") ONE(text, r, "5") ONE(text, r, "6") ONE(text, r, "7") ONE(text, r, "8") ONE(text, r, "9") \
+      ONE(text, r, "10") ONE(text, r, "11")
 
 /* Twelve chains: enough for two units of five cycles each. */
 enum { CHAINS = 12 };
@@ -171,7 +173,7 @@ void clock_raise(int vector_bytes) {
 #define EIGHT(w, before, after) \
   before "0*" w after before "1*" w after before "2*" w after before "3*" w after before "4*" w after before \
          "5*" w after before "6*" w after before "7*" w after
-#define SWEEP(name, r, w, before, after) \
+#define SWEEP(name, w, before, after) \
   static void name(const char *from, const char *to) { \
     __asm__ volatile("vxorps %%xmm0, %%xmm0, %%xmm0\n" \
                      ".p2align 5\n" \
@@ -183,10 +185,30 @@ void clock_raise(int vector_bytes) {
                      : "r"(to) \
                      : CHANGED); \
   }
-SWEEP(read_32, "y", "32", "vmovups ", "(%0), %%ymm1\n\t")
-SWEEP(read_64, "z", "64", "vmovups ", "(%0), %%zmm1\n\t")
-SWEEP(write_32, "y", "32", "vmovups %%ymm0, ", "(%0)\n\t")
-SWEEP(write_64, "z", "64", "vmovups %%zmm0, ", "(%0)\n\t")
+SWEEP(read_32, "32", "vmovups ", "(%0), %%ymm1\n\t")
+SWEEP(read_64, "64", "vmovups ", "(%0), %%zmm1\n\t")
+SWEEP(write_32, "32", "vmovups %%ymm0, ", "(%0)\n\t")
+SWEEP(write_64, "64", "vmovups %%zmm0, ", "(%0)\n\t")
+
+#define IN_PLACE(w, r, n) \
+  "vmovups " n "*" w "(%0), %%" r "mm1\n\tvaddps %%" r "mm0, %%" r "mm1, %%" r "mm1\n\tvmovups %%" r "mm1, " n "*" w \
+  "(%0)\n\t"
+#define UPDATE(name, r, w) \
+  static void name(const char *from, const char *to) { \
+    __asm__ volatile("vxorps %%xmm0, %%xmm0, %%xmm0\n" \
+                     ".p2align 5\n" \
+                     "1:\n\t" IN_PLACE(w, r, "0") IN_PLACE(w, r, "1") IN_PLACE(w, r, "2") IN_PLACE(w, r, "3") \
+                         IN_PLACE(w, r, "4") IN_PLACE(w, r, "5") IN_PLACE(w, r, "6") \
+                             IN_PLACE(w, r, "7") "add $8*" w ", %0\n\t" \
+                                                 "cmp %1, %0\n\t" \
+                                                 "jb 1b\n\t" \
+                                                 "vzeroupper" \
+                     : "+r"(from) \
+                     : "r"(to) \
+                     : CHANGED); \
+  }
+UPDATE(update_32, "y", "32")
+UPDATE(update_64, "z", "64")
 
 enum { SWEPT = 512, SWEEP_BYTES = 64 << 20 }; /* bytes of a turn; about what a run moves at least */
 
@@ -206,4 +228,8 @@ double rate_read(const void *memory, size_t bytes, int vector_bytes) {
 
 double rate_write(void *memory, size_t bytes, int vector_bytes) {
   return rate_sweep(vector_bytes == 64 ? write_64 : write_32, memory, bytes);
+}
+
+double rate_update(void *memory, size_t bytes, int vector_bytes) {
+  return 2 * rate_sweep(vector_bytes == 64 ? update_64 : update_32, memory, bytes);
 }

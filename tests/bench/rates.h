@@ -38,5 +38,7 @@ void clock_raise(int vector_bytes);
    512. */
 double rate_read(const void *memory, size_t bytes, int vector_bytes);
 double rate_write(void *memory, size_t bytes, int vector_bytes);
+/* Read and written in place, as an optimizer does with its states; both count. */
+double rate_update(void *memory, size_t bytes, int vector_bytes);
 
 #endif
