@@ -67,9 +67,10 @@ static inline int64_t random_channels(Random *random) {
   return ANY_OF(random, 2, 4, 5, 6, 7, 8, 9, 10, 12, 13, 16, 17, 19, 20);
 }
 
-static inline Window random_window(Random *random) {
-  return (Window){.outer = random_integer(random, 1, 12),
-                  .taps = ANY_OF(random, 1, 2, 2, 3, 3, 3, 4, 4, 5),
+static inline Window random_window(Random *random, int dimensions) {
+  int64_t taps = ANY_OF(random, 1, 2, 2, 3, 3, 3, 4, 4, 5);
+  return (Window){.outer = random_integer(random, 1, 14),
+                  .taps = dimensions == 3 && taps > 3 && random_chance(random, 80) ? 2 : taps,
                   .stride = ANY_OF(random, 1, 1, 1, 2, 2, 3),
                   .dilation = ANY_OF(random, 1, 1, 1, 2, 2, 3),
                   .second_taps = 1,
@@ -81,12 +82,13 @@ static inline Window random_window(Random *random) {
 static inline void place_window(Random *random, Window *window) {
   int64_t reach = window->dilation * (window->taps - 1), natural = window->stride * (window->outer - 1) + reach + 1;
   natural += window->further * (window->second_taps - 1);
-  if (random_chance(random, 12)) { /* hardly anything of it is inside */
+  if (random_chance(random, 6)) { /* hardly anything of it is inside */
     window->image = random_integer(random, 1, reach > 2 ? reach : 2);
     window->before = random_integer(random, 0, reach + window->stride);
     return;
   }
-  int64_t border = reach < 4 ? reach : 4, after = random_chance(random, 60) ? random_integer(random, 0, border) : 0;
+  int64_t border = random_chance(random, 80) ? (reach + 1) / 2 : reach,
+          after = random_chance(random, 60) ? random_integer(random, 0, border) : 0;
   window->before = random_chance(random, 60) ? random_integer(random, 0, border) : random_chance(random, 8) ? -1 : 0;
   window->image = natural - window->before - after + random_integer(random, 0, window->stride - 1);
   if (window->image < 1) window->image = 1;
@@ -99,14 +101,17 @@ static inline int64_t contraction_points(const Contraction *c) {
   return points;
 }
 
-/* Halves one extent after another until there are at most so many points: seldom the samples or the taps. */
+/* Halves one extent after another until there are at most so many points: seldom the samples or the taps; of some, not
+   the channels. */
 static inline void trim_contraction(Random *random, Contraction *c, int64_t budget) {
+  int64_t channels = random_chance(random, 35) ? 15 : 1;
   while (contraction_points(c) > budget) {
     int d = c->dimensions == 0 ? 0 : (int)random_integer(random, 0, c->dimensions - 1);
-    int64_t *extents[] = {&c->groups, &c->rows, &c->sums, &c->windows[d].outer, &c->windows[d].outer};
-    int64_t *extent = extents[random_integer(random, 0, c->dimensions == 0 ? 2 : 4)];
-    if (random_chance(random, 8)) extent = random_chance(random, 50) ? &c->batch : &c->windows[d].taps;
-    if (*extent > 1) *extent = (*extent + 1) / 2;
+    int64_t *extents[] = {&c->groups, &c->rows, &c->sums, &c->windows[d].outer, &c->windows[d].taps, &c->batch};
+    int which = (int)random_integer(random, 0, 2);
+    if (c->windows[d].outer > 3 || random_chance(random, 10)) which = 3;
+    if (random_chance(random, 10)) which = (int)random_integer(random, 4, 5);
+    if (*extents[which] > (which == 1 || which == 2 ? channels : 1)) *extents[which] = (*extents[which] + 1) / 2;
   }
 }
 
@@ -126,7 +131,7 @@ static inline void draw_form(Random *random, Contraction *c) {
   } else if (form < 58) c->combine = COMBINE_MAXIMUM;
   for (int d = 0; d < c->dimensions; d++) {
     Window *window = &c->windows[d];
-    *window = random_window(random);
+    *window = random_window(random, c->dimensions);
     if (form >= 43 && form < 52) *window = (Window){window->outer, 1, 1, 1, 0, 0, 1, 1, true, false, false};
     window->turned = !window->plain && random_chance(random, 30);
   }
@@ -184,6 +189,7 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(WEIGHTS_MADE, 80, "weight gradients") \
   KIND(DATA_MADE, 80, "data gradients") \
   KIND(FEW_CHANNELS, 200, "of at most 4 channels") \
+  KIND(WIDE, 150, "of 8 channels and more on both sides") \
   KIND(MANY_ROWS, 40, "of more than 24 rows") \
   KIND(NO_BATCH, 60, "without a batch") \
   KIND(SMALL_BATCH, 200, "of fewer samples than lanes") \
@@ -194,7 +200,7 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(PROLOGUE, 300, "of factors that maps make") \
   KIND(MASKS_READ, 100, "of factors behind a mask") \
   KIND(EPILOGUE, 300, "with something after") \
-  KIND(STATISTICS, 60, "with statistics of the result") \
+  KIND(STATISTICS, 40, "with statistics of the result") \
   KIND(NORMALISED, 30, "normalised") \
   KIND(ARRANGED, 200, "with axes in another order")
 
@@ -253,6 +259,7 @@ static inline void contraction_kinds(const Contraction *c, int64_t lanes, bool *
   kinds[CONTRACTION_WEIGHTS_MADE] = c->result == PART_W;
   kinds[CONTRACTION_DATA_MADE] = c->result == PART_X;
   kinds[CONTRACTION_FEW_CHANNELS] = c->rows <= 4 || c->sums <= 4;
+  kinds[CONTRACTION_WIDE] = c->rows >= 8 && c->sums >= 8;
   kinds[CONTRACTION_MANY_ROWS] = c->rows > 24;
   kinds[CONTRACTION_NO_BATCH] = c->batch == 0;
   kinds[CONTRACTION_SMALL_BATCH] = c->batch > 0 && c->batch < lanes;

@@ -7,7 +7,7 @@
 #include "schedule_run.h"
 
 /* TOGETHER: what shares code to load, and a process. */
-enum { CASES = 120, TOGETHER = 20, EFFECTS = 16, SEED = 8 };
+enum { CASES = 260, TOGETHER = 20, EFFECTS = 16, SEED = 8 };
 
 /* ---- one case ---------------------------------------------------------------------------------------------------- */
 
@@ -35,7 +35,7 @@ static Node *input_like(Graph *g, const char *name, const Node *like) {
 static const Scalar *number_of(Graph *g, Node *node) { return scalar_read(g, node, access_new(g, 0, NULL)); }
 
 /* The result; the gradients of a sum of it with random factors; those of a sum of these. */
-static void add_effects(Case *c, const Contracted *made) {
+static void add_effects(Case *c, const Contraction *contraction, const Contracted *made) {
   Graph *g = c->graph;
   Node *seed = input_like(g, "seed", made->result);
   Node *first = total(g, made->result, multiply(g, all(g, made->result), all(g, seed)));
@@ -53,7 +53,7 @@ static void add_effects(Case *c, const Contracted *made) {
     Node *part = total(g, factor, multiply(g, all(g, gradient), all(g, direction)));
     sum = add(g, sum, number_of(g, part));
   }
-  if (made->operand_count > made->factor_count)
+  if (made->operand_count > made->factor_count && contraction->epilogue != MAKE_NORMALISED) /* there all cancels */
     add_effect(c, graph_grad(g, first, made->operands[made->operand_count - 1], SPAN));
   Node *second = graph_map(g, 0, NULL, false, sum, SPAN);
   c->second = c->effects.count;
@@ -82,7 +82,7 @@ static Case *case_new(int number, const Contraction *contraction) {
   c->interpreter = interpreter_new(c->graph);
   c->effects.items = c->items;
   Contracted made = contraction_build(c->graph, contraction);
-  add_effects(c, &made);
+  add_effects(c, contraction, &made);
   EffectList effects = transform_sums(c->graph, c->effects);
   effects = transform_differentiate(c->graph, transform_normalise(c->graph, effects));
   c->effects = transform_simplify(c->graph, effects);
@@ -99,7 +99,7 @@ static void case_free(Case *c) {
 
 static Contraction numbered_contraction(int number) {
   Random random = {(uint64_t)number * 7919 + SEED};
-  int64_t budget = INT64_C(1) << random_integer(&random, 9, 15);
+  int64_t budget = INT64_C(1) << random_integer(&random, 10, 17);
   return contraction_draw(&random, budget + random_integer(&random, 0, budget));
 }
 
@@ -116,19 +116,16 @@ static bool case_bends(Case *c) {
 
 /* ---- natively ---------------------------------------------------------------------------------------------------- */
 
-/* Sums of n rounded terms are off by about sqrt(n) units of 2^-24 or 2^-53, where n is below 2^16 and three sums follow
-   each other; a normalisation loses a few digits where gradients of what it divides by cancel. */
 typedef struct Setting {
   const char *march;
   RegisterType real;
   int share; /* every so many cases */
-  double tolerance;
 } Setting;
 static const Setting settings[] = {
-    {"native", REGISTER_F32, 1, 1e-5},
-    {"x86-64-v3", REGISTER_F32, 1, 1e-5},
-    {"native", REGISTER_F64, 3, 1e-13},
-    {"x86-64-v3", REGISTER_F64, 5, 1e-13},
+    {"native", REGISTER_F32, 1},
+    {"x86-64-v3", REGISTER_F32, 1},
+    {"native", REGISTER_F64, 3},
+    {"x86-64-v3", REGISTER_F64, 5},
 };
 
 static void copy_input(void *context, Node *node) {
@@ -136,20 +133,26 @@ static void copy_input(void *context, Node *node) {
   if (node->kind == NODE_INPUT) run_set(both[0], node, interpreter_value(((Case *)both[1])->interpreter, node));
 }
 
-/* The effect that is too far away, or -1. */
+/* The effect that is too far away, or -1; *away: how far the farthest is. */
 static int run_compare(NativeRun *run, Case *c, double tolerance, double *away) {
   void *both[] = {run, c};
   graph_walk(c->graph, &c->effects, copy_input, both);
   run_steps(run);
+  *away = 0;
   for (int e = 0; e < c->effects.count; e++) {
-    *away = run_distance(run, c->effects.items[e].target, c->interpreter, c->effects.items[e].value);
-    if (!(*away <= tolerance)) return e;
+    double here = run_distance(run, c->effects.items[e].target, c->interpreter, c->effects.items[e].value);
+    if (!(here <= *away)) *away = here;
+    if (!(here <= tolerance)) return e;
   }
   return -1;
 }
 
+/* A sum of n rounded terms is off by about sqrt(n) units of the last place, by a few times that seldom; several follow
+   each other. Behind a normalisation gradients cancel for the most part, and so lose digits. */
 static double case_tolerance(const Case *c, const Setting *setting) {
-  return setting->tolerance * (c->contraction.epilogue == MAKE_NORMALISED ? 100 : 1);
+  double unit = setting->real == REGISTER_F32 ? 0x1p-24 : 0x1p-53;
+  double units = 64 + 4 * sqrt((double)contraction_points(&c->contraction));
+  return unit * units * (c->contraction.epilogue == MAKE_NORMALISED ? 64 : 1);
 }
 
 static int compare_alone(Case *c, Session *session, Target *target, const ScheduleOptions *options,
@@ -207,6 +210,7 @@ static void report(const Case *failed, Session *session, Target *target, const S
 /* What processes tell each other. */
 typedef struct Shared {
   int cases, kinds[CONTRACTION_KIND_COUNT], bent, tiles, nests, running;
+  double farthest[8]; /* by setting */
 } Shared;
 static Shared *shared;
 
@@ -229,6 +233,7 @@ static void run_cases(int count, Case *const *cases, const Setting *setting, con
     shared->running = ran[i]->number;
     shared->tiles += runs[i]->schedule->tile_count, shared->nests += runs[i]->schedule->nest_count;
     int wrong = run_compare(runs[i], ran[i], case_tolerance(ran[i], setting), &away);
+    shared->farthest[setting - settings] = fmax(shared->farthest[setting - settings], away);
     if (wrong >= 0) report(ran[i], session, target, options, setting);
     ck_assert_msg(wrong < 0, "contraction %d, %s: effect %d is %g away", ran[i]->number, setting->march, wrong, away);
   }
@@ -281,18 +286,22 @@ START_TEST(every_kind_was_among_them) {
   };
   int cases = asked("CONTRACTIONS", CASES);
   if (asked("CONTRACTION", -1) >= 0) return;
-  for (int k = 0; k < LENGTH(quotas) && getenv("CONTRACTION_KINDS") != NULL; k++)
+  for (int k = 0; k < LENGTH(quotas) && getenv("CONTRACTION_TABLE") != NULL; k++)
     fprintf(stderr, "%4d of 1000, wanted %3d: %s\n", shared->kinds[k] * 1000 / cases, quotas[k].promille,
             quotas[k].title);
-  if (getenv("CONTRACTION_KINDS") != NULL)
-    fprintf(stderr, "%d have second derivatives; %d tiles, %d nests\n", shared->bent, shared->tiles, shared->nests);
+  if (getenv("CONTRACTION_TABLE") != NULL) {
+    fprintf(stderr, "%d have second derivatives; %d tiles, %d nests; at most", shared->bent, shared->tiles,
+            shared->nests);
+    for (int s = 0; s < LENGTH(settings); s++) fprintf(stderr, " %.1e", shared->farthest[s]);
+    fprintf(stderr, " away\n");
+  }
   ck_assert_msg(shared->cases == cases, "%d of %d contractions were tried; the last was %d", shared->cases, cases,
                 shared->running);
   for (int k = 0; k < LENGTH(quotas); k++)
     ck_assert_msg(shared->kinds[k] * 1000 >= cases * quotas[k].promille, "only %d of %d contractions are %s",
                   shared->kinds[k], cases, quotas[k].title);
   ck_assert_msg(shared->bent * 5 >= cases * 4, "only %d of %d have a second derivative", shared->bent, cases);
-  ck_assert_msg(shared->tiles >= cases, "only %d tiles", shared->tiles);
+  ck_assert_msg(shared->tiles * 2 >= cases, "only %d tiles", shared->tiles);
 }
 END_TEST
 
