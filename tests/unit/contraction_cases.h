@@ -104,7 +104,7 @@ static inline int64_t contraction_points(const Contraction *c) {
 /* Halves one extent after another until there are at most so many points: seldom the samples or the taps; of some, not
    the channels. */
 static inline void trim_contraction(Random *random, Contraction *c, int64_t budget) {
-  int64_t channels = random_chance(random, 35) ? 15 : 1;
+  int64_t channels = random_chance(random, 35) && budget >= 15 * 15 ? 15 : 1;
   while (contraction_points(c) > budget) {
     int d = c->dimensions == 0 ? 0 : (int)random_integer(random, 0, c->dimensions - 1);
     int64_t *extents[] = {&c->groups, &c->rows, &c->sums, &c->windows[d].outer, &c->windows[d].taps, &c->batch};
@@ -518,6 +518,12 @@ static inline Contracted contraction_build(Graph *g, const Contraction *c) {
   if (c->epilogue != MAKE_PLAIN)
     made.result = graph_map(g, part.rank, part.shape, part.batch, epilogue_value(g, &made, c, &part), SPAN);
   return made;
+}
+
+/* A number, read; an input of the shape of `like`. */
+static inline const Scalar *number_at(Graph *g, Node *node) { return scalar_read(g, node, access_new(g, 0, NULL)); }
+static inline Node *input_like(Graph *g, const char *name, const Node *like) {
+  return graph_input(g, name, like->rank, like->shape, like->batch, SPAN);
 }
 
 /* ---- smaller ones ------------------------------------------------------------------------------------------------ */

@@ -28,12 +28,6 @@ static void add_effect(Case *c, Node *value) {
       (Effect){graph_input(c->graph, name, value->rank, value->shape, value->batch, SPAN), value, SPAN};
 }
 
-static Node *input_like(Graph *g, const char *name, const Node *like) {
-  return graph_input(g, name, like->rank, like->shape, like->batch, SPAN);
-}
-
-static const Scalar *number_of(Graph *g, Node *node) { return scalar_read(g, node, access_new(g, 0, NULL)); }
-
 /* The result; the gradients of a sum of it with random factors; those of a sum of these. */
 static void add_effects(Case *c, const Contraction *contraction, const Contracted *made) {
   Graph *g = c->graph;
@@ -44,14 +38,14 @@ static void add_effects(Case *c, const Contraction *contraction, const Contracte
   for (int s = 0; s < made->statistic_count; s++) {
     add_effect(c, made->statistics[s]);
     Node *part = total(g, made->statistics[s], multiply(g, all(g, made->statistics[s]), number(g, 0.125)));
-    first = graph_map(g, 0, NULL, false, add(g, number_of(g, first), number_of(g, part)), SPAN);
+    first = graph_map(g, 0, NULL, false, add(g, number_at(g, first), number_at(g, part)), SPAN);
   }
   for (int f = 0; f < made->factor_count; f++) {
     Node *factor = made->factors[f], *gradient = graph_grad(g, first, factor, SPAN);
     Node *direction = input_like(g, session_format(c->session, "direction%d", f), factor);
     add_effect(c, gradient);
     Node *part = total(g, factor, multiply(g, all(g, gradient), all(g, direction)));
-    sum = add(g, sum, number_of(g, part));
+    sum = add(g, sum, number_at(g, part));
   }
   if (made->operand_count > made->factor_count && contraction->epilogue != MAKE_NORMALISED) /* there all cancels */
     add_effect(c, graph_grad(g, first, made->operands[made->operand_count - 1], SPAN));
@@ -209,7 +203,7 @@ static void report(const Case *failed, Session *session, Target *target, const S
 
 /* What processes tell each other. */
 typedef struct Shared {
-  int cases, kinds[CONTRACTION_KIND_COUNT], bent, tiles, nests, running;
+  int cases, kinds[CONTRACTION_KIND_COUNT], bent, tiles, nests, running, reported;
   double farthest[8]; /* by setting */
 } Shared;
 static Shared *shared;
@@ -234,7 +228,7 @@ static void run_cases(int count, Case *const *cases, const Setting *setting, con
     shared->tiles += runs[i]->schedule->tile_count, shared->nests += runs[i]->schedule->nest_count;
     int wrong = run_compare(runs[i], ran[i], case_tolerance(ran[i], setting), &away);
     shared->farthest[setting - settings] = fmax(shared->farthest[setting - settings], away);
-    if (wrong >= 0) report(ran[i], session, target, options, setting);
+    if (wrong >= 0 && shared->reported++ == 0) report(ran[i], session, target, options, setting);
     ck_assert_msg(wrong < 0, "contraction %d, %s: effect %d is %g away", ran[i]->number, setting->march, wrong, away);
   }
   for (int i = run_count - 1; i >= 0; i--) run_free(runs[i]);
