@@ -48,7 +48,9 @@ typedef struct Contraction {
   Window windows[DIMENSIONS];
   int result; /* the part that is computed */
   Combine combine;
-  int third; /* the variables of a third factor: a set of OF_…, 0 for none */
+  int third;     /* the variables of a third factor: a set of OF_…, 0 for none */
+  int64_t inner; /* 0, or: x has so many channels, and the third factor leads from these to `sums`: a chain of products,
+                    as weights of low rank are */
   Prologue prologue[PART_COUNT];
   Epilogue epilogue;
   uint64_t arrangement; /* of axes and variables; 0: as they are written above */
@@ -95,7 +97,7 @@ static inline void place_window(Random *random, Window *window) {
 }
 
 static inline int64_t contraction_points(const Contraction *c) {
-  int64_t points = (c->batch > 0 ? c->batch : 1) * c->groups * c->rows * c->sums;
+  int64_t points = (c->batch > 0 ? c->batch : 1) * c->groups * c->rows * c->sums * (c->inner > 0 ? c->inner : 1);
   for (int d = 0; d < c->dimensions; d++)
     points *= c->windows[d].outer * c->windows[d].taps * c->windows[d].second_taps;
   return points;
@@ -104,7 +106,7 @@ static inline int64_t contraction_points(const Contraction *c) {
 /* Halves one extent after another until there are at most so many points: seldom the samples or the taps; of some, not
    the channels. */
 static inline void trim_contraction(Random *random, Contraction *c, int64_t budget) {
-  int64_t channels = random_chance(random, 35) && budget >= 15 * 15 ? 15 : 1;
+  int64_t channels = random_chance(random, 35) && budget > 2000 ? 15 : 1;
   while (contraction_points(c) > budget) {
     int d = c->dimensions == 0 ? 0 : (int)random_integer(random, 0, c->dimensions - 1);
     int64_t *extents[] = {&c->groups, &c->rows, &c->sums, &c->windows[d].outer, &c->windows[d].taps, &c->batch};
@@ -155,7 +157,8 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   if (random_chance(random, 5))
     c.sampled[PART_W] = true, c.sampled[random_chance(random, 50) ? PART_X : PART_Y] = false;
   c.joined = random_chance(random, 40);
-  if (c.combine == COMBINE_SUM && random_chance(random, 12)) c.third = (int)random_integer(random, 1, 31);
+  if (c.combine == COMBINE_SUM && random_chance(random, 16)) c.third = (int)random_integer(random, 1, 31);
+  if (c.third != 0 && random_chance(random, 30)) c.third |= OF_SUM, c.inner = random_integer(random, 2, 5);
   for (int p = 0; p < PART_COUNT; p++) c.prologue[p] = random_prologue(random);
   if (random_chance(random, 50)) c.epilogue = (Epilogue)random_integer(random, MAKE_RELU, EPILOGUES - 1);
   if (random_chance(random, 35)) c.arrangement = random_bits(random);
@@ -196,6 +199,7 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(ODD_BATCH, 80, "of samples that lanes do not divide") \
   KIND(BATCH_SUMMED, 80, "summed over samples") \
   KIND(THREE_FACTORS, 60, "of three factors") \
+  KIND(CHAINED, 10, "chains of products") \
   KIND(MAXIMUM, 25, "maxima") \
   KIND(PROLOGUE, 300, "of factors that maps make") \
   KIND(MASKS_READ, 100, "of factors behind a mask") \
@@ -266,6 +270,7 @@ static inline void contraction_kinds(const Contraction *c, int64_t lanes, bool *
   kinds[CONTRACTION_ODD_BATCH] = c->batch > lanes && c->batch % lanes != 0;
   kinds[CONTRACTION_BATCH_SUMMED] = summed;
   kinds[CONTRACTION_THREE_FACTORS] = c->third != 0;
+  kinds[CONTRACTION_CHAINED] = c->inner > 0;
   kinds[CONTRACTION_MAXIMUM] = c->combine == COMBINE_MAXIMUM;
   for (int p = 0; p < PART_COUNT; p++) {
     if (p == c->result) continue;
@@ -281,7 +286,7 @@ static inline void contraction_kinds(const Contraction *c, int64_t lanes, bool *
 /* ---- nodes of it ------------------------------------------------------------------------------------------------- */
 
 typedef struct Places {
-  int count, batch, group, row, sum, outer[DIMENSIONS], tap[DIMENSIONS], second[DIMENSIONS];
+  int count, batch, group, row, sum, inner, outer[DIMENSIONS], tap[DIMENSIONS], second[DIMENSIONS];
   int64_t box[BOX_LIMIT];
 } Places;
 
@@ -309,7 +314,7 @@ static inline int new_place(Places *places, int64_t extent) {
 }
 
 static inline Places contraction_places(const Contraction *c) {
-  Places places = {.batch = -1, .group = -1};
+  Places places = {.batch = -1, .group = -1, .inner = -1};
   if (c->batch > 0) places.batch = new_place(&places, c->batch);
   Random random = {c->arrangement};
   bool late = c->arrangement != 0 && random_chance(&random, 50); /* summed channels inside of taps */
@@ -322,6 +327,7 @@ static inline Places contraction_places(const Contraction *c) {
     places.second[d] = c->windows[d].second_taps > 1 ? new_place(&places, c->windows[d].second_taps) : -1;
   }
   if (late) places.sum = new_place(&places, c->sums);
+  if (c->inner > 0) places.inner = new_place(&places, c->inner);
   return places;
 }
 
@@ -366,7 +372,7 @@ static inline Part contraction_part(const Contraction *c, const Places *places, 
   Part part = {.batch = c->batch > 0 && c->sampled[which]};
   if (part.batch) part_variable(&part, places, places->batch);
   int first = part.rank;
-  part_channels(&part, c, places, which == PART_X ? places->sum : places->row);
+  part_channels(&part, c, places, which != PART_X ? places->row : places->inner >= 0 ? places->inner : places->sum);
   if (which == PART_W) part_variable(&part, places, places->sum);
   for (int d = 0; d < c->dimensions; d++) {
     if (which == PART_W) {
@@ -444,6 +450,7 @@ static inline const Scalar *third_factor(Graph *g, Contracted *made, const Contr
   if ((c->third & OF_GROUP) != 0) part_variable(&part, places, places->group);
   if ((c->third & OF_ROW) != 0) part_variable(&part, places, places->row);
   if ((c->third & OF_SUM) != 0) part_variable(&part, places, places->sum);
+  part_variable(&part, places, places->inner);
   if ((c->third & OF_OUTER) != 0 && c->dimensions > 0) part_variable(&part, places, places->outer[0]);
   Node *s = contracted_factor(g, made, READ_PLAIN, &part, "s");
   return scalar_read(g, s, access_new(g, part.rank, part.at));
@@ -546,7 +553,7 @@ static inline bool contraction_shrink(Contraction *c, int way, bool *ended) {
   if (way < 8) return shrink_extent(extents[way / 2], way % 2 == 0);
   Window *w = &c->windows[way < WHOLE_WAYS ? 0 : window];
   switch (way < WHOLE_WAYS ? way : WHOLE_WAYS + (way - WHOLE_WAYS) % WINDOW_WAYS) {
-  case 8: c->third = 0; break;
+  case 8: c->third = 0, c->inner = 0; break;
   case 9: c->epilogue = MAKE_PLAIN; break;
   case 10: c->arrangement = 0; break;
   case 11: c->prologue[PART_X] = c->prologue[PART_W] = c->prologue[PART_Y] = READ_PLAIN; break;
@@ -576,9 +583,9 @@ static inline void contraction_print(const Contraction *c, FILE *out) {
   fprintf(out, "%c by %s, batch %d of", names[c->result], c->combine == COMBINE_SUM ? "sum" : "max", (int)c->batch);
   for (int p = 0; p < PART_COUNT; p++)
     fprintf(out, " %s%c%s", c->sampled[p] ? "" : "(not) ", names[p], p == c->result ? "" : prologues[c->prologue[p]]);
-  fprintf(out, ", groups %d%s, rows %d, sums %d, third %d, arrangement %llu%s\n", (int)c->groups,
-          c->joined ? " joined" : "", (int)c->rows, (int)c->sums, c->third, (unsigned long long)c->arrangement,
-          epilogues[c->epilogue]);
+  fprintf(out, ", groups %d%s, rows %d, sums %d, third %d, inner %d, arrangement %llu%s\n", (int)c->groups,
+          c->joined ? " joined" : "", (int)c->rows, (int)c->sums, c->third, (int)c->inner,
+          (unsigned long long)c->arrangement, epilogues[c->epilogue]);
   for (int d = 0; d < c->dimensions; d++) {
     const Window *w = &c->windows[d];
     if (w->plain) fprintf(out, "  dimension %d: %d positions\n", d, (int)w->outer);

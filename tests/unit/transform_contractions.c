@@ -205,7 +205,7 @@ static void grads_by_factors(Trial *t, Node *of, Node **gradients) {
 /* Every gradient and every gradient of a sum of gradients: as they are written out one by one, and after the passes. */
 START_TEST(passes_leave_convolutions_alone) {
   Random random = {7};
-  for (int trial = 0; trial < 200; trial++) {
+  for (int trial = 0; trial < 500; trial++) {
     Contraction contraction = contraction_draw(&random, 1000);
     Trial t = trial_new(trial, &random, &contraction);
     Node **factors = t.made.factors, *directions[FACTORS], *plain[2][FACTORS] = {{NULL}}, *written[2][FACTORS];
