@@ -65,6 +65,8 @@ typedef struct NativeRun {
   Fusion *fusion;
   Schedule *schedule;
   LoadedPrograms *loaded;
+  int first;     /* its steps' kernels among those loaded */
+  bool borrowed; /* another run unloads them */
   void **memory; /* by value */
   void *workspace;
   size_t workspace_bytes;
@@ -83,33 +85,57 @@ static inline StoredValue *run_input(const NativeRun *run, const Node *node) {
   return NULL;
 }
 
-static inline NativeRun *run_limited(Session *session, Target *target, Graph *graph, EffectList effects,
-                                     RegisterType real, int fuse_limit) {
-  ScheduleOptions *options = session_allocate(session, sizeof *options);
-  *options = (ScheduleOptions){.machine = target_machine(target), .real = real, .fuse_limit = fuse_limit};
+/* Programs, not yet code. The options must live as long. */
+static inline NativeRun *run_scheduled(Session *session, Graph *graph, EffectList effects,
+                                       const ScheduleOptions *options) {
   NativeRun *run = calloc(1, sizeof *run);
   run->session = session;
   run->fusion = schedule_fuse(session, graph, effects, options);
   run->schedule = schedule_programs(run->fusion);
-  Program **programs = calloc((size_t)run->schedule->step_count + 1, sizeof *programs);
   for (int s = 0; s < run->schedule->step_count; s++) {
-    programs[s] = run->schedule->steps[s].program;
-    if (!program_verify(session, programs[s])) {
-      program_print(programs[s], stderr);
+    Program *program = run->schedule->steps[s].program;
+    if (!program_verify(session, program)) {
+      program_print(program, stderr);
       diagnostic_print_all(session, stderr);
       ck_abort_msg("a program that is not well-formed");
     }
-    if ((size_t)programs[s]->workspace_bytes > run->workspace_bytes)
-      run->workspace_bytes = (size_t)programs[s]->workspace_bytes;
+    if ((size_t)program->workspace_bytes > run->workspace_bytes)
+      run->workspace_bytes = (size_t)program->workspace_bytes;
   }
-  run->loaded = llvm_load(session, target, run->schedule->step_count, programs);
-  if (run->loaded == NULL) diagnostic_print_all(session, stderr);
-  ck_assert_ptr_nonnull(run->loaded);
+  return run;
+}
+
+/* The code of several at once, which costs far less than one by one; the first is freed last. */
+static inline void runs_load(Session *session, Target *target, int count, NativeRun *const *runs) {
+  int program_count = 0;
+  for (int r = 0; r < count; r++) program_count += runs[r]->schedule->step_count;
+  Program **programs = calloc((size_t)program_count + 1, sizeof *programs);
+  program_count = 0;
+  for (int r = 0; r < count; r++) {
+    runs[r]->first = program_count;
+    for (int s = 0; s < runs[r]->schedule->step_count; s++)
+      programs[program_count++] = runs[r]->schedule->steps[s].program;
+  }
+  LoadedPrograms *loaded = llvm_load(session, target, program_count, programs);
+  if (loaded == NULL) diagnostic_print_all(session, stderr);
+  ck_assert_ptr_nonnull(loaded);
   free(programs);
-  run->memory = calloc((size_t)run->schedule->value_count + 1, sizeof *run->memory);
-  for (int v = 0; v < run->schedule->value_count; v++)
-    run->memory[v] = guarded_block(value_bytes(run->schedule->values[v]));
-  run->workspace = guarded_block(run->workspace_bytes);
+  for (int r = 0; r < count; r++) {
+    NativeRun *run = runs[r];
+    run->loaded = loaded, run->borrowed = r > 0;
+    run->memory = calloc((size_t)run->schedule->value_count + 1, sizeof *run->memory);
+    for (int v = 0; v < run->schedule->value_count; v++)
+      run->memory[v] = guarded_block(value_bytes(run->schedule->values[v]));
+    run->workspace = guarded_block(run->workspace_bytes);
+  }
+}
+
+static inline NativeRun *run_limited(Session *session, Target *target, Graph *graph, EffectList effects,
+                                     RegisterType real, int fuse_limit) {
+  ScheduleOptions *options = session_allocate(session, sizeof *options);
+  *options = (ScheduleOptions){.machine = target_machine(target), .real = real, .fuse_limit = fuse_limit};
+  NativeRun *run = run_scheduled(session, graph, effects, options);
+  runs_load(session, target, 1, &run);
   return run;
 }
 
@@ -122,7 +148,7 @@ static inline void run_free(NativeRun *run) {
   for (int v = 0; v < run->schedule->value_count; v++)
     guarded_free(run->memory[v], value_bytes(run->schedule->values[v]));
   guarded_free(run->workspace, run->workspace_bytes);
-  llvm_unload(run->loaded);
+  if (!run->borrowed) llvm_unload(run->loaded);
   free(run->memory);
   free(run);
 }
@@ -156,7 +182,7 @@ static inline void run_steps(NativeRun *run) {
                  .round = run->counters.round,
                  .ordinal = run->counters.ordinal,
                  .first_sample = run->counters.first_sample};
-    Kernel kernel = (Kernel)(uintptr_t)llvm_kernel(run->loaded, s);
+    Kernel kernel = (Kernel)(uintptr_t)llvm_kernel(run->loaded, run->first + s);
     for (int64_t chunk = step->program->chunks - 1; chunk >= 0; chunk--) kernel(&call, chunk, run->workspace);
   }
 }
