@@ -165,8 +165,6 @@ static void check_loop(Verifier *v, const Statement *statement) {
   *variable = outer;
 }
 
-static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
 static void check_let(Verifier *v, const Statement *statement) {
   Range value;
   if (statement->variable < 1 || statement->variable >= v->program->variable_count) {

@@ -37,16 +37,6 @@ typedef struct Axis {
   Way ways[WAY_LIMIT];
 } Axis;
 
-static int64_t greatest_divisor(int64_t a, int64_t b) {
-  while (b != 0) {
-    int64_t rest = a % b;
-    a = b, b = rest;
-  }
-  return a < 0 ? -a : a;
-}
-
-static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
 static void add_way(Axis *axis, Way way) {
   if (way.count > 0 && axis->way_count < WAY_LIMIT) axis->ways[axis->way_count++] = way;
 }
