@@ -108,6 +108,10 @@ static bool simplify_run(Compilation *compilation) { return graphs_run(compilati
 static bool simplify_verify(Compilation *compilation) { return graphs_verify(compilation, "simplify"); }
 static void simplify_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
 
+static bool axes_run(Compilation *compilation) { return graphs_run(compilation, transform_axes); }
+static bool axes_verify(Compilation *compilation) { return graphs_verify(compilation, "axes"); }
+static void axes_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
+
 /* ---- fuse and schedule: each routine by itself ------------------------------------------------------------------- */
 
 bool compilation_target(Compilation *compilation) {

@@ -262,7 +262,8 @@ START_TEST(graphs_print) {
 }
 END_TEST
 
-/* A place that is computed from variables of one value only is none: its axis is trimmed and numbered like any other. */
+/* A place that is computed from variables of one value only is none: its axis is trimmed and numbered like any other.
+ */
 START_TEST(places_without_variables_are_affine) {
   Session *session = session_new();
   Graph *g = graph_new(session);

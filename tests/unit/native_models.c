@@ -63,6 +63,7 @@ static const char *const models[] = {"gan",
                                      "wgan_gp",
                                      "ring",
                                      "features",
+                                     "groups",
                                      "../values/outside",
                                      "../values/conditions",
                                      "../values/gradients",
@@ -85,6 +86,7 @@ START_TEST(native_is_the_interpreter) {
   Model *model = model_read(session, models[name], false);
   model_differentiate(model);
   model_pass(model, transform_simplify, "simplify");
+  model_pass(model, transform_axes, "axes");
   ck_assert_int_gt(model->routine_count, 0);
   for (int r = 0; r < model->routine_count; r++)
     check_routine(session, target, model, &model->routines[r], settings[setting].real, settings[setting].tolerance);
