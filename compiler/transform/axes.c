@@ -270,19 +270,24 @@ static const Scalar *cut_inside(Graph *graph, const Cut *cut, int64_t extent) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
+/* The high digit stands where the variable stood, the low one right behind it: loops keep the order of the memory. */
 static void draft_cut(Graph *graph, Node *draft, const Cut *cut) {
-  int low = cut->variable, high = draft->box_rank++;
-  int64_t extent = draft->box[low] + cut->shift;
+  int high = cut->variable, low = high + 1;
+  int64_t extent = draft->box[high] + cut->shift;
   if (!cut_is_even(cut, draft->box) && !access_leaves(draft->write, draft->shape, draft->box, cut))
-    draft->value = guarded(graph, draft->value, draft->box, cut, cut_inside(graph, cut, draft->box[low]));
+    draft->value = guarded(graph, draft->value, draft->box, cut, cut_inside(graph, cut, draft->box[high]));
   Coordinate by[BOX_LIMIT];
-  for (int v = 0; v < draft->box_rank; v++) by[v] = coordinate_variable(v);
-  by[low] =
-      coordinate_add(coordinate_add(coordinate_scale(by[high], cut->step), by[low]), coordinate_constant(-cut->shift));
+  for (int v = 0; v < draft->box_rank; v++) by[v] = coordinate_variable(v < low ? v : v + 1);
+  by[high] = coordinate_add(coordinate_scale(by[high], cut->step), coordinate_variable(low));
+  by[high].constant = -cut->shift;
   draft->value = scalar_substitute(graph, draft->value, by);
   draft->write = access_substitute(graph, draft->write, by);
-  draft->box[low] = cut->step;
+  memmove(&draft->box[low + 1], &draft->box[low], (size_t)(draft->box_rank - low) * sizeof *draft->box);
   draft->box[high] = (extent + cut->step - 1) / cut->step;
+  draft->box[low] = cut->step;
+  draft->box_rank++;
+  uint32_t before = draft->batch_variables & ((UINT32_C(1) << low) - 1);
+  draft->batch_variables = before | (draft->batch_variables & ~before) << 1;
 }
 
 static int running_variables(const Node *node) {
@@ -305,7 +310,7 @@ static bool draft_split(Graph *graph, Node *draft) {
   }
   list_free(&order);
   list_free(&computed);
-  for (int k = 0; k < cuts.count; k++) draft_cut(graph, draft, &cuts.items[k]);
+  for (int k = cuts.count - 1; k >= 0; k--) draft_cut(graph, draft, &cuts.items[k]); /* the last variable first */
   if (cuts.count > 0) draft_read_digits(graph, draft);
   return cuts.count > 0;
 }
