@@ -112,6 +112,7 @@ typedef struct Compilation {
   Syntax **standard; /* trees of the standard library */
   Model *model;
   Target *target;
+  Layout *layout;
   Fusion **fusions; /* one per routine of the model, as are the schedules */
   Schedule **schedules;
   Plan *plan;

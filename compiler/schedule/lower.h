@@ -13,10 +13,11 @@ typedef struct View { /* a node seen as memory: a value, perhaps somebody else's
   int64_t shape[RANK_LIMIT], stride[RANK_LIMIT];
 } View;
 
-void layout_strides(int rank, const int64_t *shape, bool batch, int64_t *stride);
+/* Of elements as they are numbered: row-major, in declared order. */
+void layout_elements(int rank, const int64_t *shape, int64_t *stride);
 View view_of_value(StoredValue *value);
 /* The same memory as `node`, a reshape of what lies at `operand`. */
-View view_reshape(const View *operand, const Node *node);
+View view_reshape(const Layout *layout, const View *operand, const Node *node);
 
 /* ---- items: what fusion hands to the generators ------------------------------------------------------------------ */
 
