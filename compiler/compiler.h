@@ -113,6 +113,7 @@ typedef struct Compilation {
   Model *model;
   const Backend *backend; /* with its target: compilation_target */
   Target *target;
+  Layout *layout;
   Fusion **fusions; /* one per routine of the model, as are the schedules */
   Schedule **schedules;
   Plan *plan;

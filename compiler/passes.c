@@ -109,6 +109,35 @@ static bool simplify_run(Compilation *compilation) { return graphs_run(compilati
 static bool simplify_verify(Compilation *compilation) { return graphs_verify(compilation, "simplify"); }
 static void simplify_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
 
+static bool axes_run(Compilation *compilation) { return graphs_run(compilation, transform_axes); }
+static bool axes_verify(Compilation *compilation) { return graphs_verify(compilation, "axes"); }
+static void axes_dump(const Compilation *compilation, FILE *out) { graphs_dump(compilation, out); }
+
+/* ---- layout: one order for every tensor, whichever routine meets it ---------------------------------------------- */
+
+static bool layout_run(Compilation *compilation) {
+  Model *model = compilation->model;
+  compilation->layout = layout_new(compilation->session);
+  for (int at = 0; at < model->routine_count; at++)
+    layout_decide(compilation->layout, model->graph, &model->routines[at].effects);
+  return true;
+}
+
+static bool layout_verify(Compilation *compilation) {
+  Model *model = compilation->model;
+  for (int at = 0; at < model->routine_count; at++)
+    if (!layout_holds(compilation->layout, model->graph, &model->routines[at].effects)) return false;
+  return true;
+}
+
+static void layout_dump(const Compilation *compilation, FILE *out) {
+  const Model *model = compilation->model;
+  for (int at = 0; at < model->routine_count; at++) {
+    fprintf(out, "%s%s:\n", at ? "\n" : "", model->routines[at].name);
+    layout_print(compilation->layout, model->graph, &model->routines[at].effects, out);
+  }
+}
+
 /* ---- fuse and schedule: each routine by itself ------------------------------------------------------------------- */
 
 bool compilation_target(Compilation *compilation) {
@@ -126,6 +155,7 @@ static bool fuse_run(Compilation *compilation) {
       .real = compilation->options->real,
       .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
       .trace = compilation->options->trace,
+      .layout = compilation->layout,
   };
   compilation->fusions =
       session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
@@ -181,6 +211,7 @@ static bool plan_run(Compilation *compilation) {
   PlanOptions options = {
       .machine = compilation->backend->machine(compilation->target),
       .real = compilation->options->real,
+      .layout = compilation->layout,
       .feeds = compilation->options->feeds,
       .trace = compilation->options->trace,
       .build = build_version(),

@@ -103,6 +103,7 @@ Coordinate coordinate_substitute(Graph *graph, const Coordinate *c, const Coordi
         scalar_apply(graph, OP_MULTIPLY, scalar_constant(graph, (double)c->terms[t].coefficient), computed, NULL);
     result.computed = result.computed == NULL ? scaled : scalar_apply(graph, OP_ADD, result.computed, scaled, NULL);
   }
+  coordinate_settle(&result);
   return result;
 }
 
@@ -120,6 +121,16 @@ bool coordinate_range(const Coordinate *c, const int64_t *box, int64_t *low, int
     *(reach < 0 ? low : high) += reach;
   }
   return true;
+}
+
+int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b != 0 && a < 0); }
+
+int64_t greatest_divisor(int64_t a, int64_t b) {
+  while (b != 0) {
+    int64_t rest = a % b;
+    a = b, b = rest;
+  }
+  return a < 0 ? -a : a;
 }
 
 bool access_may_leave(const Access *access, const int64_t *box, const int64_t *shape) {

@@ -123,6 +123,12 @@ static void draft_number(Draft *draft) {
   memcpy(node->box, box, (size_t)next * sizeof *box);
 }
 
+static int computed_count(int rank, const Coordinate *coordinates) {
+  int count = 0;
+  for (int d = 0; d < rank; d++) count += coordinates[d].computed != NULL;
+  return count;
+}
+
 /* Does every point of the box write its own element, and every element have a point? Each coordinate is then a number
    in mixed radix: disjoint variables, coefficients 1, R1, R1*R2, … up to the extent. */
 static bool write_is_bijection(const Node *node) {
@@ -266,6 +272,9 @@ Node *graph_compute(Graph *graph, Combine combine, int box_rank, const int64_t *
   uint32_t written = draft_write_variables(&draft);
   node->write = access_new(graph, rank, draft.write);
   node->value = scalar_substitute(graph, value, draft.by);
+  if (computed_count(rank, draft.write) < computed_count(rank, write->coordinates)) /* affine without unit variables */
+    return graph_compute(graph, combine, node->box_rank, node->box, node->batch_variables, node->write, rank, shape,
+                         batch, node->value, name, span);
   find_batch_variables(node);
   Node *other = merge_digits(graph, node); /* before reads settle: behind a reshape one number is digits again */
   if (other != NULL) return other;

@@ -55,6 +55,9 @@ Coordinate coordinate_substitute(Graph *graph, const Coordinate *c, const Coordi
 const Access *access_substitute(Graph *graph, const Access *access, const Coordinate *by);
 /* Smallest and largest value over the box; false where a computed part makes it unknown. */
 bool coordinate_range(const Coordinate *c, const int64_t *box, int64_t *low, int64_t *high);
+/* a / b, rounded down; b > 0. The greatest common divisor, >= 0. */
+int64_t floor_divide(int64_t a, int64_t b);
+int64_t greatest_divisor(int64_t a, int64_t b);
 /* May the access leave the shape? */
 bool access_may_leave(const Access *access, const int64_t *box, const int64_t *shape);
 

@@ -144,8 +144,6 @@ static void emit_for_statement(Emitter *e, const Statement *statement) {
   e->variables[statement->variable] = outer;
 }
 
-static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
 static void emit_let_statement(Emitter *e, const Statement *statement) {
   Sum sum = sum_of(e, &statement->value);
   int64_t low = floor_divide(sum.low, statement->divisor), high = floor_divide(sum.high, statement->divisor),

@@ -18,7 +18,7 @@ static int64_t place_tensors(PlanLayout *layout) {
     tensor->layout.node = model->tensors[t].input;
     if (map_number(&layout->tensor_places, model->tensors[t].input) == 0)
       map_put_number(layout->session, &layout->tensor_places, model->tensors[t].input, t + 1);
-    schedule_input_layout(model->tensors[t].input, &tensor->layout, layout->options->real);
+    layout_place(layout->options->layout, model->tensors[t].input, &tensor->layout, layout->options->real);
     tensor->bytes = plan_bytes(&tensor->layout);
     tensor->offset = bytes;
     bytes += plan_align(tensor->bytes);

@@ -9,6 +9,7 @@
 typedef struct PlanOptions {
   const Machine *machine;
   RegisterType real;
+  const Layout *layout; /* as the schedules were given it */
   bool feeds, trace;
   const char *build, *source_hash, *file;
 } PlanOptions;

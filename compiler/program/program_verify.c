@@ -217,8 +217,6 @@ static void check_loop(Verifier *v, const Statement *statement) {
   *variable = outer;
 }
 
-static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
 static void check_let(Verifier *v, const Statement *statement) {
   Range value = range_of(v, statement, &statement->value);
   int64_t low = floor_divide(value.low, statement->divisor), high = floor_divide(value.high, statement->divisor),

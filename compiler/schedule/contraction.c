@@ -33,14 +33,6 @@ static Form coordinate_form(const Piece *piece, const Coordinate *coordinate) {
   return form;
 }
 
-static int64_t greatest_divisor(int64_t a, int64_t b) {
-  while (b != 0) {
-    int64_t rest = a % b;
-    a = b, b = rest;
-  }
-  return a < 0 ? -a : a;
-}
-
 /* Without constant and common divisor, the first coefficient positive; indices of one value are left out. False where
    nothing is left. */
 static bool form_normal(Form *form, const int64_t *extent) {
@@ -56,37 +48,32 @@ static bool form_normal(Form *form, const int64_t *extent) {
   return true;
 }
 
-static uint32_t form_indices(const Form *form) {
-  uint32_t indices = 0;
+static uint64_t form_indices(const Form *form) {
+  uint64_t indices = 0;
   for (int i = 0; i < LOOP_LIMIT; i++)
-    if (form->of[i] != 0) indices |= UINT32_C(1) << i;
+    if (form->of[i] != 0) indices |= UINT64_C(1) << i;
   return indices;
-}
-
-static bool form_single(const Form *form) {
-  uint32_t indices = form_indices(form);
-  return (indices & (indices - 1)) == 0;
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
-static void piece_indices(Piece *piece, const Part *part) {
+static void piece_indices(Piece *piece, const Part *part, int loop_count) {
   const Gather *gather = piece->gather;
   for (int i = 0; i < LOOP_LIMIT; i++) piece->extent[i] = 1;
-  for (int d = 0; d < piece->item->view.rank; d++) piece->extent[d] = part->count[d];
-  for (int t = 0; t < gather->free_count; t++) piece->extent[RANK_LIMIT + t] = gather->free_extent[t];
+  for (int l = 0; l < loop_count; l++) piece->extent[l] = part->loops[l].count;
+  for (int t = 0; t < gather->free_count; t++) piece->extent[BOX_LIMIT + t] = gather->free_extent[t];
   for (int v = 0; v < piece->item->box_rank; v++) {
     piece->variable[v].constant = gather->variable[v].constant;
     memcpy(piece->variable[v].of, gather->variable[v].coefficient, sizeof piece->variable[v].of);
   }
 }
 
-static uint32_t indices_of(const Piece *piece, uint32_t variables) {
-  uint32_t indices = 0;
+static uint64_t indices_of(const Piece *piece, uint64_t variables) {
+  uint64_t indices = 0;
   for (int v = 0; v < piece->item->box_rank; v++)
     if ((variables >> v & 1) != 0) indices |= form_indices(&piece->variable[v]);
   for (int i = 0; i < LOOP_LIMIT; i++)
-    if (piece->extent[i] == 1) indices &= ~(UINT32_C(1) << i);
+    if (piece->extent[i] == 1) indices &= ~(UINT64_C(1) << i);
   return indices;
 }
 
@@ -111,7 +98,7 @@ static int standing(const Form *form) {
 
 static bool collect_forms(Session *session, const Piece *piece, Side *side) {
   Leaves leaves = leaves_of(session, side->value);
-  uint32_t alone = 0; /* indices whose own value counts, not that of a form */
+  uint64_t alone = 0; /* indices whose own value counts, not that of a form */
   for (int k = 0; k < leaves.count; k++) {
     const Scalar *leaf = leaves.items[k];
     if (leaf->op == OP_INDEX) alone |= indices_of(piece, leaf->variables);
@@ -134,12 +121,12 @@ static bool collect_forms(Session *session, const Piece *piece, Side *side) {
   return true;
 }
 
-/* The fast form last; false where the fast index shares its form. */
+/* The fast form last; false where the fast index does not move it one by one. */
 static bool fast_last(Side *side) {
   int last = side->form_count - 1;
   for (int f = 0; f <= last; f++) {
     if (side->forms[f].of[side->fast] == 0) continue;
-    if (!form_single(&side->forms[f])) return false;
+    if (side->forms[f].of[side->fast] != 1) return false;
     Form form = side->forms[f];
     for (int k = f; k < last; k++) side->forms[k] = side->forms[k + 1], side->stands[k] = side->stands[k + 1];
     side->forms[last] = form, side->stands[last] = side->fast;
@@ -214,7 +201,7 @@ static double loop_weight(const Piece *piece, int index) {
 }
 
 static void order_loops(Piece *piece) {
-  for (int i = RANK_LIMIT; i < LOOP_LIMIT; i++) {
+  for (int i = BOX_LIMIT; i < LOOP_LIMIT; i++) {
     if (piece->extent[i] == 1) continue;
     int at = piece->order_count++;
     for (; at > 0 && loop_weight(piece, piece->order[at - 1]) > loop_weight(piece, i); at--)
@@ -244,7 +231,7 @@ static void order_forms(const Piece *piece, Side *side) {
 
 /* Each bound goes to the innermost summed index of its form that has none yet. */
 static bool place_bounds(Piece *piece) {
-  uint32_t taken = 0;
+  uint64_t taken = 0;
   for (int pass = 0; pass < 2; pass++) /* those that must be kept first */
     for (int b = 0; b < piece->bound_count; b++) {
       Bound *bound = &piece->bounds[b];
@@ -254,7 +241,7 @@ static bool place_bounds(Piece *piece) {
             bound->form.of[piece->a.fast] == 0)
           bound->on = piece->order[k];
       if (bound->on >= 0 && (taken >> bound->on & 1) != 0) bound->on = -1;
-      if (bound->on >= 0) taken |= UINT32_C(1) << bound->on;
+      if (bound->on >= 0) taken |= UINT64_C(1) << bound->on;
       if (bound->needed && bound->on < 0) return false;
     }
   return true;
@@ -278,22 +265,22 @@ static bool stays_inside(const Piece *piece, const Side *side, const View *view)
   return true;
 }
 
-static bool piece_new(Session *session, RegisterType real, const Part *part, const Item *item, const Gather *gather,
-                      int row_axis, int lane_axis, ViewOf view_of, void *context, Piece *piece) {
+static bool piece_new(Session *session, RegisterType real, const Tile *tile, const Part *part, const Item *item,
+                      const Gather *gather, ViewOf view_of, void *context, Piece *piece) {
   *piece = (Piece){.item = item, .gather = gather, .blocked = -1};
-  piece_indices(piece, part);
+  piece_indices(piece, part, tile->loop_count);
   const Scalar *factors[2] = {item->value->argument[0], item->value->argument[1]};
-  uint32_t in[2] = {indices_of(piece, factors[0]->variables), indices_of(piece, factors[1]->variables)};
-  uint32_t row = UINT32_C(1) << row_axis, lane = UINT32_C(1) << lane_axis;
-  if (piece->extent[row_axis] == 1) row = 0; /* a part may have one row */
-  if (piece->extent[lane_axis] == 1) return false;
+  uint64_t in[2] = {indices_of(piece, factors[0]->variables), indices_of(piece, factors[1]->variables)};
+  uint64_t row = UINT64_C(1) << tile->row, lane = UINT64_C(1) << tile->lane;
+  if (piece->extent[tile->row] == 1) row = 0; /* a part may have one row */
+  if (piece->extent[tile->lane] == 1) return false;
   int b = (in[1] & lane) != 0;
   if ((in[1 - b] & lane) != 0 || (in[b] & row) != 0 || (in[b] & lane) == 0) return false;
   if (row != 0 && (in[1 - b] & row) == 0) return false;
-  for (int i = RANK_LIMIT; i < LOOP_LIMIT; i++)
+  for (int i = BOX_LIMIT; i < LOOP_LIMIT; i++)
     if (piece->extent[i] > 1 && ((in[0] & in[1]) >> i & 1) == 0) return false;
-  piece->a = (Side){.value = factors[1 - b], .indices = in[1 - b], .fast = row_axis, .turned = -1};
-  piece->b = (Side){.value = factors[b], .indices = in[b], .fast = lane_axis, .turned = -1};
+  piece->a = (Side){.value = factors[1 - b], .indices = in[1 - b], .fast = tile->row, .turned = -1};
+  piece->b = (Side){.value = factors[b], .indices = in[b], .fast = tile->lane, .turned = -1};
   if (!gather_bounds(piece)) return false;
   Side *sides[2] = {&piece->a, &piece->b};
   View views[2];
@@ -309,7 +296,8 @@ static bool piece_new(Session *session, RegisterType real, const Part *part, con
   for (int s = 0; s < 2; s++) {
     Side *side = sides[s];
     if (side->plain) side->plain = stays_inside(piece, side, &views[s]);
-    if (!side->plain && !side->copies) return false;
+    bool in_place = side->plain && (s == 0 || side->stride[side->fast] == 1);
+    if (!in_place && !side->copies) return false;
     order_forms(piece, side);
   }
   return true;
@@ -317,9 +305,17 @@ static bool piece_new(Session *session, RegisterType real, const Part *part, con
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
-static bool same_class(const Part *part, const ResidueClass *class, int rank) {
-  for (int d = 0; d < rank; d++)
-    if (part->step[d] != class->step[d] || part->offset[d] != class->offset[d] || part->count[d] != class->count[d])
+int64_t part_stride(const Tile *tile, const Part *part, int index) {
+  return part->loops[index].step * tile->view->stride[part->loops[index].axis];
+}
+
+static bool same_class(const Part *part, const ResidueClass *class, const Tile *tile) {
+  if (class->loop_count != tile->loop_count) return false;
+  for (int d = 0; d < tile->view->rank; d++)
+    if (part->offset[d] != class->offset[d]) return false;
+  for (int l = 0; l < tile->loop_count; l++)
+    if (part->loops[l].axis != class->loops[l].axis || part->loops[l].step != class->loops[l].step ||
+        part->loops[l].count != class->loops[l].count)
       return false;
   return true;
 }
@@ -328,42 +324,43 @@ static bool part_new(Session *session, RegisterType real, int count, Item *const
                      int number, ViewOf view_of, void *context, const Tile *tile, Part *part) {
   const ResidueClass *first = &residues[0]->classes[number];
   int pieces = 0;
-  memcpy(part->step, first->step, sizeof part->step);
   memcpy(part->offset, first->offset, sizeof part->offset);
-  memcpy(part->count, first->count, sizeof part->count);
+  memcpy(part->loops, first->loops, sizeof part->loops);
   for (int k = 0; k < count; k++) {
-    if (!same_class(part, &residues[k]->classes[number], tile->rank)) return false;
+    if (!same_class(part, &residues[k]->classes[number], tile)) return false;
     pieces += residues[k]->classes[number].gather_count;
   }
-  if (part->step[tile->lane_axis] != 1) return false;
+  if (part->loops[tile->lane].step != 1) return false;
   part->pieces = session_allocate(session, (size_t)(pieces + 1) * sizeof *part->pieces);
   for (int k = 0; k < count; k++)
     for (int g = 0; g < residues[k]->classes[number].gather_count; g++)
-      if (!piece_new(session, real, part, items[k], &residues[k]->classes[number].gathers[g], tile->row_axis,
-                     tile->lane_axis, view_of, context, &part->pieces[part->piece_count++]))
+      if (!piece_new(session, real, tile, part, items[k], &residues[k]->classes[number].gathers[g], view_of, context,
+                     &part->pieces[part->piece_count++]))
         return false;
   return true;
 }
 
-bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row_axis,
-                       int lane_axis, ViewOf view_of, void *context, Tile *tile) {
+bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
+                       int lane, ViewOf view_of, void *context, Tile *tile) {
   enum { PART_LIMIT = 16, ITEM_LIMIT = 8 };
   Residue *residues[ITEM_LIMIT] = {NULL};
   if (count < 1 || count > ITEM_LIMIT) return false;
-  *tile = (Tile){.view = &items[0]->view, .rank = items[0]->view.rank, .row_axis = row_axis, .lane_axis = lane_axis};
+  *tile = (Tile){.view = &items[0]->view, .row = row, .lane = lane};
   for (int k = 0; k < count; k++) {
     residues[k] = residue_split(session, items[k]);
-    if (residues[k] == NULL || residues[k]->class_count > PART_LIMIT || items[k]->view.rank != tile->rank ||
+    if (residues[k] == NULL || residues[k]->class_count > PART_LIMIT || items[k]->view.rank != tile->view->rank ||
         residues[k]->class_count != residues[0]->class_count)
       return false;
   }
+  tile->loop_count = residues[0]->classes[0].loop_count;
+  if (row >= tile->loop_count || lane >= tile->loop_count) return false;
   tile->part_count = residues[0]->class_count;
   tile->parts = session_allocate(session, (size_t)tile->part_count * sizeof *tile->parts);
   for (int p = 0; p < tile->part_count; p++) {
     Part *part = &tile->parts[p];
     if (!part_new(session, options->real, count, items, residues, p, view_of, context, tile, part)) return false;
-    if (part->count[row_axis] > tile->rows) tile->rows = part->count[row_axis];
-    if (part->count[lane_axis] > tile->lanes) tile->lanes = part->count[lane_axis];
+    if (part->loops[row].count > tile->rows) tile->rows = part->loops[row].count;
+    if (part->loops[lane].count > tile->lanes) tile->lanes = part->loops[lane].count;
   }
   return true;
 }

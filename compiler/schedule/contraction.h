@@ -6,8 +6,9 @@
 
 #include "lower.h"
 
-/* Index i < RANK_LIMIT of a part walks axis i of the output, in steps; the others are summed. */
-enum { LOOP_LIMIT = RANK_LIMIT + BOX_LIMIT, BOUND_LIMIT = 8 };
+/* Index i < BOX_LIMIT of a part is loop i of its residue class: it walks an axis of the output, or a digit of one; the
+   others are summed. */
+enum { LOOP_LIMIT = 2 * BOX_LIMIT, BOUND_LIMIT = 8 };
 
 /* constant + sum of of[i] * index i */
 typedef struct Form {
@@ -26,7 +27,7 @@ typedef struct Bound {
    factor can be copied for a box of indices as a box of forms. */
 typedef struct Side {
   const Scalar *value;
-  uint32_t indices; /* that it depends on */
+  uint64_t indices; /* that it depends on */
   int fast;         /* the index of the rows or of the lanes */
   bool plain;       /* a read of a stored value, of the type that is computed in, at affine places */
   bool copies;      /* may be staged: its forms are known */
@@ -36,7 +37,7 @@ typedef struct Side {
   int64_t stride[LOOP_LIMIT]; /* plain: elements that it moves on with each index */
   /* how it is read, once that is chosen */
   bool in_place;
-  int turned; /* the form along which memory is contiguous, where that is not the fast one; or -1 */
+  int turned;    /* the form along which memory is contiguous, where that is not the fast one; or -1 */
   int workspace; /* the buffer of the copy */
   int64_t size[LOOP_LIMIT], pitch[LOOP_LIMIT]; /* by form: elements from one value to the next */
 } Side;
@@ -55,7 +56,8 @@ typedef struct Piece {
 } Piece;
 
 typedef struct Part {
-  int64_t step[RANK_LIMIT], offset[RANK_LIMIT], count[RANK_LIMIT]; /* as of its residue class */
+  int64_t offset[RANK_LIMIT]; /* as of its residue class */
+  ClassLoop loops[BOX_LIMIT];
   int piece_count;
   Piece *pieces;
 } Part;
@@ -63,11 +65,11 @@ typedef struct Part {
 struct Tile {
   int part_count;
   Part *parts;
-  const View *view; /* of the output */
-  int rank, row_axis, lane_axis;
+  const View *view;              /* of the output */
+  int loop_count, row, lane;     /* indices of the output; those of the rows and of the lanes */
   int64_t rows, lanes;           /* extents of these in the largest part */
   int block_rows, block_vectors; /* accumulators of the micro-kernel */
-  int64_t task[RANK_LIMIT];      /* points of a chunk along each axis; of rows and lanes multiples of a block */
+  int64_t task[BOX_LIMIT];       /* points of a chunk along each; of rows and lanes multiples of a block */
   double cycles;                 /* what all chunks take, about */
 };
 
@@ -76,9 +78,11 @@ void tile_print(const Tile *tile, FILE *out);
 
 /* ---- contraction.c ----------------------------------------------------------------------------------------------- */
 
-/* All parts with the given axes as rows and lanes; false where they do not fit. */
-bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row_axis,
-                       int lane_axis, ViewOf view_of, void *context, Tile *tile);
+/* All parts with the given indices as rows and lanes; false where they do not fit. */
+bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
+                       int lane, ViewOf view_of, void *context, Tile *tile);
+/* Elements of the output from one value of an index to the next. */
+int64_t part_stride(const Tile *tile, const Part *part, int index);
 /* Smallest and largest value while index i is in [0, extent[i]). */
 void form_range(const Form *form, const int64_t *extent, int64_t *low, int64_t *high);
 Affine form_at(const Form *form, const Affine *index);

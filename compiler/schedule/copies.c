@@ -8,12 +8,16 @@
 
 /* The axis of what a plain factor reads along which the fast index moves, one by one; or -1. */
 static int fast_axis(const Piece *piece, const Side *side) {
-  const Access *access = side->value->access;
-  for (int d = 0; d < access->rank; d++) {
-    const Coordinate *c = &access->coordinates[d];
-    if (coordinate_is_bare(c) && piece->variable[c->terms[0].variable].of[side->fast] == 1) return d;
+  int axis = -1;
+  for (int d = 0; d < side->value->access->rank; d++) {
+    const Coordinate *c = &side->value->access->coordinates[d];
+    int64_t moves = 0;
+    for (int t = 0; t < c->term_count; t++)
+      moves += c->terms[t].coefficient * piece->variable[c->terms[t].variable].of[side->fast];
+    if (moves != 0 && (moves != 1 || axis >= 0)) return -1;
+    if (moves == 1) axis = d;
   }
-  return -1;
+  return axis;
 }
 
 static bool wants_copy(const Piece *piece) {

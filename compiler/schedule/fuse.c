@@ -20,7 +20,7 @@ Fact *fusion_fact(const Fusion *fusion, const Node *node) {
 StoredValue *fusion_value(Fusion *fusion, Node *node) {
   StoredValue *value = session_allocate(fusion->session, sizeof *value);
   value->node = node;
-  schedule_input_layout(node, value, fusion->options->real);
+  layout_place(fusion->options->layout, node, value, fusion->options->real);
   ARRAY_ADD(fusion->session, fusion->values, fusion->value_count, fusion->value_capacity, value);
   return value;
 }
@@ -143,7 +143,7 @@ static void place_values(Fusion *fusion) {
     Fact *fact = fusion_fact(fusion, node);
     if (fact->residence == RESIDES_VIEW) {
       const Fact *operand = fusion_fact(fusion, node->operand[0]);
-      fact->view = view_reshape(&operand->view, node);
+      fact->view = view_reshape(fusion->options->layout, &operand->view, node);
       fact->stored = operand->stored;
     } else if (fact->residence == RESIDES_INPUT || fact->residence == RESIDES_STORED) {
       fact->stored = fusion_value(fusion, node);

@@ -197,8 +197,10 @@ static void settle_draws(Fusion *fusion, const Item *item) {
 static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
   const Tile *tile = group->tile;
   const View *view = &group->phases[0].items[0]->view;
-  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->part_count != 1 || view->rank != 2) return false;
-  if (tile->task[tile->lane_axis] < tile->lanes || view->stride[tile->lane_axis] != 1) return false;
+  if (item->combine != COMBINE_SUM || item->box_rank != 2 || tile->part_count != 1 || view->rank != 2 ||
+      tile->loop_count != 2)
+    return false;
+  if (tile->task[tile->lane] < tile->lanes || view->stride[tile->lane] != 1) return false;
   if (item->view.rank < 1 || item->view.value->storage != storage_of(fusion->options->real)) return false;
   int row = -1;
   for (int d = 0; d < item->write->rank; d++) {
@@ -219,7 +221,7 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
     if (fact->item->combine == COMBINE_SUM && fact->item != group->phases[0].items[0]) return false;
     for (int d = 0; d < 2; d++)
       if (!coordinate_is_bare(&access->coordinates[d]) ||
-          access->coordinates[d].terms[0].variable != (d == tile->row_axis ? row : 1 - row))
+          access->coordinates[d].terms[0].variable != (d == tile->row ? row : 1 - row))
         return false;
     found++;
   }
@@ -327,7 +329,7 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
     int joined;
     if (group->kind != GROUP_NEST || !same_shape(&item->view, &group->phases[0].items[0]->view)) continue;
     const Item *root = group->phases[0].items[0];
-    if (!item_is_map(root) && (root->combine == COMBINE_SET || residue_split(fusion->session, root) == NULL)) continue;
+    if (!item_is_map(root) && residue_split(fusion->session, root) == NULL) continue;
     if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
     settle_draws(fusion, item);

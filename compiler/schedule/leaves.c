@@ -82,7 +82,7 @@ bool leaf_stride(Builder *builder, const Scalar *leaf, const int64_t *box, int v
   int64_t element[RANK_LIMIT];
   const int64_t *step = view.stride;
   if (view.value == NULL) { /* a draw: its element number moves like an address, its sample like nothing else */
-    layout_strides(leaf->node->rank, leaf->node->shape, false, element);
+    layout_elements(leaf->node->rank, leaf->node->shape, element);
     step = element;
   }
   for (int d = 0; d < leaf->access->rank; d++) {

@@ -15,10 +15,11 @@ typedef struct View { /* a node seen as memory: a value, perhaps somebody else's
   int64_t shape[RANK_LIMIT], stride[RANK_LIMIT];
 } View;
 
-void layout_strides(int rank, const int64_t *shape, bool batch, int64_t *stride);
+/* Of elements as they are numbered: row-major, in declared order. */
+void layout_elements(int rank, const int64_t *shape, int64_t *stride);
 View view_of_value(StoredValue *value);
 /* The same memory as `node`, a reshape of what lies at `operand`. */
-View view_reshape(const View *operand, const Node *node);
+View view_reshape(const Layout *layout, const View *operand, const Node *node);
 
 /* ---- items: what fusion hands to the generators ------------------------------------------------------------------ */
 
@@ -87,18 +88,26 @@ Operand express_between(Builder *builder, const Point *point, Affine affine, int
 
 /* ---- residue.c: which points of a box land where ----------------------------------------------------------------- */
 
-/* One way to reach the output points p[d] = step[d] * q[d] + offset[d], q[d] in [0, count[d]): the box variables are
-   affine in (q..., t...); a point counts where every guarded variable is in its box. */
+/* One way to reach the output points of a class: the box variables are affine in (the class's loops q..., t...); a
+   point counts where every guarded variable is in its box. */
 typedef struct Gather {
   int free_count;
   int64_t free_extent[BOX_LIMIT]; /* t: summed here */
   struct {
-    int64_t constant, coefficient[RANK_LIMIT + BOX_LIMIT];
+    int64_t constant, coefficient[2 * BOX_LIMIT]; /* of q, then of t */
     bool guarded;
   } variable[BOX_LIMIT];
 } Gather;
+typedef struct ClassLoop {
+  int axis;
+  int64_t step, count;
+} ClassLoop;
+/* Output points p[d] = offset[d] + Σ step * q over the loops of axis d. Loop d is an axis's own; those from the rank on
+   run over further digits of axes that are written as numbers of several, p = m*g + r. */
 typedef struct ResidueClass {
-  int64_t step[RANK_LIMIT], offset[RANK_LIMIT], count[RANK_LIMIT];
+  int64_t offset[RANK_LIMIT];
+  int loop_count;
+  ClassLoop loops[BOX_LIMIT];
   int gather_count;
   Gather *gathers;
 } ResidueClass;

@@ -10,7 +10,7 @@
 
 typedef struct Loop {
   int64_t extent, stride;              /* in the output, to sort by */
-  int axis;                            /* box variable, output axis or free variable that it runs over */
+  int axis;                            /* box variable, loop of a class or free variable that it runs over */
   int merged[BOX_LIMIT], merged_count; /* variables that this loop also runs over: they stay 0 */
   int variable;                        /* once it is open */
 } Loop;
@@ -239,12 +239,12 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
 
 /* ---- sums and maxima --------------------------------------------------------------------------------------------- */
 
-/* How the value moves along a loop over output axis `axis` (free < 0) or over the free variable. */
-static double lane_cost(Builder *builder, const Item *item, const Leaves *leaves, const Gather *gather, int axis,
+/* How the value moves along a loop over output points (free < 0) or over the free variable. */
+static double lane_cost(Builder *builder, const Item *item, const Leaves *leaves, const Gather *gather, int loop,
                         int free, int64_t extent) {
   int lanes = builder_lanes(builder);
   double cost = 0, turns = (double)((extent + lanes - 1) / lanes);
-  int slot = free >= 0 ? RANK_LIMIT + free : axis;
+  int slot = free >= 0 ? BOX_LIMIT + free : loop;
   for (int k = 0; k < leaves->count; k++) {
     const Scalar *leaf = leaves->items[k];
     int64_t stride = 0;
@@ -262,23 +262,29 @@ static double lane_cost(Builder *builder, const Item *item, const Leaves *leaves
 }
 
 typedef struct Lanes {
-  int axis, free;
+  int loop, free;
 } Lanes; /* one of them >= 0, or neither */
+
+static int64_t class_stride(const Item *item, const ResidueClass *class, int loop) {
+  return class->loops[loop].step * item->view.stride[class->loops[loop].axis];
+}
 
 static Lanes choose_lanes(Builder *builder, const Item *item, const ResidueClass *class) {
   Lanes best = {-1, -1};
   double least = INFINITY;
   if (class->gather_count == 0) {
-    for (int d = 0; d < item->view.rank; d++)
-      if (class->count[d] > 1 && (best.axis < 0 || item->view.stride[d] < item->view.stride[best.axis])) best.axis = d;
+    for (int l = 0; l < class->loop_count; l++)
+      if (class->loops[l].count > 1 &&
+          (best.loop < 0 || class_stride(item, class, l) < class_stride(item, class, best.loop)))
+        best.loop = l;
     return best;
   }
   const Gather *gather = &class->gathers[0];
   Leaves leaves = leaves_of(builder_session(builder), item->value);
-  for (int d = 0; d < item->view.rank; d++) {
-    if (class->count[d] <= 1) continue;
-    double cost = lane_cost(builder, item, &leaves, gather, d, -1, class->count[d]);
-    if (cost < least) least = cost, best = (Lanes){d, -1};
+  for (int l = 0; l < class->loop_count; l++) {
+    if (class->loops[l].count <= 1) continue;
+    double cost = lane_cost(builder, item, &leaves, gather, l, -1, class->loops[l].count);
+    if (cost < least) least = cost, best = (Lanes){l, -1};
   }
   for (int t = 0; t < gather->free_count; t++) {
     if (gather->free_extent[t] <= 1) continue;
@@ -288,17 +294,17 @@ static Lanes choose_lanes(Builder *builder, const Item *item, const ResidueClass
   return best;
 }
 
-/* Where the box variables of a gather are, given output axes q and free variables t. */
+/* Where the box variables of a gather are, given the class's loops q and free variables t. */
 static void point_gather(Point *point, const Item *item, const ResidueClass *class, const Gather *gather,
                          const Affine *q, const Affine *t) {
   for (int v = 0; v < item->box_rank; v++) {
     Affine at = affine_constant(gather->variable[v].constant);
     int64_t low = at.constant, high = at.constant;
-    for (int k = 0; k < RANK_LIMIT + BOX_LIMIT; k++) {
+    for (int k = 0; k < 2 * BOX_LIMIT; k++) {
       int64_t c = gather->variable[v].coefficient[k];
       if (c == 0) continue;
-      int64_t extent = k < RANK_LIMIT ? class->count[k] : gather->free_extent[k - RANK_LIMIT];
-      at = affine_add(at, affine_scale(k < RANK_LIMIT ? q[k] : t[k - RANK_LIMIT], c));
+      int64_t extent = k < BOX_LIMIT ? class->loops[k].count : gather->free_extent[k - BOX_LIMIT];
+      at = affine_add(at, affine_scale(k < BOX_LIMIT ? q[k] : t[k - BOX_LIMIT], c));
       if (c > 0) high += c * (extent - 1);
       else low += c * (extent - 1);
     }
@@ -333,7 +339,8 @@ static void gather_loops(const Nest *outer, const Item *item, const ResidueClass
   if (lane_free >= 0 && nest.has_valid)
     mask = both(builder, mask,
                 express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free] - MUTANT(lane_sum)));
-  express_accumulate(builder, &point, item->combine, accumulator, item->value, mask);
+  Combine combine = item->combine == COMBINE_MAXIMUM ? COMBINE_MAXIMUM : COMBINE_SUM; /* of one value: that value */
+  express_accumulate(builder, &point, combine, accumulator, item->value, mask);
   close_loops(&nest);
 }
 
@@ -357,13 +364,14 @@ static Operand finish_sum(Builder *builder, const Item *item, const ResidueClass
 
 static Nest class_nest(Builder *builder, const Item *root, const ResidueClass *class, Lanes lanes) {
   Nest nest = {.builder = builder, .lane = -1};
-  for (int d = 0; d < root->view.rank; d++)
-    if (class->count[d] > 1 && d != lanes.axis)
-      nest.loops[nest.loop_count++] = (Loop){.extent = class->count[d], .stride = root->view.stride[d], .axis = d};
+  for (int l = 0; l < class->loop_count; l++)
+    if (class->loops[l].count > 1 && l != lanes.loop)
+      nest.loops[nest.loop_count++] =
+          (Loop){.extent = class->loops[l].count, .stride = class_stride(root, class, l), .axis = l};
   qsort(nest.loops, (size_t)nest.loop_count, sizeof *nest.loops, by_stride);
-  if (lanes.axis >= 0) {
+  if (lanes.loop >= 0) {
     nest.lane = nest.loop_count;
-    nest.loops[nest.loop_count++] = (Loop){.extent = class->count[lanes.axis], .axis = lanes.axis};
+    nest.loops[nest.loop_count++] = (Loop){.extent = class->loops[lanes.loop].count, .axis = lanes.loop};
   }
   return nest;
 }
@@ -375,19 +383,26 @@ static void class_loops(Builder *builder, const Phase *phase, const ResidueClass
   bool once = chunks > 1 && nest.loop_count == 0; /* a single point: the first chunk's */
   if (once) builder_if(builder, affine_variable(0, -1));
   open_loops(&nest, chunks);
-  Affine q[RANK_LIMIT];
-  for (int d = 0; d < RANK_LIMIT; d++) q[d] = affine_constant(0);
+  Affine q[BOX_LIMIT];
+  for (int l = 0; l < BOX_LIMIT; l++) q[l] = affine_constant(0);
   for (int l = 0; l < nest.loop_count; l++) q[nest.loops[l].axis] = affine_variable(nest.loops[l].variable, 1);
   Operand accumulator =
-      builder_set(builder, builder_real(builder), lanes.axis >= 0 || lanes.free >= 0 ? builder_lanes(builder) : 1,
-                  root->combine == COMBINE_SUM || class->gather_count == 0 ? 0 : -INFINITY);
+      builder_set(builder, builder_real(builder), lanes.loop >= 0 || lanes.free >= 0 ? builder_lanes(builder) : 1,
+                  root->combine != COMBINE_MAXIMUM || class->gather_count == 0 ? 0 : -INFINITY);
   for (int g = 0; g < class->gather_count; g++)
     gather_loops(&nest, root, class, &class->gathers[g], lanes.free, q, accumulator);
   Operand value = finish_sum(builder, root, class, lanes.free >= 0, accumulator);
   Point out = nest_point(&nest);
-  for (int d = 0; d < root->view.rank; d++)
-    point_set(&out, d, affine_add(affine_scale(q[d], class->step[d]), affine_constant(class->offset[d])),
-              class->offset[d], class->offset[d] + class->step[d] * (class->count[d] - 1));
+  for (int d = 0; d < root->view.rank; d++) {
+    Affine at = affine_constant(class->offset[d]);
+    int64_t high = class->offset[d];
+    for (int l = 0; l < class->loop_count; l++) {
+      if (class->loops[l].axis != d) continue;
+      at = affine_add(at, affine_scale(q[l], class->loops[l].step));
+      high += class->loops[l].step * (class->loops[l].count - 1);
+    }
+    point_set(&out, d, at, class->offset[d], high);
+  }
   const Access *identity = access_identity(builder_graph(builder), root->view.rank);
   Leaving leaving = leaving_new(builder, phase);
   know_value(builder, &leaving, &out, root, identity, value);
@@ -481,11 +496,13 @@ void nest_phase(Builder *builder, const Phase *phase, bool parallel) {
     map_phase(builder, phase, parallel);
     return;
   }
-  Residue *residue = root->combine == COMBINE_SET ? NULL : residue_split(builder_session(builder), root);
+  if (root->combine == COMBINE_SET && phase->count == 1 && item_points(root) == view_elements(&root->view)) {
+    map_phase(builder, phase, parallel);
+    return;
+  }
+  Residue *residue = residue_split(builder_session(builder), root);
   if (residue == NULL) {
-    if (root->combine == COMBINE_SET && item_points(root) == view_elements(&root->view))
-      map_phase(builder, phase, parallel);
-    else scatter_phase(builder, root);
+    scatter_phase(builder, root);
     return;
   }
   int64_t chunks = parallel ? chunks_of(item_cost(root)) : 1, used = 1;

@@ -7,11 +7,13 @@
 
        u_k = s_k*t_k + r_k,   c + Σ e_k*r_k = s*h + ρ with 0 <= ρ < s,   v = q - h - Σ d_k*t_k,   p = s*q + ρ
 
-   and the point counts where v is in its box. A coordinate of one variable needs no guard: its classes are the points
-   it reaches and the rest. */
+   and the point counts where v is in its box. A coordinate whose variables are the digits of one number, p = e*n + c
+   with n = … + R_1*R_0*v_2 + R_0*v_1 + v_0 (a single variable is one digit), needs no guard: every point that it
+   reaches is reached once, by a loop over each digit; the rest of the axis is empty. */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { WAY_LIMIT = 64, CLASS_LIMIT = 64, TUPLE_LIMIT = 64 };
@@ -20,70 +22,107 @@ enum { WAY_LIMIT = 64, CLASS_LIMIT = 64, TUPLE_LIMIT = 64 };
 typedef struct Tuple {
   int64_t remainder[BOX_LIMIT], quotient;
 } Tuple;
+/* A loop over output points, which moves a variable: v = q + first, or the pivot of tuples. */
+typedef struct WayLoop {
+  int variable; /* -1: none */
+  int64_t step, count, first;
+} WayLoop;
 typedef struct Way {
-  int64_t step, offset, count;
+  int64_t offset;
+  int loop_count;
+  WayLoop loops[VARIABLE_LIMIT];
   int tuple_count;
   Tuple *tuples; /* none: nothing lands here */
-  int64_t first; /* a single variable: v = q + first */
 } Way;
 
 typedef struct Axis {
-  int pivot; /* box variable, or -1 */
   int other_count;
   int others[BOX_LIMIT];
   int64_t modulus[BOX_LIMIT], dilation[BOX_LIMIT]; /* s_k, d_k of others */
-  int64_t step;
   int way_count;
-  Way ways[WAY_LIMIT];
+  Way *ways;
 } Axis;
 
-static int64_t greatest_divisor(int64_t a, int64_t b) {
-  while (b != 0) {
-    int64_t rest = a % b;
-    a = b, b = rest;
+static void add_way(Axis *axis, const Way *way) {
+  if (way->loops[0].count <= 0) return;
+  if (axis->way_count == WAY_LIMIT) internal_error(HERE, "more classes of an axis than were counted");
+  axis->ways[axis->way_count++] = *way;
+}
+
+static void add_empty(Axis *axis, int64_t step, int64_t offset, int64_t count) {
+  add_way(axis, &(Way){.offset = offset, .loop_count = 1, .loops = {{-1, step, count, 0}}});
+}
+
+/* A number by its digits, the least first. */
+typedef struct Digits {
+  int count;
+  int variable[VARIABLE_LIMIT];
+  int64_t extent[VARIABLE_LIMIT], weight[VARIABLE_LIMIT]; /* weight: the product of the extents below */
+  int64_t c, e, numbers;                                  /* p = e*n + c, n < numbers */
+} Digits;
+
+/* The numbers from `from` to before `to` of the digits up to `digit`, as boxes of digits; those above stand in the
+   way. */
+static void add_boxes(Axis *axis, const Digits *digits, Way *way, int digit, int64_t from, int64_t to) {
+  int64_t weight = digits->weight[digit], low = (from + weight - 1) / weight, high = to / weight;
+  WayLoop *loop = &way->loops[digits->count - 1 - digit];
+  if (from >= to) return;
+  if (low > high) { /* all within one turn of this digit */
+    loop->first = high, loop->count = 1;
+    add_boxes(axis, digits, way, digit - 1, from - high * weight, to - high * weight);
+    return;
   }
-  return a < 0 ? -a : a;
+  if (from < low * weight) {
+    loop->first = low - 1, loop->count = 1;
+    add_boxes(axis, digits, way, digit - 1, from - (low - 1) * weight, weight);
+  }
+  if (low < high) {
+    loop->first = low, loop->count = high - low;
+    for (int below = 0; below < digit; below++) {
+      WayLoop *whole = &way->loops[digits->count - 1 - below];
+      whole->first = 0, whole->count = digits->extent[below];
+    }
+    way->offset = digits->c;
+    for (int d = 0; d < digits->count; d++)
+      way->offset += digits->e * digits->weight[d] * way->loops[digits->count - 1 - d].first;
+    add_way(axis, way);
+  }
+  if (high * weight < to) {
+    loop->first = high, loop->count = 1;
+    add_boxes(axis, digits, way, digit - 1, 0, to - high * weight);
+  }
 }
 
-static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-
-static void add_way(Axis *axis, Way way) {
-  if (way.count > 0 && axis->way_count < WAY_LIMIT) axis->ways[axis->way_count++] = way;
-}
-
-/* p = c + e*v, e > 0 (or no variable at all: extent 1, e = 1): the points reached, those of its residue before and
-   after, the other residues. */
-static bool split_single(Session *session, Axis *axis, int64_t c, int64_t e, int64_t extent, int64_t points) {
-  if (e > WAY_LIMIT - 3) return false;
+/* The points reached, those of their residue before and after, the other residues. */
+static bool split_digits(Session *session, Axis *axis, const Digits *digits, int64_t points) {
+  int64_t c = digits->c, e = digits->e;
+  if (e > WAY_LIMIT - 2 - 2 * digits->count) return false;
   int64_t first = c >= 0 ? 0 : (-c + e - 1) / e, end = points - 1 - c < 0 ? 0 : (points - 1 - c) / e + 1;
-  if (end > extent) end = extent;
+  if (end > digits->numbers) end = digits->numbers;
   if (first > end) first = end;
-  Tuple *tuple = session_allocate(session, sizeof *tuple);
-  axis->step = e;
+  Way way = {.loop_count = digits->count, .tuple_count = 1, .tuples = session_allocate(session, sizeof(Tuple))};
+  for (int d = 0; d < digits->count; d++)
+    way.loops[digits->count - 1 - d] = (WayLoop){digits->variable[d], e * digits->weight[d], digits->extent[d], 0};
   int64_t residue = c - e * floor_divide(c, e);
   if (end == first) residue = -1; /* nothing lands: all residues are empty */
   for (int64_t r = 0; r < e; r++) {
     int64_t all = r < points ? (points - r + e - 1) / e : 0;
     if (r != residue) {
-      add_way(axis, (Way){.step = e, .offset = r, .count = all});
+      add_empty(axis, e, r, all);
       continue;
     }
     int64_t start = (c + e * first - r) / e, stop = start + end - first;
-    add_way(axis, (Way){.step = e,
-                        .offset = r + e * start,
-                        .count = end - first,
-                        .tuple_count = 1,
-                        .tuples = tuple,
-                        .first = first});
-    add_way(axis, (Way){.step = e, .offset = r, .count = start});
-    add_way(axis, (Way){.step = e, .offset = r + e * stop, .count = all - stop});
+    add_boxes(axis, digits, &way, digits->count - 1, first, end);
+    add_empty(axis, e, r, start);
+    add_empty(axis, e, r + e * stop, all - stop);
   }
   return true;
 }
 
-static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t *coefficient, const int64_t *box,
-                          int64_t points) {
-  int64_t s = axis->step, tuples = 1;
+/* p = s*v + Σ e_k*u_k + c: the pivot's coefficient is s. */
+static bool split_several(Session *session, Axis *axis, int pivot, int64_t c, const int64_t *coefficient,
+                          const int64_t *box, int64_t points) {
+  int64_t s = coefficient[pivot], tuples = 1;
   for (int k = 0; k < axis->other_count; k++) {
     int64_t e = coefficient[axis->others[k]], divisor = greatest_divisor(s, e);
     axis->modulus[k] = s / divisor, axis->dilation[k] = e / divisor;
@@ -92,7 +131,8 @@ static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t
   }
   if (s > WAY_LIMIT) return false;
   for (int64_t r = 0; r < s; r++)
-    axis->ways[r] = (Way){.step = s, .offset = r, .count = r < points ? (points - r + s - 1) / s : 0};
+    axis->ways[r] =
+        (Way){.offset = r, .loop_count = 1, .loops = {{pivot, s, r < points ? (points - r + s - 1) / s : 0, 0}}};
   axis->way_count = (int)s;
   for (int64_t number = 0; number < tuples; number++) {
     Tuple tuple = {{0}, 0};
@@ -112,8 +152,28 @@ static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t
   }
   int kept = 0;
   for (int w = 0; w < axis->way_count; w++)
-    if (axis->ways[w].count > 0) axis->ways[kept++] = axis->ways[w];
+    if (axis->ways[w].loops[0].count > 0) axis->ways[kept++] = axis->ways[w];
   axis->way_count = kept;
+  return true;
+}
+
+static int by_coefficient(const void *left, const void *right) {
+  const Term *a = left, *b = right;
+  return (a->coefficient > b->coefficient) - (a->coefficient < b->coefficient);
+}
+
+/* Are the terms, of positive coefficients, the digits of one number? */
+static bool find_digits(int count, const Term *terms, int64_t c, const int64_t *box, Digits *digits) {
+  Term sorted[VARIABLE_LIMIT];
+  memcpy(sorted, terms, (size_t)count * sizeof *terms);
+  qsort(sorted, (size_t)count, sizeof *sorted, by_coefficient);
+  *digits = (Digits){.count = count, .c = c, .e = sorted[0].coefficient, .numbers = 1};
+  for (int d = 0; d < count; d++) {
+    if (sorted[d].coefficient != digits->e * digits->numbers) return false;
+    digits->variable[d] = sorted[d].variable;
+    digits->extent[d] = box[sorted[d].variable], digits->weight[d] = digits->numbers;
+    digits->numbers *= digits->extent[d];
+  }
   return true;
 }
 
@@ -121,39 +181,42 @@ static bool split_several(Session *session, Axis *axis, int64_t c, const int64_t
 static bool split_axis(Session *session, const Item *item, int d, Axis *axis, bool *flipped) {
   const Coordinate *coordinate = &item->write->coordinates[d];
   int64_t c = coordinate->constant, coefficient[BOX_LIMIT] = {0}, best = 0;
-  memset(axis, 0, sizeof *axis);
-  axis->pivot = -1;
-  for (int t = 0; t < coordinate->term_count; t++) {
+  int pivot = -1, count = coordinate->term_count;
+  Term terms[VARIABLE_LIMIT];
+  *axis = (Axis){.ways = session_allocate(session, WAY_LIMIT * sizeof *axis->ways)};
+  for (int t = 0; t < count; t++) {
     int v = coordinate->terms[t].variable;
     int64_t e = coordinate->terms[t].coefficient;
     flipped[v] = e < 0;
     if (e < 0) c += e * (item->box[v] - 1), e = -e;
     coefficient[v] = e;
-    if (e * item->box[v] > best) best = e * item->box[v], axis->pivot = v;
+    terms[t] = (Term){v, e};
+    if (e * item->box[v] > best) best = e * item->box[v], pivot = v;
   }
-  if (coordinate->term_count <= 1) {
-    int v = axis->pivot;
-    return split_single(session, axis, c, v < 0 ? 1 : coefficient[v], v < 0 ? 1 : item->box[v], item->view.shape[d]);
-  }
-  axis->step = coefficient[axis->pivot];
-  for (int t = 0; t < coordinate->term_count; t++)
-    if (coordinate->terms[t].variable != axis->pivot) axis->others[axis->other_count++] = coordinate->terms[t].variable;
-  return split_several(session, axis, c, coefficient, item->box, item->view.shape[d]);
+  Digits digits = {.count = 1, .variable = {-1}, .extent = {1}, .weight = {1}, .c = c, .e = 1, .numbers = 1};
+  if (count == 0 || find_digits(count, terms, c, item->box, &digits))
+    return split_digits(session, axis, &digits, item->view.shape[d]);
+  for (int t = 0; t < count; t++)
+    if (terms[t].variable != pivot) axis->others[axis->other_count++] = terms[t].variable;
+  return split_several(session, axis, pivot, c, coefficient, item->box, item->view.shape[d]);
 }
 
-/* The variables of one axis under one tuple, appended to the gather. */
-static void gather_axis(Gather *gather, const Item *item, int d, const Axis *axis, const Way *way, const Tuple *tuple) {
-  if (axis->pivot < 0) return;
-  int v = axis->pivot;
-  gather->variable[v].coefficient[d] = 1;
-  gather->variable[v].constant = way->first - tuple->quotient;
-  gather->variable[v].guarded = axis->other_count > 0;
+/* The variables of one axis under one tuple, appended to the gather. loops[k]: the class's loop k of the way. */
+static void gather_axis(Gather *gather, const Item *item, const Axis *axis, const Way *way, const int *loops,
+                        const Tuple *tuple) {
+  for (int k = 0; k < way->loop_count; k++) {
+    int v = way->loops[k].variable;
+    if (v < 0) continue;
+    gather->variable[v].coefficient[loops[k]] = 1;
+    gather->variable[v].constant = way->loops[k].first - tuple->quotient;
+    gather->variable[v].guarded = axis->other_count > 0;
+  }
   for (int k = 0; k < axis->other_count; k++) {
-    int u = axis->others[k], t = gather->free_count++;
+    int u = axis->others[k], v = way->loops[0].variable, t = gather->free_count++;
     gather->free_extent[t] = (item->box[u] - tuple->remainder[k] + axis->modulus[k] - 1) / axis->modulus[k];
     gather->variable[u].constant = tuple->remainder[k];
-    gather->variable[u].coefficient[RANK_LIMIT + t] = axis->modulus[k];
-    gather->variable[v].coefficient[RANK_LIMIT + t] = -axis->dilation[k];
+    gather->variable[u].coefficient[BOX_LIMIT + t] = axis->modulus[k];
+    gather->variable[v].coefficient[BOX_LIMIT + t] = -axis->dilation[k];
   }
 }
 
@@ -161,19 +224,23 @@ static void flip_variables(Gather *gather, const Item *item, const bool *flipped
   for (int v = 0; v < item->box_rank; v++) {
     if (!flipped[v]) continue;
     gather->variable[v].constant = item->box[v] - 1 - gather->variable[v].constant;
-    for (int k = 0; k < RANK_LIMIT + BOX_LIMIT; k++)
-      gather->variable[v].coefficient[k] = -gather->variable[v].coefficient[k];
+    for (int k = 0; k < 2 * BOX_LIMIT; k++) gather->variable[v].coefficient[k] = -gather->variable[v].coefficient[k];
   }
 }
 
 static void fill_class(Session *session, const Item *item, const Axis *axes, const int *chosen, const bool *flipped,
                        uint32_t written, ResidueClass *out) {
-  int rank = item->view.rank, gathers = 1;
+  int rank = item->view.rank, gathers = 1, loops[RANK_LIMIT][VARIABLE_LIMIT];
+  out->loop_count = rank; /* the first loop of axis d is loop d */
   for (int d = 0; d < rank; d++) {
     const Way *way = &axes[d].ways[chosen[d]];
-    out->step[d] = way->step, out->offset[d] = way->offset, out->count[d] = way->count;
-    gathers *=
-        MUTANT(residue_class) && way->step > 1 && way->offset % way->step == way->step - 1 ? 0 : way->tuple_count;
+    out->offset[d] = way->offset;
+    for (int k = 0; k < way->loop_count; k++) {
+      loops[d][k] = k == 0 ? d : out->loop_count++;
+      out->loops[loops[d][k]] = (ClassLoop){d, way->loops[k].step, way->loops[k].count};
+    }
+    int64_t step = way->loops[0].step;
+    gathers *= MUTANT(residue_class) && step > 1 && way->offset % step == step - 1 ? 0 : way->tuple_count;
   }
   out->gathers = session_allocate(session, (size_t)(gathers > 0 ? gathers : 1) * sizeof *out->gathers);
   for (int number = 0; number < gathers; number++) {
@@ -181,13 +248,13 @@ static void fill_class(Session *session, const Item *item, const Axis *axes, con
     int rest = number;
     for (int d = 0; d < rank; d++) {
       const Way *way = &axes[d].ways[chosen[d]];
-      gather_axis(gather, item, d, &axes[d], way, &way->tuples[rest % way->tuple_count]);
+      gather_axis(gather, item, &axes[d], way, loops[d], &way->tuples[rest % way->tuple_count]);
       rest /= way->tuple_count;
     }
     flip_variables(gather, item, flipped);
     for (int v = 0; v < item->box_rank; v++)
       if ((written >> v & 1) == 0) {
-        gather->variable[v].coefficient[RANK_LIMIT + gather->free_count] = 1;
+        gather->variable[v].coefficient[BOX_LIMIT + gather->free_count] = 1;
         gather->free_extent[gather->free_count++] = item->box[v];
       }
   }

@@ -1,6 +1,6 @@
-/* Which sums are tiles, and which axes of the output are rows and lanes there: a tile needs rows in one factor alone,
-   lanes in the other alone, enough of both, and products enough to add up. Takes items; returns the cheapest tile, or
-   nothing; anything else is a nest. */
+/* Which sums are tiles, and which indices of the output are rows and lanes there: a tile needs rows in one factor
+   alone, lanes in the other alone, enough of both, and products enough to add up. Takes items; returns the cheapest
+   tile, or nothing; anything else is a nest. */
 #include "contraction.h"
 
 #include <math.h>
@@ -16,19 +16,20 @@ bool tile_may_be(const Item *item) {
 
 Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of,
                void *context) {
-  const View *view = &items[0]->view;
   Tile *best = session_allocate(session, sizeof *best);
   best->cycles = INFINITY;
   for (int k = 0; k < count; k++)
     if (!tile_may_be(items[k])) return NULL;
-  for (int lane = 0; lane < view->rank; lane++) {
-    if (view->shape[lane] < TILE_LANES) continue;
-    for (int row = 0; row < view->rank; row++) {
+  const Residue *residue = residue_split(session, items[0]);
+  if (residue == NULL) return NULL;
+  const ResidueClass *first = &residue->classes[0];
+  for (int lane = 0; lane < first->loop_count; lane++) {
+    if (first->loops[lane].count < TILE_LANES) continue;
+    for (int row = 0; row < first->loop_count; row++) {
       Tile tile;
-      if (row == lane || view->shape[row] < TILE_ROWS) continue;
+      if (row == lane || first->loops[row].count < TILE_ROWS) continue;
       if (!contraction_parts(session, options, count, items, row, lane, view_of, context, &tile)) continue;
-      if (tile.lanes < TILE_LANES || tile.rows < TILE_ROWS || !tile_choose(&tile, options)) continue;
-      if (tile.cycles < best->cycles) *best = tile;
+      if (tile_choose(&tile, options) && tile.cycles < best->cycles) *best = tile;
     }
   }
   return isfinite(best->cycles) ? best : NULL;

@@ -1,4 +1,4 @@
-/* From nodes to programs: which nodes share a program (fuse), which axis order values have in memory (layout), which
+/* From nodes to programs: which axis order values have in memory (layout), which nodes share a program (fuse), which
    loops and registers compute them (nest, tile). Takes one routine's effects after simplification; returns steps in a
    legal order. Never allocates the arena and never prints code. */
 #ifndef SCHEDULE_H
@@ -7,16 +7,29 @@
 #include "compiler/program/program.h"
 #include "compiler/schedule/machine.h"
 
+/* ---- layout.c: the order of the axes of every tensor, one decision for all routines of a model ------------------- */
+
+typedef struct Layout Layout;
+Layout *layout_new(Session *session);
+/* For all that the effects need and move; what has an order keeps it. */
+void layout_decide(Layout *layout, Graph *graph, const EffectList *effects);
+/* Has everything an order of its own axes, and every reshape the order of what it looks at? */
+bool layout_holds(const Layout *layout, Graph *graph, const EffectList *effects);
+/* A line for each tensor: its axes, the outermost in memory first. */
+void layout_print(const Layout *layout, Graph *graph, const EffectList *effects, FILE *out);
+
+/* ---- programs ---------------------------------------------------------------------------------------------------- */
+
 typedef struct ScheduleOptions {
   const Machine *machine;
-  RegisterType real; /* REGISTER_F32 or REGISTER_F64 */
-  int fuse_limit;    /* --fuse-limit: at most so many fusions, for bisection; -1: no limit */
-  bool trace;        /* --trace: every operation is a node of its own (with fuse_limit 0) */
+  RegisterType real;    /* REGISTER_F32 or REGISTER_F64 */
+  int fuse_limit;       /* --fuse-limit: at most so many fusions, for bisection; -1: no limit */
+  bool trace;           /* --trace: every operation is a node of its own (with fuse_limit 0) */
+  const Layout *layout; /* NULL: nothing was decided, each node is ordered as anything of its kind */
 } ScheduleOptions;
 
-/* A node that lies in memory between programs (or an input). Strides in elements; the batch axis is the innermost of
-   all values, data and noise; weights, states and all else without a batch axis lie in declared order. A reshape of a
-   stored value shares its memory. */
+/* A node that lies in memory between programs (or an input). Strides in elements, by the layout. A reshape of a stored
+   value shares its memory. */
 typedef struct StoredValue {
   Node *node;          /* an INPUT (persistent or filled), or a value of the arena */
   StorageType storage; /* shape []: always F64 */
@@ -53,7 +66,7 @@ Fusion *schedule_fuse(Session *session, Graph *graph, EffectList effects, const 
 void fusion_print(const Fusion *fusion, FILE *out);
 Schedule *schedule_programs(Fusion *fusion);
 
-/* Strides of an input as every program expects them: shared with plan for the descriptor. */
-void schedule_input_layout(const Node *input, StoredValue *value, RegisterType real);
+/* Type, size and strides of a node's value: as every program expects them, and the descriptor of the plan says. */
+void layout_place(const Layout *layout, const Node *node, StoredValue *value, RegisterType real);
 
 #endif

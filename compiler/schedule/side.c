@@ -133,10 +133,11 @@ static Address copy_address(const Copy *copy) {
 static Point lane_point(const Copy *copy, int form, int lane) {
   const Side *side = copy->side;
   Point point = copy_point(copy->builder, copy->piece, side, copy->at, copy->low, copy->high);
-  int64_t extent = copy->piece->extent[side->stands[form]];
+  int64_t low, high;
+  form_range(&side->forms[form], copy->piece->extent, &low, &high);
   point.lane_variable = lane;
   point.has_valid = true;
-  point.valid = affine_add(affine_constant(extent - (form == side->turned && MUTANT(turned_stage))),
+  point.valid = affine_add(affine_constant(high + 1 - (form == side->turned && MUTANT(turned_stage))),
                            affine_scale(copy->at[form], -1));
   return point;
 }

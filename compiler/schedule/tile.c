@@ -12,30 +12,30 @@ typedef struct Making {
   const Tile *tile;
   const Phase *phase;
   const Part *part;
-  Affine start[LOOP_LIMIT];    /* of the chunk's points, and of the block of the sum */
-  Affine inside[RANK_LIMIT];   /* from there: loops over rows, lanes, other axes */
-  int parked;                  /* buffer of the results: [other axes][row][lane] */
+  Affine start[LOOP_LIMIT]; /* of the chunk's points, and of the block of the sum */
+  Affine inside[BOX_LIMIT]; /* from there: loops over rows, lanes, other axes */
+  int parked;               /* buffer of the results: [other axes][row][lane] */
   int64_t parked_size;
-  int64_t parked_stride[RANK_LIMIT];
+  int64_t parked_stride[BOX_LIMIT];
   int line; /* buffer of one row in the order of the output, where lanes are not contiguous there; or -1 */
 } Making;
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
 
-static bool is_outer(const Tile *tile, int axis) { return axis != tile->row_axis && axis != tile->lane_axis; }
+static bool is_outer(const Tile *tile, int axis) { return axis != tile->row && axis != tile->lane; }
 
 /* Points of the part that are left from the chunk's first. */
 static Affine points_left(const Making *making, int axis) {
-  return affine_add(affine_constant(making->part->count[axis]), affine_scale(making->start[axis], -1));
+  return affine_add(affine_constant(making->part->loops[axis].count), affine_scale(making->start[axis], -1));
 }
 
 /* Opens the loops over the axes that are neither rows nor lanes; returns their number. */
 static int open_outer(Making *making) {
   int opened = 0;
-  for (int d = 0; d < making->tile->rank; d++) {
+  for (int d = 0; d < making->tile->loop_count; d++) {
     if (!is_outer(making->tile, d)) continue;
     making->inside[d] = affine_constant(0);
-    if (making->tile->task[d] == 1 || making->part->count[d] == 1) continue;
+    if (making->tile->task[d] == 1 || making->part->loops[d].count == 1) continue;
     int variable = builder_for_limit(making->builder, affine_constant(0), affine_constant(making->tile->task[d]),
                                      points_left(making, d), 1);
     making->inside[d] = affine_variable(variable, 1);
@@ -50,7 +50,7 @@ static void close_levels(Builder *builder, int count) {
 
 static Affine parked_offset(const Making *making) {
   Affine offset = affine_constant(0);
-  for (int d = 0; d < making->tile->rank; d++)
+  for (int d = 0; d < making->tile->loop_count; d++)
     offset = affine_add(offset, affine_scale(making->inside[d], making->parked_stride[d]));
   return offset;
 }
@@ -65,15 +65,15 @@ static Address parked_address(const Making *making) {
 static Scope piece_scope(const Making *making, const Piece *piece) {
   Scope scope;
   for (int i = 0; i < LOOP_LIMIT; i++) {
-    scope.start[i] = i < RANK_LIMIT || i == piece->blocked ? making->start[i] : affine_constant(0);
+    scope.start[i] = i < BOX_LIMIT || i == piece->blocked ? making->start[i] : affine_constant(0);
     scope.count[i] = piece->extent[i];
-    if (i < making->tile->rank && making->tile->task[i] < scope.count[i]) scope.count[i] = making->tile->task[i];
+    if (i < making->tile->loop_count && making->tile->task[i] < scope.count[i]) scope.count[i] = making->tile->task[i];
     if (i == piece->blocked) scope.count[i] = piece->block;
     if (piece->extent[i] == 1) scope.start[i] = affine_constant(0);
   }
   /* stages of rows and lanes have room for whole blocks */
   for (int side = 0; side < 2; side++) {
-    int d = side == 0 ? making->tile->row_axis : making->tile->lane_axis;
+    int d = side == 0 ? making->tile->row : making->tile->lane;
     if (piece->extent[d] > 1) scope.count[d] = making->tile->task[d];
   }
   return scope;
@@ -107,19 +107,19 @@ static void multiply_step(Multiply *multiply) {
   const Tile *tile = making->tile;
   const Piece *piece = multiply->piece;
   int vectors = tile->block_vectors, lanes = builder_lanes(builder);
-  Affine row = multiply->index[tile->row_axis], lane = multiply->index[tile->lane_axis];
+  Affine row = multiply->index[tile->row], lane = multiply->index[tile->lane];
   int v = builder_unrolled(builder, vectors);
-  multiply->index[tile->lane_axis] = affine_add(lane, affine_variable(v, lanes));
+  multiply->index[tile->lane] = affine_add(lane, affine_variable(v, lanes));
   Statement *load = builder_append(builder, STATEMENT_LOAD);
   load->result = operand_at(multiply->vectors, affine_variable(v, 1));
   load->address = side_address(builder, piece, &piece->b, multiply->scope, multiply->index, multiply->lane);
   load->address.has_valid = piece->b.in_place && tile->lanes % ((int64_t)vectors * lanes) != 0;
-  load->address.valid = affine_add(affine_constant(making->part->count[tile->lane_axis] - MUTANT(tile_last_lane)),
-                                   affine_scale(multiply->index[tile->lane_axis], -1));
+  load->address.valid = affine_add(affine_constant(making->part->loops[tile->lane].count - MUTANT(tile_last_lane)),
+                                   affine_scale(multiply->index[tile->lane], -1));
   builder_close(builder);
-  multiply->index[tile->lane_axis] = lane;
+  multiply->index[tile->lane] = lane;
   int r = builder_unrolled(builder, multiply->rows);
-  if (piece->extent[tile->row_axis] > 1) multiply->index[tile->row_axis] = affine_add(row, affine_variable(r, 1));
+  if (piece->extent[tile->row] > 1) multiply->index[tile->row] = affine_add(row, affine_variable(r, 1));
   Statement *broadcast = builder_append(builder, STATEMENT_LOAD);
   broadcast->result = operand_single(multiply->single);
   broadcast->address = side_address(builder, piece, &piece->a, multiply->scope, multiply->index, -1);
@@ -130,7 +130,7 @@ static void multiply_step(Multiply *multiply) {
                    operand_at(multiply->vectors, affine_variable(v, 1)), accumulator);
   builder_close(builder);
   builder_close(builder);
-  multiply->index[tile->row_axis] = row;
+  multiply->index[tile->row] = row;
 }
 
 static const Bound *bound_on(const Piece *piece, int index) {
@@ -185,8 +185,9 @@ static void multiply_piece(Making *making, const Piece *piece, const Scope *scop
   multiply.vectors = builder_register(builder, builder_real(builder), lanes, vectors);
   multiply.single = builder_register(builder, builder_real(builder), 1, 1);
   for (int i = 0; i < LOOP_LIMIT; i++)
-    multiply.index[i] = i < making->tile->rank && piece->extent[i] > 1 ? affine_add(making->start[i], making->inside[i])
-                                                                     : affine_constant(0);
+    multiply.index[i] = i < making->tile->loop_count && piece->extent[i] > 1
+                            ? affine_add(making->start[i], making->inside[i])
+                            : affine_constant(0);
   multiply_loops(&multiply, 0);
 }
 
@@ -196,18 +197,18 @@ static void multiply_block(Making *making, const Piece *pieces, const Scope *sco
   const Tile *tile = making->tile;
   int lanes = builder_lanes(builder), vectors = tile->block_vectors;
   int accumulators = builder_register(builder, builder_real(builder), lanes, rows * vectors);
-  Affine row = making->inside[tile->row_axis];
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
-                               points_left(making, tile->lane_axis), (int64_t)vectors * lanes);
+  Affine row = making->inside[tile->row];
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane]),
+                               points_left(making, tile->lane), (int64_t)vectors * lanes);
   for (int pass = 0; pass < 2; pass++) {
     if (pass == 1) {
-      making->inside[tile->row_axis] = row, making->inside[tile->lane_axis] = affine_variable(lane, 1);
+      making->inside[tile->row] = row, making->inside[tile->lane] = affine_variable(lane, 1);
       for (int p = 0; p < count; p++) multiply_piece(making, &pieces[p], &scopes[p], rows, lane, accumulators);
     }
     int r = builder_unrolled(builder, rows), v = builder_unrolled(builder, vectors);
     Operand accumulator = operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
-    making->inside[tile->row_axis] = affine_add(row, affine_variable(r, 1));
-    making->inside[tile->lane_axis] = affine_add(affine_variable(lane, 1), affine_variable(v, lanes));
+    making->inside[tile->row] = affine_add(row, affine_variable(r, 1));
+    making->inside[tile->lane] = affine_add(affine_variable(lane, 1), affine_variable(v, lanes));
     if (pass == 1) builder_store(builder, parked_address(making), accumulator, false);
     else if (!more) builder_assign(builder, accumulator, 0);
     else {
@@ -216,7 +217,7 @@ static void multiply_block(Making *making, const Piece *pieces, const Scope *sco
     }
     close_levels(builder, 2);
   }
-  making->inside[tile->row_axis] = row;
+  making->inside[tile->row] = row;
   builder_close(builder);
 }
 
@@ -226,12 +227,11 @@ static bool sums_lanes(const Item *item) { return item->combine == COMBINE_SUM; 
 
 /* A sum over the lanes of one row: its variables are those of the row and the lane, wherever they stand. */
 static void sum_point(const Making *making, const Item *item, const Point *out, Point *point) {
-  for (int v = 0; v < item->box_rank; v++)
-    point_set(point, v, out->at[making->tile->lane_axis], 0, making->tile->lanes - 1);
+  for (int v = 0; v < item->box_rank; v++) point_set(point, v, out->at[making->tile->lane], 0, making->tile->lanes - 1);
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *c = &item->write->coordinates[d];
     if (c->term_count == 1)
-      point_set(point, c->terms[0].variable, out->at[making->tile->row_axis], 0, making->tile->rows - 1);
+      point_set(point, c->terms[0].variable, out->at[making->tile->row], 0, making->tile->rows - 1);
   }
 }
 
@@ -256,7 +256,7 @@ static void add_sum(Making *making, const Item *item, const Point *out, Operand 
   along.lane_variable = out->lane_variable, along.has_valid = out->has_valid, along.valid = out->valid;
   sum_point(making, item, out, &along);
   Operand mask = {.reg = -1};
-  if (out->has_valid) mask = express_between(builder, out, out->at[making->tile->lane_axis], 0, making->tile->lanes);
+  if (out->has_valid) mask = express_between(builder, out, out->at[making->tile->lane], 0, making->tile->lanes);
   express_accumulate(builder, &along, COMBINE_SUM, sum, item->value, mask);
 }
 
@@ -292,10 +292,16 @@ static Point result_point(const Making *making) {
   const Tile *tile = making->tile;
   const Part *part = making->part;
   Point out = point_new(making->builder);
-  for (int d = 0; d < tile->rank; d++) {
-    Affine q = part->count[d] == 1 ? affine_constant(0) : affine_add(making->start[d], making->inside[d]);
-    point_set(&out, d, affine_add(affine_scale(q, part->step[d]), affine_constant(part->offset[d])), part->offset[d],
-              part->offset[d] + part->step[d] * (part->count[d] - 1));
+  for (int d = 0; d < tile->view->rank; d++) {
+    Affine at = affine_constant(part->offset[d]);
+    int64_t high = part->offset[d];
+    for (int l = 0; l < tile->loop_count; l++) {
+      const ClassLoop *loop = &part->loops[l];
+      if (loop->axis != d || loop->count == 1) continue;
+      at = affine_add(at, affine_scale(affine_add(making->start[l], making->inside[l]), loop->step));
+      high += loop->step * (loop->count - 1);
+    }
+    point_set(&out, d, at, part->offset[d], high);
   }
   return out;
 }
@@ -311,44 +317,44 @@ static void finish_lanes(Making *making, bool here) {
     if (i > 0 && sums_lanes(making->phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
   }
   int opened = here ? 0 : open_outer(making);
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
-                               points_left(making, tile->lane_axis), lanes);
-  making->inside[tile->lane_axis] = affine_variable(lane, 1);
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane]),
+                               points_left(making, tile->lane), lanes);
+  making->inside[tile->lane] = affine_variable(lane, 1);
   Point out = result_point(making);
   out.lane_variable = lane;
-  out.has_valid = making->part->count[tile->lane_axis] % lanes != 0;
-  out.valid = affine_add(points_left(making, tile->lane_axis), affine_variable(lane, -1));
+  out.has_valid = making->part->loops[tile->lane].count % lanes != 0;
+  out.valid = affine_add(points_left(making, tile->lane), affine_variable(lane, -1));
   finish_point(making, &out,
                builder_load(builder, builder_level(builder), builder_real(builder), lanes, parked_address(making)),
                sums);
   close_levels(builder, opened + 1);
-  store_sums(making, sums, affine_add(making->start[tile->row_axis], making->inside[tile->row_axis]));
+  store_sums(making, sums, affine_add(making->start[tile->row], making->inside[tile->row]));
 }
 
 /* ---- rows whose lanes are not contiguous in the output ----------------------------------------------------------- */
 
 /* The axes of a line, the innermost in memory first; elements of the line from one point to the next. */
 typedef struct Line {
-  int count, axes[RANK_LIMIT];
-  int64_t pitch[RANK_LIMIT], size[RANK_LIMIT];
+  int count, axes[BOX_LIMIT];
+  int64_t pitch[BOX_LIMIT], size[BOX_LIMIT];
   int merged; /* so many of them are one run */
   int64_t elements;
 } Line;
 
-/* Does everything that follows move on alike whether the inner axis ends or the outer one turns? */
+/* Does everything that follows move on alike whether the inner index ends or the outer one turns? */
 static bool merges(const Making *making, int outer, int inner, int64_t extent) {
   const Phase *phase = making->phase;
-  const Part *part = making->part;
-  if (part->step[inner] != 1 || part->step[outer] != 1) return false;
+  const ClassLoop *high = &making->part->loops[outer], *low = &making->part->loops[inner];
   for (int i = 0; i < phase->count; i++) {
     const Item *item = phase->items[i];
-    if (item->view.stride[outer] != item->view.stride[inner] * extent) return false;
+    if (item->view.stride[high->axis] * high->step != item->view.stride[low->axis] * low->step * extent) return false;
     Leaves leaves = leaves_of(builder_session(making->builder), item->value);
     for (int k = 0; k < leaves.count && i > 0; k++) {
       int64_t a, b;
       if (leaves.items[k]->node == phase->items[0]->node) continue;
-      if (!leaf_stride(making->builder, leaves.items[k], item->box, outer, &a) ||
-          !leaf_stride(making->builder, leaves.items[k], item->box, inner, &b) || a != b * extent)
+      if (!leaf_stride(making->builder, leaves.items[k], item->box, high->axis, &a) ||
+          !leaf_stride(making->builder, leaves.items[k], item->box, low->axis, &b) ||
+          a * high->step != b * low->step * extent)
         return false;
     }
   }
@@ -357,21 +363,20 @@ static bool merges(const Making *making, int outer, int inner, int64_t extent) {
 
 static Line line_of(const Making *making) {
   const Tile *tile = making->tile;
-  const View *view = &making->phase->items[0]->view;
   Line line = {.merged = 1, .elements = 1};
-  for (int d = 0; d < tile->rank; d++) {
+  for (int d = 0; d < tile->loop_count; d++) {
     int64_t size =
-        d == tile->lane_axis || tile->task[d] < making->part->count[d] ? tile->task[d] : making->part->count[d];
-    if (d == tile->row_axis || making->part->count[d] == 1 || (size == 1 && d != tile->lane_axis)) continue;
+        d == tile->lane || tile->task[d] < making->part->loops[d].count ? tile->task[d] : making->part->loops[d].count;
+    if (d == tile->row || making->part->loops[d].count == 1 || (size == 1 && d != tile->lane)) continue;
     int at = line.count++;
-    for (; at > 0 && view->stride[line.axes[at - 1]] > view->stride[d]; at--)
+    for (; at > 0 && part_stride(tile, making->part, line.axes[at - 1]) > part_stride(tile, making->part, d); at--)
       line.axes[at] = line.axes[at - 1], line.size[at] = line.size[at - 1];
     line.axes[at] = d, line.size[at] = size;
   }
   for (int k = 0; k < line.count; k++) line.pitch[k] = line.elements, line.elements *= line.size[k];
   for (; line.merged < line.count; line.merged++) {
     int inner = line.axes[line.merged - 1];
-    if (line.size[line.merged - 1] != making->part->count[inner] || inner == tile->lane_axis) break;
+    if (line.size[line.merged - 1] != making->part->loops[inner].count || inner == tile->lane) break;
     bool all = true;
     for (int k = 0; k < line.merged; k++)
       all &= merges(making, line.axes[line.merged], line.axes[k], line.pitch[line.merged] / line.pitch[k]);
@@ -385,14 +390,14 @@ static void fill_line(Making *making, const Line *line) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   int lanes = builder_lanes(builder), opened = open_outer(making);
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane_axis]),
-                               points_left(making, tile->lane_axis), lanes);
-  making->inside[tile->lane_axis] = affine_variable(lane, 1);
+  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane]),
+                               points_left(making, tile->lane), lanes);
+  making->inside[tile->lane] = affine_variable(lane, 1);
   Address address = {.buffer = making->line, .offset = affine_constant(0)};
   for (int k = 0; k < line->count; k++) {
     int d = line->axes[k];
     address.offset = affine_add(address.offset, affine_scale(making->inside[d], line->pitch[k]));
-    if (d == tile->lane_axis) address.lane_stride = line->pitch[k];
+    if (d == tile->lane) address.lane_stride = line->pitch[k];
   }
   Operand value = builder_load(builder, builder_level(builder), builder_real(builder), lanes, parked_address(making));
   builder_store(builder, address, value, false);
@@ -421,7 +426,7 @@ static void finish_line(Making *making) {
   making->inside[line.axes[0]] = affine_variable(lane, 1);
   Point out = result_point(making);
   out.lane_variable = lane;
-  out.has_valid = run % lanes != 0 || making->part->count[last] % line.size[line.merged - 1] != 0;
+  out.has_valid = run % lanes != 0 || making->part->loops[last].count % line.size[line.merged - 1] != 0;
   out.valid = affine_add(end, affine_variable(lane, -1));
   Address address = {.buffer = making->line, .offset = affine_add(offset, affine_variable(lane, 1)), .lane_stride = 1};
   finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
@@ -432,9 +437,9 @@ static void finish_line(Making *making) {
 static void finish_rows(Making *making, Affine first, int64_t rows, bool here) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  Affine left = affine_add(points_left(making, tile->row_axis), affine_scale(first, -1));
+  Affine left = affine_add(points_left(making, tile->row), affine_scale(first, -1));
   int row = builder_for_limit(builder, affine_constant(0), affine_constant(rows), left, 1);
-  making->inside[tile->row_axis] = affine_add(first, affine_variable(row, 1));
+  making->inside[tile->row] = affine_add(first, affine_variable(row, 1));
   if (making->line >= 0) finish_line(making);
   else finish_lanes(making, here);
   builder_close(builder);
@@ -447,17 +452,17 @@ static void finish_rows(Making *making, Affine first, int64_t rows, bool here) {
 static void multiply_rows(Making *making, const Piece *pieces, const Scope *scopes, int count, bool more, bool done) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  int64_t rows = making->part->count[tile->row_axis], rest = rows % tile->block_rows;
+  int64_t rows = making->part->loops[tile->row].count, rest = rows % tile->block_rows;
   int opened = open_outer(making);
-  int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->row_axis]),
-                                 points_left(making, tile->row_axis), tile->block_rows);
-  Affine row = making->inside[tile->row_axis] = affine_variable(inside, 1);
-  Affine last = affine_add(points_left(making, tile->row_axis), affine_scale(row, -1));
+  int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->row]),
+                                 points_left(making, tile->row), tile->block_rows);
+  Affine row = making->inside[tile->row] = affine_variable(inside, 1);
+  Affine last = affine_add(points_left(making, tile->row), affine_scale(row, -1));
   if (rest > 0) builder_if(builder, affine_add(last, affine_constant(-tile->block_rows)));
   multiply_block(making, pieces, scopes, count, tile->block_rows, more);
   if (rest > 0) {
     builder_else(builder);
-    making->inside[tile->row_axis] = MUTANT(tile_rest) ? affine_add(row, affine_constant(-1)) : row;
+    making->inside[tile->row] = MUTANT(tile_rest) ? affine_add(row, affine_constant(-1)) : row;
     multiply_block(making, pieces, scopes, count, (int)rest, more);
     builder_close(builder);
   }
@@ -500,21 +505,21 @@ static void multiply_blocks(Making *making, Scope *scopes) {
     multiply_rows(making, piece, &scopes[p], 1, true, false);
     if (start > 0) builder_close(builder);
   }
-  finish_rows(making, affine_constant(0), making->tile->task[making->tile->row_axis], false);
+  finish_rows(making, affine_constant(0), making->tile->task[making->tile->row], false);
 }
 
 /* chunk = ((axes that are neither rows nor lanes) * blocks of rows + block) * panels of lanes + panel */
 static void take_chunk(Making *making, Affine chunk) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  int order[RANK_LIMIT], count = 0;
+  int order[BOX_LIMIT], count = 0;
   int64_t below = 1;
-  order[count++] = tile->lane_axis, order[count++] = tile->row_axis;
-  for (int d = 0; d < tile->rank; d++)
+  order[count++] = tile->lane, order[count++] = tile->row;
+  for (int d = 0; d < tile->loop_count; d++)
     if (is_outer(tile, d)) order[count++] = d;
   for (int k = 0; k < count; k++) {
     int d = order[k];
-    int64_t tasks = (making->part->count[d] + tile->task[d] - 1) / tile->task[d];
+    int64_t tasks = (making->part->loops[d].count + tile->task[d] - 1) / tile->task[d];
     making->start[d] = affine_constant(0);
     if (tasks == 1) continue;
     making->start[d] = affine_scale(affine_variable(builder_let(builder, chunk, below, tasks), 1), tile->task[d]);
@@ -524,21 +529,22 @@ static void take_chunk(Making *making, Affine chunk) {
 
 static void park_results(Making *making) {
   const Tile *tile = making->tile;
-  int64_t stride = tile->task[tile->lane_axis];
-  making->parked_stride[tile->lane_axis] = 1;
-  making->parked_stride[tile->row_axis] = stride;
-  stride *= tile->task[tile->row_axis];
-  for (int d = tile->rank - 1; d >= 0; d--) {
+  int64_t stride = tile->task[tile->lane];
+  making->parked_stride[tile->lane] = 1;
+  making->parked_stride[tile->row] = stride;
+  stride *= tile->task[tile->row];
+  for (int d = tile->loop_count - 1; d >= 0; d--) {
     if (!is_outer(tile, d)) continue;
     making->parked_stride[d] = stride;
-    stride *= tile->task[d] < making->part->count[d] ? tile->task[d] : making->part->count[d];
+    stride *= tile->task[d] < making->part->loops[d].count ? tile->task[d] : making->part->loops[d].count;
   }
   making->parked_size = stride;
   making->parked = builder_workspace(making->builder, storage_of(builder_real(making->builder)), stride);
   making->line = -1;
-  if (making->phase->items[0]->view.stride[tile->lane_axis] == 1) return;
+  if (part_stride(tile, making->part, tile->lane) == 1) return;
   Line line = line_of(making);
-  making->line = builder_workspace(making->builder, storage_of(builder_real(making->builder)), line.elements + builder_lanes(making->builder));
+  making->line = builder_workspace(making->builder, storage_of(builder_real(making->builder)),
+                                   line.elements + builder_lanes(making->builder));
 }
 
 static void multiply_part(Making *making) {
@@ -561,7 +567,7 @@ static void multiply_part(Making *making) {
   }
   for (int p = 0; p < part->piece_count; p++) stage_piece(making, &part->pieces[p], &scopes[p]);
   multiply_rows(making, part->pieces, scopes, part->piece_count, false, making->line < 0);
-  if (making->line >= 0) finish_rows(making, affine_constant(0), making->tile->task[making->tile->row_axis], false);
+  if (making->line >= 0) finish_rows(making, affine_constant(0), making->tile->task[making->tile->row], false);
 }
 
 void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
@@ -581,7 +587,7 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
     }
     making.part = &tile->parts[p];
     for (int i = 0; i < LOOP_LIMIT; i++) making.start[i] = affine_constant(0);
-    for (int d = 0; d < RANK_LIMIT; d++) making.inside[d] = affine_constant(0);
+    for (int d = 0; d < BOX_LIMIT; d++) making.inside[d] = affine_constant(0);
     take_chunk(&making, chunk);
     multiply_part(&making);
     builder_workspace_release(builder, mark);

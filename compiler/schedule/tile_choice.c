@@ -28,7 +28,7 @@ static double byte_cycles(const Costs *costs, double footprint) {
 /* Points of each index in one pass over a block of the sum. */
 static void pass_extents(const Tile *tile, const Piece *piece, int64_t *extent) {
   for (int i = 0; i < LOOP_LIMIT; i++) extent[i] = piece->extent[i];
-  for (int d = 0; d < tile->rank; d++) extent[d] = smaller(extent[d], tile->task[d]);
+  for (int d = 0; d < tile->loop_count; d++) extent[d] = smaller(extent[d], tile->task[d]);
   if (piece->blocked >= 0) extent[piece->blocked] = piece->block;
 }
 
@@ -42,7 +42,7 @@ static double side_elements(const Side *side, const int64_t *extent) {
   return elements;
 }
 
-static double index_points(const int64_t *extent, uint32_t indices) {
+static double index_points(const int64_t *extent, uint64_t indices) {
   double points = 1;
   for (int i = 0; i < LOOP_LIMIT; i++)
     if ((indices >> i & 1) != 0) points *= (double)extent[i];
@@ -137,13 +137,13 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   pass_extents(tile, piece, extent);
   const Side *a = &piece->a, *b = &piece->b;
   for (int i = 0; i < LOOP_LIMIT; i++)
-    at_point[i] = i < tile->rank && i != tile->row_axis && i != tile->lane_axis ? 1 : extent[i];
-  int64_t vectors = ceil_divide(extent[tile->lane_axis], costs->lanes),
-          columns = ceil_divide(vectors, tile->block_vectors), rows = extent[tile->row_axis];
+    at_point[i] = i < tile->loop_count && i != tile->row && i != tile->lane ? 1 : extent[i];
+  int64_t vectors = ceil_divide(extent[tile->lane], costs->lanes), columns = ceil_divide(vectors, tile->block_vectors),
+          rows = extent[tile->row];
   double summed = 1, outer = 1, blocks = 1;
-  for (int i = RANK_LIMIT; i < LOOP_LIMIT; i++) summed *= (double)extent[i];
-  for (int d = 0; d < tile->rank; d++)
-    if (d != tile->row_axis && d != tile->lane_axis) outer *= (double)extent[d];
+  for (int i = BOX_LIMIT; i < LOOP_LIMIT; i++) summed *= (double)extent[i];
+  for (int d = 0; d < tile->loop_count; d++)
+    if (d != tile->row && d != tile->lane) outer *= (double)extent[d];
   if (piece->blocked >= 0) blocks = (double)ceil_divide(piece->extent[piece->blocked], piece->block);
   double b_bytes = costs->element * (b->copies ? side_elements(b, extent) : index_points(extent, b->indices));
   double a_bytes = costs->element * index_points(extent, a->indices);
@@ -173,10 +173,10 @@ static int64_t run_length(const Tile *tile, const Part *part) {
   int64_t run = 1;
   for (bool grown = true; grown;) {
     grown = false;
-    for (int d = 0; d < tile->rank && !grown; d++) {
-      int64_t own = smaller(tile->task[d], part->count[d]);
-      if (part->count[d] == 1 || part->step[d] != 1 || tile->view->stride[d] != run) continue;
-      grown = own == part->count[d];
+    for (int d = 0; d < tile->loop_count && !grown; d++) {
+      int64_t own = smaller(tile->task[d], part->loops[d].count);
+      if (part->loops[d].count == 1 || part_stride(tile, part, d) != run) continue;
+      grown = own == part->loops[d].count;
       run *= own;
     }
   }
@@ -187,15 +187,15 @@ static int64_t run_length(const Tile *tile, const Part *part) {
 static double store_cycles(const Costs *costs, const Tile *tile, const Part *part) {
   enum { LINE_BYTES = 64 };
   double elements = 1, each = 2.0 / costs->lanes, run = (double)(run_length(tile, part) * costs->element);
-  for (int d = 0; d < tile->rank; d++) elements *= (double)part->count[d];
-  if (tile->view->stride[tile->lane_axis] != 1) each = 1.5;
+  for (int d = 0; d < tile->loop_count; d++) elements *= (double)part->loops[d].count;
+  if (part_stride(tile, part, tile->lane) != 1) each = 1.5;
   each += 2 * fmax(costs->element, costs->element * LINE_BYTES / run) * byte_cycles(costs, 1e9);
   return elements * each;
 }
 
 int64_t part_tasks(const Tile *tile, const Part *part) {
   int64_t tasks = 1;
-  for (int d = 0; d < tile->rank; d++) tasks *= ceil_divide(part->count[d], tile->task[d]);
+  for (int d = 0; d < tile->loop_count; d++) tasks *= ceil_divide(part->loops[d].count, tile->task[d]);
   return tasks;
 }
 
@@ -255,11 +255,11 @@ typedef struct Search {
 static double try_sizes(Search *search, const Sizes *sizes) {
   Tile *tile = search->tile;
   tile->block_rows = (int)sizes->of[CHOICE_ROWS], tile->block_vectors = sizes->vectors;
-  for (int d = 0; d < tile->rank; d++) tile->task[d] = sizes->of[CHOICE_POINTS];
-  tile->task[tile->row_axis] =
+  for (int d = 0; d < tile->loop_count; d++) tile->task[d] = sizes->of[CHOICE_POINTS];
+  tile->task[tile->row] =
       ceil_divide(ceil_divide(tile->rows, tile->block_rows), sizes->of[CHOICE_HIGH]) * tile->block_rows;
   int64_t width = (int64_t)sizes->vectors * search->costs.lanes;
-  tile->task[tile->lane_axis] = ceil_divide(ceil_divide(tile->lanes, width), sizes->of[CHOICE_WIDE]) * width;
+  tile->task[tile->lane] = ceil_divide(ceil_divide(tile->lanes, width), sizes->of[CHOICE_WIDE]) * width;
   for (int p = 0; p < tile->part_count; p++)
     for (int k = 0; k < tile->parts[p].piece_count; k++) {
       Piece *piece = &tile->parts[p].pieces[k];
@@ -290,8 +290,8 @@ static void list_options(Search *search, int vectors) {
     add_option(search, CHOICE_WIDE, tasks);
   for (int p = 0; p < tile->part_count; p++) {
     const Part *part = &tile->parts[p];
-    for (int d = 0; d < tile->rank; d++)
-      if (d != tile->row_axis && d != tile->lane_axis && part->count[d] > points) points = part->count[d];
+    for (int d = 0; d < tile->loop_count; d++)
+      if (d != tile->row && d != tile->lane && part->loops[d].count > points) points = part->loops[d].count;
     for (int k = 0; k < part->piece_count; k++) {
       const Piece *piece = &part->pieces[k];
       if (piece->blocked >= 0 && piece->extent[piece->blocked] > longest) longest = piece->extent[piece->blocked];
@@ -351,9 +351,9 @@ static void print_side(const Side *side, const char *name, FILE *out) {
 }
 
 void tile_print(const Tile *tile, FILE *out) {
-  fprintf(out, "  %" PRId64 " rows (axis %d), %" PRId64 " lanes (axis %d); blocks of %d rows, %d vectors; a chunk:",
-          tile->rows, tile->row_axis, tile->lanes, tile->lane_axis, tile->block_rows, tile->block_vectors);
-  for (int d = 0; d < tile->rank; d++) fprintf(out, "%s%" PRId64, d > 0 ? " x " : " ", tile->task[d]);
+  fprintf(out, "  %" PRId64 " rows (index %d), %" PRId64 " lanes (index %d); blocks of %d rows, %d vectors; a chunk:",
+          tile->rows, tile->row, tile->lanes, tile->lane, tile->block_rows, tile->block_vectors);
+  for (int d = 0; d < tile->loop_count; d++) fprintf(out, "%s%" PRId64, d > 0 ? " x " : " ", tile->task[d]);
   fprintf(out, "; %.3g Mcycles\n", tile->cycles * 1e-6);
   for (int p = 0; p < tile->part_count; p++)
     for (int k = 0; k < tile->parts[p].piece_count; k++) {

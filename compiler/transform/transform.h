@@ -15,6 +15,9 @@ EffectList transform_resolve(Graph *graph, EffectList effects);
 /* Rewrites to a fixed point; merges what has become equal; closes nothing (0). */
 EffectList transform_simplify(Graph *graph, EffectList effects);
 
+/* `//` and `%` by static numbers in subscripts become axes. The last pass over graphs. */
+EffectList transform_axes(Graph *graph, EffectList effects);
+
 /* What is known about sums (sum_rules.def): rules that every pass follows, unless they are switched off. */
 typedef enum SumRule {
 #define SUM_RULE(name, title) SUM_RULE_##name,

@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int r = 0; r < model->routine_count; r++)
       if (!graph_verify(model->graph, &model->routines[r].effects, "differentiate")) abort();
     model_pass(model, transform_simplify, "simplify");
+    model_pass(model, transform_axes, "axes");
   }
   free(messages_text(session));
   session_free(session);

@@ -60,7 +60,7 @@ here=$PWD
 status 0 "$GANC" build $model -o "$work/other" || fail 'an existing trainer is not replaced'
 
 # passes stop where they are told to, and what they made can be printed
-for pass in read expand normalise differentiate simplify fuse schedule plan emit link; do
+for pass in read expand normalise differentiate simplify axes layout fuse schedule plan emit link; do
   status 0 "$GANC" build $model --stop-after=$pass --dump-after=$pass -o "$work/t.$pass"
   [ -s "$work/out" ] || fail "nothing was printed after $pass"
 done

@@ -9,6 +9,7 @@ static const char *const models[] = {"gan",
                                      "features",
                                      "../fixtures/dcgan",
                                      "../fixtures/dcgan_wgan_gp",
+                                     "groups",
                                      "../values/products",
                                      "../values/outside",
                                      "../values/conditions",
@@ -19,7 +20,7 @@ static const char *const models[] = {"gan",
                                      "../values/images_transposed",
                                      "../values/images_resampling",
                                      "../values/images_normalization"};
-enum { PLAYER_MODELS = 7 }; /* the first of them have objectives */
+enum { PLAYER_MODELS = 8 }; /* the first of them have objectives */
 
 /* Two interpreters of one model: one runs the routines as they are, the other what a later pass makes of them. */
 static void check_routine(World *world, Interpreter *other, const ModelRoutine *routine, const EffectList *later,
@@ -89,6 +90,8 @@ static EffectList simplified(Graph *graph, EffectList effects) {
   return transform_simplify(graph, normalised(graph, effects));
 }
 
+static EffectList split(Graph *graph, EffectList effects) { return transform_axes(graph, simplified(graph, effects)); }
+
 /* What vanishes by itself there is nothing here, and so is its rounding. */
 START_TEST(sums_keep_numbers) { check_numbers(models[_i], transform_differentiate, summed, 1e-10); }
 END_TEST
@@ -97,6 +100,9 @@ START_TEST(normalise_keeps_numbers) { check_numbers(models[_i], summed, normalis
 END_TEST
 
 START_TEST(simplify_keeps_numbers) { check_numbers(models[_i], normalised, simplified, 1e-12); }
+END_TEST
+
+START_TEST(axes_keep_numbers) { check_numbers(models[_i], simplified, split, 1e-12); }
 END_TEST
 
 /* ---- derivatives ------------------------------------------------------------------------------------------------- */
@@ -325,6 +331,7 @@ END_TEST
 CHECK_MAIN(.loops = {{sums_keep_numbers, 0, LENGTH(models)},
                      {normalise_keeps_numbers, 0, LENGTH(models)},
                      {simplify_keeps_numbers, 0, LENGTH(models)},
+                     {axes_keep_numbers, 0, LENGTH(models)},
                      {derivatives, 0, PLAYER_MODELS},
                      {library, 0, LENGTH(items)},
                      {broken, 0, 3}})

@@ -262,6 +262,21 @@ START_TEST(graphs_print) {
 }
 END_TEST
 
+/* A place that is computed from variables of one value only is none: its axis is trimmed and numbered like any other.
+ */
+START_TEST(places_without_variables_are_affine) {
+  Session *session = session_new();
+  Graph *g = graph_new(session);
+  Node *x = input(g, "x", SHAPE(1, 9));
+  const Scalar *half = unary(g, OP_FLOOR, divide(g, scalar_index(g, 0), number(g, 2)));
+  Coordinate place = {.computed = add(g, half, scalar_index(g, 1))};
+  Node *computed = graph_compute(g, COMBINE_SUM, 2, (int64_t[]){1, 9}, 0, ACCESS(g, place), SHAPE(4), false,
+                                 READ(g, x, at(0), at(1)), NULL, SPAN);
+  ck_assert_ptr_eq(computed, graph_map(g, 1, (int64_t[]){4}, false, READ(g, x, constant_at(0), at(0)), SPAN));
+  session_free(session);
+}
+END_TEST
+
 CHECK_MAIN(.tests = {random_nodes_keep_their_values, spellings_meet,
                      sums_become_sets_only_where_every_element_is_written_once, digits_become_numbers,
-                     verify_sees_broken_nodes, graphs_print})
+                     places_without_variables_are_affine, verify_sees_broken_nodes, graphs_print})

@@ -65,6 +65,7 @@ static const char *const models[] = {"gan",
                                      "features",
                                      "../fixtures/dcgan",
                                      "../fixtures/dcgan_wgan_gp",
+                                     "groups",
                                      "../values/outside",
                                      "../values/conditions",
                                      "../values/gradients",
@@ -91,6 +92,7 @@ START_TEST(native_is_the_interpreter) {
   Model *model = model_read(session, models[name], false);
   model_differentiate(model);
   model_pass(model, transform_simplify, "simplify");
+  model_pass(model, transform_axes, "axes");
   ck_assert_int_gt(model->routine_count, 0);
   for (int r = 0; r < model->routine_count; r++)
     check_routine(session, target, model, &model->routines[r], settings[setting].real, settings[setting].tolerance);

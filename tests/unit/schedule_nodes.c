@@ -1,6 +1,6 @@
 /* Random nodes of the algebra, run natively and in the interpreter: strides with common factors, negative coefficients,
-   empty classes, reads and writes out of bounds, the batch on all sides, sums over the axis of the lanes, computed
-   coordinates, maxima and scatters. Each kind has a quota. */
+   empty classes, digits of one number, reads and writes out of bounds, the batch on all sides, sums over the axis of
+   the lanes, computed coordinates, maxima and scatters. Each kind has a quota. */
 #include "schedule_run.h"
 
 static bool random_chance(Random *random, int percent) { return random_integer(random, 0, 99) < percent; }
@@ -17,10 +17,11 @@ enum {
   KIND_COMPUTED,
   KIND_MAXIMUM,
   KIND_SCATTER,
+  KIND_DIGITS,
   KIND_COUNT
 };
 static const char *const kind_names[KIND_COUNT] = {"strided",      "negative", "empty",   "leaving", "batch",
-                                                   "lanes summed", "computed", "maximum", "scatter"};
+                                                   "lanes summed", "computed", "maximum", "scatter", "digits"};
 
 typedef struct Case {
   Graph *graph;
@@ -146,7 +147,16 @@ static Node *random_node(Case *c) {
       variables[k] = shared ? (int)random_integer(&c->random, 0, c->box_rank - 1) : order[used++];
     if (count == 2 && variables[0] == variables[1]) count = 1;
     coordinates[d] = random_coordinate(c, variables, count, computed);
-    shape[d] = random_extent(c, &coordinates[d]);
+    bool digits_only = count == 2 && !computed && random_chance(&c->random, 50);
+    if (digits_only) { /* one number, maybe cut at both ends */
+      Coordinate high = coordinate_scale(coordinate_variable(variables[0]), c->box[variables[1]]);
+      Coordinate digits = coordinate_add(high, coordinate_variable(variables[1]));
+      digits = coordinate_scale(digits, random_chance(&c->random, 70) ? 1 : random_integer(&c->random, -3, 3));
+      coordinates[d] = coordinate_add(digits, coordinate_constant(random_integer(&c->random, -9, 3)));
+      c->kinds[KIND_DIGITS] |= digits.term_count == 2;
+    }
+    bool cut = digits_only && random_chance(&c->random, 50);
+    shape[d] = cut ? random_integer(&c->random, 1, 5) : random_extent(c, &coordinates[d]);
     c->kinds[KIND_SCATTER] |= shared || computed;
     c->kinds[KIND_STRIDED] |= count > 1;
     for (int t = 0; t < coordinates[d].term_count; t++)

@@ -43,7 +43,8 @@ static void check_model(Model *m, Node *of, double tolerance) {
   } passes[] = {{"sums", transform_sums},
                 {"normalise", transform_normalise},
                 {"differentiate", transform_differentiate},
-                {"simplify", transform_simplify}};
+                {"simplify", transform_simplify},
+                {"axes", transform_axes}};
   for (int p = 0; p < LENGTH(passes); p++) {
     effects = passes[p].run(g, effects);
     ck_assert_msg(graph_verify(g, &effects, passes[p].name), "%s", passes[p].name);
