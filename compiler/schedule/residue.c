@@ -30,27 +30,31 @@ typedef struct WayLoop {
 typedef struct Way {
   int64_t offset;
   int loop_count;
-  WayLoop loops[VARIABLE_LIMIT];
+  WayLoop *loops;
   int tuple_count;
   Tuple *tuples; /* none: nothing lands here */
 } Way;
 
 typedef struct Axis {
+  Session *session;
   int other_count;
   int others[BOX_LIMIT];
   int64_t modulus[BOX_LIMIT], dilation[BOX_LIMIT]; /* s_k, d_k of others */
   int way_count;
-  Way *ways;
+  Way ways[WAY_LIMIT];
 } Axis;
 
 static void add_way(Axis *axis, const Way *way) {
+  size_t size = (size_t)way->loop_count * sizeof *way->loops;
   if (way->loops[0].count <= 0) return;
   if (axis->way_count == WAY_LIMIT) internal_error(HERE, "more classes of an axis than were counted");
-  axis->ways[axis->way_count++] = *way;
+  Way *added = &axis->ways[axis->way_count++];
+  *added = *way;
+  added->loops = memcpy(session_allocate(axis->session, size), way->loops, size);
 }
 
 static void add_empty(Axis *axis, int64_t step, int64_t offset, int64_t count) {
-  add_way(axis, &(Way){.offset = offset, .loop_count = 1, .loops = {{-1, step, count, 0}}});
+  add_way(axis, &(Way){.offset = offset, .loop_count = 1, .loops = &(WayLoop){-1, step, count, 0}});
 }
 
 /* A number by its digits, the least first. */
@@ -94,15 +98,17 @@ static void add_boxes(Axis *axis, const Digits *digits, Way *way, int digit, int
 }
 
 /* The points reached, those of their residue before and after, the other residues. */
-static bool split_digits(Session *session, Axis *axis, const Digits *digits, int64_t points) {
+static bool split_digits(Axis *axis, const Digits *digits, int64_t points) {
   int64_t c = digits->c, e = digits->e;
-  if (e > WAY_LIMIT - 2 - 2 * digits->count) return false;
+  if (e > WAY_LIMIT - 1 - 2 * digits->count) return false;
   int64_t first = c >= 0 ? 0 : (-c + e - 1) / e, end = points - 1 - c < 0 ? 0 : (points - 1 - c) / e + 1;
   if (end > digits->numbers) end = digits->numbers;
   if (first > end) first = end;
-  Way way = {.loop_count = digits->count, .tuple_count = 1, .tuples = session_allocate(session, sizeof(Tuple))};
+  WayLoop loops[VARIABLE_LIMIT];
+  Tuple *tuple = session_allocate(axis->session, sizeof *tuple);
+  Way way = {.loop_count = digits->count, .loops = loops, .tuple_count = 1, .tuples = tuple};
   for (int d = 0; d < digits->count; d++)
-    way.loops[digits->count - 1 - d] = (WayLoop){digits->variable[d], e * digits->weight[d], digits->extent[d], 0};
+    loops[digits->count - 1 - d] = (WayLoop){digits->variable[d], e * digits->weight[d], digits->extent[d], 0};
   int64_t residue = c - e * floor_divide(c, e);
   if (end == first) residue = -1; /* nothing lands: all residues are empty */
   for (int64_t r = 0; r < e; r++) {
@@ -120,8 +126,8 @@ static bool split_digits(Session *session, Axis *axis, const Digits *digits, int
 }
 
 /* p = s*v + Σ e_k*u_k + c: the pivot's coefficient is s. */
-static bool split_several(Session *session, Axis *axis, int pivot, int64_t c, const int64_t *coefficient,
-                          const int64_t *box, int64_t points) {
+static bool split_several(Axis *axis, int pivot, int64_t c, const int64_t *coefficient, const int64_t *box,
+                          int64_t points) {
   int64_t s = coefficient[pivot], tuples = 1;
   for (int k = 0; k < axis->other_count; k++) {
     int64_t e = coefficient[axis->others[k]], divisor = greatest_divisor(s, e);
@@ -130,9 +136,11 @@ static bool split_several(Session *session, Axis *axis, int pivot, int64_t c, co
     if (tuples > TUPLE_LIMIT) return false;
   }
   if (s > WAY_LIMIT) return false;
-  for (int64_t r = 0; r < s; r++)
-    axis->ways[r] =
-        (Way){.offset = r, .loop_count = 1, .loops = {{pivot, s, r < points ? (points - r + s - 1) / s : 0, 0}}};
+  WayLoop *loops = session_allocate(axis->session, (size_t)s * sizeof *loops);
+  for (int64_t r = 0; r < s; r++) {
+    loops[r] = (WayLoop){pivot, s, r < points ? (points - r + s - 1) / s : 0, 0};
+    axis->ways[r] = (Way){.offset = r, .loop_count = 1, .loops = &loops[r]};
+  }
   axis->way_count = (int)s;
   for (int64_t number = 0; number < tuples; number++) {
     Tuple tuple = {{0}, 0};
@@ -147,7 +155,7 @@ static bool split_several(Session *session, Axis *axis, int pivot, int64_t c, co
     if (empty) continue;
     tuple.quotient = floor_divide(landed, s);
     Way *way = &axis->ways[landed - s * tuple.quotient];
-    if (way->tuples == NULL) way->tuples = session_allocate(session, (size_t)tuples * sizeof *way->tuples);
+    if (way->tuples == NULL) way->tuples = session_allocate(axis->session, (size_t)tuples * sizeof *way->tuples);
     way->tuples[way->tuple_count++] = tuple;
   }
   int kept = 0;
@@ -183,7 +191,7 @@ static bool split_axis(Session *session, const Item *item, int d, Axis *axis, bo
   int64_t c = coordinate->constant, coefficient[BOX_LIMIT] = {0}, best = 0;
   int pivot = -1, count = coordinate->term_count;
   Term terms[VARIABLE_LIMIT];
-  *axis = (Axis){.ways = session_allocate(session, WAY_LIMIT * sizeof *axis->ways)};
+  *axis = (Axis){.session = session};
   for (int t = 0; t < count; t++) {
     int v = coordinate->terms[t].variable;
     int64_t e = coordinate->terms[t].coefficient;
@@ -195,10 +203,10 @@ static bool split_axis(Session *session, const Item *item, int d, Axis *axis, bo
   }
   Digits digits = {.count = 1, .variable = {-1}, .extent = {1}, .weight = {1}, .c = c, .e = 1, .numbers = 1};
   if (count == 0 || find_digits(count, terms, c, item->box, &digits))
-    return split_digits(session, axis, &digits, item->view.shape[d]);
+    return split_digits(axis, &digits, item->view.shape[d]);
   for (int t = 0; t < count; t++)
     if (terms[t].variable != pivot) axis->others[axis->other_count++] = terms[t].variable;
-  return split_several(session, axis, pivot, c, coefficient, item->box, item->view.shape[d]);
+  return split_several(axis, pivot, c, coefficient, item->box, item->view.shape[d]);
 }
 
 /* The variables of one axis under one tuple, appended to the gather. loops[k]: the class's loop k of the way. */

@@ -4,10 +4,11 @@
 
        floor((c + Σ e_k v_k) / m) = A + floor((c' + Σ e'_k v_k) / m),   0 <= c', e'_k < m
 
-   each v_k becomes s_k*g_k + r_k with s_k = m / gcd(m, e'_k), and what is left is A' where c' + Σ e'_k (s_k - 1) < m; a
-   c' that is in the way counts from a place before v_k's first. Places of s_k*g_k + r_k beyond v_k's ends are dropped
-   by the write, or made to add 0. A tensor keeps its axes: one that was written by o is written at m*g + r. The last
-   pass over graphs: derivatives have been taken of o. A node of which no coordinate becomes affine stays as it is. */
+   each v_k becomes s_k*g_k + r_k with s_k = m / gcd(m, e'_k), and the quotient is affine where c' + Σ e'_k (s_k - 1) <
+   m; of a c' that is in the way, v_k's digits begin some places before v_k. Places of s_k*g_k + r_k beyond v_k's ends
+   are dropped by the write, or made to add 0. A tensor keeps its axes: one that was written by o is written at m*g + r.
+   The last pass over graphs: derivatives have been taken of o. A node of which no coordinate becomes affine stays as it
+   is. */
 #include "internal.h"
 #include "transform.h"
 #include "tests/mutants/mutant.h"
@@ -40,10 +41,18 @@ static Division divide(const Coordinate *number, int64_t modulus) {
   return division;
 }
 
+/* Are the numbers so small that neither a few of them nor their products overflow? */
+static bool coordinate_is_small(const Coordinate *c) {
+  bool small = c->constant > -MODULUS_LIMIT && c->constant < MODULUS_LIMIT;
+  for (int t = 0; t < c->term_count; t++)
+    small &= c->terms[t].coefficient > -MODULUS_LIMIT && c->terms[t].coefficient < MODULUS_LIMIT;
+  return small;
+}
+
 /* Is the scalar an affine number over a whole one? (Halves are products with 0.5 by now: rewrite.c.) */
 static bool scalar_is_ratio(const Scalar *scalar, Coordinate *number, int64_t *below) {
   *below = 1;
-  if (scalar_is_affine(scalar, number)) return true;
+  if (scalar_is_affine(scalar, number)) return coordinate_is_small(number);
   double factor = -1;
   if (scalar->op == OP_DIVIDE && scalar->argument[1]->op == OP_CONSTANT) factor = scalar->argument[1]->value;
   else if (scalar->op == OP_MULTIPLY && scalar->argument[0]->op == OP_CONSTANT) factor = scalar->argument[0]->value;
@@ -58,7 +67,7 @@ static bool scalar_is_ratio(const Scalar *scalar, Coordinate *number, int64_t *b
   for (; factor != nearbyint(factor) && *below < MODULUS_LIMIT; factor *= 2) *below *= 2;
   if (factor != nearbyint(factor) || !(fabs(factor) < MODULUS_LIMIT)) return false;
   *number = coordinate_scale(*number, (int64_t)factor);
-  return true;
+  return coordinate_is_small(number);
 }
 
 /* Is it `number // modulus` or `number % modulus` of an affine number? */
@@ -71,7 +80,7 @@ static bool scalar_is_division(const Scalar *scalar, Division *division) {
     if (scalar->op != OP_MODULO || scalar->argument[1]->op != OP_CONSTANT) return false;
     double value = scalar->argument[1]->value;
     if (value != nearbyint(value) || !(value >= 1 && value < MODULUS_LIMIT)) return false;
-    if (!scalar_is_affine(scalar->argument[0], &number)) return false;
+    if (!scalar_is_affine(scalar->argument[0], &number) || !coordinate_is_small(&number)) return false;
     modulus = (int64_t)value;
   }
   *division = divide(&number, modulus);

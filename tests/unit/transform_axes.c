@@ -320,13 +320,56 @@ END_TEST
 
 /* ---- what must not be split, or not without care ----------------------------------------------------------------- */
 
+static void check_stays(Graph *g, Node *node) {
+  EffectList effects = {1, &(Effect){likeness(g, "out", node), node, SPAN}};
+  ck_assert_int_gt(computed_count(g, effects), 0);
+  ck_assert_ptr_eq(transform_axes(g, effects).items[0].value, node);
+}
+
 START_TEST(samples_stay_one_axis) {
   Session *session = session_new();
   Graph *g = graph_new(session);
   Node *x = input(g, "x", SHAPE(3)), *y = batch_input(g, "y", SHAPE(6));
   Node *node = map_like(g, y, multiply(g, all(g, y), READ(g, x, quotient(g, at(0), 2))));
-  EffectList effects = {1, &(Effect){likeness(g, "out", node), node, SPAN}};
-  ck_assert_ptr_eq(transform_axes(g, effects).items[0].value, node);
+  check_stays(g, node);
+  session_free(session);
+}
+END_TEST
+
+START_TEST(what_has_no_digits_stays_computed) {
+  Session *session = session_new();
+  Graph *g = graph_new(session);
+  Node *x = input(g, "x", SHAPE(9)), *w = input(g, "w", SHAPE(6, 6));
+  const Coordinate two_thirds = quotient(g, affine_at(0, 2, 0), 3), rests_meet = quotient(g, sum_at(at(0), at(1)), 2);
+  const Coordinate both = over(g, at(0), 4, 1, constant_at(0));
+  const Scalar *far = scalar_index(g, 0);
+  for (int turn = 0; turn < 6; turn++)
+    far = divide(g, multiply(g, number(g, 9999999), far), number(g, turn % 2 == 0 ? 3 : 7));
+  check_stays(g, map_like(g, x, READ(g, x, two_thirds)));
+  check_stays(g, map_like(g, w, READ(g, x, rests_meet)));
+  check_stays(g, map_like(g, x, READ(g, x, computed_at(unary(g, OP_FLOOR, far)))));
+  check_stays(g, map_like(g, x, READ(g, x, computed_at(unary(g, OP_FLOOR, divide(g, far, number(g, 0.1)))))));
+  check_stays(g, map_like(g, x, READ(g, x, computed_at(binary(g, OP_MODULO, scalar_index(g, 0), number(g, 2.5))))));
+  /* 4 and 6 have no common digits: neither is split where the other stays */
+  check_stays(g, graph_map(g, 1, (int64_t[]){36}, false,
+                           READ(g, x, computed_at(add(g, both.computed, quotient(g, at(0), 6).computed))), SPAN));
+  session_free(session);
+}
+END_TEST
+
+/* Sixteen variables run: there is none left for a digit. */
+START_TEST(variables_are_not_exceeded) {
+  Session *session = session_new();
+  Graph *g = graph_new(session);
+  int64_t box[VARIABLE_LIMIT];
+  Coordinate coordinates[VARIABLE_LIMIT];
+  for (int v = 0; v < VARIABLE_LIMIT; v++) box[v] = 4, coordinates[v] = at(v);
+  Node *x = input(g, "x", SHAPE(4, 4, 4, 4, 4, 4, 4, 4)), *w = input(g, "w", SHAPE(4, 4, 4, 4, 4, 4, 4, 2));
+  coordinates[VARIABLE_LIMIT - 1] = quotient(g, at(VARIABLE_LIMIT - 1), 2);
+  const Scalar *value = multiply(g, scalar_read(g, x, access_new(g, 8, coordinates)),
+                                 scalar_read(g, w, access_new(g, 8, coordinates + 8)));
+  check_stays(g, graph_compute(g, COMBINE_SUM, VARIABLE_LIMIT, box, 0, access_new(g, 8, coordinates), 8, x->shape,
+                               false, value, NULL, SPAN));
   session_free(session);
 }
 END_TEST
@@ -455,5 +498,6 @@ START_TEST(random_divisions) {
 }
 END_TEST
 
-CHECK_MAIN(.tests = {samples_stay_one_axis, infinities_beyond_the_end_are_not_read, random_divisions},
+CHECK_MAIN(.tests = {samples_stay_one_axis, what_has_no_digits_stays_computed, variables_are_not_exceeded,
+                     infinities_beyond_the_end_are_not_read, random_divisions},
            .loops = {{kinds_become_affine, 0, LENGTH(kinds)}, {kinds_run_natively, 0, 2}})
