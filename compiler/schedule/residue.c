@@ -7,9 +7,10 @@
 
        u_k = s_k*t_k + r_k,   c + Σ e_k*r_k = s*h + ρ with 0 <= ρ < s,   v = q - h - Σ d_k*t_k,   p = s*q + ρ
 
-   and the point counts where v is in its box. A coordinate whose variables are the digits of one number, p = e*n + c
-   with n = … + R_1*R_0*v_2 + R_0*v_1 + v_0 (a single variable is one digit), needs no guard: every point that it
-   reaches is reached once, by a loop over each digit; the rest of the axis is empty. */
+   and the point counts where v is in its box. Where r_k and h are affine in ρ (for s = 2 they are), and all ρ have as
+   many points and tuples, ρ is one more loop over output points. A coordinate whose variables are the digits of one
+   number, p = e*n + c with n = … + R_1*R_0*v_2 + R_0*v_1 + v_0 (a single variable is one digit), needs no guard: every
+   point that it reaches is reached once, by a loop over each digit; the rest of the axis is empty. */
 #include "lower.h"
 #include "tests/mutants/mutant.h"
 
@@ -21,6 +22,7 @@ enum { WAY_LIMIT = 64, CLASS_LIMIT = 64, TUPLE_LIMIT = 64 };
 /* One class of one coordinate. Each tuple fixes the remainders r_k of the variables that are not the pivot. */
 typedef struct Tuple {
   int64_t remainder[BOX_LIMIT], quotient;
+  int64_t remainder_step[BOX_LIMIT], quotient_step; /* from one residue to the next, where these are a loop */
 } Tuple;
 /* A loop over output points, which moves a variable: v = q + first, or the pivot of tuples. */
 typedef struct WayLoop {
@@ -31,6 +33,7 @@ typedef struct Way {
   int64_t offset;
   int loop_count;
   WayLoop *loops;
+  int residues; /* the loop that goes through the residues, or 0 */
   int tuple_count;
   Tuple *tuples; /* none: nothing lands here */
 } Way;
@@ -125,6 +128,40 @@ static bool split_digits(Axis *axis, const Digits *digits, int64_t points) {
   return true;
 }
 
+/* Do all residues have one tuple each, and does everything move on evenly from one to the next? */
+static bool moves_evenly(const Axis *axis, const int64_t *box) {
+  const Way *first = &axis->ways[0], *second = &axis->ways[1];
+  for (int w = 0; w < axis->way_count; w++)
+    if (axis->ways[w].tuple_count != 1 || axis->ways[w].offset != w ||
+        axis->ways[w].loops[0].count != first->loops[0].count)
+      return false;
+  for (int w = 0; w < axis->way_count; w++) {
+    const Way *way = &axis->ways[w];
+    const Tuple *tuple = &way->tuples[0], *from = &first->tuples[0], *to = &second->tuples[0];
+    if (tuple->quotient != from->quotient + w * (to->quotient - from->quotient)) return false;
+    for (int k = 0; k < axis->other_count; k++) {
+      int64_t step = to->remainder[k] - from->remainder[k], extent = box[axis->others[k]], m = axis->modulus[k];
+      if (tuple->remainder[k] != from->remainder[k] + w * step) return false;
+      if ((extent - tuple->remainder[k] + m - 1) / m != (extent - from->remainder[k] + m - 1) / m) return false;
+    }
+  }
+  return true;
+}
+
+/* One way with a loop over the residues instead of a way for each. */
+static void join_residues(Axis *axis, const int64_t *box) {
+  if (axis->way_count < 2 || axis->ways[0].loops[0].step != axis->way_count || !moves_evenly(axis, box)) return;
+  Way *way = &axis->ways[0];
+  Tuple *from = &way->tuples[0];
+  const Tuple *to = &axis->ways[1].tuples[0];
+  for (int k = 0; k < axis->other_count; k++) from->remainder_step[k] = to->remainder[k] - from->remainder[k];
+  from->quotient_step = to->quotient - from->quotient;
+  WayLoop *loops = session_allocate(axis->session, 2 * sizeof *loops);
+  loops[0] = way->loops[0], loops[1] = (WayLoop){-1, 1, axis->way_count, 0};
+  way->loops = loops, way->loop_count = 2, way->residues = 1;
+  axis->way_count = 1;
+}
+
 /* p = s*v + Σ e_k*u_k + c: the pivot's coefficient is s. */
 static bool split_several(Axis *axis, int pivot, int64_t c, const int64_t *coefficient, const int64_t *box,
                           int64_t points) {
@@ -143,7 +180,7 @@ static bool split_several(Axis *axis, int pivot, int64_t c, const int64_t *coeff
   }
   axis->way_count = (int)s;
   for (int64_t number = 0; number < tuples; number++) {
-    Tuple tuple = {{0}, 0};
+    Tuple tuple = {.quotient = 0};
     int64_t rest = number, landed = c;
     bool empty = false;
     for (int k = 0; k < axis->other_count; k++) {
@@ -162,6 +199,7 @@ static bool split_several(Axis *axis, int pivot, int64_t c, const int64_t *coeff
   for (int w = 0; w < axis->way_count; w++)
     if (axis->ways[w].loops[0].count > 0) axis->ways[kept++] = axis->ways[w];
   axis->way_count = kept;
+  join_residues(axis, box);
   return true;
 }
 
@@ -225,7 +263,10 @@ static void gather_axis(Gather *gather, const Item *item, const Axis *axis, cons
     gather->variable[u].constant = tuple->remainder[k];
     gather->variable[u].coefficient[BOX_LIMIT + t] = axis->modulus[k];
     gather->variable[v].coefficient[BOX_LIMIT + t] = -axis->dilation[k];
+    if (way->residues > 0) gather->variable[u].coefficient[loops[way->residues]] = tuple->remainder_step[k];
   }
+  if (way->residues > 0)
+    gather->variable[way->loops[0].variable].coefficient[loops[way->residues]] = -tuple->quotient_step;
 }
 
 static void flip_variables(Gather *gather, const Item *item, const bool *flipped) {

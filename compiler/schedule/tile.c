@@ -419,14 +419,16 @@ static void finish_line(Making *making) {
   }
   int64_t run = line.pitch[line.merged - 1] * line.size[line.merged - 1];
   int last = line.axes[line.merged - 1];
-  /* of the outermost axis of the run, that may be cut short */
-  Affine end = affine_scale(points_left(making, last), line.pitch[line.merged - 1]);
-  int lane = builder_for_limit(builder, affine_constant(0), affine_constant(run), end, lanes);
+  Affine end = affine_constant(run);
+  if (making->part->loops[last].count % line.size[line.merged - 1] != 0) /* the last chunk's is shorter */
+    end = affine_variable(
+        builder_clamp(builder, affine_scale(points_left(making, last), line.pitch[line.merged - 1]), 1, run), 1);
+  int lane = builder_for(builder, affine_constant(0), end, lanes);
   for (int k = 0; k < line.merged; k++) making->inside[line.axes[k]] = affine_constant(0);
   making->inside[line.axes[0]] = affine_variable(lane, 1);
   Point out = result_point(making);
   out.lane_variable = lane;
-  out.has_valid = run % lanes != 0 || making->part->loops[last].count % line.size[line.merged - 1] != 0;
+  out.has_valid = run % lanes != 0 || end.term_count > 0;
   out.valid = affine_add(end, affine_variable(lane, -1));
   Address address = {.buffer = making->line, .offset = affine_add(offset, affine_variable(lane, 1)), .lane_stride = 1};
   finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),

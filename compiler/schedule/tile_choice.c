@@ -51,13 +51,16 @@ static double index_points(const int64_t *extent, uint64_t indices) {
 
 /* ---- sides ------------------------------------------------------------------------------------------------------- */
 
+static bool form_moves(const Form *form) {
+  int indices = 0;
+  for (int i = 0; i < LOOP_LIMIT; i++) indices += form->of[i] != 0;
+  return indices > 1;
+}
+
 /* Does the factor read elements again at other values of the indices? */
 static bool side_moves(const Side *side) {
-  for (int f = 0; f < side->form_count; f++) {
-    int indices = 0;
-    for (int i = 0; i < LOOP_LIMIT; i++) indices += side->forms[f].of[i] != 0;
-    if (indices > 1) return true;
-  }
+  for (int f = 0; f < side->form_count; f++)
+    if (form_moves(&side->forms[f])) return true;
   return false;
 }
 
@@ -106,13 +109,19 @@ static double panel_cycles(const Costs *costs, const Tile *tile, int64_t rows, d
   return rest > 0 && full > 0 ? 1.02 * cycles : cycles; /* a second kernel is code to compile and to fetch */
 }
 
+static double whole_bytes(const Costs *costs, const Piece *piece, const Side *side) {
+  return costs->element *
+         (side->copies ? side_elements(side, piece->extent) : index_points(piece->extent, side->indices));
+}
+
 /* One factor copied for one pass, by one task. */
-static double stage_cycles(const Costs *costs, const Side *side, const int64_t *extent) {
+static double stage_cycles(const Costs *costs, const Piece *piece, const Side *side, const int64_t *extent) {
   if (side->in_place) return 0;
   double elements = side_elements(side, extent), each = scalar_cost(side->value) / costs->lanes;
   bool straight = side->plain && side->stride[side->fast] == 1;
-  each += side->turned >= 0 ? 0.4 : straight || !side->plain ? 0.1 : 1.5;
-  return elements * (each + costs->element * (byte_cycles(costs, 2e6) + byte_cycles(costs, 2e5)));
+  each += side->turned >= 0 ? 0.5 : straight || !side->plain ? 0.2 : 1.5;
+  return elements *
+         (each + costs->element * (byte_cycles(costs, whole_bytes(costs, piece, side)) + byte_cycles(costs, 2e5)));
 }
 
 /* Cycles of a k that fetching the numbers of the rows takes: nothing where they lie in a row along the sum. */
@@ -129,7 +138,7 @@ static double rows_feed(const Costs *costs, const Tile *tile, const Piece *piece
   if (across * costs->element % WAY_BYTES == 0) deep *= tile->block_rows;
   if (along * costs->element % WAY_BYTES == 0) deep *= turns;
   double met = (double)(tile->block_rows * turns) * LINE_BYTES; /* again for the next taps */
-  return tile->block_rows * LINE_BYTES * byte_cycles(costs, 2 * deep > ways ? (met + 1e5) * (double)deep / 4 : met);
+  return tile->block_rows * LINE_BYTES * byte_cycles(costs, 2 * deep > ways ? (met + 1e5) * (double)deep : met);
 }
 
 static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *piece, double *staged) {
@@ -151,17 +160,18 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   double window = costs->element * (b->copies ? side_elements(b, at_point) : index_points(at_point, b->indices));
   double steps = ceil((double)rows / tile->block_rows) * summed * outer * (double)columns;
   double reads = fmax(steps * tile->block_vectors * costs->machine->vector_bytes, outer * window);
-  double met = meets_in_sets(piece, b, costs->element) ? 8 : 1, fresh = b->in_place ? fmin(b_bytes, outer * window) : 0;
+  double met = meets_in_sets(piece, b, costs->element) ? 8 : 1, late = met > 1 ? 2 : 1,
+         /* and nothing fetches ahead */ fresh = b->in_place ? fmin(b_bytes, outer * window) : 0;
   double feed =
       (fresh * byte_cycles(costs, 2e6) + /* from memory, then by the next point, then by the next rows */
-       (outer * window - fresh) * byte_cycles(costs, met * (a_bytes + b_bytes + parked)) +
+       (outer * window - fresh) * late * byte_cycles(costs, met * (a_bytes + b_bytes + parked)) +
        (reads - outer * window) * byte_cycles(costs, met * (window + tile->block_rows * summed * costs->element))) /
       steps;
   feed += rows_feed(costs, tile, piece, a_bytes);
   double cycles = panel_cycles(costs, tile, rows, feed) * (double)columns * summed * outer;
-  cycles += parked * (blocks > 1 ? 2 * byte_cycles(costs, parked) : 1.0 / 128) +
+  cycles += parked * (blocks > 1 ? byte_cycles(costs, parked) : 1.0 / 128) +
             12 * outer * (double)columns * (double)ceil_divide(rows, tile->block_rows);
-  cycles += stage_cycles(costs, a, extent) + stage_cycles(costs, b, extent);
+  cycles += stage_cycles(costs, piece, a, extent) + stage_cycles(costs, piece, b, extent);
   if (!a->in_place) *staged += costs->element * side_elements(a, extent);
   if (!b->in_place) *staged += costs->element * side_elements(b, extent);
   *staged += parked;
@@ -199,6 +209,17 @@ int64_t part_tasks(const Tile *tile, const Part *part) {
   return tasks;
 }
 
+/* Rows that are places of a window meet its borders, and are few. */
+static bool rows_move(const Tile *tile) {
+  for (int p = 0; p < tile->part_count; p++)
+    for (int k = 0; k < tile->parts[p].piece_count; k++) {
+      const Side *a = &tile->parts[p].pieces[k].a;
+      for (int f = 0; f < a->form_count; f++)
+        if (a->forms[f].of[a->fast] != 0 && form_moves(&a->forms[f])) return true;
+    }
+  return false;
+}
+
 static double tile_cycles(const Costs *costs, const Tile *tile) {
   enum { START = 1500, WORKERS = 8 };
   double cycles = 0, tasks = 0;
@@ -210,6 +231,7 @@ static double tile_cycles(const Costs *costs, const Tile *tile) {
     if (staged > room) own += own * 0.1 * (staged / room - 1);
     cycles += own * number + store_cycles(costs, tile, part), tasks += number;
   }
+  if (rows_move(tile)) cycles *= 1.5;
   return cycles * (1 + 0.1 * (ceil(tasks / WORKERS) * WORKERS / tasks - 1));
 }
 

@@ -195,6 +195,7 @@ static void report(const Case *failed, Session *session, Target *target, const S
   if (wrong >= 0) {
     EffectList one = {1, &c->effects.items[wrong]};
     graph_print(c->graph, &one, stderr);
+    fusion_print(run->fusion, stderr);
     print_numbers(c, run, one.items);
   }
   run_free(run);
