@@ -153,7 +153,7 @@ static void gather_axis(Gather *gather, const Item *item, int d, const Axis *axi
     gather->free_extent[t] = (item->box[u] - tuple->remainder[k] + axis->modulus[k] - 1) / axis->modulus[k];
     gather->variable[u].constant = tuple->remainder[k];
     gather->variable[u].coefficient[RANK_LIMIT + t] = axis->modulus[k];
-    gather->variable[v].coefficient[RANK_LIMIT + t] = -axis->dilation[k];
+    gather->variable[v].coefficient[RANK_LIMIT + t] = MUTANT(dilation_lost) ? -1 : -axis->dilation[k];
   }
 }
 
