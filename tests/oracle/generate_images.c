@@ -1,5 +1,6 @@
-/* Random networks of images: convolutions, pooling, upsampling, shuffled pixels, channels side by side, normalisation
-   over space. */
+/* Random models of images: networks of convolutions, pooling, upsampling, shuffled pixels, channels side by side,
+   normalisation over space; convolutions without networks, and their derivatives. Never more than the oracle has time
+   for. */
 #include <string.h>
 
 #include "generate_convolutions.h"
