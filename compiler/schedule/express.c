@@ -3,6 +3,7 @@
    its indices. An expression of scalars of shape [] alone is computed in double precision; it becomes `real` where it
    meets an element. Never opens a loop. */
 #include "lower.h"
+#include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <string.h>
@@ -219,7 +220,8 @@ static Address address_at(Builder *builder, const Point *point, const View *view
       int64_t step = lane_step(point, value);
       lanes |= step != 0;
       *level = larger(*level, affine_level(builder, value));
-      guards[address.guard_count++] = (Guard){.value = value, .lane_step = step, .low = 0, .high = view->shape[d]};
+      int64_t end = view->shape[d] - MUTANT(border_guard);
+      guards[address.guard_count++] = (Guard){.value = value, .lane_step = step, .low = 0, .high = end};
     }
   }
   Session *session = builder_session(builder);

@@ -335,7 +335,7 @@ static void gather_loops(const Nest *outer, const Item *item, const ResidueClass
   Operand mask = {.reg = -1};
   for (int v = 0; v < item->box_rank; v++)
     if (gather->variable[v].guarded)
-      mask = both(builder, mask, express_between(builder, &point, point.at[v], 0, item->box[v]));
+      mask = both(builder, mask, express_between(builder, &point, point.at[v], 0, item->box[v] - MUTANT(window_guard)));
   if (lane_free >= 0 && nest.has_valid)
     mask = both(builder, mask,
                 express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free] - MUTANT(lane_sum)));

@@ -262,7 +262,7 @@ static void gather_axis(Gather *gather, const Item *item, const Axis *axis, cons
     gather->free_extent[t] = (item->box[u] - tuple->remainder[k] + axis->modulus[k] - 1) / axis->modulus[k];
     gather->variable[u].constant = tuple->remainder[k];
     gather->variable[u].coefficient[BOX_LIMIT + t] = axis->modulus[k];
-    gather->variable[v].coefficient[BOX_LIMIT + t] = -axis->dilation[k];
+    gather->variable[v].coefficient[BOX_LIMIT + t] = MUTANT(dilation_lost) ? -1 : -axis->dilation[k];
     if (way->residues > 0) gather->variable[u].coefficient[loops[way->residues]] = tuple->remainder_step[k];
   }
   if (way->residues > 0)

@@ -1,14 +1,7 @@
 /* Which constructs of the language a model holds. */
 #include <string.h>
 
-#include "oracle.h"
-
-typedef enum Construct {
-#define CONSTRUCT(name, title) C_##name,
-#include "constructs.def"
-#undef CONSTRUCT
-  C_COUNT
-} Construct;
+#include "coverage.h"
 
 static const char *const titles[] = {
 #define CONSTRUCT(name, title) title,
@@ -285,6 +278,7 @@ void coverage_add(Coverage *coverage, const Tree *file, const Plan *plan) {
   memset(found, 0, sizeof found);
   whole = file;
   look(file, (Place){0});
+  look_for_convolutions(file, found);
   for (int k = 0; k < file->count; k++)
     for (int j = 0; j < file->items[k]->count && file->items[k]->kind != S_TRAIN; j++)
       if (file->items[k]->items[j] != NULL && file->items[k]->items[j]->kind == T_TYPE)
@@ -294,9 +288,13 @@ void coverage_add(Coverage *coverage, const Tree *file, const Plan *plan) {
   for (int k = 0; k < C_COUNT; k++) coverage->count[k] += found[k];
 }
 
-void coverage_print(const Coverage *coverage, long models, FILE *out) {
+int coverage_print(const Coverage *coverage, long models, FILE *out) {
+  int missing = 0;
   fprintf(out, "%-44s %8s of %ld\n", "construct", "models", models);
-  for (int k = 0; k < C_COUNT; k++)
+  for (int k = 0; k < C_COUNT; k++) {
+    missing += coverage->count[k] == 0;
     fprintf(out, "%-44s %8ld%s\n", titles[k], coverage->count[k],
             coverage->count[k] * 100 < models ? "   fewer than one in a hundred" : "");
+  }
+  return missing;
 }

@@ -60,6 +60,8 @@ typedef struct Draft {
   Things scope;
   Shape x, z;
   bool has_players, trunk;
+  bool is_image;      /* x is [channels, extents…], and networks are convolutions */
+  bool is_affordable; /* a penalty on derivatives of D */
 } Draft;
 
 static void put(const char **text, const char *line) { *text = arena_format("%s%s\n", *text, line); }
@@ -67,7 +69,7 @@ static void put(const char **text, const char *line) { *text = arena_format("%s%
 static void variables(Draft *draft) {
   put(&draft->head, "rate = 0.4");
   add_thing(&draft->scope, "rate", (Shape){0}, false, 0);
-  draft->x = any_shape(3);
+  draft->x = draft->is_image ? image_shape() : any_shape(3);
   put(&draft->head, arena_format("data x: %s", shape_text(draft->x)));
   add_thing(&draft->scope, "x", draft->x, true, 0);
   if (one_in(3)) {
@@ -166,6 +168,18 @@ static const char *optimizer(void) {
   }
 }
 
+/* Gives the batch that such networks leave room for. */
+static int networks_of_convolutions(Draft *draft) {
+  Work of_g, of_d;
+  const char *to_image = convolutions_to_image("z", draft->z, draft->x, &of_g);
+  const char *to_number = convolutions_to_number("x", draft->x, &of_d);
+  put(&draft->players,
+      arena_format("network G(z: %s) -> %s {\n%s}", shape_text(draft->z), shape_text(draft->x), to_image));
+  put(&draft->players, arena_format("network D(x: %s) -> [] {\n%s}", shape_text(draft->x), to_number));
+  int least = strstr(to_image, "Batch") != NULL ? 2 : 1; /* that can be normalised over */
+  return batch_of_convolutions(of_g, of_d, shape_size(draft->x), least, &draft->is_affordable);
+}
+
 static void networks(Draft *draft) {
   bool noisy = one_in(3);
   const char *to_image = network_body("z", draft->z, draft->x, noisy), *to_number;
@@ -187,13 +201,16 @@ static void networks(Draft *draft) {
                                       network_body("x", draft->x, (Shape){0}, noisy)));
 }
 
+/* Penalties of the second order come first. */
 static const char *penalty(const Draft *draft) {
-  switch (random_below(9)) {
+  int way = random_below(9);
+  if (draft->is_image) way = draft->is_affordable ? random_below(5) : 5 + random_below(3);
+  switch (way) {
   case 0: return "0.1 * E[slope(D, x)]";
   case 1: return "0.1 * E[gradient_penalty(D, x, G(z))]";
-  case 2: return "0.05 * sum([sumsq(w) for w in D if rank(w) > 1])";
+  case 2: return "0.1 * E[sumsq(grad(D(G(z)), z))]";
   case 3: return "0.01 * sum([sumsq(g) for g in grad(E[D(x)], D)])";
-  case 4: return "0.1 * E[sumsq(grad(D(G(z)), z))]";
+  case 4: return "0.05 * sum([sumsq(w) for w in D if rank(w) > 1])";
   case 5: return "0.1 * E[D(fresh G(z))^2]";
   case 6: return "0 * E[D(x)]";
   case 7: return "0.1 * norm(E[D(x) * x])";
@@ -339,20 +356,33 @@ Plan generate(uint64_t seed) {
   making.fed = plan.fed;
   making.functions = 3 + random_below(4);
   making.budget = 12 + random_below(50);
+  draft.is_image = one_in(4);
+  if (draft.is_image) {
+    making.budget /= 3;
+    making.wide = false;
+  }
   choose_sizes();
   draft.has_players = one_in(2);
   variables(&draft);
   states_and_names(&draft);
+  if (draft.is_image) plan.wide = making.wide = one_in(3);
   int batch = making.wide ? 3 + random_below(18) : 1 + draft.has_players + random_below(6);
+  if (draft.has_players && draft.is_image) {
+    batch = networks_of_convolutions(&draft);
+    plan.steps = making.wide ? 1 : 1 + random_below(2);
+  } else if (draft.has_players) networks(&draft);
   put(&draft.train, arena_format("batch = %d", batch));
   if (draft.has_players) {
-    networks(&draft);
     objectives(&draft);
     schedule_of_players(&draft);
   }
   making.budget += 15;
   schedule_of_states(&draft);
-  if (making.wide && (!draft.has_players || one_in(2))) wide_statements(&draft);
+  if (draft.is_image && (!draft.has_players || one_in(4))) {
+    convolution_statements(draft.x, &draft.head, &draft.train);
+    if (making.wide) plan.steps = 1;
+  }
+  if (making.wide && !draft.is_image && (!draft.has_players || one_in(2))) wide_statements(&draft);
   if (one_in(8)) twins(&draft);
   if (one_in(8)) noise_outside(&draft);
   outputs(&draft);

@@ -56,8 +56,26 @@ const char *statements_for(Things *scope, const char *result,
                            Shape shape);           /* statements of a body whose last ones define `result` */
 const char *inline_reduction(const Things *scope); /* sum[…] and its kin, giving one number */
 
-/* generate_layers.c */
+/* generate_layers.c: what a body of a layer or network is made of: the text so far, the value that flows through it. */
+typedef struct Flow {
+  const char *text, *value;
+  Shape shape;
+  bool noisy;
+  long weights, products; /* counted by generate_images.c: numbers of weights, products that are added up */
+} Flow;
+void becomes(Flow *flow, Shape shape, const char *right);
 const char *noisy_layer(void); /* the name of a new one, [...s] -> [...s] */
 const char *network_body(const char *input, Shape from, Shape to, bool noisy); /* statements and a last expression */
+
+/* generate_images.c */
+typedef struct Work { /* of one sample */
+  long weights, products;
+} Work;
+Shape image_shape(void);
+const char *convolutions_to_number(const char *input, Shape from, Work *work); /* bodies of networks */
+const char *convolutions_to_image(const char *input, Shape from, Shape to, Work *work);
+/* A batch for which training them is not too much work for the oracle; is there room for derivatives by pixels? */
+int batch_of_convolutions(Work of_g, Work of_d, int pixels, int least, bool *is_affordable);
+void convolution_statements(Shape from, const char **head, const char **train);
 
 #endif

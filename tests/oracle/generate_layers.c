@@ -3,16 +3,9 @@
 
 #include "generate.h"
 
-/* What a layer body is made of: the text so far, and the name and shape of the value that flows through it. */
-typedef struct Flow {
-  const char *text, *value;
-  Shape shape;
-  bool noisy;
-} Flow;
-
 static void say(Flow *flow, const char *line) { flow->text = arena_format("%s%s\n", flow->text, line); }
 
-static void becomes(Flow *flow, Shape shape, const char *right) {
+void becomes(Flow *flow, Shape shape, const char *right) {
   const char *name = new_name("h");
   say(flow, arena_format("%s = %s", name, right));
   flow->value = name;

@@ -322,13 +322,14 @@ double random_normal(void);
 
 /* ---- coverage.c -------------------------------------------------------------------------------------------------- */
 
-enum { CONSTRUCT_LIMIT = 96 };
+enum { CONSTRUCT_LIMIT = 128 };
 typedef struct Coverage {
   long count[CONSTRUCT_LIMIT];
 } Coverage;
 int construct_count(void);
 void coverage_add(Coverage *coverage, const Tree *file, const Plan *plan);
-void coverage_print(const Coverage *coverage, long models, FILE *out);
+/* Gives how many constructs no model held. */
+int coverage_print(const Coverage *coverage, long models, FILE *out);
 
 /* ---- files.c, process.c ------------------------------------------------------------------------------------------ */
 
