@@ -21,10 +21,22 @@ typedef struct Window {
   bool plain;                   /* x and y have `outer`, w has nothing: positions of attention */
   bool turned;                  /* y has the window */
   bool flipped;                 /* the taps count backwards */
+  bool even;                    /* w is the same for all taps: an average */
+  bool spread;                  /* the part with `outer` is the same everywhere */
+  int64_t crossed;              /* 0, or: that part has outer + crossed * tap */
 } Window;
 
 /* What a factor is read through. */
-typedef enum Prologue { READ_PLAIN, READ_RELU, READ_LEAKY, READ_TANH, READ_SCALED, READ_JOINED, PROLOGUES } Prologue;
+typedef enum Prologue {
+  READ_PLAIN,
+  READ_RELU,
+  READ_LEAKY,
+  READ_TANH,
+  READ_SCALED,
+  READ_JOINED,
+  READ_RESHAPED,
+  PROLOGUES
+} Prologue;
 /* What becomes of the result. */
 typedef enum Epilogue {
   MAKE_PLAIN,
@@ -34,6 +46,7 @@ typedef enum Epilogue {
   MAKE_RESIDUAL,   /* another value is added */
   MAKE_STATISTICS, /* sums of it and of its squares by channel, besides */
   MAKE_NORMALISED, /* by its own mean and variance by channel; then tanh */
+  MAKE_FLAT,       /* one axis of a sample's numbers, each with a factor of its own */
   EPILOGUES
 } Epilogue;
 
@@ -134,8 +147,13 @@ static inline void draw_form(Random *random, Contraction *c) {
   for (int d = 0; d < c->dimensions; d++) {
     Window *window = &c->windows[d];
     *window = random_window(random, c->dimensions);
-    if (form >= 43 && form < 52) *window = (Window){window->outer, 1, 1, 1, 0, 0, 1, 1, true, false, false};
-    window->turned = !window->plain && random_chance(random, 30);
+    if (form >= 43 && form < 52)
+      *window =
+          (Window){.outer = window->outer, .taps = 1, .stride = 1, .dilation = 1, .second_taps = 1, .plain = true};
+    if (window->plain) continue;
+    window->turned = random_chance(random, 30);
+    window->even = random_chance(random, 8), window->spread = random_chance(random, 5);
+    window->crossed = random_chance(random, 5) ? random_integer(random, 1, 2) : 0;
   }
   if (c->dimensions > 0 && !c->windows[0].plain && random_chance(random, 8))
     c->windows[0].second_taps = random_integer(random, 2, 3), c->windows[0].further = random_integer(random, 1, 4);
@@ -184,8 +202,11 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(MIXED, 80, "transposed in some dimensions only") \
   KIND(FLIPPED, 60, "with taps that count backwards") \
   KIND(TWO_WINDOWS, 15, "with two kernels in one coordinate") \
+  KIND(EVEN, 50, "averages") \
+  KIND(SPREAD, 30, "of a part that is the same everywhere") \
+  KIND(CROSSED, 20, "of two windows with the same taps") \
   KIND(GROUPED, 80, "grouped") \
-  KIND(JOINED, 25, "of groups that share an axis with channels") \
+  KIND(JOINED, 15, "of groups that share an axis with channels") \
   KIND(DEPTHWISE, 40, "depthwise") \
   KIND(OWN_WEIGHTS, 60, "with weights of each sample's own") \
   KIND(POSITIONS, 40, "like attention") \
@@ -203,6 +224,7 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(MAXIMUM, 25, "maxima") \
   KIND(PROLOGUE, 300, "of factors that maps make") \
   KIND(MASKS_READ, 100, "of factors behind a mask") \
+  KIND(RESHAPED, 80, "of a reshaped factor or reshaped themselves") \
   KIND(EPILOGUE, 300, "with something after") \
   KIND(STATISTICS, 40, "with statistics of the result") \
   KIND(NORMALISED, 30, "normalised") \
@@ -242,6 +264,9 @@ static inline void window_kinds(const Contraction *c, const Window *window, bool
   kinds[CONTRACTION_EMPTY_CLASS] |= window_residues(window) < window->stride && window->image >= window->stride;
   kinds[CONTRACTION_FLIPPED] |= window->flipped && window->taps > 1;
   kinds[CONTRACTION_TWO_WINDOWS] |= window->second_taps > 1;
+  kinds[CONTRACTION_EVEN] |= window->taps > 1 && window->even;
+  kinds[CONTRACTION_SPREAD] |= window->outer > 1 && window->spread;
+  kinds[CONTRACTION_CROSSED] |= window->outer > 1 && window->taps > 1 && window->crossed > 0 && !window->spread;
 }
 
 /* `lanes`: of one vector. */
@@ -274,7 +299,8 @@ static inline void contraction_kinds(const Contraction *c, int64_t lanes, bool *
   kinds[CONTRACTION_MAXIMUM] = c->combine == COMBINE_MAXIMUM;
   for (int p = 0; p < PART_COUNT; p++) {
     if (p == c->result) continue;
-    kinds[CONTRACTION_PROLOGUE] |= c->prologue[p] != READ_PLAIN;
+    kinds[CONTRACTION_PROLOGUE] |= c->prologue[p] != READ_PLAIN && c->prologue[p] != READ_RESHAPED;
+    kinds[CONTRACTION_RESHAPED] |= c->prologue[p] == READ_RESHAPED || c->epilogue == MAKE_FLAT;
     kinds[CONTRACTION_MASKS_READ] |= c->prologue[p] == READ_RELU || c->prologue[p] == READ_LEAKY;
   }
   kinds[CONTRACTION_EPILOGUE] = c->epilogue != MAKE_PLAIN;
@@ -360,6 +386,14 @@ static inline void part_window(Part *part, const Window *window, const Places *p
   part_axis(part, at_window, window->image);
 }
 
+/* What the part without the window has in its place. */
+static inline void part_outer(Part *part, const Window *window, const Places *places, int d) {
+  if (window->spread) return;
+  Coordinate outer = at(places->outer[d]);
+  if (window->crossed > 0) outer = sum_at(outer, affine_at(places->tap[d], window->crossed, 0));
+  part_axis(part, outer, window->outer + window->crossed * (window->taps - 1));
+}
+
 static inline void part_swap(Part *part, int a, int b) {
   Coordinate coordinate = part->at[a];
   int64_t extent = part->shape[a];
@@ -376,11 +410,11 @@ static inline Part contraction_part(const Contraction *c, const Places *places, 
   if (which == PART_W) part_variable(&part, places, places->sum);
   for (int d = 0; d < c->dimensions; d++) {
     if (which == PART_W) {
-      part_variable(&part, places, places->tap[d]);
+      if (!c->windows[d].even) part_variable(&part, places, places->tap[d]);
       part_variable(&part, places, places->second[d]);
     } else if (!c->windows[d].plain && which == (c->windows[d].turned ? PART_Y : PART_X))
       part_window(&part, &c->windows[d], places, d);
-    else part_variable(&part, places, places->outer[d]);
+    else part_outer(&part, &c->windows[d], places, d);
   }
   Random random = {c->arrangement + (uint64_t)which};
   if (c->arrangement != 0 && random_chance(&random, 60))
@@ -417,11 +451,29 @@ static inline const Scalar *joined_value(Graph *g, Contracted *made, Node *first
   return add(g, all(g, first), scalar_read(g, second, access_new(g, part->rank, behind)));
 }
 
+/* A sample's numbers, or all where there are none, as one axis. */
+static inline Part flat_part(const Part *part) {
+  Part flat = {.batch = part->batch, .channel = part->batch};
+  int64_t rest = 1;
+  for (int d = part->batch; d < part->rank; d++) rest *= part->shape[d];
+  if (part->batch) part_axis(&flat, at(0), part->shape[0]);
+  part_axis(&flat, at(part->batch), rest);
+  return flat;
+}
+
+static inline Node *reshaped_factor(Graph *g, Contracted *made, const Part *part, const char *name) {
+  Part flat = flat_part(part);
+  Node *x = contracted_input(g, made, name, flat.rank, flat.shape, flat.batch);
+  made->factors[made->factor_count++] = x;
+  return graph_reshape(g, x, part->rank, part->shape, SPAN);
+}
+
 /* The node that a factor reads: an input, or a map of it. */
 static inline Node *contracted_factor(Graph *g, Contracted *made, Prologue prologue, const Part *part,
                                       const char *name) {
   int64_t shape[RANK_LIMIT];
   for (int d = 0; d < part->rank; d++) shape[d] = part->shape[d];
+  if (prologue == READ_RESHAPED) return reshaped_factor(g, made, part, name);
   if (prologue == READ_JOINED && shape[part->channel] > 1) shape[part->channel] = (shape[part->channel] + 1) / 2;
   Node *x = contracted_input(g, made, name, part->rank, shape, part->batch);
   made->factors[made->factor_count++] = x;
@@ -500,6 +552,7 @@ static inline const Scalar *epilogue_value(Graph *g, Contracted *made, const Con
     made->statistics[made->statistic_count++] = channel_sum(g, part, value);
     made->statistics[made->statistic_count++] = channel_sum(g, part, multiply(g, value, value));
     return value;
+  case MAKE_FLAT: return multiply(g, value, by_channel(g, made, "feature", part));
   case MAKE_NORMALISED: return normalised_value(g, part, y);
   default: return value;
   }
@@ -522,6 +575,10 @@ static inline Contracted contraction_build(Graph *g, const Contraction *c) {
   made.sum = graph_compute(g, c->combine, places.count, places.box, c->batch > 0 ? 1 : 0,
                            access_new(g, part.rank, part.at), part.rank, part.shape, part.batch, value, NULL, SPAN);
   made.result = made.sum;
+  if (c->epilogue == MAKE_FLAT) {
+    part = flat_part(&part);
+    made.sum = graph_reshape(g, made.sum, part.rank, part.shape, SPAN);
+  }
   if (c->epilogue != MAKE_PLAIN)
     made.result = graph_map(g, part.rank, part.shape, part.batch, epilogue_value(g, &made, c, &part), SPAN);
   return made;
@@ -544,7 +601,7 @@ static inline bool shrink_extent(int64_t *extent, bool halve) {
 
 /* Makes it smaller in one way of many; false: there is nothing to take in this way. Ways from 0 on, until *ended. */
 static inline bool contraction_shrink(Contraction *c, int way, bool *ended) {
-  enum { WHOLE_WAYS = 13, WINDOW_WAYS = 10 };
+  enum { WHOLE_WAYS = 13, WINDOW_WAYS = 13 };
   int64_t *extents[] = {&c->groups, &c->rows, &c->sums, &c->batch};
   Contraction before = *c;
   int window = (way - WHOLE_WAYS) / WINDOW_WAYS;
@@ -571,14 +628,17 @@ static inline bool contraction_shrink(Contraction *c, int way, bool *ended) {
   case 20: w->second_taps = 1; break;
   case 21: w->before -= w->before > 0; break;
   case 22: w->flipped = false; break;
+  case 23: w->even = false; break;
+  case 24: w->spread = false; break;
+  case 25: w->crossed = 0; break;
   }
   return memcmp(&before, c, sizeof before) != 0;
 }
 
 static inline void contraction_print(const Contraction *c, FILE *out) {
-  static const char *const prologues[] = {"", " relu", " leaky", " tanh", " scaled", " joined"};
-  static const char *const epilogues[] = {"",         ", then relu",       ", then leaky",     ", then tanh",
-                                          ", then +", ", with statistics", ", then normalised"};
+  static const char *const prologues[] = {"", " relu", " leaky", " tanh", " scaled", " joined", " reshaped"};
+  static const char *const epilogues[] = {"",         ", then relu",       ", then leaky",      ", then tanh",
+                                          ", then +", ", with statistics", ", then normalised", ", then flat"};
   static const char names[] = "xwy";
   fprintf(out, "%c by %s, batch %d of", names[c->result], c->combine == COMBINE_SUM ? "sum" : "max", (int)c->batch);
   for (int p = 0; p < PART_COUNT; p++)
@@ -590,9 +650,12 @@ static inline void contraction_print(const Contraction *c, FILE *out) {
     const Window *w = &c->windows[d];
     if (w->plain) fprintf(out, "  dimension %d: %d positions\n", d, (int)w->outer);
     else
-      fprintf(out, "  dimension %d: %c[%d] has %d * (outer < %d) %c %d * (tap < %d) + %d * (second < %d) - %d\n", d,
-              w->turned ? 'y' : 'x', (int)w->image, (int)w->stride, (int)w->outer, w->flipped ? '-' : '+',
-              (int)w->dilation, (int)w->taps, (int)w->further, (int)w->second_taps, (int)w->before);
+      fprintf(
+          out,
+          "  dimension %d: %c[%d] has %d * (outer < %d) %c %d * (tap < %d) + %d * (second < %d) - %d%s%s, crossed %d\n",
+          d, w->turned ? 'y' : 'x', (int)w->image, (int)w->stride, (int)w->outer, w->flipped ? '-' : '+',
+          (int)w->dilation, (int)w->taps, (int)w->further, (int)w->second_taps, (int)w->before,
+          w->even ? ", even taps" : "", w->spread ? ", spread" : "", (int)w->crossed);
   }
 }
 

@@ -93,7 +93,7 @@ static void case_free(Case *c) {
 
 static Contraction numbered_contraction(int number) {
   Random random = {(uint64_t)number * 7919 + SEED};
-  int64_t budget = INT64_C(1) << random_integer(&random, 10, 17);
+  int64_t budget = INT64_C(1) << random_integer(&random, 11, 17);
   return contraction_draw(&random, budget + random_integer(&random, 0, budget));
 }
 
@@ -295,7 +295,7 @@ START_TEST(every_kind_was_among_them) {
     ck_assert_msg(shared->kinds[k] * 1000 >= cases * quotas[k].promille, "only %d of %d contractions are %s",
                   shared->kinds[k], cases, quotas[k].title);
   ck_assert_msg(shared->bent * 5 >= cases * 4, "only %d of %d have a second derivative", shared->bent, cases);
-  ck_assert_msg(shared->tiles * 2 >= cases, "only %d tiles", shared->tiles);
+  ck_assert_msg(shared->tiles * 4 >= cases, "only %d tiles", shared->tiles);
 }
 END_TEST
 
