@@ -23,9 +23,18 @@ typedef struct Case {
 } Case;
 
 static void add_effect(Case *c, Node *value) {
-  const char *name = session_format(c->session, "out%d", c->effects.count);
-  c->items[c->effects.count++] =
-      (Effect){graph_input(c->graph, name, value->rank, value->shape, value->batch, SPAN), value, SPAN};
+  Node *target = input_like(c->graph, session_format(c->session, "out%d", c->effects.count), value);
+  c->items[c->effects.count++] = (Effect){target, value, SPAN};
+}
+
+/* A step of an optimizer: the factor and its moment move, which others read as they were. */
+static void add_step(Case *c, Node *factor, Node *gradient) {
+  Graph *g = c->graph;
+  Node *moment = input_like(g, "moment", factor);
+  const Scalar *slower = add(g, multiply(g, number(g, 0.5), all(g, moment)), all(g, gradient));
+  const Scalar *moved = subtract(g, all(g, factor), multiply(g, number(g, 0.125), slower));
+  c->items[c->effects.count++] = (Effect){moment, map_like(g, factor, slower), SPAN};
+  c->items[c->effects.count++] = (Effect){factor, map_like(g, factor, moved), SPAN};
 }
 
 /* The result; the gradients of a sum of it with random factors; those of a sum of these. */
@@ -43,7 +52,8 @@ static void add_effects(Case *c, const Contraction *contraction, const Contracte
   for (int f = 0; f < made->factor_count; f++) {
     Node *factor = made->factors[f], *gradient = graph_grad(g, first, factor, SPAN);
     Node *direction = input_like(g, session_format(c->session, "direction%d", f), factor);
-    add_effect(c, gradient);
+    if (f == 1 && c->number % 3 == 0) add_step(c, factor, gradient);
+    else add_effect(c, gradient);
     Node *part = total(g, factor, multiply(g, all(g, gradient), all(g, direction)));
     sum = add(g, sum, number_at(g, part));
   }
