@@ -1,8 +1,8 @@
 /* Random contractions out[f] += A[g] * B[h] with strides, negative coefficients, gaps and overhangs. They are bilinear,
    so orders 1 and 2 can be checked exactly: the adjoint by A, applied to any A, is the value at that A; likewise the
-   adjoint by B of a number made of that adjoint. Then those of contraction_cases.h, the same way where they are linear
+   adjoint by B of a number made of that adjoint. Then those of graph_contractions.h, the same way where they are linear
    in every factor; against differences; and against themselves after all passes. */
-#include "contraction_cases.h"
+#include "graph_contraction_nodes.h"
 
 /* Wild ones mostly miss their tensor; tame ones mostly hit it. */
 static Coordinate random_coordinate(Random *random, int variables, bool wild) {

@@ -7,8 +7,8 @@
 
    and the other one has `outer`. So the same few numbers say a convolution in each of its three directions, transposed
    or not, by dimension; dense layers in theirs; grouped, depthwise and per-sample ones; attention; pooling. */
-#ifndef CONTRACTION_CASES_H
-#define CONTRACTION_CASES_H
+#ifndef GRAPH_CONTRACTIONS_H
+#define GRAPH_CONTRACTIONS_H
 
 #include "graph_check.h"
 
@@ -21,10 +21,22 @@ typedef struct Window {
   bool plain;                   /* x and y have `outer`, w has nothing: positions of attention */
   bool turned;                  /* y has the window */
   bool flipped;                 /* the taps count backwards */
+  bool even;                    /* w is the same for all taps: an average */
+  bool spread;                  /* the part with `outer` is the same everywhere */
+  int64_t crossed;              /* 0, or: that part has outer + crossed * tap */
 } Window;
 
 /* What a factor is read through. */
-typedef enum Prologue { READ_PLAIN, READ_RELU, READ_LEAKY, READ_TANH, READ_SCALED, READ_JOINED, PROLOGUES } Prologue;
+typedef enum Prologue {
+  READ_PLAIN,
+  READ_RELU,
+  READ_LEAKY,
+  READ_TANH,
+  READ_SCALED,
+  READ_JOINED,
+  READ_RESHAPED,
+  PROLOGUES
+} Prologue;
 /* What becomes of the result. */
 typedef enum Epilogue {
   MAKE_PLAIN,
@@ -34,6 +46,7 @@ typedef enum Epilogue {
   MAKE_RESIDUAL,   /* another value is added */
   MAKE_STATISTICS, /* sums of it and of its squares by channel, besides */
   MAKE_NORMALISED, /* by its own mean and variance by channel; then tanh */
+  MAKE_FLAT,       /* one axis of a sample's numbers, each with a factor of its own */
   EPILOGUES
 } Epilogue;
 
@@ -134,8 +147,13 @@ static inline void draw_form(Random *random, Contraction *c) {
   for (int d = 0; d < c->dimensions; d++) {
     Window *window = &c->windows[d];
     *window = random_window(random, c->dimensions);
-    if (form >= 43 && form < 52) *window = (Window){window->outer, 1, 1, 1, 0, 0, 1, 1, true, false, false};
-    window->turned = !window->plain && random_chance(random, 30);
+    if (form >= 43 && form < 52)
+      *window =
+          (Window){.outer = window->outer, .taps = 1, .stride = 1, .dilation = 1, .second_taps = 1, .plain = true};
+    if (window->plain) continue;
+    window->turned = random_chance(random, 30);
+    window->even = random_chance(random, 8), window->spread = random_chance(random, 5);
+    window->crossed = random_chance(random, 5) ? random_integer(random, 1, 2) : 0;
   }
   if (c->dimensions > 0 && !c->windows[0].plain && random_chance(random, 8))
     c->windows[0].second_taps = random_integer(random, 2, 3), c->windows[0].further = random_integer(random, 1, 4);
@@ -184,8 +202,11 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(MIXED, 80, "transposed in some dimensions only") \
   KIND(FLIPPED, 60, "with taps that count backwards") \
   KIND(TWO_WINDOWS, 15, "with two kernels in one coordinate") \
+  KIND(EVEN, 50, "averages") \
+  KIND(SPREAD, 30, "of a part that is the same everywhere") \
+  KIND(CROSSED, 20, "of two windows with the same taps") \
   KIND(GROUPED, 80, "grouped") \
-  KIND(JOINED, 25, "of groups that share an axis with channels") \
+  KIND(JOINED, 15, "of groups that share an axis with channels") \
   KIND(DEPTHWISE, 40, "depthwise") \
   KIND(OWN_WEIGHTS, 60, "with weights of each sample's own") \
   KIND(POSITIONS, 40, "like attention") \
@@ -203,6 +224,7 @@ static inline Contraction contraction_draw(Random *random, int64_t budget) {
   KIND(MAXIMUM, 25, "maxima") \
   KIND(PROLOGUE, 300, "of factors that maps make") \
   KIND(MASKS_READ, 100, "of factors behind a mask") \
+  KIND(RESHAPED, 80, "of a reshaped factor or reshaped themselves") \
   KIND(EPILOGUE, 300, "with something after") \
   KIND(STATISTICS, 40, "with statistics of the result") \
   KIND(NORMALISED, 30, "normalised") \
@@ -242,6 +264,9 @@ static inline void window_kinds(const Contraction *c, const Window *window, bool
   kinds[CONTRACTION_EMPTY_CLASS] |= window_residues(window) < window->stride && window->image >= window->stride;
   kinds[CONTRACTION_FLIPPED] |= window->flipped && window->taps > 1;
   kinds[CONTRACTION_TWO_WINDOWS] |= window->second_taps > 1;
+  kinds[CONTRACTION_EVEN] |= window->taps > 1 && window->even;
+  kinds[CONTRACTION_SPREAD] |= window->outer > 1 && window->spread;
+  kinds[CONTRACTION_CROSSED] |= window->outer > 1 && window->taps > 1 && window->crossed > 0 && !window->spread;
 }
 
 /* `lanes`: of one vector. */
@@ -274,263 +299,14 @@ static inline void contraction_kinds(const Contraction *c, int64_t lanes, bool *
   kinds[CONTRACTION_MAXIMUM] = c->combine == COMBINE_MAXIMUM;
   for (int p = 0; p < PART_COUNT; p++) {
     if (p == c->result) continue;
-    kinds[CONTRACTION_PROLOGUE] |= c->prologue[p] != READ_PLAIN;
+    kinds[CONTRACTION_PROLOGUE] |= c->prologue[p] != READ_PLAIN && c->prologue[p] != READ_RESHAPED;
+    kinds[CONTRACTION_RESHAPED] |= c->prologue[p] == READ_RESHAPED || c->epilogue == MAKE_FLAT;
     kinds[CONTRACTION_MASKS_READ] |= c->prologue[p] == READ_RELU || c->prologue[p] == READ_LEAKY;
   }
   kinds[CONTRACTION_EPILOGUE] = c->epilogue != MAKE_PLAIN;
   kinds[CONTRACTION_STATISTICS] = c->epilogue == MAKE_STATISTICS;
   kinds[CONTRACTION_NORMALISED] = c->epilogue == MAKE_NORMALISED;
   kinds[CONTRACTION_ARRANGED] = c->arrangement != 0;
-}
-
-/* ---- nodes of it ------------------------------------------------------------------------------------------------- */
-
-typedef struct Places {
-  int count, batch, group, row, sum, inner, outer[DIMENSIONS], tap[DIMENSIONS], second[DIMENSIONS];
-  int64_t box[BOX_LIMIT];
-} Places;
-
-typedef struct Part {
-  int rank;
-  Coordinate at[RANK_LIMIT];
-  int64_t shape[RANK_LIMIT];
-  bool batch;
-  int channel; /* the axis of its channels */
-} Part;
-
-enum { OPERANDS = 16 };
-typedef struct Contracted {
-  Node *sum;    /* the contraction alone */
-  Node *result; /* after the epilogue */
-  int statistic_count, factor_count, operand_count;
-  Node *statistics[2];
-  Node *factors[FACTORS];   /* inputs: what derivatives are by */
-  Node *operands[OPERANDS]; /* all inputs, these first */
-} Contracted;
-
-static inline int new_place(Places *places, int64_t extent) {
-  places->box[places->count] = extent;
-  return places->count++;
-}
-
-static inline Places contraction_places(const Contraction *c) {
-  Places places = {.batch = -1, .group = -1, .inner = -1};
-  if (c->batch > 0) places.batch = new_place(&places, c->batch);
-  Random random = {c->arrangement};
-  bool late = c->arrangement != 0 && random_chance(&random, 50); /* summed channels inside of taps */
-  if (c->groups > 1) places.group = new_place(&places, c->groups);
-  places.row = new_place(&places, c->rows);
-  if (!late) places.sum = new_place(&places, c->sums);
-  for (int d = 0; d < c->dimensions; d++) places.outer[d] = new_place(&places, c->windows[d].outer);
-  for (int d = 0; d < c->dimensions; d++) {
-    places.tap[d] = c->windows[d].plain ? -1 : new_place(&places, c->windows[d].taps);
-    places.second[d] = c->windows[d].second_taps > 1 ? new_place(&places, c->windows[d].second_taps) : -1;
-  }
-  if (late) places.sum = new_place(&places, c->sums);
-  if (c->inner > 0) places.inner = new_place(&places, c->inner);
-  return places;
-}
-
-static inline void part_axis(Part *part, Coordinate coordinate, int64_t extent) {
-  part->at[part->rank] = coordinate;
-  part->shape[part->rank++] = extent;
-}
-
-static inline void part_variable(Part *part, const Places *places, int variable) {
-  if (variable >= 0) part_axis(part, at(variable), places->box[variable]);
-}
-
-static inline void part_channels(Part *part, const Contraction *c, const Places *places, int variable) {
-  if (c->joined && places->group >= 0) {
-    int64_t extent = places->box[variable];
-    part_axis(part, sum_at(affine_at(places->group, extent, 0), at(variable)), c->groups * extent);
-  } else {
-    part_variable(part, places, places->group);
-    part_variable(part, places, variable);
-  }
-  part->channel = part->rank - 1;
-}
-
-static inline void part_window(Part *part, const Window *window, const Places *places, int d) {
-  Coordinate at_window = affine_at(places->outer[d], window->stride, -window->before);
-  int64_t sign = window->flipped ? -1 : 1;
-  if (window->flipped) at_window = sum_at(at_window, constant_at(window->dilation * (window->taps - 1)));
-  at_window = sum_at(at_window, affine_at(places->tap[d], sign * window->dilation, 0));
-  if (places->second[d] >= 0) at_window = sum_at(at_window, affine_at(places->second[d], window->further, 0));
-  part_axis(part, at_window, window->image);
-}
-
-static inline void part_swap(Part *part, int a, int b) {
-  Coordinate coordinate = part->at[a];
-  int64_t extent = part->shape[a];
-  part->at[a] = part->at[b], part->shape[a] = part->shape[b];
-  part->at[b] = coordinate, part->shape[b] = extent;
-  part->channel = part->channel == a ? b : part->channel == b ? a : part->channel;
-}
-
-static inline Part contraction_part(const Contraction *c, const Places *places, int which) {
-  Part part = {.batch = c->batch > 0 && c->sampled[which]};
-  if (part.batch) part_variable(&part, places, places->batch);
-  int first = part.rank;
-  part_channels(&part, c, places, which != PART_X ? places->row : places->inner >= 0 ? places->inner : places->sum);
-  if (which == PART_W) part_variable(&part, places, places->sum);
-  for (int d = 0; d < c->dimensions; d++) {
-    if (which == PART_W) {
-      part_variable(&part, places, places->tap[d]);
-      part_variable(&part, places, places->second[d]);
-    } else if (!c->windows[d].plain && which == (c->windows[d].turned ? PART_Y : PART_X))
-      part_window(&part, &c->windows[d], places, d);
-    else part_variable(&part, places, places->outer[d]);
-  }
-  Random random = {c->arrangement + (uint64_t)which};
-  if (c->arrangement != 0 && random_chance(&random, 60))
-    for (int d = part.rank - 1; d > first; d--) part_swap(&part, d, (int)random_integer(&random, first, d));
-  return part;
-}
-
-static inline Node *contracted_input(Graph *g, Contracted *made, const char *name, int rank, const int64_t *shape,
-                                     bool batch) {
-  return made->operands[made->operand_count++] = graph_input(g, name, rank, shape, batch, SPAN);
-}
-
-/* A number by channel, at a point of the part. */
-static inline const Scalar *by_channel(Graph *g, Contracted *made, const char *name, const Part *part) {
-  Node *node = contracted_input(g, made, name, 1, &part->shape[part->channel], false);
-  return READ(g, node, at(part->channel));
-}
-
-/* relu and leaky relu as the language spells them; the slope is exact in float32 */
-static inline const Scalar *positive_part(Graph *g, const Scalar *a) { return binary(g, OP_MAXIMUM, a, number(g, 0)); }
-static inline const Scalar *leaky(Graph *g, const Scalar *a) {
-  return choose(g, binary(g, OP_LESS, number(g, 0), a), a, multiply(g, number(g, 0.25), a));
-}
-
-/* Two values of which one lies behind the other along the channels. */
-static inline const Scalar *joined_value(Graph *g, Contracted *made, Node *first, const Part *part, const char *name) {
-  int64_t shape[RANK_LIMIT], length = first->shape[part->channel];
-  Coordinate behind[RANK_LIMIT];
-  for (int d = 0; d < part->rank; d++) shape[d] = part->shape[d], behind[d] = at(d);
-  shape[part->channel] -= length;
-  behind[part->channel] = affine_at(part->channel, 1, -length);
-  Node *second =
-      contracted_input(g, made, session_format(graph_session(g), "%s behind", name), part->rank, shape, part->batch);
-  return add(g, all(g, first), scalar_read(g, second, access_new(g, part->rank, behind)));
-}
-
-/* The node that a factor reads: an input, or a map of it. */
-static inline Node *contracted_factor(Graph *g, Contracted *made, Prologue prologue, const Part *part,
-                                      const char *name) {
-  int64_t shape[RANK_LIMIT];
-  for (int d = 0; d < part->rank; d++) shape[d] = part->shape[d];
-  if (prologue == READ_JOINED && shape[part->channel] > 1) shape[part->channel] = (shape[part->channel] + 1) / 2;
-  Node *x = contracted_input(g, made, name, part->rank, shape, part->batch);
-  made->factors[made->factor_count++] = x;
-  const Scalar *value = all(g, x);
-  Session *session = graph_session(g);
-  switch (prologue) {
-  case READ_RELU: value = positive_part(g, value); break;
-  case READ_LEAKY: value = leaky(g, value); break;
-  case READ_TANH: value = unary(g, OP_TANH, value); break;
-  case READ_SCALED:
-    value = multiply(g, value, by_channel(g, made, session_format(session, "%s scale", name), part));
-    value = add(g, value, by_channel(g, made, session_format(session, "%s shift", name), part));
-    break;
-  case READ_JOINED:
-    if (part->shape[part->channel] == shape[part->channel]) return x;
-    value = joined_value(g, made, x, part, name);
-    break;
-  default: return x;
-  }
-  return graph_map(g, part->rank, part->shape, part->batch, value, SPAN);
-}
-
-static inline const Scalar *third_factor(Graph *g, Contracted *made, const Contraction *c, const Places *places) {
-  Part part = {.batch = (c->third & OF_BATCH) != 0 && c->batch > 0};
-  if (part.batch) part_variable(&part, places, places->batch);
-  if ((c->third & OF_GROUP) != 0) part_variable(&part, places, places->group);
-  if ((c->third & OF_ROW) != 0) part_variable(&part, places, places->row);
-  if ((c->third & OF_SUM) != 0) part_variable(&part, places, places->sum);
-  part_variable(&part, places, places->inner);
-  if ((c->third & OF_OUTER) != 0 && c->dimensions > 0) part_variable(&part, places, places->outer[0]);
-  Node *s = contracted_factor(g, made, READ_PLAIN, &part, "s");
-  return scalar_read(g, s, access_new(g, part.rank, part.at));
-}
-
-/* The sum of value over all axes but the channel's. */
-static inline Node *channel_sum(Graph *g, const Part *part, const Scalar *value) {
-  return graph_compute(g, COMBINE_SUM, part->rank, part->shape, part->batch, ACCESS(g, at(part->channel)), 1,
-                       &part->shape[part->channel], false, value, NULL, SPAN);
-}
-
-static inline const Scalar *normalised_value(Graph *g, const Part *part, Node *y) {
-  const Scalar *share = number(g, (double)part->shape[part->channel] / (double)node_size(y));
-  int64_t *channels = &y->shape[part->channel];
-  Node *sum = channel_sum(g, part, all(g, y)),
-       *mean = graph_map(g, 1, channels, false, multiply(g, share, all(g, sum)), SPAN);
-  const Scalar *centred = subtract(g, all(g, y), READ(g, mean, at(part->channel)));
-  Node *squares = channel_sum(g, part, multiply(g, centred, centred));
-  const Scalar *variance = add(g, multiply(g, share, all(g, squares)), number(g, 0.5));
-  Node *deviation = graph_map(g, 1, channels, false, unary(g, OP_SQRT, variance), SPAN);
-  return unary(g, OP_TANH, divide(g, centred, READ(g, deviation, at(part->channel))));
-}
-
-/* Masks are compared exactly, so nothing that rounds may stand in front of them. */
-static inline bool contraction_rounds(const Contraction *c) {
-  for (int p = 0; p < PART_COUNT; p++)
-    if (p != c->result && c->prologue[p] == READ_TANH) return true;
-  return false;
-}
-
-static inline const Scalar *epilogue_value(Graph *g, Contracted *made, const Contraction *c, const Part *part) {
-  Node *y = made->sum;
-  const Scalar *value = all(g, y);
-  Epilogue epilogue = c->epilogue;
-  if ((epilogue == MAKE_RELU || epilogue == MAKE_LEAKY) && contraction_rounds(c)) epilogue = MAKE_TANH;
-  switch (epilogue) {
-  case MAKE_RELU:
-  case MAKE_LEAKY:
-  case MAKE_TANH:
-    value = add(g, value, by_channel(g, made, "bias", part));
-    return epilogue == MAKE_RELU    ? positive_part(g, value)
-           : epilogue == MAKE_LEAKY ? leaky(g, value)
-                                    : unary(g, OP_TANH, value);
-  case MAKE_RESIDUAL:
-    return add(g, value, all(g, contracted_input(g, made, "residual", part->rank, part->shape, part->batch)));
-  case MAKE_STATISTICS:
-    made->statistics[made->statistic_count++] = channel_sum(g, part, value);
-    made->statistics[made->statistic_count++] = channel_sum(g, part, multiply(g, value, value));
-    return value;
-  case MAKE_NORMALISED: return normalised_value(g, part, y);
-  default: return value;
-  }
-}
-
-static inline Contracted contraction_build(Graph *g, const Contraction *c) {
-  static const char *const names[PART_COUNT] = {"x", "w", "y"};
-  Places places = contraction_places(c);
-  Contracted made = {0};
-  const Scalar *value = NULL;
-  for (int p = 0; p < PART_COUNT; p++) {
-    if (p == c->result) continue;
-    Part part = contraction_part(c, &places, p);
-    Node *factor = contracted_factor(g, &made, c->prologue[p], &part, names[p]);
-    const Scalar *read = scalar_read(g, factor, access_new(g, part.rank, part.at));
-    value = value == NULL ? read : multiply(g, value, read);
-  }
-  if (c->third != 0) value = multiply(g, value, third_factor(g, &made, c, &places));
-  Part part = contraction_part(c, &places, c->result);
-  made.sum = graph_compute(g, c->combine, places.count, places.box, c->batch > 0 ? 1 : 0,
-                           access_new(g, part.rank, part.at), part.rank, part.shape, part.batch, value, NULL, SPAN);
-  made.result = made.sum;
-  if (c->epilogue != MAKE_PLAIN)
-    made.result = graph_map(g, part.rank, part.shape, part.batch, epilogue_value(g, &made, c, &part), SPAN);
-  return made;
-}
-
-/* A number, read; an input of the shape of `like`. */
-static inline const Scalar *number_at(Graph *g, Node *node) { return scalar_read(g, node, access_new(g, 0, NULL)); }
-static inline Node *input_like(Graph *g, const char *name, const Node *like) {
-  return graph_input(g, name, like->rank, like->shape, like->batch, SPAN);
 }
 
 /* ---- smaller ones ------------------------------------------------------------------------------------------------ */
@@ -542,43 +318,54 @@ static inline bool shrink_extent(int64_t *extent, bool halve) {
   return true;
 }
 
-/* Makes it smaller in one way of many; false: there is nothing to take in this way. Ways from 0 on, until *ended. */
+#define BECOME(field, value) return (field) != (value) && ((field) = (value), true)
+
+static inline bool window_shrink(Contraction *c, int number, int way) {
+  Window *window = &c->windows[number];
+  switch (way) {
+  case 0:
+    for (int d = number; d + 1 < c->dimensions; d++) c->windows[d] = c->windows[d + 1];
+    c->dimensions--;
+    return true;
+  case 1: return shrink_extent(&window->outer, true);
+  case 2: return shrink_extent(&window->outer, false);
+  case 3: return shrink_extent(&window->taps, false);
+  case 4: return shrink_extent(&window->image, false);
+  case 5: return shrink_extent(&window->stride, false);
+  case 6: return shrink_extent(&window->dilation, false);
+  case 7: BECOME(window->second_taps, 1);
+  case 8: BECOME(window->before, window->before > 0 ? window->before - 1 : 0);
+  case 9: BECOME(window->flipped, false);
+  case 10: BECOME(window->even, false);
+  case 11: BECOME(window->spread, false);
+  default: BECOME(window->crossed, 0);
+  }
+}
+
+/* Makes it smaller in one way of many, from 0 until *ended; false: in this way there is nothing to take. */
 static inline bool contraction_shrink(Contraction *c, int way, bool *ended) {
-  enum { WHOLE_WAYS = 13, WINDOW_WAYS = 10 };
+  enum { WHOLE_WAYS = 15, WINDOW_WAYS = 13 };
   int64_t *extents[] = {&c->groups, &c->rows, &c->sums, &c->batch};
-  Contraction before = *c;
-  int window = (way - WHOLE_WAYS) / WINDOW_WAYS;
   *ended = way >= WHOLE_WAYS + WINDOW_WAYS * c->dimensions;
   if (*ended) return false;
   if (way < 8) return shrink_extent(extents[way / 2], way % 2 == 0);
-  Window *w = &c->windows[way < WHOLE_WAYS ? 0 : window];
-  switch (way < WHOLE_WAYS ? way : WHOLE_WAYS + (way - WHOLE_WAYS) % WINDOW_WAYS) {
-  case 8: c->third = 0, c->inner = 0; break;
-  case 9: c->epilogue = MAKE_PLAIN; break;
-  case 10: c->arrangement = 0; break;
-  case 11: c->prologue[PART_X] = c->prologue[PART_W] = c->prologue[PART_Y] = READ_PLAIN; break;
-  case 12: c->batch = 0; break;
-  case 13:
-    for (int d = window; d + 1 < c->dimensions; d++) c->windows[d] = c->windows[d + 1];
-    c->dimensions--;
-    break;
-  case 14: return shrink_extent(&w->outer, true);
-  case 15: return shrink_extent(&w->outer, false);
-  case 16: return shrink_extent(&w->taps, false);
-  case 17: return shrink_extent(&w->image, false);
-  case 18: return shrink_extent(&w->stride, false);
-  case 19: return shrink_extent(&w->dilation, false);
-  case 20: w->second_taps = 1; break;
-  case 21: w->before -= w->before > 0; break;
-  case 22: w->flipped = false; break;
+  switch (way) {
+  case 8: BECOME(c->inner, 0);
+  case 9: BECOME(c->third, c->inner > 0 ? c->third : 0);
+  case 10: BECOME(c->epilogue, MAKE_PLAIN);
+  case 11: BECOME(c->arrangement, 0);
+  case 12: BECOME(c->prologue[PART_X], READ_PLAIN);
+  case 13: BECOME(c->prologue[PART_W], READ_PLAIN);
+  case 14: BECOME(c->prologue[PART_Y], READ_PLAIN);
+  default: return window_shrink(c, (way - WHOLE_WAYS) / WINDOW_WAYS, (way - WHOLE_WAYS) % WINDOW_WAYS);
   }
-  return memcmp(&before, c, sizeof before) != 0;
 }
+#undef BECOME
 
 static inline void contraction_print(const Contraction *c, FILE *out) {
-  static const char *const prologues[] = {"", " relu", " leaky", " tanh", " scaled", " joined"};
-  static const char *const epilogues[] = {"",         ", then relu",       ", then leaky",     ", then tanh",
-                                          ", then +", ", with statistics", ", then normalised"};
+  static const char *const prologues[] = {"", " relu", " leaky", " tanh", " scaled", " joined", " reshaped"};
+  static const char *const epilogues[] = {"",         ", then relu",       ", then leaky",      ", then tanh",
+                                          ", then +", ", with statistics", ", then normalised", ", then flat"};
   static const char names[] = "xwy";
   fprintf(out, "%c by %s, batch %d of", names[c->result], c->combine == COMBINE_SUM ? "sum" : "max", (int)c->batch);
   for (int p = 0; p < PART_COUNT; p++)
@@ -590,9 +377,12 @@ static inline void contraction_print(const Contraction *c, FILE *out) {
     const Window *w = &c->windows[d];
     if (w->plain) fprintf(out, "  dimension %d: %d positions\n", d, (int)w->outer);
     else
-      fprintf(out, "  dimension %d: %c[%d] has %d * (outer < %d) %c %d * (tap < %d) + %d * (second < %d) - %d\n", d,
-              w->turned ? 'y' : 'x', (int)w->image, (int)w->stride, (int)w->outer, w->flipped ? '-' : '+',
-              (int)w->dilation, (int)w->taps, (int)w->further, (int)w->second_taps, (int)w->before);
+      fprintf(
+          out,
+          "  dimension %d: %c[%d] has %d * (outer < %d) %c %d * (tap < %d) + %d * (second < %d) - %d%s%s, crossed %d\n",
+          d, w->turned ? 'y' : 'x', (int)w->image, (int)w->stride, (int)w->outer, w->flipped ? '-' : '+',
+          (int)w->dilation, (int)w->taps, (int)w->further, (int)w->second_taps, (int)w->before,
+          w->even ? ", even taps" : "", w->spread ? ", spread" : "", (int)w->crossed);
   }
 }
 
