@@ -70,8 +70,8 @@ int vector_bytes_here(void) {
   ONE(text, r, "2") \
   ONE(text, r, "3") \
   ONE(text, r, "4") \
-  ONE(text, r, "5") ONE(text, r, "6") ONE(text, r, "7") ONE(text, r, "8") ONE(text, r, "9") ONE(text, r, "10") \
-      ONE(text, r, "11")
+  ONE(text, r, "5") \
+  ONE(text, r, "6") ONE(text, r, "7") ONE(text, r, "8") ONE(text, r, "9") ONE(text, r, "10") ONE(text, r, "11")
 
 /* Twelve chains: enough for two units of five cycles each. */
 enum { CHAINS = 12 };
