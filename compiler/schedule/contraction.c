@@ -340,6 +340,46 @@ static bool part_new(Session *session, RegisterType real, int count, Item *const
   return true;
 }
 
+/* ---- rows of several indices ------------------------------------------------------------------------------------- */
+
+static bool piece_goes_on(const Piece *piece, int row, int outer) {
+  for (int b = 0; b < piece->bound_count; b++)
+    if (piece->bounds[b].form.of[row] != 0 || piece->bounds[b].form.of[outer] != 0) return false;
+  return piece->a.plain && (piece->a.indices >> outer & 1) != 0 && (piece->b.indices >> outer & 1) == 0 &&
+         piece->a.stride[outer] == piece->a.stride[row] * piece->extent[row];
+}
+
+/* Do rows go on into the next value of the other index, in the output and in every factor? */
+static bool rows_go_on(const Tile *tile, int outer) {
+  for (int p = 0; p < tile->part_count; p++) {
+    const Part *part = &tile->parts[p];
+    const ClassLoop *rows = &part->loops[tile->row];
+    if (part->loops[outer].count < 2 || rows->count != tile->parts[0].loops[tile->row].count) return false;
+    if (part_stride(tile, part, outer) != part_stride(tile, part, tile->row) * rows->count) return false;
+    for (int k = 0; k < part->piece_count; k++)
+      if (!piece_goes_on(&part->pieces[k], tile->row, outer)) return false;
+  }
+  return true;
+}
+
+static void join_rows(Tile *tile, int outer) {
+  int row = tile->row;
+  for (int p = 0; p < tile->part_count; p++) {
+    Part *part = &tile->parts[p];
+    if (part->digit_count == 0) part->digits[0] = row, part->digit_values[0] = part->loops[row].count;
+    if (part->digit_count == 0) part->digit_count = 1;
+    part->digits[part->digit_count] = outer, part->digit_values[part->digit_count++] = part->loops[outer].count;
+    part->loops[row].count *= part->loops[outer].count;
+    part->loops[outer].count = 1;
+    for (int k = 0; k < part->piece_count; k++) {
+      Piece *piece = &part->pieces[k];
+      piece->extent[row] *= piece->extent[outer], piece->extent[outer] = 1;
+      piece->a.stride[outer] = 0, piece->a.indices &= ~(UINT64_C(1) << outer);
+      piece->a.copies = false;
+    }
+  }
+}
+
 bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
                        int lane, ViewOf view_of, void *context, Tile *tile) {
   enum { PART_LIMIT = 16, ITEM_LIMIT = 8 };
@@ -359,6 +399,11 @@ bool contraction_parts(Session *session, const ScheduleOptions *options, int cou
   for (int p = 0; p < tile->part_count; p++) {
     Part *part = &tile->parts[p];
     if (!part_new(session, options->real, count, items, residues, p, view_of, context, tile, part)) return false;
+  }
+  for (int l = tile->loop_count - 1; l >= 0; l--)
+    if (l != row && l != lane && rows_go_on(tile, l)) join_rows(tile, l), l = tile->loop_count;
+  for (int p = 0; p < tile->part_count; p++) {
+    const Part *part = &tile->parts[p];
     if (part->loops[row].count > tile->rows) tile->rows = part->loops[row].count;
     if (part->loops[lane].count > tile->lanes) tile->lanes = part->loops[lane].count;
   }

@@ -58,6 +58,9 @@ typedef struct Piece {
 typedef struct Part {
   int64_t offset[RANK_LIMIT]; /* as of its residue class */
   ClassLoop loops[BOX_LIMIT];
+  /* The rows' own values, then those of indices that rows go through as well: their number is (… * n1 + i1) * n0 + i0. */
+  int digit_count, digits[BOX_LIMIT];
+  int64_t digit_values[BOX_LIMIT];
   int piece_count;
   Piece *pieces;
 } Part;

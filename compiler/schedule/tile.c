@@ -191,6 +191,19 @@ static void multiply_piece(Making *making, const Piece *piece, const Scope *scop
   multiply_loops(&multiply, 0);
 }
 
+static void finish_point(Making *making, const Point *out, Operand result, const Operand *sums);
+static Point result_point(const Making *making);
+
+/* What follows is done on accumulators: they leave in another order of points, but need no memory in between. */
+static void finish_accumulator(Making *making, int lane, Operand accumulator) {
+  const Tile *tile = making->tile;
+  Point out = result_point(making);
+  out.lane_variable = lane;
+  out.has_valid = making->part->loops[tile->lane].count % builder_lanes(making->builder) != 0;
+  out.valid = affine_add(points_left(making, tile->lane), affine_scale(making->inside[tile->lane], -1));
+  finish_point(making, &out, accumulator, NULL);
+}
+
 /* The pieces of one pass, on one block of rows and all lanes. `more`: added to what is parked. */
 static void multiply_block(Making *making, const Piece *pieces, const Scope *scopes, int count, int rows, bool more) {
   Builder *builder = making->builder;
@@ -209,7 +222,8 @@ static void multiply_block(Making *making, const Piece *pieces, const Scope *sco
     Operand accumulator = operand_at(accumulators, affine_add(affine_variable(r, vectors), affine_variable(v, 1)));
     making->inside[tile->row] = affine_add(row, affine_variable(r, 1));
     making->inside[tile->lane] = affine_add(affine_variable(lane, 1), affine_variable(v, lanes));
-    if (pass == 1) builder_store(builder, parked_address(making), accumulator, false);
+    if (pass == 1 && making->parked < 0) finish_accumulator(making, lane, accumulator);
+    else if (pass == 1) builder_store(builder, parked_address(making), accumulator, false);
     else if (!more) builder_assign(builder, accumulator, 0);
     else {
       Statement *load = builder_append(builder, STATEMENT_LOAD);
@@ -292,14 +306,28 @@ static Point result_point(const Making *making) {
   const Tile *tile = making->tile;
   const Part *part = making->part;
   Point out = point_new(making->builder);
+  Affine value[BOX_LIMIT];
+  int64_t count[BOX_LIMIT];
+  for (int l = 0; l < tile->loop_count; l++) {
+    count[l] = part->loops[l].count;
+    value[l] = count[l] == 1 ? affine_constant(0) : affine_add(making->start[l], making->inside[l]);
+  }
+  int64_t below = 1;
+  for (int k = 0; k < part->digit_count; k++) {
+    Affine number = affine_add(making->start[tile->row], making->inside[tile->row]);
+    int64_t modulus = k + 1 < part->digit_count ? part->digit_values[k] : 0;
+    value[part->digits[k]] = affine_variable(builder_let(making->builder, number, below, modulus), 1);
+    count[part->digits[k]] = part->digit_values[k];
+    below *= part->digit_values[k];
+  }
   for (int d = 0; d < tile->view->rank; d++) {
     Affine at = affine_constant(part->offset[d]);
     int64_t high = part->offset[d];
     for (int l = 0; l < tile->loop_count; l++) {
       const ClassLoop *loop = &part->loops[l];
-      if (loop->axis != d || loop->count == 1) continue;
-      at = affine_add(at, affine_scale(affine_add(making->start[l], making->inside[l]), loop->step));
-      high += loop->step * (loop->count - 1);
+      if (loop->axis != d) continue;
+      at = affine_add(at, affine_scale(value[l], loop->step));
+      high += loop->step * (count[l] - 1);
     }
     point_set(&out, d, at, part->offset[d], high);
   }
@@ -529,7 +557,19 @@ static void take_chunk(Making *making, Affine chunk) {
   }
 }
 
-static void park_results(Making *making) {
+/* Little follows, point by point, along lanes that are contiguous. */
+static bool leaves_from_registers(const Making *making) {
+  enum { CHEAP = 12 };
+  double cost = 0;
+  if (part_stride(making->tile, making->part, making->tile->lane) != 1) return false;
+  for (int i = 1; i < making->phase->count; i++) {
+    if (sums_lanes(making->phase->items[i])) return false;
+    cost += scalar_cost(making->phase->items[i]->value);
+  }
+  return cost <= CHEAP;
+}
+
+static void park_results(Making *making, bool cut) {
   const Tile *tile = making->tile;
   int64_t stride = tile->task[tile->lane];
   making->parked_stride[tile->lane] = 1;
@@ -540,9 +580,10 @@ static void park_results(Making *making) {
     making->parked_stride[d] = stride;
     stride *= tile->task[d] < making->part->loops[d].count ? tile->task[d] : making->part->loops[d].count;
   }
+  making->line = making->parked = -1;
+  if (!cut && leaves_from_registers(making)) return;
   making->parked_size = stride;
   making->parked = builder_workspace(making->builder, storage_of(builder_real(making->builder)), stride);
-  making->line = -1;
   if (part_stride(tile, making->part, tile->lane) == 1) return;
   Line line = line_of(making);
   making->line = builder_workspace(making->builder, storage_of(builder_real(making->builder)),
@@ -554,21 +595,21 @@ static void multiply_part(Making *making) {
   const Part *part = making->part;
   Scope *scopes = session_allocate(builder_session(builder), (size_t)(part->piece_count + 1) * sizeof *scopes);
   bool cut = false;
-  park_results(making);
+  for (int p = 0; p < part->piece_count; p++) cut |= piece_cut(&part->pieces[p]);
+  park_results(making, cut);
   for (int p = 0; p < part->piece_count; p++) {
     Piece *piece = &part->pieces[p];
     if (piece->blocked >= 0) making->start[piece->blocked] = affine_constant(0);
     scopes[p] = piece_scope(making, piece);
     side_place(builder, piece, &piece->b, &scopes[p]);
     side_place(builder, piece, &piece->a, &scopes[p]);
-    cut |= piece_cut(piece);
   }
   if (cut) {
     multiply_blocks(making, scopes);
     return;
   }
   for (int p = 0; p < part->piece_count; p++) stage_piece(making, &part->pieces[p], &scopes[p]);
-  multiply_rows(making, part->pieces, scopes, part->piece_count, false, making->line < 0);
+  multiply_rows(making, part->pieces, scopes, part->piece_count, false, making->line < 0 && making->parked >= 0);
   if (making->line >= 0) finish_rows(making, affine_constant(0), making->tile->task[making->tile->row], false);
 }
 

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -124,21 +125,23 @@ static double stage_cycles(const Costs *costs, const Piece *piece, const Side *s
          (each + costs->element * (byte_cycles(costs, whole_bytes(costs, piece, side)) + byte_cycles(costs, 2e5)));
 }
 
-/* Cycles of a k that fetching the numbers of the rows takes: nothing where they lie in a row along the sum. */
+/* Cycles of a k that fetching the numbers of the rows takes: few where they lie in a row along the sum. */
 static double rows_feed(const Costs *costs, const Tile *tile, const Piece *piece, double bytes) {
-  enum { LINE_BYTES = 64, WAY_BYTES = 4096 };
+  enum { LINE_BYTES = 64, WAY_BYTES = 4096, LATE = 2 }; /* LATE: nothing fetches ahead */
   const Side *a = &piece->a;
   if (!a->in_place || piece->order_count == 0) return 0;
   int inner = piece->order[piece->order_count - 1];
   int64_t along = a->stride[inner], across = a->stride[a->fast];
-  if (along == 1 || along == 0) return 0;
-  if (across == 1) return LINE_BYTES * (1.0 + tile->block_rows / 16.0) * byte_cycles(costs, bytes);
+  if (along == 0) return 0;
+  if (along == 1) return LATE * tile->block_rows * costs->element * byte_cycles(costs, bytes);
   int64_t turns = inner == piece->blocked ? piece->block : piece->extent[inner];
   int64_t ways = costs->machine->row->l1_bytes / WAY_BYTES, deep = 1;
-  if (across * costs->element % WAY_BYTES == 0) deep *= tile->block_rows;
+  double lines = across == 1 ? 1 + (double)(tile->block_rows * costs->element) / LINE_BYTES : tile->block_rows;
+  if (across != 1 && across * costs->element % WAY_BYTES == 0) deep *= tile->block_rows;
   if (along * costs->element % WAY_BYTES == 0) deep *= turns;
-  double met = (double)(tile->block_rows * turns) * LINE_BYTES; /* again for the next taps */
-  return tile->block_rows * LINE_BYTES * byte_cycles(costs, 2 * deep > ways ? (met + 1e5) * (double)deep : met);
+  double met = lines * (double)turns * LINE_BYTES; /* again for the next taps, or the next rows */
+  if (2 * deep <= ways) return lines * LINE_BYTES * byte_cycles(costs, met);
+  return LATE * lines * LINE_BYTES * byte_cycles(costs, (met + 1e5) * (double)deep);
 }
 
 static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *piece, double *staged) {
@@ -178,14 +181,14 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   return cycles * blocks;
 }
 
-/* Elements that a task leaves in a row. */
+/* Elements that a task leaves in a row, for each of its rows. */
 static int64_t run_length(const Tile *tile, const Part *part) {
   int64_t run = 1;
   for (bool grown = true; grown;) {
     grown = false;
     for (int d = 0; d < tile->loop_count && !grown; d++) {
       int64_t own = smaller(tile->task[d], part->loops[d].count);
-      if (part->loops[d].count == 1 || part_stride(tile, part, d) != run) continue;
+      if (d == tile->row || part->loops[d].count == 1 || part_stride(tile, part, d) != run) continue;
       grown = own == part->loops[d].count;
       run *= own;
     }
@@ -363,6 +366,11 @@ bool tile_choose(Tile *tile, const ScheduleOptions *options) {
       if (cycles < least) least = cycles, best = sizes;
     }
   }
+  if (getenv("GANC_TILE")) { /* EXPERIMENT */
+    long r, v, h, w, px, bl, st;
+    sscanf(getenv("GANC_TILE"), "%ld,%ld,%ld,%ld,%ld,%ld,%ld", &r, &v, &h, &w, &px, &bl, &st);
+    best = (Sizes){{r, h, w, px, bl, st}, (int)v};
+  } /* EXPERIMENT */
   if (!isfinite(least)) return false;
   try_sizes(&search, &best);
   return true;

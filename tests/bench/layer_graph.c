@@ -169,7 +169,7 @@ LayerGraph layer_graph(Session *session, const Layer *layer, Direction direction
   }
   EffectList list = transform_sums(made.graph, (EffectList){count, effects});
   list = transform_differentiate(made.graph, transform_normalise(made.graph, list));
-  made.effects = transform_simplify(made.graph, list);
+  made.effects = transform_axes(made.graph, transform_simplify(made.graph, list));
   return made;
 }
 
