@@ -153,7 +153,7 @@ static bool is_plain(const Side *side, RegisterType real, ViewOf view_of, void *
 
 /* ---- points that count ------------------------------------------------------------------------------------------- */
 
-static bool add_bound(Piece *piece, Form form, int64_t low, int64_t high, bool needed) {
+static bool add_bound(Piece *piece, Form form, int64_t low, int64_t high, bool read) {
   int64_t least, most;
   form_range(&form, piece->extent, &least, &most);
   if (low <= least && most < high) return true;
@@ -162,11 +162,12 @@ static bool add_bound(Piece *piece, Form form, int64_t low, int64_t high, bool n
     int64_t shift = form.constant - known->form.constant;
     if (memcmp(known->form.of, form.of, sizeof form.of) != 0) continue;
     if (known->low + shift != low || known->high + shift != high) continue;
-    known->needed |= needed;
+    known->needed |= !read, known->read |= read;
     return true;
   }
-  if (piece->bound_count == BOUND_LIMIT) return !needed;
-  piece->bounds[piece->bound_count++] = (Bound){.form = form, .low = low, .high = high, .needed = needed, .on = -1};
+  if (piece->bound_count == BOUND_LIMIT) return read;
+  piece->bounds[piece->bound_count++] =
+      (Bound){.form = form, .low = low, .high = high, .needed = !read, .read = read, .on = -1};
   return true;
 }
 
@@ -174,14 +175,14 @@ static bool add_bound(Piece *piece, Form form, int64_t low, int64_t high, bool n
 static bool read_bounds(Piece *piece, const Side *side, const View *view) {
   bool kept = true;
   for (int d = 0; d < side->value->access->rank; d++)
-    kept &= add_bound(piece, coordinate_form(piece, &side->value->access->coordinates[d]), 0, view->shape[d], false);
+    kept &= add_bound(piece, coordinate_form(piece, &side->value->access->coordinates[d]), 0, view->shape[d], true);
   return kept;
 }
 
 static bool gather_bounds(Piece *piece) {
   for (int v = 0; v < piece->item->box_rank; v++)
     if (piece->gather->variable[v].guarded && !MUTANT(tile_guard) &&
-        !add_bound(piece, piece->variable[v], 0, piece->item->box[v], true))
+        !add_bound(piece, piece->variable[v], 0, piece->item->box[v], false))
       return false;
   return true;
 }
@@ -242,7 +243,7 @@ static bool place_bounds(Piece *piece) {
           bound->on = piece->order[k];
       if (bound->on >= 0 && (taken >> bound->on & 1) != 0) bound->on = -1;
       if (bound->on >= 0) taken |= UINT64_C(1) << bound->on;
-      if (bound->needed && bound->on < 0) return false;
+      if (bound->needed && !bound->read && bound->on < 0) return false;
     }
   return true;
 }
@@ -265,10 +266,9 @@ static bool stays_inside(const Piece *piece, const Side *side, const View *view)
   return true;
 }
 
-static bool piece_new(Session *session, RegisterType real, const Tile *tile, const Part *part, const Item *item,
-                      const Gather *gather, ViewOf view_of, void *context, Piece *piece) {
-  *piece = (Piece){.item = item, .gather = gather, .blocked = -1};
-  piece_indices(piece, part, tile->loop_count);
+static bool piece_new(Session *session, RegisterType real, const Tile *tile, ViewOf view_of, void *context,
+                      Piece *piece) {
+  const Item *item = piece->item;
   const Scalar *factors[2] = {item->value->argument[0], item->value->argument[1]};
   uint64_t in[2] = {indices_of(piece, factors[0]->variables), indices_of(piece, factors[1]->variables)};
   uint64_t row = UINT64_C(1) << tile->row, lane = UINT64_C(1) << tile->lane;
@@ -303,6 +303,35 @@ static bool piece_new(Session *session, RegisterType real, const Tile *tile, con
   return true;
 }
 
+/* ---- lanes that move by several ---------------------------------------------------------------------------------- */
+
+/* Where an index of the lanes moves a coordinate by s > 1, the summed index k is taken apart: k = m*t + r with m = s /
+   gcd(s, e). For each r all that is read lies s apart, so that a stage holds it side by side. Returns m. */
+static int64_t lane_modulus(Session *session, const Piece *piece, int lane, int *index) {
+  Leaves leaves = leaves_of(session, piece->item->value);
+  for (int l = 0; l < leaves.count; l++) {
+    if (leaves.items[l]->op != OP_READ) continue;
+    for (int d = 0; d < leaves.items[l]->access->rank; d++) {
+      Form form = coordinate_form(piece, &leaves.items[l]->access->coordinates[d]);
+      int64_t s = form.of[lane] < 0 ? -form.of[lane] : form.of[lane];
+      for (int i = BOX_LIMIT; i < LOOP_LIMIT && s > 1; i++) {
+        if (form.of[i] == 0 || piece->extent[i] == 1) continue;
+        *index = i;
+        return s / greatest_divisor(s, form.of[i]);
+      }
+    }
+  }
+  return 1;
+}
+
+static void split_index(Piece *piece, int index, int64_t modulus, int64_t rest) {
+  piece->extent[index] = (piece->extent[index] - rest + modulus - 1) / modulus;
+  for (int v = 0; v < piece->item->box_rank; v++) {
+    piece->variable[v].constant += piece->variable[v].of[index] * rest;
+    piece->variable[v].of[index] *= modulus;
+  }
+}
+
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
 int64_t part_stride(const Tile *tile, const Part *part, int index) {
@@ -331,12 +360,22 @@ static bool part_new(Session *session, RegisterType real, int count, Item *const
     pieces += residues[k]->classes[number].gather_count;
   }
   if (part->loops[tile->lane].step != 1) return false;
-  part->pieces = session_allocate(session, (size_t)(pieces + 1) * sizeof *part->pieces);
+  enum { SPLIT_LIMIT = 4 };
+  part->pieces = session_allocate(session, (size_t)(SPLIT_LIMIT * pieces + 1) * sizeof *part->pieces);
   for (int k = 0; k < count; k++)
-    for (int g = 0; g < residues[k]->classes[number].gather_count; g++)
-      if (!piece_new(session, real, tile, part, items[k], &residues[k]->classes[number].gathers[g], view_of, context,
-                     &part->pieces[part->piece_count++]))
-        return false;
+    for (int g = 0; g < residues[k]->classes[number].gather_count; g++) {
+      Piece whole = {.item = items[k], .gather = &residues[k]->classes[number].gathers[g], .blocked = -1};
+      piece_indices(&whole, part, tile->loop_count);
+      int index = 0;
+      int64_t modulus = lane_modulus(session, &whole, tile->lane, &index);
+      if (modulus > SPLIT_LIMIT) return false;
+      for (int64_t rest = 0; rest < modulus && (modulus == 1 || rest < whole.extent[index]); rest++) {
+        Piece *piece = &part->pieces[part->piece_count++];
+        *piece = whole;
+        if (modulus > 1) split_index(piece, index, modulus, rest);
+        if (!piece_new(session, real, tile, view_of, context, piece)) return false;
+      }
+    }
   return true;
 }
 

@@ -19,7 +19,8 @@ typedef struct Form {
 typedef struct Bound {
   Form form;
   int64_t low, high;
-  bool needed; /* false: outside of it a factor is 0 */
+  bool needed; /* nothing else makes sure of it */
+  bool read;   /* outside of it a factor that is a read is 0 */
   int on;
 } Bound;
 
