@@ -142,6 +142,20 @@ static void plain_strides(const Piece *piece, Side *side, const View *view) {
   }
 }
 
+/* The axis of what a plain factor reads along which the fast index moves, one by one; or -1. */
+static int fast_axis(const Piece *piece, const Side *side) {
+  int axis = -1;
+  for (int d = 0; d < side->value->access->rank; d++) {
+    const Coordinate *c = &side->value->access->coordinates[d];
+    int64_t moves = 0;
+    for (int t = 0; t < c->term_count; t++)
+      moves += c->terms[t].coefficient * piece->variable[c->terms[t].variable].of[side->fast];
+    if (moves != 0 && (moves != 1 || axis >= 0)) return -1;
+    if (moves == 1) axis = d;
+  }
+  return axis;
+}
+
 static bool is_plain(const Side *side, RegisterType real, ViewOf view_of, void *context, View *view) {
   if (side->value->op != OP_READ) return false;
   *view = view_of(context, side->value->node);
@@ -289,6 +303,7 @@ static bool piece_new(Session *session, RegisterType real, const Tile *tile, Vie
     side->copies = collect_forms(session, piece, side) && (fast_last(side) || (s == 0 && row == 0));
     side->plain = is_plain(side, real, view_of, context, &views[s]);
     if (side->plain) plain_strides(piece, side, &views[s]);
+    side->axis = side->plain ? fast_axis(piece, side) : -1;
     if (side->plain && !read_bounds(piece, side, &views[s])) side->plain = false;
   }
   order_loops(piece);

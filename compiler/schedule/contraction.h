@@ -36,8 +36,10 @@ typedef struct Side {
   Form forms[LOOP_LIMIT];
   int stands[LOOP_LIMIT];     /* by form: the index that has coefficient 1 or -1 in it */
   int64_t stride[LOOP_LIMIT]; /* plain: elements that it moves on with each index */
+  int axis;                   /* plain: of what it reads, that the fast index moves one by one; or -1 */
   /* how it is read, once that is chosen */
   bool in_place;
+  bool shared;   /* from a copy that is turned once, by a program of its own (copies.c) */
   int turned;    /* the form along which memory is contiguous, where that is not the fast one; or -1 */
   int workspace; /* the buffer of the copy */
   int64_t size[LOOP_LIMIT], pitch[LOOP_LIMIT]; /* by form: elements from one value to the next */
@@ -59,7 +61,8 @@ typedef struct Piece {
 typedef struct Part {
   int64_t offset[RANK_LIMIT]; /* as of its residue class */
   ClassLoop loops[BOX_LIMIT];
-  /* The rows' own values, then those of indices that rows go through as well: their number is (… * n1 + i1) * n0 + i0. */
+  /* The rows' own values, then those of indices that rows go through as well: their number is (… * n1 + i1) * n0 + i0.
+   */
   int digit_count, digits[BOX_LIMIT];
   int64_t digit_values[BOX_LIMIT];
   int piece_count;
@@ -90,6 +93,10 @@ int64_t part_stride(const Tile *tile, const Part *part, int index);
 /* Smallest and largest value while index i is in [0, extent[i]). */
 void form_range(const Form *form, const int64_t *extent, int64_t *low, int64_t *high);
 Affine form_at(const Form *form, const Affine *index);
+
+/* The same sums with these indices as rows and lanes. */
+Tile *tile_with(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row, int lane,
+                ViewOf view_of, void *context);
 
 /* ---- tile_choice.c: sizes by cost ---------------------------------------------------------------------------------
  */

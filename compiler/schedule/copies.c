@@ -1,29 +1,10 @@
 /* Values in another order of axes, for tiles whose lanes lie apart in memory: a weight gradient adds up over samples,
    so its lanes are channels. Where every task would turn the same factor again, it is turned once, by a program of its
-   own. Takes a tile; returns the tile that reads copies instead, if that takes less time. */
+   own. Takes a tile that wants copies; returns the one that reads them. */
 #include "contraction.h"
 #include "fusion.h"
 
 #include <string.h>
-
-/* The axis of what a plain factor reads along which the fast index moves, one by one; or -1. */
-static int fast_axis(const Piece *piece, const Side *side) {
-  int axis = -1;
-  for (int d = 0; d < side->value->access->rank; d++) {
-    const Coordinate *c = &side->value->access->coordinates[d];
-    int64_t moves = 0;
-    for (int t = 0; t < c->term_count; t++)
-      moves += c->terms[t].coefficient * piece->variable[c->terms[t].variable].of[side->fast];
-    if (moves != 0 && (moves != 1 || axis >= 0)) return -1;
-    if (moves == 1) axis = d;
-  }
-  return axis;
-}
-
-static bool wants_copy(const Piece *piece) {
-  const Side *b = &piece->b;
-  return b->plain && !b->in_place && b->turned >= 0 && fast_axis(piece, b) >= 0;
-}
 
 /* That axis innermost, its lines an odd number of cache lines apart, the others in the order that they had. */
 static void set_layout(const ScheduleOptions *options, StoredValue *value, const View *view, int fast) {
@@ -71,40 +52,18 @@ static const Scalar *replace(void *context, const Scalar *leaf) {
   return leaf == replacing->read ? scalar_read(replacing->graph, replacing->copy, leaf->access) : leaf;
 }
 
-static double copy_cycles(const Fusion *fusion, const Item *item) {
-  const MachineRow *row = fusion->options->machine->row;
-  int bytes = register_bytes(fusion->options->real);
-  return (double)item_points(item) * (0.4 + bytes * (1 / row->l3_rate + 1 / row->memory_rate));
-}
-
 const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context) {
-  double cycles = 0;
-  Item *changed = session_allocate(fusion->session, (size_t)count * sizeof *changed), *list[8];
   bool any = false;
-  for (int k = 0; k < count; k++) changed[k] = *items[k], list[k] = &changed[k];
   for (int p = 0; p < tile->part_count; p++)
     for (int q = 0; q < tile->parts[p].piece_count; q++) {
       const Piece *piece = &tile->parts[p].pieces[q];
-      if (!wants_copy(piece)) continue;
-      for (int k = 0; k < count; k++) {
-        if (piece->item != items[k]) continue;
-        Node *copy = copy_of(fusion, piece->b.value->node, fast_axis(piece, &piece->b));
-        const Fact *fact = fusion_fact(fusion, copy);
-        if (fact->group == NULL) cycles += copy_cycles(fusion, fact->item);
-        Replacing replacing = {fusion->graph, piece->b.value, copy};
-        changed[k].value = scalar_rebuild(fusion->graph, changed[k].value, replace, &replacing);
-        any = true;
-      }
+      if (!piece->b.shared) continue;
+      Item *item = (Item *)(uintptr_t)piece->item;
+      Replacing replacing = {fusion->graph, piece->b.value, copy_of(fusion, piece->b.value->node, piece->b.axis)};
+      item->value = scalar_rebuild(fusion->graph, item->value, replace, &replacing);
+      item_reads(fusion->session, item);
+      any = true;
     }
   if (!any) return tile;
-  Tile *turned = tile_new(fusion->session, fusion->options, count, list, view_of, context);
-  if (turned == NULL || turned->cycles + cycles >= tile->cycles) return tile;
-  for (int p = 0; p < turned->part_count; p++)
-    for (int q = 0; q < turned->parts[p].piece_count; q++)
-      turned->parts[p].pieces[q].item = items[turned->parts[p].pieces[q].item - changed];
-  for (int k = 0; k < count; k++) {
-    items[k]->value = changed[k].value;
-    item_reads(fusion->session, items[k]);
-  }
-  return turned;
+  return tile_with(fusion->session, fusion->options, count, items, tile->row, tile->lane, view_of, context);
 }

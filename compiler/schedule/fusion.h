@@ -77,7 +77,7 @@ Fact *fusion_fact(const Fusion *fusion, const Node *node);
 StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
 void item_reads(Session *session, Item *item); /* lists what its value and write read */
-/* copies.c: the tile, or one whose items (changed then) read copies in another order of axes. */
+/* copies.c: the tile, or, where it wants that, one whose items (changed then) read copies in another order of axes. */
 const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context);
 Group *fusion_group(Fusion *fusion, GroupKind kind);
 void group_phase(Fusion *fusion, Group *group, int count, Item **items);

@@ -14,6 +14,15 @@ bool tile_may_be(const Item *item) {
   return points >= TILE_POINTS && elements > 0 && points / elements >= TILE_SUM;
 }
 
+Tile *tile_with(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row, int lane,
+                ViewOf view_of, void *context) {
+  Tile *tile = session_allocate(session, sizeof *tile);
+  if (!contraction_parts(session, options, count, items, row, lane, view_of, context, tile) ||
+      !tile_choose(tile, options))
+    internal_error(HERE, "sums that fitted do not once they read a copy");
+  return tile;
+}
+
 Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of,
                void *context) {
   Tile *best = session_allocate(session, sizeof *best);

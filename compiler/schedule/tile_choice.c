@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 
 static int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -77,18 +76,20 @@ static int turned_form(const Side *side) {
   return -1;
 }
 
-/* `copied`: 1 for the rows, 2 for the lanes: they are copied even where they could be read in place. */
+/* `copied`: 1 for the rows, 2 for the lanes: they are copied even where they could be read in place; 4: lanes are
+   turned once, where that helps. */
 static void choose_sides(Piece *piece, int copied) {
   Side *a = &piece->a, *b = &piece->b;
   a->in_place = !a->copies || ((copied & 1) == 0 && a->plain);
-  b->in_place = !b->copies || ((copied & 2) == 0 && b->plain && b->stride[b->fast] == 1);
   a->turned = turned_form(a), b->turned = turned_form(b);
+  b->shared = (copied & 4) != 0 && b->turned >= 0 && b->axis >= 0;
+  b->in_place = !b->copies || b->shared || ((copied & 2) == 0 && b->plain && b->stride[b->fast] == 1);
 }
 
 /* Lines that the innermost loop reads lie in a few sets of the caches, so that these hold little of them. */
 static bool meets_in_sets(const Piece *piece, const Side *side, int element) {
   enum { SET_BYTES = 4096 };
-  if (!side->in_place || piece->order_count == 0) return false;
+  if (!side->in_place || side->shared || piece->order_count == 0) return false;
   int64_t apart = side->stride[piece->order[piece->order_count - 1]] * element;
   return apart != 0 && apart % SET_BYTES == 0;
 }
@@ -226,10 +227,17 @@ static bool rows_move(const Tile *tile) {
 static double tile_cycles(const Costs *costs, const Tile *tile) {
   enum { START = 1500, WORKERS = 8 };
   double cycles = 0, tasks = 0;
+  const MachineRow *row = costs->machine->row;
   for (int p = 0; p < tile->part_count; p++) {
     const Part *part = &tile->parts[p];
     double own = START, staged = 0, number = (double)part_tasks(tile, part);
-    for (int k = 0; k < part->piece_count; k++) own += piece_cycles(costs, tile, &part->pieces[k], &staged);
+    for (int k = 0; k < part->piece_count; k++) {
+      const Piece *piece = &part->pieces[k];
+      own += piece_cycles(costs, tile, piece, &staged);
+      if (piece->b.shared)
+        cycles +=
+            whole_bytes(costs, piece, &piece->b) * (0.5 / costs->element + 1 / row->l3_rate + 1 / row->memory_rate);
+    }
     double room = (double)costs->machine->l2_bytes;
     if (staged > room) own += own * 0.1 * (staged / room - 1);
     cycles += own * number + store_cycles(costs, tile, part), tasks += number;
@@ -306,7 +314,7 @@ static void list_options(Search *search, int vectors) {
   const Tile *tile = search->tile;
   int64_t longest = 1, points = 1;
   int registers = search->costs.machine->vector_registers, most = (registers - registers / 4) / vectors;
-  bool windows = false, plain = false;
+  bool windows = false, plain = false, turned = false;
   for (int c = 0; c < CHOICES; c++) search->counts[c] = 0;
   for (int r = (int)smaller(smaller(most, 12), tile->rows), tries = 0; r >= 1 && tries < 4; r--, tries++)
     add_option(search, CHOICE_ROWS, r);
@@ -321,6 +329,7 @@ static void list_options(Search *search, int vectors) {
       const Piece *piece = &part->pieces[k];
       if (piece->blocked >= 0 && piece->extent[piece->blocked] > longest) longest = piece->extent[piece->blocked];
       windows |= side_moves(&piece->b), plain |= piece->a.plain;
+      turned |= turned_form(&piece->b) >= 0 && piece->b.axis >= 0;
     }
   }
   add_option(search, CHOICE_POINTS, 1);
@@ -328,8 +337,9 @@ static void list_options(Search *search, int vectors) {
   add_option(search, CHOICE_BLOCK, longest);
   for (int64_t block = 512; block >= (longest <= 32 ? 1 : 16); block /= 2)
     if (block < longest) add_option(search, CHOICE_BLOCK, block);
-  for (int copied = 0; copied < 4; copied++)
-    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows)) add_option(search, CHOICE_COPIED, copied);
+  for (int copied = 0; copied < 8; copied++)
+    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows) && ((copied & 4) == 0 || turned))
+      add_option(search, CHOICE_COPIED, copied);
 }
 
 /* One choice after the other, while that gains anything. */
@@ -366,18 +376,17 @@ bool tile_choose(Tile *tile, const ScheduleOptions *options) {
       if (cycles < least) least = cycles, best = sizes;
     }
   }
-  if (getenv("GANC_TILE")) { /* EXPERIMENT */
-    long r, v, h, w, px, bl, st;
-    sscanf(getenv("GANC_TILE"), "%ld,%ld,%ld,%ld,%ld,%ld,%ld", &r, &v, &h, &w, &px, &bl, &st);
-    best = (Sizes){{r, h, w, px, bl, st}, (int)v};
-  } /* EXPERIMENT */
   if (!isfinite(least)) return false;
   try_sizes(&search, &best);
   return true;
 }
 
 static void print_side(const Side *side, const char *name, FILE *out) {
-  fprintf(out, ", %s %s", name, side->in_place ? "in place" : side->turned >= 0 ? "turned" : "staged");
+  fprintf(out, ", %s %s", name,
+          side->shared        ? "turned once"
+          : side->in_place    ? "in place"
+          : side->turned >= 0 ? "turned"
+                              : "staged");
 }
 
 void tile_print(const Tile *tile, FILE *out) {
