@@ -3,7 +3,18 @@
    memory of the model. */
 #include "emit.h"
 
-enum { MEMO_TERM, MEMO_ADD, MEMO_POINTER, MEMO_DIVIDE, MEMO_MODULUS, MEMO_BOUND, MEMO_CLAMP, MEMO_LOW, MEMO_HIGH, MEMO_CALL };
+enum {
+  MEMO_TERM,
+  MEMO_ADD,
+  MEMO_POINTER,
+  MEMO_DIVIDE,
+  MEMO_MODULUS,
+  MEMO_BOUND,
+  MEMO_CLAMP,
+  MEMO_LOW,
+  MEMO_HIGH,
+  MEMO_CALL
+};
 
 /* ---- values that are made once, further out ---------------------------------------------------------------------- */
 

@@ -257,7 +257,9 @@ static bool place_bounds(Piece *piece) {
           bound->on = piece->order[k];
       if (bound->on >= 0 && (taken >> bound->on & 1) != 0) bound->on = -1;
       if (bound->on >= 0) taken |= UINT64_C(1) << bound->on;
-      if (bound->needed && !bound->read && bound->on < 0) return false;
+      bool rows = bound->form.of[piece->a.fast] != 0, lanes = bound->form.of[piece->b.fast] != 0;
+      bound->at_point = bound->on < 0 && !rows && !lanes && (form_indices(&bound->form) >> BOX_LIMIT) == 0;
+      if (bound->needed && !bound->read && bound->on < 0 && !bound->at_point) return false;
     }
   return true;
 }
@@ -272,8 +274,8 @@ static bool stays_inside(const Piece *piece, const Side *side, const View *view)
     for (int b = 0; b < piece->bound_count && !inside; b++) {
       const Bound *bound = &piece->bounds[b];
       int64_t shift = form.constant - bound->form.constant;
-      inside = bound->on >= 0 && memcmp(bound->form.of, form.of, sizeof form.of) == 0 && bound->low + shift >= 0 &&
-               bound->high + shift <= view->shape[d];
+      inside = (bound->on >= 0 || bound->at_point) && memcmp(bound->form.of, form.of, sizeof form.of) == 0 &&
+               bound->low + shift >= 0 && bound->high + shift <= view->shape[d];
     }
     if (!inside) return false;
   }
@@ -434,14 +436,14 @@ static void join_rows(Tile *tile, int outer) {
   }
 }
 
-bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
-                       int lane, ViewOf view_of, void *context, Tile *tile) {
+static bool split_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, bool whole,
+                        int row, int lane, ViewOf view_of, void *context, Tile *tile) {
   enum { PART_LIMIT = 16, ITEM_LIMIT = 8 };
   Residue *residues[ITEM_LIMIT] = {NULL};
   if (count < 1 || count > ITEM_LIMIT) return false;
   *tile = (Tile){.view = &items[0]->view, .row = row, .lane = lane};
   for (int k = 0; k < count; k++) {
-    residues[k] = residue_split(session, items[k]);
+    residues[k] = residue_split(session, items[k], whole);
     if (residues[k] == NULL || residues[k]->class_count > PART_LIMIT || items[k]->view.rank != tile->view->rank ||
         residues[k]->class_count != residues[0]->class_count)
       return false;
@@ -462,4 +464,10 @@ bool contraction_parts(Session *session, const ScheduleOptions *options, int cou
     if (part->loops[lane].count > tile->lanes) tile->lanes = part->loops[lane].count;
   }
   return true;
+}
+
+bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
+                       int lane, ViewOf view_of, void *context, Tile *tile) {
+  return split_parts(session, options, count, items, true, row, lane, view_of, context, tile) ||
+         split_parts(session, options, count, items, false, row, lane, view_of, context, tile);
 }

@@ -22,6 +22,7 @@ typedef struct Bound {
   bool needed; /* nothing else makes sure of it */
   bool read;   /* outside of it a factor that is a read is 0 */
   int on;
+  bool at_point; /* it is a condition of the point instead: of indices of the output alone */
 } Bound;
 
 /* One factor of a piece. Its forms are what its coordinates are made of: each index is in one form only, so that the

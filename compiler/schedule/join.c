@@ -329,7 +329,7 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
     int joined;
     if (group->kind != GROUP_NEST || !same_shape(&item->view, &group->phases[0].items[0]->view)) continue;
     const Item *root = group->phases[0].items[0];
-    if (!item_is_map(root) && residue_split(fusion->session, root) == NULL) continue;
+    if (!item_is_map(root) && residue_split(fusion->session, root, false) == NULL) continue;
     if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
     settle_draws(fusion, item);

@@ -116,8 +116,9 @@ typedef struct Residue {
   ResidueClass *classes;
 } Residue;
 
-/* NULL if coordinates share variables or are computed, or the classes are too many: scatter then. */
-Residue *residue_split(Session *session, const Item *item);
+/* NULL if coordinates share variables or are computed, or the classes are too many: scatter then. `whole`: an axis of
+   which one variable reaches only a part stays one class, with a guard, instead of that part and the rest. */
+Residue *residue_split(Session *session, const Item *item, bool whole);
 
 /* ---- nest.c, tile.c ---------------------------------------------------------------------------------------------- */
 

@@ -500,7 +500,7 @@ void nest_phase(Builder *builder, const Phase *phase, bool parallel) {
     map_phase(builder, phase, parallel);
     return;
   }
-  Residue *residue = residue_split(builder_session(builder), root);
+  Residue *residue = residue_split(builder_session(builder), root, false);
   if (residue == NULL) {
     scatter_phase(builder, root);
     return;

@@ -39,6 +39,7 @@ typedef struct Way {
 } Way;
 
 typedef struct Axis {
+  bool guarded; /* a single variable that does not reach all points */
   Session *session;
   int other_count;
   int others[BOX_LIMIT];
@@ -211,7 +212,7 @@ static int by_coefficient(const void *left, const void *right) {
 /* Are the terms, of positive coefficients, the digits of one number? */
 static bool find_digits(int count, const Term *terms, int64_t c, const int64_t *box, Digits *digits) {
   Term sorted[VARIABLE_LIMIT];
-  memcpy(sorted, terms, (size_t)count * sizeof *terms);
+  for (int t = 0; t < count; t++) sorted[t] = terms[t];
   qsort(sorted, (size_t)count, sizeof *sorted, by_coefficient);
   *digits = (Digits){.count = count, .c = c, .e = sorted[0].coefficient, .numbers = 1};
   for (int d = 0; d < count; d++) {
@@ -223,8 +224,17 @@ static bool find_digits(int count, const Term *terms, int64_t c, const int64_t *
   return true;
 }
 
+/* p = v + c, all points of the axis: those that no v reaches are told by the guard. */
+static void keep_whole(Axis *axis, int variable, int64_t c, int64_t points) {
+  Tuple *tuple = session_allocate(axis->session, sizeof *tuple);
+  WayLoop *loop = session_allocate(axis->session, sizeof *loop);
+  *loop = (WayLoop){variable, 1, points, -c};
+  axis->guarded = true;
+  add_way(axis, &(Way){.loop_count = 1, .loops = loop, .tuple_count = 1, .tuples = tuple});
+}
+
 /* Negative coefficients count from the other end: v = R-1-v', so that e > 0. */
-static bool split_axis(Session *session, const Item *item, int d, Axis *axis, bool *flipped) {
+static bool split_axis(Session *session, const Item *item, int d, bool whole, Axis *axis, bool *flipped) {
   const Coordinate *coordinate = &item->write->coordinates[d];
   int64_t c = coordinate->constant, coefficient[BOX_LIMIT] = {0}, best = 0;
   int pivot = -1, count = coordinate->term_count;
@@ -238,6 +248,11 @@ static bool split_axis(Session *session, const Item *item, int d, Axis *axis, bo
     coefficient[v] = e;
     terms[t] = (Term){v, e};
     if (e * item->box[v] > best) best = e * item->box[v], pivot = v;
+  }
+  if (whole && count == 1 && terms[0].coefficient == 1 && !flipped[terms[0].variable] &&
+      (c != 0 || item->box[terms[0].variable] != item->view.shape[d])) {
+    keep_whole(axis, terms[0].variable, c, item->view.shape[d]);
+    return true;
   }
   Digits digits = {.count = 1, .variable = {-1}, .extent = {1}, .weight = {1}, .c = c, .e = 1, .numbers = 1};
   if (count == 0 || find_digits(count, terms, c, item->box, &digits))
@@ -255,7 +270,7 @@ static void gather_axis(Gather *gather, const Item *item, const Axis *axis, cons
     if (v < 0) continue;
     gather->variable[v].coefficient[loops[k]] = 1;
     gather->variable[v].constant = way->loops[k].first - tuple->quotient;
-    gather->variable[v].guarded = axis->other_count > 0;
+    gather->variable[v].guarded = axis->other_count > 0 || axis->guarded;
   }
   for (int k = 0; k < axis->other_count; k++) {
     int u = axis->others[k], v = way->loops[0].variable, t = gather->free_count++;
@@ -309,7 +324,7 @@ static void fill_class(Session *session, const Item *item, const Axis *axes, con
   }
 }
 
-Residue *residue_split(Session *session, const Item *item) {
+Residue *residue_split(Session *session, const Item *item, bool whole) {
   int rank = item->view.rank, classes = 1;
   Axis *axes = session_allocate(session, RANK_LIMIT * sizeof *axes);
   bool flipped[BOX_LIMIT] = {false};
@@ -321,7 +336,7 @@ Residue *residue_split(Session *session, const Item *item) {
       if ((written >> coordinate->terms[t].variable & 1) != 0) return NULL;
       written |= UINT32_C(1) << coordinate->terms[t].variable;
     }
-    if (!split_axis(session, item, d, &axes[d], flipped)) return NULL;
+    if (!split_axis(session, item, d, whole, &axes[d], flipped)) return NULL;
     if (axes[d].way_count == 0 || (classes *= axes[d].way_count) > CLASS_LIMIT) return NULL;
   }
   Residue *residue = session_allocate(session, sizeof *residue);

@@ -5,12 +5,13 @@
 
 #include <math.h>
 
-enum { TILE_POINTS = 4096, TILE_ROWS = 2, TILE_LANES = 4, TILE_SUM = 8 };
+enum { TILE_POINTS = 4096, OUTER_POINTS = 1 << 16, TILE_ROWS = 2, TILE_LANES = 4, TILE_SUM = 8 };
 
 bool tile_may_be(const Item *item) {
-  if (item->combine != COMBINE_SUM || item->value->op != OP_MULTIPLY) return false;
+  if (item->combine == COMBINE_MAXIMUM || item->value->op != OP_MULTIPLY) return false;
   int64_t elements = 1, points = item_points(item);
   for (int d = 0; d < item->view.rank; d++) elements *= item->view.shape[d];
+  if (points >= OUTER_POINTS && elements >= OUTER_POINTS) return true; /* few products each: a tile still has lanes */
   return points >= TILE_POINTS && elements > 0 && points / elements >= TILE_SUM;
 }
 
@@ -29,7 +30,7 @@ Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item
   best->cycles = INFINITY;
   for (int k = 0; k < count; k++)
     if (!tile_may_be(items[k])) return NULL;
-  const Residue *residue = residue_split(session, items[0]);
+  const Residue *residue = residue_split(session, items[0], true);
   if (residue == NULL) return NULL;
   const ResidueClass *first = &residue->classes[0];
   for (int lane = 0; lane < first->loop_count; lane++) {

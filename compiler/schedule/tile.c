@@ -176,6 +176,21 @@ static void multiply_loops(Multiply *multiply, int at) {
   close_levels(builder, opened);
 }
 
+/* A point that no product reaches keeps what it has. */
+static int open_conditions(const Multiply *multiply) {
+  Builder *builder = multiply->making->builder;
+  int opened = 0;
+  for (int b = 0; b < multiply->piece->bound_count; b++) {
+    const Bound *bound = &multiply->piece->bounds[b];
+    if (!bound->at_point) continue;
+    Affine at = form_at(&bound->form, multiply->index);
+    builder_if(builder, affine_add(at, affine_constant(-bound->low)));
+    builder_if(builder, affine_add(affine_constant(bound->high - 1), affine_scale(at, -1)));
+    opened += 2;
+  }
+  return opened;
+}
+
 static void multiply_piece(Making *making, const Piece *piece, const Scope *scope, int rows, int lane,
                            int accumulators) {
   Builder *builder = making->builder;
@@ -188,7 +203,9 @@ static void multiply_piece(Making *making, const Piece *piece, const Scope *scop
     multiply.index[i] = i < making->tile->loop_count && piece->extent[i] > 1
                             ? affine_add(making->start[i], making->inside[i])
                             : affine_constant(0);
+  int opened = open_conditions(&multiply);
   multiply_loops(&multiply, 0);
+  close_levels(builder, opened);
 }
 
 static void finish_point(Making *making, const Point *out, Operand result, const Operand *sums);
@@ -199,7 +216,8 @@ static void finish_accumulator(Making *making, int lane, Operand accumulator) {
   const Tile *tile = making->tile;
   Point out = result_point(making);
   out.lane_variable = lane;
-  out.has_valid = making->part->loops[tile->lane].count % builder_lanes(making->builder) != 0;
+  int64_t width = (int64_t)tile->block_vectors * builder_lanes(making->builder);
+  out.has_valid = making->part->loops[tile->lane].count % width != 0;
   out.valid = affine_add(points_left(making, tile->lane), affine_scale(making->inside[tile->lane], -1));
   finish_point(making, &out, accumulator, NULL);
 }

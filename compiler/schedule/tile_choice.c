@@ -15,12 +15,33 @@ typedef struct Costs {
   int element, lanes; /* bytes of a number; numbers of a vector */
 } Costs;
 
-/* Cycles that a byte takes, where so many bytes are gone through again and again. */
-static double byte_cycles(const Costs *costs, double footprint) {
+/* Where something lies that is gone through again and again: what a byte takes, and how much of that shows beside
+   multiply-adds, which hide the rest. */
+typedef struct Level {
+  double cycles, seen;
+} Level;
+
+static Level level_of(const Costs *costs, double footprint) {
   const MachineRow *row = costs->machine->row;
-  if (footprint <= 0.6 * (double)row->l1_bytes) return 1 / (row->loads * row->vector_bytes);
-  if (footprint <= 0.9 * (double)row->l2_bytes) return 1 / row->l2_rate;
-  return 1 / (footprint <= 0.8 * (double)row->l3_bytes ? row->l3_rate : row->memory_rate);
+  const double idle = 8; /* cores that do nothing leave their part of L3 */
+  if (footprint <= 0.6 * (double)row->l1_bytes) return (Level){1 / (row->loads * row->vector_bytes), 0};
+  if (footprint <= 0.9 * (double)row->l2_bytes) return (Level){1 / row->l2_rate, 0.15};
+  if (footprint <= idle * (double)row->l3_bytes) return (Level){1 / row->l3_rate, 0.2};
+  return (Level){1 / row->memory_rate, 0.6};
+}
+
+static double byte_cycles(const Costs *costs, double footprint) { return level_of(costs, footprint).cycles; }
+
+/* What is fetched for a step of the sum. */
+typedef struct Feed {
+  double busy, seen;
+} Feed;
+
+/* late: nothing fetches ahead. */
+static void feed_add(const Costs *costs, Feed *feed, double bytes, double footprint, double late) {
+  Level level = level_of(costs, footprint);
+  feed->busy += late * bytes * level.cycles;
+  feed->seen += late * bytes * level.cycles * level.seen;
 }
 
 /* ---- what is touched --------------------------------------------------------------------------------------------- */
@@ -86,12 +107,19 @@ static void choose_sides(Piece *piece, int copied) {
   b->in_place = !b->copies || b->shared || ((copied & 2) == 0 && b->plain && b->stride[b->fast] == 1);
 }
 
-/* Lines that the innermost loop reads lie in a few sets of the caches, so that these hold little of them. */
-static bool meets_in_sets(const Piece *piece, const Side *side, int element) {
-  enum { SET_BYTES = 4096 };
-  if (!side->in_place || side->shared || piece->order_count == 0) return false;
-  int64_t apart = side->stride[piece->order[piece->order_count - 1]] * element;
-  return apart != 0 && apart % SET_BYTES == 0;
+/* What the lanes take up in the caches, if the lines of the innermost loop lie in a few of their sets: more than they
+   are. */
+static double met_footprint(const Costs *costs, const Piece *piece, double footprint) {
+  enum { FIRST_WAY = 4096, SECOND_WAY = 65536 };
+  const Side *b = &piece->b;
+  const MachineRow *row = costs->machine->row;
+  if (!b->in_place || b->shared || piece->order_count == 0) return footprint;
+  int inner = piece->order[piece->order_count - 1];
+  int64_t apart = b->stride[inner] * costs->element,
+          turns = inner == piece->blocked ? piece->block : piece->extent[inner];
+  if (apart == 0 || apart % FIRST_WAY != 0 || turns <= row->l1_bytes / FIRST_WAY) return footprint;
+  bool second = apart % SECOND_WAY == 0 && turns > row->l2_bytes / SECOND_WAY / 2;
+  return fmax(footprint, (double)(second ? row->l2_bytes : row->l1_bytes));
 }
 
 /* ---- cycles ------------------------------------------------------------------------------------------------------ */
@@ -103,12 +131,14 @@ static double block_cycles(const Costs *costs, int rows, int vectors) {
   return larger(larger(rows * vectors / row->multiply_adds, (rows + vectors) / row->loads), LATENCY);
 }
 
-static double panel_cycles(const Costs *costs, const Tile *tile, int64_t rows, double feed) {
+static double step_cycles(double work, Feed feed) { return fmax(work, feed.busy) + feed.seen; }
+
+static double panel_cycles(const Costs *costs, const Tile *tile, int64_t rows, Feed feed) {
   int64_t full = rows / tile->block_rows, rest = rows % tile->block_rows;
-  double cycles =
-      (double)full * (larger(block_cycles(costs, tile->block_rows, tile->block_vectors), feed) + 0.15 * feed);
-  if (rest > 0) cycles += larger(block_cycles(costs, (int)rest, tile->block_vectors), feed) + 0.15 * feed;
-  return rest > 0 && full > 0 ? 1.02 * cycles : cycles; /* a second kernel is code to compile and to fetch */
+  double cycles = (double)full * step_cycles(block_cycles(costs, tile->block_rows, tile->block_vectors), feed);
+  if (rest == 0) return cycles;
+  cycles += step_cycles(block_cycles(costs, (int)rest, tile->block_vectors), feed);
+  return full > 0 ? 1.02 * cycles : cycles; /* a second kernel is code to compile and to fetch */
 }
 
 static double whole_bytes(const Costs *costs, const Piece *piece, const Side *side) {
@@ -126,23 +156,29 @@ static double stage_cycles(const Costs *costs, const Piece *piece, const Side *s
          (each + costs->element * (byte_cycles(costs, whole_bytes(costs, piece, side)) + byte_cycles(costs, 2e5)));
 }
 
-/* Cycles of a k that fetching the numbers of the rows takes: few where they lie in a row along the sum. */
-static double rows_feed(const Costs *costs, const Tile *tile, const Piece *piece, double bytes) {
-  enum { LINE_BYTES = 64, WAY_BYTES = 4096, LATE = 2 }; /* LATE: nothing fetches ahead */
+/* Fetching the numbers of the rows: little where they lie in a row along the sum, else lines that are met again with
+   the next taps or the next rows, unless too many of them meet in a set. */
+static void rows_feed(const Costs *costs, const Tile *tile, const Piece *piece, double bytes, double steps,
+                      Feed *feed) {
+  enum { LINE_BYTES = 64, WAY_BYTES = 4096, LATE = 2, FIRST = 4 };
   const Side *a = &piece->a;
-  if (!a->in_place || piece->order_count == 0) return 0;
+  if (!a->in_place || piece->order_count == 0) return;
   int inner = piece->order[piece->order_count - 1];
   int64_t along = a->stride[inner], across = a->stride[a->fast];
-  if (along == 0) return 0;
-  if (along == 1) return LATE * tile->block_rows * costs->element * byte_cycles(costs, bytes);
+  if (along == 0) return;
+  feed_add(costs, feed, bytes / steps, whole_bytes(costs, piece, a), FIRST);
+  if (along == 1) {
+    feed_add(costs, feed, tile->block_rows * costs->element, bytes, LATE);
+    return;
+  }
   int64_t turns = inner == piece->blocked ? piece->block : piece->extent[inner];
   int64_t ways = costs->machine->row->l1_bytes / WAY_BYTES, deep = 1;
   double lines = across == 1 ? 1 + (double)(tile->block_rows * costs->element) / LINE_BYTES : tile->block_rows;
   if (across != 1 && across * costs->element % WAY_BYTES == 0) deep *= tile->block_rows;
   if (along * costs->element % WAY_BYTES == 0) deep *= turns;
-  double met = lines * (double)turns * LINE_BYTES; /* again for the next taps, or the next rows */
-  if (2 * deep <= ways) return lines * LINE_BYTES * byte_cycles(costs, met);
-  return LATE * lines * LINE_BYTES * byte_cycles(costs, (met + 1e5) * (double)deep);
+  double met = lines * (double)turns * LINE_BYTES;
+  bool meet = 2 * deep > ways;
+  feed_add(costs, feed, lines * LINE_BYTES, meet ? (met + 1e5) * (double)deep : met, meet ? LATE : 1);
 }
 
 static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *piece, double *staged) {
@@ -164,14 +200,14 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   double window = costs->element * (b->copies ? side_elements(b, at_point) : index_points(at_point, b->indices));
   double steps = ceil((double)rows / tile->block_rows) * summed * outer * (double)columns;
   double reads = fmax(steps * tile->block_vectors * costs->machine->vector_bytes, outer * window);
-  double met = meets_in_sets(piece, b, costs->element) ? 8 : 1, late = met > 1 ? 2 : 1,
-         /* and nothing fetches ahead */ fresh = b->in_place ? fmin(b_bytes, outer * window) : 0;
-  double feed =
-      (fresh * byte_cycles(costs, 2e6) + /* from memory, then by the next point, then by the next rows */
-       (outer * window - fresh) * late * byte_cycles(costs, met * (a_bytes + b_bytes + parked)) +
-       (reads - outer * window) * byte_cycles(costs, met * (window + tile->block_rows * summed * costs->element))) /
-      steps;
-  feed += rows_feed(costs, tile, piece, a_bytes);
+  double first = fmin(b_bytes, outer * window), again = window + tile->block_rows * summed * costs->element;
+  double met = met_footprint(costs, piece, again), late = met > again ? 3 : 1;
+  double from = b->in_place ? whole_bytes(costs, piece, b) : a_bytes + b_bytes + parked;
+  Feed feed = {0, 0}; /* for the first time, then by the next point, then by the next rows */
+  feed_add(costs, &feed, first / steps, from, b->in_place ? late : 1);
+  feed_add(costs, &feed, (outer * window - first) / steps, met_footprint(costs, piece, 2 * again), late);
+  feed_add(costs, &feed, (reads - outer * window) / steps, met, late);
+  rows_feed(costs, tile, piece, a_bytes, steps, &feed);
   double cycles = panel_cycles(costs, tile, rows, feed) * (double)columns * summed * outer;
   cycles += parked * (blocks > 1 ? byte_cycles(costs, parked) : 1.0 / 128) +
             12 * outer * (double)columns * (double)ceil_divide(rows, tile->block_rows);
@@ -199,10 +235,11 @@ static int64_t run_length(const Tile *tile, const Part *part) {
 
 /* What leaves: lanes where they are contiguous; else a line in the order of the output. */
 static double store_cycles(const Costs *costs, const Tile *tile, const Part *part) {
-  enum { LINE_BYTES = 64 };
-  double elements = 1, each = 2.0 / costs->lanes, run = (double)(run_length(tile, part) * costs->element);
+  enum { LINE_BYTES = 64, PASSES = 6 }; /* PASSES: over a vector, by whatever follows */
+  double elements = 1, each, run = (double)(run_length(tile, part) * costs->element);
   for (int d = 0; d < tile->loop_count; d++) elements *= (double)part->loops[d].count;
-  if (part_stride(tile, part, tile->lane) != 1) each = 1.5;
+  each = PASSES / (double)smaller(costs->lanes, part->loops[tile->lane].count);
+  if (part_stride(tile, part, tile->lane) != 1) each = 1 + PASSES / (double)costs->lanes;
   each += 2 * fmax(costs->element, costs->element * LINE_BYTES / run) * byte_cycles(costs, 1e9);
   return elements * each;
 }
@@ -224,8 +261,14 @@ static bool rows_move(const Tile *tile) {
   return false;
 }
 
+/* Of the rows that the tasks have room for. */
+static double rows_used(const Tile *tile, const Part *part) {
+  int64_t rows = part->loops[tile->row].count, task = tile->task[tile->row], room = ceil_divide(rows, task) * task;
+  return rows <= task ? 1 : (double)rows / (double)room;
+}
+
 static double tile_cycles(const Costs *costs, const Tile *tile) {
-  enum { START = 1500, WORKERS = 8 };
+  enum { START = 1500, APART = 20000, WORKERS = 8 }; /* a task; a program more, which all wait for */
   double cycles = 0, tasks = 0;
   const MachineRow *row = costs->machine->row;
   for (int p = 0; p < tile->part_count; p++) {
@@ -234,13 +277,12 @@ static double tile_cycles(const Costs *costs, const Tile *tile) {
     for (int k = 0; k < part->piece_count; k++) {
       const Piece *piece = &part->pieces[k];
       own += piece_cycles(costs, tile, piece, &staged);
-      if (piece->b.shared)
-        cycles +=
-            whole_bytes(costs, piece, &piece->b) * (0.5 / costs->element + 1 / row->l3_rate + 1 / row->memory_rate);
+      double copied = whole_bytes(costs, piece, &piece->b);
+      if (piece->b.shared) cycles += APART + copied * (0.5 / costs->element + 1 / row->l3_rate + 1 / row->memory_rate);
     }
     double room = (double)costs->machine->l2_bytes;
     if (staged > room) own += own * 0.1 * (staged / room - 1);
-    cycles += own * number + store_cycles(costs, tile, part), tasks += number;
+    cycles += own * number * rows_used(tile, part) + store_cycles(costs, tile, part), tasks += number;
   }
   if (rows_move(tile)) cycles *= 1.5;
   return cycles * (1 + 0.1 * (ceil(tasks / WORKERS) * WORKERS / tasks - 1));
