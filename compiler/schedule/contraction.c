@@ -376,7 +376,6 @@ static bool part_new(Session *session, RegisterType real, int count, Item *const
     if (!same_class(part, &residues[k]->classes[number], tile)) return false;
     pieces += residues[k]->classes[number].gather_count;
   }
-  if (part->loops[tile->lane].step != 1) return false;
   enum { SPLIT_LIMIT = 4 };
   part->pieces = session_allocate(session, (size_t)(SPLIT_LIMIT * pieces + 1) * sizeof *part->pieces);
   for (int k = 0; k < count; k++)
