@@ -89,6 +89,36 @@ static bool add_form(Side *side, Form form, const int64_t *extent) {
   return true;
 }
 
+static bool drop_form(Side *side, int f, Form *form) {
+  *form = side->forms[f];
+  for (int k = f; k + 1 < side->form_count; k++) side->forms[k] = side->forms[k + 1];
+  side->form_count--;
+  return true;
+}
+
+/* Lanes of two indices lie side by side in a stage only where the fast one shares its form with no other: what it
+   shares it with becomes a form of its own, and places of a window are stored again for each. Then the form of the
+   joined index, then the fast one. */
+static bool part_lanes(Side *side, const int64_t *extent) {
+  Form fast = {0}, joined = {0};
+  bool found[2] = {false, false};
+  for (int f = side->form_count - 1; f >= 0; f--) {
+    if (!found[0] && side->forms[f].of[side->fast] != 0) found[0] = drop_form(side, f, &fast);
+    else if (!found[1] && side->forms[f].of[side->joined] != 0) found[1] = drop_form(side, f, &joined);
+  }
+  if (!found[0] || !found[1] || fast.of[side->fast] != 1 || fast.of[side->joined] != 0) return false;
+  if (joined.of[side->joined] != 1 || joined.of[side->fast] != 0) return false;
+  for (int i = 0; i < LOOP_LIMIT; i++) {
+    Form own = {.of = {0}};
+    own.of[i] = 1;
+    if (i != side->fast && fast.of[i] != 0 && !add_form(side, own, extent)) return false;
+    if (i != side->fast) fast.of[i] = 0;
+  }
+  side->forms[side->form_count++] = joined;
+  side->forms[side->form_count++] = fast;
+  return true;
+}
+
 /* An index that a form moves with one by one. */
 static int standing(const Form *form) {
   for (int i = 0; i < LOOP_LIMIT; i++)
@@ -114,6 +144,7 @@ static bool collect_forms(Session *session, const Piece *piece, Side *side) {
     own.of[i] = 1;
     if ((alone >> i & 1) != 0 && !add_form(side, own, piece->extent)) return false;
   }
+  if (side->joined >= 0 && !part_lanes(side, piece->extent)) return false;
   for (int f = 0; f < side->form_count; f++) {
     side->stands[f] = standing(&side->forms[f]);
     if (side->stands[f] < 0) return false;
@@ -154,6 +185,20 @@ static int fast_axis(const Piece *piece, const Side *side) {
     if (moves == 1) axis = d;
   }
   return axis;
+}
+
+static bool is_straight(Session *session, const Piece *piece, const Side *side, ViewOf view_of, void *context) {
+  Leaves leaves = leaves_of(session, side->value);
+  for (int k = 0; k < leaves.count; k++) {
+    const Scalar *leaf = leaves.items[k];
+    int64_t moves = 0;
+    if (leaf->op != OP_READ) continue;
+    View view = view_of(context, leaf->node);
+    for (int d = 0; d < leaf->access->rank && view.value != NULL; d++)
+      moves += view.stride[d] * coordinate_form(piece, &leaf->access->coordinates[d]).of[side->fast];
+    if (moves != 0 && moves != 1) return false;
+  }
+  return true;
 }
 
 static bool is_plain(const Side *side, RegisterType real, ViewOf view_of, void *context, View *view) {
@@ -235,6 +280,7 @@ static int loop_depth(const Piece *piece, const Form *form) {
 /* In the order of the loops, so that what the innermost goes through lies in a row; the fast form stays the last. */
 static void order_forms(const Piece *piece, Side *side) {
   int count = side->form_count - (side->form_count > 0 && side->forms[side->form_count - 1].of[side->fast] != 0);
+  count -= side->joined >= 0; /* that stays right before */
   for (int f = 1; f < count; f++) {
     Form form = side->forms[f];
     int stands = side->stands[f], at = f;
@@ -242,6 +288,10 @@ static void order_forms(const Piece *piece, Side *side) {
       side->forms[at] = side->forms[at - 1], side->stands[at] = side->stands[at - 1];
     side->forms[at] = form, side->stands[at] = stands;
   }
+}
+
+static bool moves_lanes(const Piece *piece, const Form *form) {
+  return form->of[piece->b.fast] != 0 || (piece->b.joined >= 0 && form->of[piece->b.joined] != 0);
 }
 
 /* Each bound goes to the innermost summed index of its form that has none yet. */
@@ -252,12 +302,12 @@ static bool place_bounds(Piece *piece) {
       Bound *bound = &piece->bounds[b];
       if (bound->needed != (pass == 0)) continue;
       for (int k = piece->order_count - 1; k >= 0 && bound->on < 0; k--)
-        if (bound->form.of[piece->order[k]] != 0 && bound->form.of[piece->b.fast] == 0 &&
+        if (bound->form.of[piece->order[k]] != 0 && !moves_lanes(piece, &bound->form) &&
             bound->form.of[piece->a.fast] == 0)
           bound->on = piece->order[k];
       if (bound->on >= 0 && (taken >> bound->on & 1) != 0) bound->on = -1;
       if (bound->on >= 0) taken |= UINT64_C(1) << bound->on;
-      bool rows = bound->form.of[piece->a.fast] != 0, lanes = bound->form.of[piece->b.fast] != 0;
+      bool rows = bound->form.of[piece->a.fast] != 0, lanes = moves_lanes(piece, &bound->form);
       bound->at_point = bound->on < 0 && !rows && !lanes && (form_indices(&bound->form) >> BOX_LIMIT) == 0;
       if (bound->needed && !bound->read && bound->on < 0 && !bound->at_point) return false;
     }
@@ -295,14 +345,16 @@ static bool piece_new(Session *session, RegisterType real, const Tile *tile, Vie
   if (row != 0 && (in[1 - b] & row) == 0) return false;
   for (int i = BOX_LIMIT; i < LOOP_LIMIT; i++)
     if (piece->extent[i] > 1 && ((in[0] & in[1]) >> i & 1) == 0) return false;
-  piece->a = (Side){.value = factors[1 - b], .indices = in[1 - b], .fast = tile->row, .turned = -1};
-  piece->b = (Side){.value = factors[b], .indices = in[b], .fast = tile->lane, .turned = -1};
+  piece->a = (Side){.value = factors[1 - b], .indices = in[1 - b], .fast = tile->row, .joined = -1, .turned = -1};
+  piece->b = (Side){.value = factors[b], .indices = in[b], .fast = tile->lane, .joined = tile->joined, .turned = -1};
+  if (tile->joined >= 0 && ((in[b] >> tile->joined & 1) == 0 || (in[1 - b] >> tile->joined & 1) != 0)) return false;
   if (!gather_bounds(piece)) return false;
   Side *sides[2] = {&piece->a, &piece->b};
   View views[2];
   for (int s = 0; s < 2; s++) {
     Side *side = sides[s];
     side->copies = collect_forms(session, piece, side) && (fast_last(side) || (s == 0 && row == 0));
+    side->straight = is_straight(session, piece, side, view_of, context);
     side->plain = is_plain(side, real, view_of, context, &views[s]);
     if (side->plain) plain_strides(piece, side, &views[s]);
     side->axis = side->plain ? fast_axis(piece, side) : -1;
@@ -312,7 +364,7 @@ static bool piece_new(Session *session, RegisterType real, const Tile *tile, Vie
   if (!place_bounds(piece)) return false;
   for (int s = 0; s < 2; s++) {
     Side *side = sides[s];
-    if (side->plain) side->plain = stays_inside(piece, side, &views[s]);
+    if (side->plain) side->plain = side->joined < 0 && stays_inside(piece, side, &views[s]);
     bool in_place = side->plain && (s == 0 || side->stride[side->fast] == 1);
     if (!in_place && !side->copies) return false;
     order_forms(piece, side);
@@ -366,6 +418,26 @@ static bool same_class(const Part *part, const ResidueClass *class, const Tile *
   return true;
 }
 
+enum { SPLIT_LIMIT = 4 };
+
+/* The piece, or those that it is taken apart into: by the index of the lanes, then by the one that is joined to it. */
+static bool split_pieces(Session *session, RegisterType real, const Tile *tile, ViewOf view_of, void *context,
+                         const Piece *whole, int turn, Part *part) {
+  int lanes[2] = {tile->lane, tile->joined}, index = 0;
+  if (turn == 2) {
+    part->pieces[part->piece_count] = *whole;
+    return piece_new(session, real, tile, view_of, context, &part->pieces[part->piece_count++]);
+  }
+  int64_t modulus = lanes[turn] < 0 ? 1 : lane_modulus(session, whole, lanes[turn], &index);
+  if (modulus > SPLIT_LIMIT) return false;
+  for (int64_t rest = 0; rest < modulus && (modulus == 1 || rest < whole->extent[index]); rest++) {
+    Piece piece = *whole;
+    if (modulus > 1) split_index(&piece, index, modulus, rest);
+    if (!split_pieces(session, real, tile, view_of, context, &piece, turn + 1, part)) return false;
+  }
+  return true;
+}
+
 static bool part_new(Session *session, RegisterType real, int count, Item *const *items, Residue *const *residues,
                      int number, ViewOf view_of, void *context, const Tile *tile, Part *part) {
   const ResidueClass *first = &residues[0]->classes[number];
@@ -376,21 +448,12 @@ static bool part_new(Session *session, RegisterType real, int count, Item *const
     if (!same_class(part, &residues[k]->classes[number], tile)) return false;
     pieces += residues[k]->classes[number].gather_count;
   }
-  enum { SPLIT_LIMIT = 4 };
-  part->pieces = session_allocate(session, (size_t)(SPLIT_LIMIT * pieces + 1) * sizeof *part->pieces);
+  part->pieces = session_allocate(session, (size_t)(SPLIT_LIMIT * SPLIT_LIMIT * pieces + 1) * sizeof *part->pieces);
   for (int k = 0; k < count; k++)
     for (int g = 0; g < residues[k]->classes[number].gather_count; g++) {
       Piece whole = {.item = items[k], .gather = &residues[k]->classes[number].gathers[g], .blocked = -1};
       piece_indices(&whole, part, tile->loop_count);
-      int index = 0;
-      int64_t modulus = lane_modulus(session, &whole, tile->lane, &index);
-      if (modulus > SPLIT_LIMIT) return false;
-      for (int64_t rest = 0; rest < modulus && (modulus == 1 || rest < whole.extent[index]); rest++) {
-        Piece *piece = &part->pieces[part->piece_count++];
-        *piece = whole;
-        if (modulus > 1) split_index(piece, index, modulus, rest);
-        if (!piece_new(session, real, tile, view_of, context, piece)) return false;
-      }
+      if (!split_pieces(session, real, tile, view_of, context, &whole, 0, part)) return false;
     }
   return true;
 }
@@ -435,12 +498,36 @@ static void join_rows(Tile *tile, int outer) {
   }
 }
 
+/* ---- lanes of two indices ---------------------------------------------------------------------------------------- */
+
+/* Few lanes may go on into the next value of another index: where the output does. */
+static int joined_index(const Tile *tile, const ResidueClass *class) {
+  enum { FEW_LANES = 32 };
+  const ClassLoop *lanes = &class->loops[tile->lane];
+  if (lanes->count >= FEW_LANES || lanes->step * tile->view->stride[lanes->axis] != 1) return -1;
+  for (int l = 0; l < class->loop_count; l++) {
+    const ClassLoop *loop = &class->loops[l];
+    if (l != tile->row && l != tile->lane && loop->count > 1 &&
+        loop->step * tile->view->stride[loop->axis] == lanes->count)
+      return l;
+  }
+  return -1;
+}
+
+static void join_lanes(Tile *tile) {
+  for (int p = 0; p < tile->part_count && tile->joined >= 0; p++) {
+    Part *part = &tile->parts[p];
+    part->loops[tile->lane].count *= part->loops[tile->joined].count;
+    part->loops[tile->joined].count = 1;
+  }
+}
+
 static bool split_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, bool whole,
-                        int row, int lane, ViewOf view_of, void *context, Tile *tile) {
+                        bool join, int row, int lane, ViewOf view_of, void *context, Tile *tile) {
   enum { PART_LIMIT = 16, ITEM_LIMIT = 8 };
   Residue *residues[ITEM_LIMIT] = {NULL};
   if (count < 1 || count > ITEM_LIMIT) return false;
-  *tile = (Tile){.view = &items[0]->view, .row = row, .lane = lane};
+  *tile = (Tile){.view = &items[0]->view, .row = row, .lane = lane, .joined = -1};
   for (int k = 0; k < count; k++) {
     residues[k] = residue_split(session, items[k], whole);
     if (residues[k] == NULL || residues[k]->class_count > PART_LIMIT || items[k]->view.rank != tile->view->rank ||
@@ -450,11 +537,15 @@ static bool split_parts(Session *session, const ScheduleOptions *options, int co
   tile->loop_count = residues[0]->classes[0].loop_count;
   if (row >= tile->loop_count || lane >= tile->loop_count) return false;
   tile->part_count = residues[0]->class_count;
+  if (join) tile->joined = joined_index(tile, &residues[0]->classes[0]);
+  if (join && (tile->joined < 0 || tile->part_count > 1)) return false;
+  tile->lane_own = residues[0]->classes[0].loops[lane].count;
   tile->parts = session_allocate(session, (size_t)tile->part_count * sizeof *tile->parts);
   for (int p = 0; p < tile->part_count; p++) {
     Part *part = &tile->parts[p];
     if (!part_new(session, options->real, count, items, residues, p, view_of, context, tile, part)) return false;
   }
+  join_lanes(tile);
   for (int l = tile->loop_count - 1; l >= 0; l--)
     if (l != row && l != lane && rows_go_on(tile, l)) join_rows(tile, l), l = tile->loop_count;
   for (int p = 0; p < tile->part_count; p++) {
@@ -467,6 +558,8 @@ static bool split_parts(Session *session, const ScheduleOptions *options, int co
 
 bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
                        int lane, ViewOf view_of, void *context, Tile *tile) {
-  return split_parts(session, options, count, items, true, row, lane, view_of, context, tile) ||
-         split_parts(session, options, count, items, false, row, lane, view_of, context, tile);
+  for (int turn = 0; turn < 4; turn++) /* joined lanes before others, whole axes before parts */
+    if (split_parts(session, options, count, items, turn % 2 == 0, turn < 2, row, lane, view_of, context, tile))
+      return true;
+  return false;
 }

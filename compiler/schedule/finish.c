@@ -77,6 +77,7 @@ static Point result_point(const Making *making) {
     count[l] = part->loops[l].count;
     value[l] = count[l] == 1 ? affine_constant(0) : affine_add(making->start[l], making->inside[l]);
   }
+  if (tile->joined >= 0) count[tile->lane] = tile->lane_own; /* beyond, what is read and written goes on as lanes do */
   int64_t below = 1;
   for (int k = 0; k < part->digit_count; k++) {
     Affine number = affine_add(making->start[tile->row], making->inside[tile->row]);

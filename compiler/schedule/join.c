@@ -228,6 +228,39 @@ static bool sums_rows(Fusion *fusion, const Item *item, const Group *group) {
   return found > 0 && !overwritten_before(fusion, item, group, NULL);
 }
 
+/* Elements that the read moves on with a variable that is one axis of it; -1: not known. */
+static int64_t moves_with(const Fusion *fusion, const Scalar *read, int variable) {
+  const View *view = &fusion_fact(fusion, read->node)->view;
+  int64_t moved = 0;
+  if (view->value == NULL) return -1;
+  for (int d = 0; d < read->access->rank; d++) {
+    const Coordinate *c = &read->access->coordinates[d];
+    if (c->computed != NULL && (c->computed->variables >> variable & 1) != 0) return -1;
+    for (int t = 0; t < c->term_count; t++) {
+      if (c->terms[t].variable != variable) continue;
+      if (!coordinate_is_bare(c)) return -1;
+      moved += view->stride[d];
+    }
+  }
+  return moved;
+}
+
+/* Lanes that go on into the next value of another index are followed by what goes on as they do. */
+static bool follows_lanes(const Fusion *fusion, const Item *item, const Group *group) {
+  const Tile *tile = group->tile;
+  if (tile->joined < 0) return true;
+  const ClassLoop *loops = tile->parts[0].loops;
+  int inner = loops[tile->lane].axis, outer = loops[tile->joined].axis;
+  Leaves leaves = leaves_of(fusion->session, item->value);
+  for (int k = 0; k < leaves.count; k++) {
+    const Scalar *leaf = leaves.items[k];
+    if ((leaf->variables >> inner & 1) == 0 && (leaf->variables >> outer & 1) == 0) continue;
+    int64_t own = leaf->op == OP_READ ? moves_with(fusion, leaf, inner) : -1;
+    if (own < 0 || moves_with(fusion, leaf, outer) != own * tile->lane_own) return false;
+  }
+  return true;
+}
+
 static bool join_tile(Fusion *fusion, Fact *fact) {
   const Item *item = fact->item;
   bool map = item_is_map(item);
@@ -238,7 +271,7 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
     Phase *phase = &group->phases[0];
     if (map) {
       if (!same_shape(&item->view, &phase->items[0]->view) || !fits_phase(fusion, item, group, phase, &joined) ||
-          joined == 0)
+          joined == 0 || !follows_lanes(fusion, item, group))
         continue;
     } else if (!sums_rows(fusion, item, group)) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
