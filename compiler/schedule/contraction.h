@@ -88,13 +88,17 @@ struct Tile {
 int64_t part_tasks(const Tile *tile, const Part *part);
 void tile_print(const Tile *tile, FILE *out);
 
-/* ---- contraction.c ----------------------------------------------------------------------------------------------- */
+/* ---- contraction.c, parts.c
+ * ----------------------------------------------------------------------------------------------- */
 
 /* All parts with the given indices as rows and lanes; false where they do not fit. */
 bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
                        int lane, ViewOf view_of, void *context, Tile *tile);
 /* Elements of the output from one value of an index to the next. */
 int64_t part_stride(const Tile *tile, const Part *part, int index);
+Form coordinate_form(const Piece *piece, const Coordinate *coordinate);
+/* What the factors of a piece read and which points count, once its indices are known; false where it does not fit. */
+bool piece_new(Session *session, RegisterType real, const Tile *tile, ViewOf view_of, void *context, Piece *piece);
 /* Smallest and largest value while index i is in [0, extent[i]). */
 void form_range(const Form *form, const int64_t *extent, int64_t *low, int64_t *high);
 Affine form_at(const Form *form, const Affine *index);
