@@ -5,6 +5,7 @@
 #include "compiler/transform/transform.h"
 #include "tests/mutants/mutant.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
@@ -87,7 +88,56 @@ static void add_parts(Fusion *fusion, const Scalar *value) {
   }
 }
 
-/* All nodes that the effects need, operands first; the maps that were cut out of a node come right before it. */
+/* A number that was cut out, and the place of the last node that it reads. */
+typedef struct Number {
+  Node *node;
+  int last, found;
+} Number;
+typedef struct Numbers {
+  int count, capacity;
+  Number *items;
+  Map places; /* from 1, of the nodes of the graph */
+  Map met;
+} Numbers;
+
+static void find_numbers(const Fusion *fusion, Numbers *numbers, const Scalar *value) {
+  Leaves leaves = leaves_of(fusion->session, value);
+  for (int k = 0; k < leaves.count; k++) {
+    Node *node = leaves.items[k]->node;
+    if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE || map_number(&numbers->places, node) > 0 ||
+        !map_add(fusion->session, &numbers->met, node))
+      continue;
+    if (node->rank > 0) {
+      find_numbers(fusion, numbers, node->value);
+      continue;
+    }
+    Number number = {node, 0, numbers->count};
+    for (int r = 0; r < node->read_count; r++) {
+      int place = map_number(&numbers->places, node->reads[r]);
+      if (place > number.last) number.last = place;
+    }
+    ARRAY_ADD(fusion->session, numbers->items, numbers->count, numbers->capacity, number);
+  }
+}
+
+static int by_last(const void *left, const void *right) {
+  const Number *a = left, *b = right;
+  return a->last != b->last ? a->last - b->last : a->found - b->found;
+}
+
+/* Numbers that were cut out of the values, by when they can be had. */
+static Numbers numbers_of(const Fusion *fusion, const Order *order) {
+  Numbers numbers = {0};
+  for (int n = 0; n < order->count; n++) map_put_number(fusion->session, &numbers.places, order->nodes[n], n + 1);
+  for (int n = 0; n < order->count && !fusion->options->trace; n++)
+    if (order->values[n] != NULL && order->values[n] != order->nodes[n]->value)
+      find_numbers(fusion, &numbers, order->values[n]);
+  if (numbers.count > 0) qsort(numbers.items, (size_t)numbers.count, sizeof *numbers.items, by_last);
+  return numbers;
+}
+
+/* All nodes that the effects need, operands first. Maps that were cut out of a node come right before it; numbers as
+   soon as what they read is there, so that no tile which a reader joins has begun before. */
 static void collect_facts(Fusion *fusion) {
   Order order = {.session = fusion->session};
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
@@ -97,9 +147,12 @@ static void collect_facts(Fusion *fusion) {
     if (order.nodes[n]->kind == NODE_COMPUTE)
       order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
   fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
-  for (int n = 0; n < order.count; n++) {
+  Numbers numbers = numbers_of(fusion, &order);
+  for (int n = 0, next = 0; n < order.count; n++) {
     if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) add_parts(fusion, order.values[n]);
     add_fact(fusion, order.nodes[n], order.values[n]);
+    for (; next < numbers.count && numbers.items[next].last <= n + 1; next++)
+      add_fact(fusion, numbers.items[next].node, numbers.items[next].node->value);
   }
 }
 
