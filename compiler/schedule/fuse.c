@@ -48,26 +48,30 @@ void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item) {
 
 /* ---- facts ------------------------------------------------------------------------------------------------------- */
 
+/* nodes: as they are met; ways: what is computed for each (COMPUTE; Fact.way); values: of these. */
 typedef struct Order {
   Session *session;
   int count, capacity;
   Node **nodes;
+  const Node **ways;
   const Scalar **values;
 } Order;
 
 static void list_node(void *context, Node *node) {
   Order *order = context;
-  int capacity = order->capacity;
+  int capacity = order->capacity, again = order->capacity;
   order->nodes = session_grow(order->session, order->nodes, order->count, &capacity, sizeof *order->nodes);
+  order->ways = session_grow(order->session, order->ways, order->count, &again, sizeof *order->ways);
   order->values = session_grow(order->session, order->values, order->count, &order->capacity, sizeof *order->values);
+  order->ways[order->count] = node->kind == NODE_COMPUTE ? node : NULL;
   order->values[order->count] = node->kind == NODE_COMPUTE ? node->value : NULL;
   order->nodes[order->count++] = node;
 }
 
-static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
+static void add_fact(Fusion *fusion, Node *node, const Node *way, const Scalar *value) {
   Fact *fact = fusion_fact(fusion, node);
   if (fact->residence != RESIDES_NOWHERE) return;
-  *fact = (Fact){.node = node, .position = fusion->order_count, .value = value};
+  *fact = (Fact){.node = node, .position = fusion->order_count, .way = way, .value = value};
   fact->residence = node->kind == NODE_INPUT     ? RESIDES_INPUT
                     : node->kind == NODE_RANDOM  ? RESIDES_DRAWN
                     : node->kind == NODE_RESHAPE ? RESIDES_VIEW
@@ -75,7 +79,7 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   ARRAY_ADD(fusion->session, fusion->order, fusion->order_count, fusion->order_capacity, node);
 }
 
-/* The maps that were cut out of an expression; with --trace, those that were cut out of these first. */
+/* What was cut out of an expression; and first, what was cut out of that. */
 static void add_parts(Fusion *fusion, const Scalar *value) {
   Leaves leaves = leaves_of(fusion->session, value);
   for (int k = 0; k < leaves.count; k++) {
@@ -84,8 +88,12 @@ static void add_parts(Fusion *fusion, const Scalar *value) {
         fusion_fact(fusion, node)->residence != RESIDES_NOWHERE)
       continue;
     add_parts(fusion, node->value);
-    add_fact(fusion, node, node->value);
+    add_fact(fusion, node, node, node->value);
   }
+}
+
+static bool was_cut(const Order *order, int n) {
+  return order->values[n] != NULL && order->values[n] != order->nodes[n]->value;
 }
 
 /* A number that was cut out, and the place of the last node that it reads. */
@@ -107,16 +115,15 @@ static void find_numbers(const Fusion *fusion, Numbers *numbers, const Scalar *v
     if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE || map_number(&numbers->places, node) > 0 ||
         !map_add(fusion->session, &numbers->met, node))
       continue;
-    if (node->rank > 0) {
-      find_numbers(fusion, numbers, node->value);
-      continue;
-    }
     Number number = {node, 0, numbers->count};
+    bool reads_parts = false;
     for (int r = 0; r < node->read_count; r++) {
       int place = map_number(&numbers->places, node->reads[r]);
       if (place > number.last) number.last = place;
+      reads_parts |= place == 0;
     }
-    ARRAY_ADD(fusion->session, numbers->items, numbers->count, numbers->capacity, number);
+    if (node->rank > 0 || reads_parts) find_numbers(fusion, numbers, node->value);
+    else ARRAY_ADD(fusion->session, numbers->items, numbers->count, numbers->capacity, number);
   }
 }
 
@@ -130,8 +137,7 @@ static Numbers numbers_of(const Fusion *fusion, const Order *order) {
   Numbers numbers = {0};
   for (int n = 0; n < order->count; n++) map_put_number(fusion->session, &numbers.places, order->nodes[n], n + 1);
   for (int n = 0; n < order->count && !fusion->options->trace; n++)
-    if (order->values[n] != NULL && order->values[n] != order->nodes[n]->value)
-      find_numbers(fusion, &numbers, order->values[n]);
+    if (was_cut(order, n)) find_numbers(fusion, &numbers, order->values[n]);
   if (numbers.count > 0) qsort(numbers.items, (size_t)numbers.count, sizeof *numbers.items, by_last);
   return numbers;
 }
@@ -143,16 +149,22 @@ static void collect_facts(Fusion *fusion) {
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
   for (int i = 0; i < fusion->effects.count; i++)
     list_node(&order, fusion->effects.items[i].target); /* may be on no walk */
-  for (int n = 0; n < order.count; n++)
-    if (order.nodes[n]->kind == NODE_COMPUTE)
-      order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
+  for (int n = 0; n < order.count; n++) {
+    if (order.nodes[n]->kind != NODE_COMPUTE) continue;
+    order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
+    const Node *split =
+        fusion->options->trace ? NULL : sum_split(fusion->graph, fusion->options, order.nodes[n], order.values[n]);
+    if (split != NULL) order.ways[n] = split, order.values[n] = split->value;
+  }
   fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
   Numbers numbers = numbers_of(fusion, &order);
   for (int n = 0, next = 0; n < order.count; n++) {
-    if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) add_parts(fusion, order.values[n]);
-    add_fact(fusion, order.nodes[n], order.values[n]);
-    for (; next < numbers.count && numbers.items[next].last <= n + 1; next++)
-      add_fact(fusion, numbers.items[next].node, numbers.items[next].node->value);
+    if (was_cut(&order, n)) add_parts(fusion, order.values[n]);
+    add_fact(fusion, order.nodes[n], order.ways[n], order.values[n]);
+    for (; next < numbers.count && numbers.items[next].last <= n + 1; next++) {
+      Node *number = numbers.items[next].node;
+      add_fact(fusion, number, number, number->value);
+    }
   }
 }
 
@@ -222,8 +234,10 @@ void item_reads(Session *session, Item *item) {
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value) {
   Item *item = session_allocate(fusion->session, sizeof *item);
   *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true, .phase = -1};
-  if (node->kind == NODE_COMPUTE && value == fusion_fact(fusion, node)->value) {
-    item->combine = node->combine, item->box_rank = node->box_rank, item->box = node->box, item->write = node->write;
+  const Fact *fact = fusion_fact(fusion, node);
+  if (node->kind == NODE_COMPUTE && value == fact->value) {
+    const Node *way = fact->way;
+    item->combine = way->combine, item->box_rank = way->box_rank, item->box = way->box, item->write = way->write;
     item_reads(fusion->session, item);
     return item;
   }

@@ -18,7 +18,8 @@ typedef struct Fact { /* what is known of a node; of what the routine does not n
   Node *node;
   int position; /* operands first */
   Residence residence;
-  const Scalar *value; /* COMPUTE: with inlined maps in place */
+  const Node *way;     /* COMPUTE: what is computed for it; itself, or what split.c makes of it */
+  const Scalar *value; /* COMPUTE: of that, without what was cut out */
   StoredValue *stored;
   View view;
   Group *group;      /* that makes it */
@@ -77,6 +78,8 @@ Fact *fusion_fact(const Fusion *fusion, const Node *node);
 StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
 void item_reads(Session *session, Item *item); /* lists what its value and write read */
+/* split.c: a sum or maximum as one of partial ones, with this value; NULL: it stays whole. */
+Node *sum_split(Graph *graph, const ScheduleOptions *options, const Node *node, const Scalar *value);
 /* copies.c: the tile, or one whose items (changed then) read copies in another order of axes. */
 const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context);
 Group *fusion_group(Fusion *fusion, GroupKind kind);

@@ -135,6 +135,8 @@ int64_t item_points(const Item *item);
 double item_products(Session *session, const Item *item);
 bool item_is_map(const Item *item); /* every element of the view once, variable d is axis d */
 double item_cost(const Item *item); /* machine operations, all points, without lanes */
+/* How many chunks so many operations are worth: by the problem alone. */
+int64_t nest_chunks(double cost);
 
 /* ---- leaves.c: what an expression reads -------------------------------------------------------------------------- */
 

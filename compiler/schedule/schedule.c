@@ -52,7 +52,8 @@ static const char *formula_of(const Fusion *fusion, const Item *item) {
   size_t size = 0;
   FILE *out = item->node->kind == NODE_COMPUTE ? open_memstream(&text, &size) : NULL;
   if (!out) return "";
-  graph_print_value(item->node, item->value, out);
+  bool whole = fusion_fact(fusion, item->node)->way == item->node;
+  graph_print_value(item->node, whole ? item->value : item->node->value, out);
   fclose(out);
   const char *formula = size <= FORMULA_LIMIT ? session_intern(fusion->session, text, size) : "";
   free(text);
