@@ -48,30 +48,27 @@ void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item) {
 
 /* ---- facts ------------------------------------------------------------------------------------------------------- */
 
-/* nodes: as they are met; ways: what is computed for each (COMPUTE; Fact.way); values: of these. */
 typedef struct Order {
   Session *session;
   int count, capacity;
   Node **nodes;
-  const Node **ways;
   const Scalar **values;
 } Order;
 
 static void list_node(void *context, Node *node) {
   Order *order = context;
-  int capacity = order->capacity, again = order->capacity;
+  int capacity = order->capacity;
   order->nodes = session_grow(order->session, order->nodes, order->count, &capacity, sizeof *order->nodes);
-  order->ways = session_grow(order->session, order->ways, order->count, &again, sizeof *order->ways);
   order->values = session_grow(order->session, order->values, order->count, &order->capacity, sizeof *order->values);
-  order->ways[order->count] = node->kind == NODE_COMPUTE ? node : NULL;
   order->values[order->count] = node->kind == NODE_COMPUTE ? node->value : NULL;
   order->nodes[order->count++] = node;
 }
 
-static void add_fact(Fusion *fusion, Node *node, const Node *way, const Scalar *value) {
+/* told: of statistics only. */
+static void add_fact(Fusion *fusion, Node *node, const Scalar *value, bool told) {
   Fact *fact = fusion_fact(fusion, node);
   if (fact->residence != RESIDES_NOWHERE) return;
-  *fact = (Fact){.node = node, .position = fusion->order_count, .way = way, .value = value};
+  *fact = (Fact){.node = node, .position = fusion->order_count, .way = node, .value = value, .told = told};
   fact->residence = node->kind == NODE_INPUT     ? RESIDES_INPUT
                     : node->kind == NODE_RANDOM  ? RESIDES_DRAWN
                     : node->kind == NODE_RESHAPE ? RESIDES_VIEW
@@ -80,15 +77,15 @@ static void add_fact(Fusion *fusion, Node *node, const Node *way, const Scalar *
 }
 
 /* What was cut out of an expression; and first, what was cut out of that. */
-static void add_parts(Fusion *fusion, const Scalar *value) {
+static void add_parts(Fusion *fusion, const Scalar *value, bool told) {
   Leaves leaves = leaves_of(fusion->session, value);
   for (int k = 0; k < leaves.count; k++) {
     Node *node = leaves.items[k]->node;
     if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE ||
         fusion_fact(fusion, node)->residence != RESIDES_NOWHERE)
       continue;
-    add_parts(fusion, node->value);
-    add_fact(fusion, node, node, node->value);
+    add_parts(fusion, node->value, told);
+    add_fact(fusion, node, node->value, told);
   }
 }
 
@@ -100,6 +97,7 @@ static bool was_cut(const Order *order, int n) {
 typedef struct Number {
   Node *node;
   int last, found;
+  bool told;
 } Number;
 typedef struct Numbers {
   int count, capacity;
@@ -108,22 +106,23 @@ typedef struct Numbers {
   Map met;
 } Numbers;
 
-static void find_numbers(const Fusion *fusion, Numbers *numbers, const Scalar *value) {
+static void find_numbers(const Fusion *fusion, Numbers *numbers, const Scalar *value, bool told) {
   Leaves leaves = leaves_of(fusion->session, value);
   for (int k = 0; k < leaves.count; k++) {
     Node *node = leaves.items[k]->node;
     if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE || map_number(&numbers->places, node) > 0 ||
         !map_add(fusion->session, &numbers->met, node))
       continue;
-    Number number = {node, 0, numbers->count};
-    bool reads_parts = false;
+    if (node->rank > 0) {
+      find_numbers(fusion, numbers, node->value, told);
+      continue;
+    }
+    Number number = {node, 0, numbers->count, told};
     for (int r = 0; r < node->read_count; r++) {
       int place = map_number(&numbers->places, node->reads[r]);
       if (place > number.last) number.last = place;
-      reads_parts |= place == 0;
     }
-    if (node->rank > 0 || reads_parts) find_numbers(fusion, numbers, node->value);
-    else ARRAY_ADD(fusion->session, numbers->items, numbers->count, numbers->capacity, number);
+    ARRAY_ADD(fusion->session, numbers->items, numbers->count, numbers->capacity, number);
   }
 }
 
@@ -133,38 +132,41 @@ static int by_last(const void *left, const void *right) {
 }
 
 /* Numbers that were cut out of the values, by when they can be had. */
-static Numbers numbers_of(const Fusion *fusion, const Order *order) {
+static Numbers numbers_of(const Fusion *fusion, const Order *order, int told_from) {
   Numbers numbers = {0};
   for (int n = 0; n < order->count; n++) map_put_number(fusion->session, &numbers.places, order->nodes[n], n + 1);
   for (int n = 0; n < order->count && !fusion->options->trace; n++)
-    if (was_cut(order, n)) find_numbers(fusion, &numbers, order->values[n]);
+    if (was_cut(order, n)) find_numbers(fusion, &numbers, order->values[n], n >= told_from);
   if (numbers.count > 0) qsort(numbers.items, (size_t)numbers.count, sizeof *numbers.items, by_last);
   return numbers;
 }
 
+static void count_node(void *context, Node *node) {
+  int *count = context;
+  (*count)++, (void)node;
+}
+
 /* All nodes that the effects need, operands first. Maps that were cut out of a node come right before it; numbers as
-   soon as what they read is there, so that no tile which a reader joins has begun before. */
+   soon as what they read is there, so that no tile which a reader joins has begun before. What only serves statistics
+   comes last. */
 static void collect_facts(Fusion *fusion) {
   Order order = {.session = fusion->session};
+  EffectList must = {fusion->effects.count - fusion->options->told, fusion->effects.items};
+  int told_from = 0;
+  graph_walk(fusion->graph, &must, count_node, &told_from);
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
   for (int i = 0; i < fusion->effects.count; i++)
     list_node(&order, fusion->effects.items[i].target); /* may be on no walk */
-  for (int n = 0; n < order.count; n++) {
-    if (order.nodes[n]->kind != NODE_COMPUTE) continue;
-    order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
-    const Node *split =
-        fusion->options->trace ? NULL : sum_split(fusion->graph, fusion->options, order.nodes[n], order.values[n]);
-    if (split != NULL) order.ways[n] = split, order.values[n] = split->value;
-  }
+  for (int n = 0; n < order.count; n++)
+    if (order.nodes[n]->kind == NODE_COMPUTE)
+      order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
   fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
-  Numbers numbers = numbers_of(fusion, &order);
+  Numbers numbers = numbers_of(fusion, &order, told_from);
   for (int n = 0, next = 0; n < order.count; n++) {
-    if (was_cut(&order, n)) add_parts(fusion, order.values[n]);
-    add_fact(fusion, order.nodes[n], order.ways[n], order.values[n]);
-    for (; next < numbers.count && numbers.items[next].last <= n + 1; next++) {
-      Node *number = numbers.items[next].node;
-      add_fact(fusion, number, number, number->value);
-    }
+    if (was_cut(&order, n)) add_parts(fusion, order.values[n], n >= told_from);
+    add_fact(fusion, order.nodes[n], order.values[n], n >= told_from);
+    for (; next < numbers.count && numbers.items[next].last <= n + 1; next++)
+      add_fact(fusion, numbers.items[next].node, numbers.items[next].node->value, numbers.items[next].told);
   }
 }
 
@@ -202,8 +204,8 @@ const Fact *fusion_behind(const Fusion *fusion, const Fact *fact) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static void place_values(Fusion *fusion) {
-  for (int n = 0; n < fusion->order_count; n++) {
+static void place_values(Fusion *fusion, int from) {
+  for (int n = from; n < fusion->order_count; n++) {
     Node *node = fusion->order[n];
     Fact *fact = fusion_fact(fusion, node);
     if (fact->residence == RESIDES_VIEW) {
@@ -311,13 +313,23 @@ static void settle_places(Fusion *fusion) {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static void make_items(Fusion *fusion) {
-  for (int n = 0; n < fusion->order_count; n++) {
+static void make_items(Fusion *fusion, int from) {
+  for (int n = from; n < fusion->order_count; n++) {
     Node *node = fusion->order[n];
     Fact *fact = fusion_fact(fusion, node);
     if (fact->residence != RESIDES_STORED || node_size(node) == 0) continue;
     fact->item = fusion_item(fusion, node, &fact->view, fact->value != NULL ? fact->value : read_whole(fusion, node));
   }
+}
+
+void fusion_change(Fusion *fusion, Fact *fact, const Node *way) {
+  int from = fusion->order_count;
+  add_parts(fusion, way->value, fact->told);
+  place_values(fusion, from);
+  make_items(fusion, from);
+  for (int n = from; n < fusion->order_count; n++) fusion_fact(fusion, fusion->order[n])->position = fact->position;
+  fact->way = way, fact->value = way->value;
+  fact->item = fusion_item(fusion, fact->node, &fact->view, fact->value);
 }
 
 /* An item is in memory where another phase than that of its reader (group NULL: than any), a view or an effect needs
@@ -354,8 +366,8 @@ Fusion *schedule_fuse(Session *session, Graph *graph, EffectList effects, const 
   *fusion = (Fusion){.session = session, .graph = graph, .effects = effects, .options = options};
   collect_facts(fusion);
   store_draws(fusion);
-  place_values(fusion);
-  make_items(fusion);
+  place_values(fusion, 0);
+  make_items(fusion, 0);
   plan_moves(fusion);
   settle_places(fusion);
   fusion_join(fusion);

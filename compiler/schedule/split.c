@@ -1,7 +1,7 @@
 /* Long sums with few outputs, in parts. Takes a node as it is to be computed; returns the node that adds up (or takes
    the maximum of) a fixed number of partial results, each over its share of one summed variable, or nothing where the
    outputs keep all tasks busy. The number follows from the size of the problem, so that any number of threads gives the
-   same bits. Never takes a sum of products that may be a tile: these divide their sums themselves. */
+   same bits. Is asked about what no tile takes: these divide their sums themselves. */
 #include "fusion.h"
 
 #include <stdlib.h>
@@ -43,17 +43,6 @@ static bool writes_axes(const Node *node) {
     if (!unit && (!coordinate_is_bare(coordinate) || node->box[d] != node->shape[d])) return false;
   }
   return true;
-}
-
-/* Could contraction.c find rows and lanes? */
-static bool has_roles(const Node *node, const Scalar *value) {
-  Item item = {.combine = node->combine, .box_rank = node->box_rank, .box = node->box, .value = value};
-  item.view.rank = node->rank;
-  for (int d = 0; d < node->rank; d++) item.view.shape[d] = node->shape[d];
-  if (!tile_may_be(&item)) return false;
-  uint32_t a = value->argument[0]->variables, b = value->argument[1]->variables;
-  uint32_t axes = (UINT32_C(1) << node->rank) - 1;
-  return (a & ~b & axes) != 0 && (b & ~a & axes) != 0;
 }
 
 /* Tasks that the outputs make, at most: one axis is divided, by vectors where these lie along it. */
@@ -142,7 +131,7 @@ Node *sum_split(Graph *graph, const ScheduleOptions *options, const Node *node, 
   double points = 1;
   for (int v = 0; v < node->box_rank; v++) points *= (double)node->box[v];
   int64_t wanted = nest_chunks(points * (scalar_cost(value) + 1));
-  if (wanted < 2 || !writes_axes(node) || has_roles(node, value)) return NULL;
+  if (wanted < 2 || !writes_axes(node)) return NULL;
   Steps steps = {.options = options, .axes = (UINT32_C(1) << node->rank) - 1};
   scalar_reads(value, note_steps, &steps);
   int split = split_variable(node, &steps, wanted);

@@ -1,5 +1,5 @@
 /* Long sums with few outputs: in parts, natively and in the interpreter, whatever the extents; a number of parts that
-   follows from the problem; nothing is taken from tiles. */
+   follows from the problem; nothing is taken from tiles, which add up themselves what they make. */
 #include "compiler/schedule/fusion.h"
 #include "schedule_run.h"
 
@@ -176,19 +176,112 @@ END_TEST
 START_TEST(tiles_keep_their_sums) {
   Session *session = session_new();
   Target *target = target_new(session, "x86-64-v4");
-  ScheduleOptions options = {.machine = target_machine(target), .real = REGISTER_F32, .fuse_limit = -1};
   Graph *graph = graph_new(session);
-  int64_t a[] = {4, 1 << 20}, b[] = {16, 1 << 20}, box[] = {4, 16, 1 << 20};
+  int64_t a[] = {4, 1 << 16}, b[] = {16, 1 << 16}, box[] = {4, 16, 1 << 16};
   Coordinate rows[] = {coordinate_variable(0), coordinate_variable(2)},
              lanes[] = {coordinate_variable(1), coordinate_variable(2)};
   const Scalar *left = scalar_read(graph, graph_input(graph, "a", 2, a, false, nowhere), access_new(graph, 2, rows));
   const Scalar *right = scalar_read(graph, graph_input(graph, "b", 2, b, false, nowhere), access_new(graph, 2, lanes));
   Node *node = graph_compute(graph, COMBINE_SUM, 3, box, 0, access_identity(graph, 2), 2, box, false,
                              scalar_apply(graph, OP_MULTIPLY, left, right, NULL), NULL, nowhere);
-  ck_assert_ptr_null(sum_split(graph, &options, node, node->value));
+  Effect effect = {graph_input(graph, "out", 2, box, false, nowhere), node, nowhere};
+  ScheduleOptions options = {.machine = target_machine(target), .real = REGISTER_F32, .fuse_limit = -1};
+  Schedule *schedule = schedule_programs(schedule_fuse(session, graph, (EffectList){1, &effect}, &options));
+  ck_assert_int_eq(schedule->tile_count, 1);
   session_free(session);
 }
 END_TEST
 
+/* ---- totals of what tiles make ----------------------------------------------------------------------------------- */
+
+/* Products of which the total is wanted: dense, with the samples summed or as lanes; a convolution over two axes; one
+   that strides over its output, whose residues are parts of a tile; two products added up. */
+typedef enum Shape { DENSE, SAMPLES, WINDOW, STRIDED, PIECES, SHAPES } Shape;
+
+static Node *product_of(Graph *graph, Shape shape, Random *random, const char *name) {
+  Session *session = graph_session(graph);
+  int64_t m = random_integer(random, 9, 40), n = random_integer(random, 17, 70), k = random_integer(random, 30, 90);
+  int64_t window = shape == WINDOW ? 3 : shape == STRIDED ? 4 : 1, stride = shape == STRIDED ? 2 : 1;
+  int64_t places = shape == WINDOW ? 10 : 6, wide = shape == STRIDED ? 2 * places + 2 : places;
+  bool space = shape == WINDOW || shape == STRIDED;
+  if (space) m = 9, n = 19, k = 8;
+  /* variables: n (samples, or none), m, place; then k, tap */
+  int64_t box[] = {n, m, wide, k, window};
+  int64_t a[] = {m, k, window}, b[] = {n, k, places};
+  Coordinate first[] = {coordinate_variable(1), coordinate_variable(3), coordinate_variable(4)};
+  Coordinate second[] = {coordinate_variable(0), coordinate_variable(3), coordinate_variable(2)};
+  Coordinate write[] = {coordinate_variable(0), coordinate_variable(1), coordinate_variable(2)};
+  if (shape == WINDOW)
+    second[2] = coordinate_add(coordinate_add(coordinate_variable(2), coordinate_variable(4)), coordinate_constant(-1));
+  if (shape == STRIDED) {
+    write[2] = coordinate_add(coordinate_scale(coordinate_variable(2), stride), coordinate_variable(4));
+    box[2] = places;
+  }
+  int rank = space ? 3 : 2, variables = space ? 5 : 3;
+  int64_t shape_out[] = {n, m, wide};
+  if (!space) {
+    first[1] = second[1] = coordinate_variable(2);
+    box[2] = k;
+  }
+  bool batch = shape != DENSE;
+  Node *weights = graph_input(graph, session_format(session, "%s.a", name), rank, a, false, nowhere);
+  Node *values = graph_input(graph, session_format(session, "%s.b", name), rank, b, batch, nowhere);
+  const Scalar *left = scalar_read(graph, weights, access_new(graph, rank, first));
+  const Scalar *right = scalar_read(graph, values, access_new(graph, rank, second));
+  return graph_compute(graph, COMBINE_SUM, variables, box, batch ? 1u : 0u, access_new(graph, rank, write), rank,
+                       shape_out, batch, scalar_apply(graph, OP_MULTIPLY, left, right, NULL), NULL, nowhere);
+}
+
+START_TEST(tiles_add_up_what_they_make) {
+  enum { TURNS = 5 };
+  Setting setting = settings[_i];
+  for (int turn = 0; turn < TURNS * SHAPES; turn++) {
+    Shape shape = (Shape)(turn % SHAPES);
+    Random random = {(uint64_t)turn * 31 + 7};
+    Session *session = session_new();
+    Target *target = target_new(session, setting.march);
+    Graph *graph = graph_new(session);
+    Node *product = product_of(graph, shape, &random, "p");
+    const Access *all = access_identity(graph, product->rank);
+    if (shape == PIECES) {
+      random.state = (uint64_t)turn * 31 + 7;
+      Node *other = product_of(graph, shape, &random, "q");
+      const Scalar *one = scalar_read(graph, product, all), *two = scalar_read(graph, other, all);
+      product =
+          graph_map(graph, product->rank, product->shape, true, scalar_apply(graph, OP_ADD, one, two, NULL), nowhere);
+    }
+    const Scalar *read = scalar_read(graph, product, all);
+    Node *bent = graph_map(graph, product->rank, product->shape, product->batch,
+                           scalar_apply(graph, OP_TANH, read, NULL, NULL), nowhere);
+    const Scalar *after = scalar_read(graph, bent, all);
+    bool mixed = turn % 2 == 1;
+    const Scalar *value = scalar_apply(graph, OP_MULTIPLY, mixed ? after : read, read, NULL);
+    uint32_t batch = product->batch ? 1 : 0;
+    Node *total = graph_compute(graph, COMBINE_SUM, product->rank, product->shape, batch, access_new(graph, 0, NULL), 0,
+                                NULL, false, value, NULL, nowhere);
+    Effect effects[] = {{graph_input(graph, "bent", bent->rank, bent->shape, bent->batch, nowhere), bent, nowhere},
+                        {graph_input(graph, "total", 0, NULL, false, nowhere), total, nowhere}};
+    EffectList list = {2, effects};
+    NativeRun *run = run_new(session, target, graph, list, setting.real);
+    Inputs inputs = {{11}, interpreter_new(graph), run};
+    graph_walk(graph, &list, set_input, &inputs);
+    run_steps(run);
+    for (int k = 0; k < 2; k++) {
+      double away = run_distance(run, effects[k].target, inputs.interpreter, effects[k].value);
+      ck_assert_msg(away <= setting.tolerance, "turn %d: %g away", turn, away);
+    }
+    for (int s = 0; s < run->schedule->step_count; s++) {
+      const ScheduledStep *step = &run->schedule->steps[s];
+      for (int b = 0; b < step->program->bound_count; b++)
+        ck_assert_msg(step->bindings[b]->node != product, "turn %d: what a tile makes is stored for its total", turn);
+    }
+    interpreter_free(inputs.interpreter);
+    run_free(run);
+    session_free(session);
+  }
+}
+END_TEST
+
 CHECK_MAIN(.tests = {tasks_are_many_whatever_the_outputs, tiles_keep_their_sums},
-           .loops = {{parts_add_up_to_the_whole, 0, LENGTH(settings)}})
+           .loops = {{parts_add_up_to_the_whole, 0, LENGTH(settings)},
+                     {tiles_add_up_what_they_make, 0, LENGTH(settings)}})
