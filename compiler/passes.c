@@ -149,8 +149,7 @@ bool compilation_target(Compilation *compilation) {
 
 static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
-  ScheduleOptions *options = session_allocate(compilation->session, sizeof *options); /* fusions keep it */
-  *options = (ScheduleOptions){
+  const ScheduleOptions options = {
       .machine = compilation->backend->machine(compilation->target),
       .real = compilation->options->real,
       .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
@@ -160,7 +159,10 @@ static bool fuse_run(Compilation *compilation) {
   compilation->fusions =
       session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
   for (int at = 0; at < model->routine_count; at++) {
-    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, options);
+    ScheduleOptions *own = session_allocate(compilation->session, sizeof *own); /* the fusion keeps it */
+    *own = options;
+    own->told = model->routines[at].told;
+    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, own);
     if (!compilation->fusions[at]) return false;
   }
   return true;

@@ -183,6 +183,7 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   int64_t chunks = 0;
   int branches = 0;
   builder_tile(builder);
+  clear_totals(&making);
   for (int p = 0; p < tile->part_count; p++) {
     int64_t own = part_tasks(tile, &tile->parts[p]), mark = builder_workspace_mark(builder);
     if (own == 0) continue;
@@ -203,4 +204,5 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   }
   builder_chunks(builder, chunks);
   close_levels(builder, branches);
+  store_totals(&making);
 }

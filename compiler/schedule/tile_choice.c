@@ -208,7 +208,8 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   double from = b->in_place ? whole_bytes(costs, piece, b) : a_bytes + b_bytes + parked;
   Feed feed = {0, 0}; /* for the first time, then by the next point, then by the next rows */
   feed_add(costs, &feed, first / steps, from, b->in_place ? late : 1);
-  feed_add(costs, &feed, (outer * window - first) / steps, met_footprint(costs, piece, b_bytes > window ? 2 * again : again), late);
+  feed_add(costs, &feed, (outer * window - first) / steps,
+           met_footprint(costs, piece, b_bytes > window ? 2 * again : again), late);
   feed_add(costs, &feed, (reads - outer * window) / steps, met, late);
   rows_feed(costs, tile, piece, a_bytes, steps, &feed);
   double cycles = panel_cycles(costs, tile, rows, feed) * (double)columns * summed * outer;
