@@ -120,7 +120,8 @@ typedef struct Scope {
   int64_t count[LOOP_LIMIT];
 } Scope;
 
-void side_place(Builder *builder, const Piece *piece, Side *side, const Scope *scope);
+/* beyond: elements after the last that a block of lanes may read, whatever is there. */
+void side_place(Builder *builder, Side *side, const Scope *scope, int64_t beyond);
 void side_stage(Builder *builder, const Piece *piece, const Side *side, const Scope *scope);
 /* The element at these values of the indices. `lane`: the loop variable of the lanes, or -1. */
 Address side_address(Builder *builder, const Piece *piece, const Side *side, const Scope *scope, const Affine *index,

@@ -25,9 +25,8 @@ static Affine form_low(const Form *form, const Scope *scope) {
   return low;
 }
 
-void side_place(Builder *builder, const Piece *piece, Side *side, const Scope *scope) {
+void side_place(Builder *builder, Side *side, const Scope *scope, int64_t beyond) {
   enum { SAME_SETS = 128 }; /* elements this far apart meet in a few sets of the first cache */
-  (void)piece;
   if (side->in_place) return;
   int64_t lanes = builder_lanes(builder), pitch = 1;
   for (int f = side->form_count - 1; f >= 0; f--) {
@@ -40,7 +39,7 @@ void side_place(Builder *builder, const Piece *piece, Side *side, const Scope *s
     side->pitch[f] = pitch;
     pitch *= room;
   }
-  side->workspace = builder_workspace(builder, storage_of(builder_real(builder)), pitch + lanes);
+  side->workspace = builder_workspace(builder, storage_of(builder_real(builder)), pitch + lanes + beyond);
 }
 
 Address side_address(Builder *builder, const Piece *piece, const Side *side, const Scope *scope, const Affine *index,

@@ -161,13 +161,15 @@ static void multiply_part(Making *making) {
   Scope *scopes = session_allocate(builder_session(builder), (size_t)(part->piece_count + 1) * sizeof *scopes);
   bool cut = false;
   for (int p = 0; p < part->piece_count; p++) cut |= piece_cut(&part->pieces[p]);
+  const Tile *tile = making->tile; /* joined lanes follow each other without a gap, up to the last block */
+  int64_t beyond = tile->joined < 0 ? 0 : (int64_t)tile->block_vectors * builder_lanes(builder);
   park_results(making, cut);
   for (int p = 0; p < part->piece_count; p++) {
     Piece *piece = &part->pieces[p];
     if (piece->blocked >= 0) making->start[piece->blocked] = affine_constant(0);
     scopes[p] = piece_scope(making, piece);
-    side_place(builder, piece, &piece->b, &scopes[p]);
-    side_place(builder, piece, &piece->a, &scopes[p]);
+    side_place(builder, &piece->b, &scopes[p], beyond);
+    side_place(builder, &piece->a, &scopes[p], 0);
   }
   if (cut) {
     multiply_blocks(making, scopes);

@@ -183,7 +183,9 @@ static inline void run_steps(NativeRun *run) {
                  .ordinal = run->counters.ordinal,
                  .first_sample = run->counters.first_sample};
     Kernel kernel = (Kernel)(uintptr_t)llvm_kernel(run->loaded, run->first + s);
-    for (int64_t chunk = step->program->chunks - 1; chunk >= 0; chunk--) kernel(&call, chunk, run->workspace);
+    size_t unused = run->workspace_bytes / 64 * 64 - (size_t)step->program->workspace_bytes / 64 * 64;
+    void *workspace = (char *)run->workspace + unused; /* it ends where the page does */
+    for (int64_t chunk = step->program->chunks - 1; chunk >= 0; chunk--) kernel(&call, chunk, workspace);
   }
 }
 
