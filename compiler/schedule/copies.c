@@ -1,8 +1,7 @@
 /* Values in another order of axes, for tiles whose lanes lie apart in memory: a weight gradient adds up over samples,
    so its lanes are channels. Where every task would turn the same factor again, it is turned once, by a program of its
-   own. Takes a tile; returns the tile that reads copies instead, if that takes less time. */
-#include "contraction.h"
-#include "fusion.h"
+   own. Takes a tile; returns the tile that reads copies instead. */
+#include "strategy.h"
 
 #include <string.h>
 
@@ -77,34 +76,65 @@ static double copy_cycles(const Fusion *fusion, const Item *item) {
   return (double)item_points(item) * (0.4 + bytes * (1 / row->l3_rate + 1 / row->memory_rate));
 }
 
-const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context) {
-  double cycles = 0;
-  Item *changed = session_allocate(fusion->session, (size_t)count * sizeof *changed), *list[8];
+/* What the items compute from copies; cycles: what copies take that are not made yet. False where none is wanted. */
+static bool read_copies(const Question *question, const Tile *tile, Item *changed, double *cycles) {
+  Fusion *fusion = question->fusion;
   bool any = false;
-  for (int k = 0; k < count; k++) changed[k] = *items[k], list[k] = &changed[k];
   for (int p = 0; p < tile->part_count; p++)
     for (int q = 0; q < tile->parts[p].piece_count; q++) {
       const Piece *piece = &tile->parts[p].pieces[q];
       if (!wants_copy(piece)) continue;
-      for (int k = 0; k < count; k++) {
-        if (piece->item != items[k]) continue;
+      for (int k = 0; k < question->count; k++) {
+        if (piece->item != question->items[k]) continue;
         Node *copy = copy_of(fusion, piece->b.value->node, fast_axis(piece, &piece->b));
         const Fact *fact = fusion_fact(fusion, copy);
-        if (fact->group == NULL) cycles += copy_cycles(fusion, fact->item);
+        if (fact->group == NULL) *cycles += copy_cycles(fusion, fact->item);
         Replacing replacing = {fusion->graph, piece->b.value, copy};
         changed[k].value = scalar_rebuild(fusion->graph, changed[k].value, replace, &replacing);
         any = true;
       }
     }
-  if (!any) return tile;
-  Tile *turned = tile_new(fusion->session, fusion->options, count, list, view_of, context);
-  if (turned == NULL || turned->cycles + cycles >= tile->cycles) return tile;
-  for (int p = 0; p < turned->part_count; p++)
-    for (int q = 0; q < turned->parts[p].piece_count; q++)
-      turned->parts[p].pieces[q].item = items[turned->parts[p].pieces[q].item - changed];
+  return any;
+}
+
+static bool turned_fits(const Question *question) { return question->found[STRATEGY_direct].strategy != NULL; }
+
+/* From the tile that copies its lanes for each task: once for all where they are turned. */
+static bool turned_decide(const Question *question, Rival *rival) {
+  enum { COUNT_LIMIT = 8 };
+  Fusion *fusion = question->fusion;
+  size_t count = (size_t)question->count;
+  Item *changed = session_allocate(fusion->session, count * sizeof *changed), *list[COUNT_LIMIT];
+  if (question->count > COUNT_LIMIT) return false;
+  for (int k = 0; k < question->count; k++) changed[k] = *question->items[k], list[k] = &changed[k];
+  if (!read_copies(question, question->found[STRATEGY_direct].tile, changed, &rival->work)) return false;
+  Tile *tile = tile_new(fusion->session, fusion->options, question->count, list, COPIED_OR_NOT, fusion_view, fusion);
+  if (tile == NULL) return false;
+  const Scalar **values = session_allocate(fusion->session, count * sizeof *values);
+  for (int k = 0; k < question->count; k++) values[k] = changed[k].value;
+  for (int p = 0; p < tile->part_count; p++)
+    for (int q = 0; q < tile->parts[p].piece_count; q++)
+      tile->parts[p].pieces[q].item = question->items[tile->parts[p].pieces[q].item - changed];
+  rival->tile = tile, rival->values = values, rival->work += tile->cycles;
+  return true;
+}
+
+static void turned_commit(Fusion *fusion, Rival *taken, int count, Item **items) {
   for (int k = 0; k < count; k++) {
-    items[k]->value = changed[k].value;
+    items[k]->value = taken->values[k];
     item_reads(fusion->session, items[k]);
   }
-  return turned;
 }
+
+const Strategy strategy_turned = {
+    .number = STRATEGY_turned,
+    .kind = GROUP_TILE,
+    .followed = true,
+    .start = PROGRAM_START + CHUNK_START,
+    .fits = turned_fits,
+    .decide = turned_decide,
+    .cost = tile_cost,
+    .commit = turned_commit,
+    .generate = tile_generate,
+    .print = tile_decided,
+};

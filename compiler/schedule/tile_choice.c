@@ -298,6 +298,16 @@ static void add_option(Search *search, Choice choice, int64_t option) {
   if (*count < OPTION_LIMIT) search->options[choice][(*count)++] = option;
 }
 
+static bool is_weighed(const Tile *tile, int copied) {
+  bool lanes = (copied & 2) != 0;
+  for (int p = 0; p < tile->part_count && !lanes; p++)
+    for (int k = 0; k < tile->parts[p].piece_count; k++) {
+      const Side *b = &tile->parts[p].pieces[k].b;
+      lanes |= b->copies && !(b->plain && b->stride[b->fast] == 1);
+    }
+  return tile->copied == COPIED_OR_NOT || lanes == (tile->copied == COPIED);
+}
+
 /* Lists of what each may be, with so many vectors in a kernel. */
 static void list_options(Search *search, int vectors) {
   const Tile *tile = search->tile;
@@ -326,7 +336,8 @@ static void list_options(Search *search, int vectors) {
   for (int64_t block = 512; block >= (longest <= 32 ? 1 : 16); block /= 2)
     if (block < longest) add_option(search, CHOICE_BLOCK, block);
   for (int copied = 0; copied < 4; copied++)
-    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows)) add_option(search, CHOICE_COPIED, copied);
+    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows) && is_weighed(tile, copied))
+      add_option(search, CHOICE_COPIED, copied);
 }
 
 /* One choice after the other, while that gains anything. */
@@ -357,8 +368,11 @@ bool tile_choose(Tile *tile, const ScheduleOptions *options) {
   for (int v = 1; v <= 8 && v <= vectors; v++) {
     if (v > 2 && v != 4 && v != vectors && vectors % v != 0) continue;
     list_options(&search, v);
+    if (search.counts[CHOICE_COPIED] == 0) return false;
     for (int k = 0; k < search.counts[CHOICE_ROWS]; k++) {
-      Sizes sizes = {{search.options[CHOICE_ROWS][k], 1, 1, 4, search.options[CHOICE_BLOCK][0], 0}, v};
+      Sizes sizes = {
+          {search.options[CHOICE_ROWS][k], 1, 1, 4, search.options[CHOICE_BLOCK][0], search.options[CHOICE_COPIED][0]},
+          v};
       double cycles = descend(&search, &sizes);
       if (cycles < least) least = cycles, best = sizes;
     }
