@@ -298,6 +298,14 @@ static void add_option(Search *search, Choice choice, int64_t option) {
   if (*count < OPTION_LIMIT) search->options[choice][(*count)++] = option;
 }
 
+/* Rows whose sums a back end keeps in registers, beside the vectors of two steps, a number, and constants of what
+   follows: of one vector half of the registers, since a product that is used once takes a register of its own
+   (tests/run/spills.sh). */
+static int most_rows(int registers, int vectors) {
+  int sums = vectors <= 2 ? registers * 11 / 16 : registers - registers / 4;
+  return (int)smaller(sums, registers - vectors - 2) / vectors;
+}
+
 static bool is_weighed(const Tile *tile, int copied) {
   bool lanes = (copied & 2) != 0;
   for (int p = 0; p < tile->part_count && !lanes; p++)
@@ -312,7 +320,7 @@ static bool is_weighed(const Tile *tile, int copied) {
 static void list_options(Search *search, int vectors) {
   const Tile *tile = search->tile;
   int64_t longest = 1, points = 1;
-  int registers = search->costs.machine->vector_registers, most = (registers - registers / 4) / vectors;
+  int most = most_rows(search->costs.machine->vector_registers, vectors);
   bool windows = false, plain = false;
   for (int c = 0; c < CHOICES; c++) search->counts[c] = 0;
   for (int r = (int)smaller(smaller(most, 12), tile->rows), tries = 0; r >= 1 && tries < 4; r--, tries++)

@@ -134,7 +134,7 @@ static const Setting settings[] = {
 
 /* Every strategy is forced wherever it fits, on each target, in every so many cases; in float64 where the number asks
    for it. */
-enum { FORCED_SHARE = 6, STRATEGY_LIMIT = 16 };
+enum { FORCED_SHARE = 8, STRATEGY_LIMIT = 16 };
 /* Programs of a strategy in a thousand of these cases, at least; of those that are not listed, FORCED_USES. */
 enum { FORCED_USES = 500 };
 static const struct {
