@@ -12,7 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { DEPTH_LIMIT = 64, LATENCY = 4, TURN_CYCLES = 1 };
+/* AHEAD: operations that a core looks ahead: sums shorter than that overlap with the next ones. */
+enum { DEPTH_LIMIT = 64, LATENCY = 4, TURN_CYCLES = 1, AHEAD = 256 };
 
 typedef struct Trips {
   int variable;
@@ -131,6 +132,7 @@ static void count_for(Counting *counting, const Statement *loop, Use *use) {
   counting->loops[counting->depth++] = (Trips){loop->variable, trips};
   Use body = block_use(counting, loop->body);
   counting->depth--;
+  body.latency *= fmin(1, trips * (body.arithmetic + body.loads + body.stores) / AHEAD);
   if (loop->loop == LOOP_UNROLLED) use_add(use, &body, trips);
   else use->inner += trips * (use_cycles(counting, &body) + TURN_CYCLES);
 }
