@@ -3,6 +3,7 @@
    machines.def by which its programs are shaped. Never asks the operating system. */
 #include "emit.h"
 
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ Target *target_new(Session *session, const char *march) {
 }
 
 LLVMTargetMachineRef target_machine_new(const Target *target) {
+  LLVMParseCommandLineOptions(2, (const char *const[]){"ganc", "-disable-machine-licm"}, NULL);
   LLVMTargetRef llvm = NULL;
   char *message = NULL;
   if (LLVMGetTargetFromTriple(target->triple, &llvm, &message)) {

@@ -14,6 +14,8 @@ typedef enum Residence {
 } Residence;
 
 typedef struct Group Group;
+typedef struct Strategy Strategy; /* strategy.h */
+typedef struct Decision Decision;
 typedef struct Fact { /* what is known of a node; of what the routine does not need, that it RESIDES_NOWHERE */
   Node *node;
   int position; /* operands first */
@@ -28,6 +30,7 @@ typedef struct Fact { /* what is known of a node; of what the routine does not n
   int readers;           /* nodes that read it; effects and views count twice */
   struct Fact *reader;   /* that of them whose item came last, itself left out */
   const Node *drawn_for; /* RANDOM: the last of these that was seen */
+  Decision *sums;        /* of a map that adds sums up: how they are computed together, once that was weighed */
   Item *item;
 } Fact;
 
@@ -76,11 +79,11 @@ struct Fusion {
 Fact *fusion_fact(const Fusion *fusion, const Node *node);
 StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
-void item_reads(Session *session, Item *item); /* lists what its value and write read */
-/* copies.c: the tile, or, where it wants that, one whose items (changed then) read copies in another order of axes. */
-const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context);
-Group *fusion_group(Fusion *fusion, GroupKind kind);
-void group_phase(Fusion *fusion, Group *group, int count, Item **items);
+void item_reads(Session *session, Item *item);    /* lists what its value and write read */
+View fusion_view(void *fusion, const Node *node); /* a ViewOf */
+/* A group as it was decided, with its first phase. */
+Group *fusion_group(Fusion *fusion, const Decision *decision, Item *item);
+void group_phase(Fusion *fusion, Group *group, const Decision *decision, Item *item);
 void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item);
 /* join.c: every item into a group. */
 void fusion_join(Fusion *fusion);
