@@ -298,12 +298,10 @@ static void add_option(Search *search, Choice choice, int64_t option) {
   if (*count < OPTION_LIMIT) search->options[choice][(*count)++] = option;
 }
 
-/* Rows whose sums a back end keeps in registers, beside the vectors of two steps, a number, and constants of what
-   follows: of one vector half of the registers, since a product that is used once takes a register of its own
+/* Rows whose sums a back end keeps in registers, beside the vectors of a step, a number and its product
    (tests/run/spills.sh). */
 static int most_rows(int registers, int vectors) {
-  int sums = vectors <= 2 ? registers * 11 / 16 : registers - registers / 4;
-  return (int)smaller(sums, registers - vectors - 2) / vectors;
+  return (int)smaller(registers - registers / 4, registers - vectors - 2) / vectors;
 }
 
 static bool is_weighed(const Tile *tile, int copied) {
