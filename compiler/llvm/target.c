@@ -112,11 +112,20 @@ static Target *named_target(Session *session, int number) {
                          session_format(session, "%s %s", level->features, processors[number].further));
 }
 
+/* LLVM would move the constants of what follows a micro-kernel out of the loop around both; in the registers that they
+   then take, sums of the kernel had been. Instructions take constants from memory at no cost. (Said once to a process;
+   what is said again is ignored.) */
+static void keep_constants_in_place(void) {
+  static const char *const words[] = {"ganc", "-disable-machine-licm"};
+  LLVMParseCommandLineOptions(2, words, NULL);
+}
+
 Target *target_new(Session *session, const char *march) {
   LLVMInitializeX86TargetInfo();
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();
   LLVMInitializeX86AsmPrinter();
+  keep_constants_in_place();
   if (strcmp(march, "native") == 0) return native_target(session);
   const char *names[PROCESSOR_COUNT];
   for (int i = 0; i < PROCESSOR_COUNT; i++) {
