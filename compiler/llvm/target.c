@@ -112,9 +112,9 @@ static Target *named_target(Session *session, int number) {
                          session_format(session, "%s %s", level->features, processors[number].further));
 }
 
-/* LLVM would move the constants of what follows a micro-kernel out of the loop around both; in the registers that they
-   then take, sums of the kernel had been. Instructions take constants from memory at no cost. (Said once to a process;
-   what is said again is ignored.) */
+/* LLVM would move the constants of what follows a micro-kernel out of the loop around both, and sums of the kernel to
+   the stack to make room for them. Constants are taken from memory instead, a load each, which is in the nearest cache.
+   (What is said to a process again is ignored.) */
 static void keep_constants_in_place(void) {
   static const char *const words[] = {"ganc", "-disable-machine-licm"};
   LLVMParseCommandLineOptions(2, words, NULL);
