@@ -18,6 +18,7 @@ enum { DEPTH_LIMIT = 64, LATENCY = 4, TURN_CYCLES = 1, AHEAD = 256 };
 typedef struct Trips {
   int variable;
   double count;
+  const Affine *from; /* where it starts, perhaps with variables of loops around it; NULL: 0 */
 } Trips;
 
 typedef struct Counting {
@@ -64,10 +65,13 @@ static void count_traffic(Counting *counting, const Address *address, int lanes,
   double touched = address->lane_stride == 0 ? element : element * lanes, cycles = 0;
   bool apart = llabs(address->lane_stride) > 1;
   if (apart) touched = fmin(LINE_BYTES, element * (double)llabs(address->lane_stride)) * lanes;
+  Affine offset = address->offset;
   for (int l = 0; l < counting->depth; l++) outside *= counting->loops[l].count;
   for (int l = counting->depth - 1; l >= 0; l--) {
     const Trips *loop = &counting->loops[l];
-    int64_t moved = llabs(affine_coefficient(address->offset, loop->variable));
+    int64_t coefficient = affine_coefficient(offset, loop->variable), moved = llabs(coefficient);
+    if (moved != 0 && loop->from != NULL && loop->from->term_count > 0) /* what moves the start of a loop moves it */
+      offset = affine_add(offset, affine_scale(*loop->from, coefficient));
     outside /= loop->count;
     if (moved != 0) { /* within a line that is there already, where the step is small */
       bool near = apart && (double)moved * element < LINE_BYTES;
@@ -129,7 +133,7 @@ static double loop_trips(const Statement *loop) {
 static void count_for(Counting *counting, const Statement *loop, Use *use) {
   if (counting->depth == DEPTH_LIMIT) internal_error(HERE, "loops deeper than any schedule makes");
   double trips = loop_trips(loop);
-  counting->loops[counting->depth++] = (Trips){loop->variable, trips};
+  counting->loops[counting->depth++] = (Trips){loop->variable, trips, &loop->from};
   Use body = block_use(counting, loop->body);
   counting->depth--;
   body.latency *= fmin(1, trips * (body.arithmetic + body.loads + body.stores) / AHEAD);
@@ -206,7 +210,7 @@ static Use block_use(Counting *counting, const Statement *statement) {
 
 double program_cycles(const Program *program, const Machine *machine) {
   Counting counting = {.program = program, .row = machine->row, .depth = 1};
-  counting.loops[0] = (Trips){0, (double)program->chunks};
+  counting.loops[0] = (Trips){0, (double)program->chunks, NULL};
   Use use = block_use(&counting, program->body);
   return use_cycles(&counting, &use) * (double)program->chunks + counting.traffic;
 }
