@@ -140,7 +140,6 @@ Target *target_new(Session *session, const char *march) {
 }
 
 LLVMTargetMachineRef target_machine_new(const Target *target) {
-  LLVMParseCommandLineOptions(2, (const char *const[]){"ganc", "-disable-machine-licm"}, NULL);
   LLVMTargetRef llvm = NULL;
   char *message = NULL;
   if (LLVMGetTargetFromTriple(target->triple, &llvm, &message)) {
