@@ -163,8 +163,7 @@ static void report_untaken(Session *session, const WantedStrategy *wanted) {
 
 static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
-  ScheduleOptions *options = session_allocate(compilation->session, sizeof *options); /* fusions keep it */
-  *options = (ScheduleOptions){
+  const ScheduleOptions options = {
       .machine = compilation->backend->machine(compilation->target),
       .strategies = compilation->backend->strategies,
       .wanted_count = compilation->options->wanted_count,
@@ -177,10 +176,13 @@ static bool fuse_run(Compilation *compilation) {
   compilation->fusions =
       session_allocate(compilation->session, (size_t)(model->routine_count + 1) * sizeof *compilation->fusions);
   for (int at = 0; at < model->routine_count; at++) {
-    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, options);
+    ScheduleOptions *own = session_allocate(compilation->session, sizeof *own); /* the fusion keeps it */
+    *own = options;
+    own->told = model->routines[at].told;
+    compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, own);
     if (!compilation->fusions[at]) return false;
   }
-  for (int at = 0; at < options->wanted_count; at++) report_untaken(compilation->session, &options->wanted[at]);
+  for (int at = 0; at < options.wanted_count; at++) report_untaken(compilation->session, &options.wanted[at]);
   return true;
 }
 

@@ -318,7 +318,8 @@ static bool check_step(Place at, const Descriptor *model) {
   return check_index(at, "program", step->program, model->program_count) &&
          check_slice(at, "bindings", step->first_binding, model->programs[step->program].buffer_count,
                      model->binding_count) &&
-         check_number(at, "flops", step->flops) && check_number(at, "bytes", step->bytes);
+         check_number(at, "flops", step->flops) && check_number(at, "bytes", step->bytes) &&
+         check_range(at, "told", step->told, 0, 2);
 }
 
 static bool check_value(Place at, const Descriptor *model) {
@@ -436,7 +437,7 @@ static bool check_output(Place at, const Descriptor *model) {
 static bool check_player(Place at, const Descriptor *model) {
   const PlayerRecord *player = &model->players[at.record];
   return check_number(at, "flops", player->flops) && check_range(at, "has_rate", player->has_rate, 0, 2) &&
-         check_number(at, "rate", player->rate) &&
+         check_number(at, "rate", player->rate) && check_scalar(at, "gradient", player->gradient, true) &&
          (!player->has_rate || check_scalar(at, "rate_tensor", player->rate_tensor, true));
 }
 

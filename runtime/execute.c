@@ -107,6 +107,7 @@ bool execution_run(Execution *execution, int64_t r, Occasion occasion, Problem *
                .first_sample = occasion.first_sample};
   for (int64_t s = routine->first_step; s < routine->first_step + routine->step_count; s++) {
     const StepRecord *step = &model->steps[s];
+    if (step->told && !occasion.told) continue;
     const ProgramRecord *program = &model->programs[step->program];
     call.buffers = execution->buffers + step->first_binding;
     StepRun run = {execution->kernels[program->entry], &call, &execution->memory};

@@ -102,6 +102,7 @@ void draw_fill(const TensorRecord *tensor, void *data, const Draw *draw, Pool *p
 typedef struct Occasion {
   int64_t round, ordinal, first_sample;
   Rows rows; /* of data and feeds */
+  bool told; /* steps that only statistics need run too */
 } Occasion;
 
 /* What looks on while routines run: called around every step, where it is not NULL; false ends the routine, with a
@@ -159,6 +160,7 @@ typedef struct Clock {
   double length, first_data_samples; /* of `train for`; of `epoch` */
   enum { UNIT_NONE, UNIT_STEPS, UNIT_IMAGES, UNIT_EPOCHS } unit;
   int64_t counters[COUNTERS]; /* their tensors; -1: the model does not read it */
+  bool told;                  /* the round to come has a line in stats.jsonl */
 } Clock;
 
 Clock clock_create(const Descriptor *model, const Supply *supply); /* steps: those of `train for`, or 0 */

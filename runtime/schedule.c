@@ -58,8 +58,10 @@ void clock_show(const Clock *clock, Execution *execution) {
 
 static bool run_routine(Round *round, int64_t routine) {
   bool draws = round->execution->model->routines[routine].ordinal >= 0;
-  Occasion occasion = {
-      .round = round->clock->step, .ordinal = draws ? round->ordinal++ : 0, .rows = {.fed = INT64_MAX}};
+  Occasion occasion = {.round = round->clock->step,
+                       .ordinal = draws ? round->ordinal++ : 0,
+                       .rows = {.fed = INT64_MAX},
+                       .told = round->clock->told};
   return execution_run(round->execution, routine, occasion, round->problem);
 }
 

@@ -115,6 +115,12 @@ static bool write_stats(Training *training, Problem *problem) {
   for (int64_t k = 0; k < model->player_count; k++)
     if (model->players[k].has_rate) json_put_number(writer, model->players[k].name, player_rate(training, k));
   json_close(writer);
+  json_open_object(writer, "gradients");
+  for (int64_t k = 0; k < model->player_count; k++)
+    if (model->players[k].gradient >= 0)
+      json_put_number(writer, model->players[k].name,
+                      execution_scalar(&training->engine.execution, model->players[k].gradient));
+  json_close(writer);
   json_open_object(writer, "objectives");
   for (int64_t k = 0; k < model->objective_count; k++)
     json_put_number(writer, model->objective_names[k], objective_value(training, k));
@@ -270,12 +276,24 @@ static bool save_and_fail(Training *training, Problem *problem) {
   return false;
 }
 
+/* Will the round to come have a line in stats.jsonl? Then a player that it does not move has no gradient in it. */
+static void announce_stats(Training *training) {
+  const Descriptor *model = &training->trainer->model;
+  Clock *clock = &training->engine.clock;
+  int64_t step = clock->step + 1;
+  clock->told = due(step, training->trainer->options.log_every) || step == clock->steps;
+  for (int64_t k = 0; k < model->player_count && clock->told; k++)
+    if (model->players[k].gradient >= 0)
+      execution_set_scalar(&training->engine.execution, model->players[k].gradient, NAN);
+}
+
 static bool train_loop(Training *training, Problem *problem) {
   const Options *options = &training->trainer->options;
   Engine *engine = &training->engine;
   Clock *clock = &engine->clock;
   while (clock->step < clock->steps && !interrupt_asked(training->interrupt)) {
     double start = seconds_now();
+    announce_stats(training);
     if (!round_run(&engine->execution, clock, problem)) {
       note_spoilt_count(training);
       return name_saved(training, problem);

@@ -31,17 +31,29 @@ void evaluation_fill(Evaluator *e, int tensor) {
   ARRAY_ADD(e->session, evaluation->fills, evaluation->fill_count, evaluation->fill_capacity, tensor);
 }
 
+/* Of several on one target the last. */
+static Effect *effect_on(int count, Effect *effects, const Node *target) {
+  for (int k = 0; k < count; k++)
+    if (effects[k].target == target) return &effects[k];
+  return NULL;
+}
+
 void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span) {
   Evaluation *evaluation = e->evaluation;
   Node *node = value_node(e, value, span);
   if (node == NULL) return;
   Effect effect = {e->model->tensors[tensor].input, node, span};
-  for (int k = 0; k < evaluation->result_count; k++)
-    if (evaluation->results[k].target == effect.target) {
-      evaluation->results[k] = effect;
-      return;
-    }
-  ARRAY_ADD(e->session, evaluation->results, evaluation->result_count, evaluation->result_capacity, effect);
+  Effect *known = effect_on(evaluation->result_count, evaluation->results, effect.target);
+  if (known != NULL) *known = effect;
+  else ARRAY_ADD(e->session, evaluation->results, evaluation->result_count, evaluation->result_capacity, effect);
+}
+
+void evaluation_told(Evaluator *e, int tensor, Node *value, Span span) {
+  Evaluation *evaluation = e->evaluation;
+  Effect effect = {e->model->tensors[tensor].input, value, span};
+  Effect *known = effect_on(evaluation->told_count, evaluation->told, effect.target);
+  if (known != NULL) *known = effect;
+  else ARRAY_ADD(e->session, evaluation->told, evaluation->told_count, evaluation->told_capacity, effect);
 }
 
 int model_add_routine(Model *model, ModelRoutine routine) {
@@ -51,7 +63,7 @@ int model_add_routine(Model *model, ModelRoutine routine) {
 
 int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
   Evaluation *evaluation = e->evaluation;
-  EffectList effects = {evaluation->result_count, NULL};
+  EffectList effects = {evaluation->result_count + evaluation->told_count, NULL};
   bool initial = evaluation->outer != NULL; /* nothing moves while an initial value is found */
   for (int k = 0; k < e->slot_count && !initial; k++)
     effects.count += e->slots[k]->current != e->model->tensors[e->slots[k]->tensor].input;
@@ -63,6 +75,7 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
     Node *input = e->model->tensors[slot->tensor].input;
     if (slot->current != input) effects.items[count++] = (Effect){input, slot->current, slot->span};
   }
+  for (int k = 0; k < evaluation->told_count; k++) effects.items[count++] = evaluation->told[k];
   int ordinal = -1;
   if (evaluation->counted && (kind == ROUTINE_UPDATE || kind == ROUTINE_ASSIGN || kind == ROUTINE_EXPRESSION))
     ordinal = MUTANT(ordinal_shared) ? -1 : e->ordinal++;
@@ -71,6 +84,7 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span) {
   return model_add_routine(e->model, (ModelRoutine){.name = evaluation->name,
                                                     .kind = kind,
                                                     .effects = effects,
+                                                    .told = evaluation->told_count,
                                                     .ordinal = ordinal,
                                                     .batch = evaluation->batch,
                                                     .fill_count = evaluation->fill_count,

@@ -35,7 +35,8 @@ struct Network {
   bool updated, stepped;                 /* an update names it; its optimizer moves something */
   bool has_rate;                         /* its optimizer has a learning rate: a constant, or */
   double rate;
-  int rate_tensor; /* one plus that of the number that updates leave; 0: none */
+  int rate_tensor;     /* one plus that of the number that updates leave; 0: none */
+  int gradient_tensor; /* likewise, of the norm of its gradient */
 };
 
 typedef enum EntryState { ENTRY_NEW, ENTRY_BUSY, ENTRY_DONE } EntryState;
@@ -132,6 +133,8 @@ typedef struct Evaluation {
   int *fills;
   int result_count, result_capacity;
   Effect *results; /* effects on tensors that are not slots */
+  int told_count, told_capacity;
+  Effect *told; /* likewise, for statistics only */
 } Evaluation;
 
 /* What a distribution draws from while it is evaluated. */
@@ -391,6 +394,8 @@ int evaluation_close(Evaluator *e, RoutineKind kind, Span span);
 void evaluation_abandon(Evaluator *e);
 void slots_reset(Evaluator *e);
 void evaluation_result(Evaluator *e, int tensor, const Value *value, Span span);
+/* The same for what only statistics need: not computed in every round. */
+void evaluation_told(Evaluator *e, int tensor, Node *value, Span span);
 void evaluation_fill(Evaluator *e, int tensor);
 void record_open(Evaluator *e, Record *record);
 void record_close(Evaluator *e, Record *record);

@@ -29,6 +29,7 @@ typedef struct ModelRoutine {
   const char *name;
   RoutineKind kind;
   EffectList effects; /* targets are inputs of tensors */
+  int told;           /* so many of the last of them only serve statistics */
   int ordinal;        /* or -1 */
   int batch;
   int fill_count;
@@ -57,11 +58,12 @@ typedef struct ModelOutput {
   bool random;
   Span span;
 } ModelOutput;
-/* rate: the optimizer's setting `lr`, where it has one that does not change; rate_tensor: a scalar that updates leave
-   it in, or -1 */
+/* gradient: the scalar that updates leave the norm of its gradient in, or -1; rate: the optimizer's setting `lr`, where
+   it has one that does not change; rate_tensor: a scalar that updates leave it in, or -1 */
 typedef struct ModelPlayer {
   const char *name, *optimizer;
   Span span;
+  int gradient;
   bool has_rate;
   double rate;
   int rate_tensor;

@@ -139,6 +139,7 @@ static void model_lists(Evaluator *e) {
     model->players[model->player_count++] = (ModelPlayer){.name = network->name,
                                                           .optimizer = optimizer,
                                                           .span = network->span,
+                                                          .gradient = network->gradient_tensor - 1,
                                                           .has_rate = network->has_rate,
                                                           .rate = network->rate,
                                                           .rate_tensor = network->rate_tensor - 1};

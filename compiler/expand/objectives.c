@@ -480,6 +480,43 @@ static void differentiate_movements(Evaluator *e, Update *update) {
   update->count = reached;
 }
 
+/* ---- what is told of an update ----------------------------------------------------------------------------------- */
+
+static const Scalar *sum_of_squares(Evaluator *e, Node *gradient, const char *name, Span span) {
+  Coordinate at[RANK_LIMIT];
+  for (int d = 0; d < gradient->rank; d++) at[d] = coordinate_variable(d);
+  const Access *none = access_new(e->graph, 0, NULL);
+  const Scalar *read = scalar_read(e->graph, gradient, access_new(e->graph, gradient->rank, at));
+  Node *sum = graph_compute(e->graph, COMBINE_SUM, gradient->rank, gradient->shape, 0, none, 0, NULL, false,
+                            scalar_apply(e->graph, OP_MULTIPLY, read, read, NULL), name, span);
+  return scalar_read(e->graph, sum, none);
+}
+
+/* In halves: a player may have many weights. */
+static const Scalar *squares_of_all(Evaluator *e, int count, Value *const *gradients, const char *name, Span span) {
+  if (count == 1) return sum_of_squares(e, value_node(e, gradients[0], span), name, span);
+  const Scalar *low = squares_of_all(e, count / 2, gradients, name, span);
+  const Scalar *high = squares_of_all(e, count - count / 2, gradients + count / 2, name, span);
+  return scalar_apply(e->graph, OP_ADD, low, high, NULL);
+}
+
+/* Of each player the Euclidean norm of its gradient: over all of its weights that move here, as their optimizers get
+   it. */
+static void note_gradients(Evaluator *e, Update *update) {
+  Span span = update->syntax->span;
+  for (int p = 0; p < update->player_count; p++) {
+    Network *player = update->players[p];
+    const Value *all = player_gradients(e, update, player);
+    if (all->list.count == 0) continue;
+    const char *name = session_format(e->session, "gradient.%s", player->name);
+    if (player->gradient_tensor == 0)
+      player->gradient_tensor = 1 + tensor_new(e, name, ROLE_RESULT, 0, NULL, false, span);
+    const Scalar *squares = squares_of_all(e, all->list.count, all->list.items, name, span);
+    const Scalar *norm = scalar_apply(e->graph, OP_SQRT, squares, NULL, NULL);
+    evaluation_told(e, player->gradient_tensor - 1, graph_map(e->graph, 0, NULL, false, norm, span), span);
+  }
+}
+
 void update_run(Evaluator *e, Frame *frame, const Syntax *syntax) {
   Update update = {.syntax = syntax};
   if (!update_read(e, frame, &update)) return;
@@ -490,5 +527,6 @@ void update_run(Evaluator *e, Frame *frame, const Syntax *syntax) {
     collect_movements(e, &update, update.players[p]);
   }
   differentiate_movements(e, &update);
+  note_gradients(e, &update);
   move_weights(e, frame, &update);
 }

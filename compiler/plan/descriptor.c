@@ -186,7 +186,8 @@ static void write_routines(Writer *writer, const PlanLayout *layout) {
                                        .bytes = step->program->bytes,
                                        .title = step->program->title,
                                        .line = line_of(step->span),
-                                       .lines = step->lines});
+                                       .lines = step->lines,
+                                       .told = step->told});
       for (int b = 0; b < step->program->bound_count; b++)
         write_binding(writer, layout, step->bindings[b], &step->made[b]);
     }
@@ -283,6 +284,7 @@ static void write_rest(Writer *writer, const PlanLayout *layout) {
     write_PLAYER(writer, &(PlayerRecord){.name = player->name,
                                          .optimizer = player->optimizer,
                                          .flops = player_flops(layout, player->name),
+                                         .gradient = player->gradient,
                                          .has_rate = player->has_rate,
                                          .rate = player->rate,
                                          .rate_tensor = player->rate_tensor});

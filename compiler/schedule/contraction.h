@@ -32,11 +32,13 @@ typedef struct Side {
   uint64_t indices; /* that it depends on */
   int fast;         /* the index of the rows or of the lanes */
   bool plain;       /* a read of a stored value, of the type that is computed in, at affine places */
+  bool straight;    /* what it reads lies side by side along the fast index */
   bool copies;      /* may be staged: its forms are known */
   int form_count;   /* of more than one value each; that of `fast` is the last */
   Form forms[LOOP_LIMIT];
   int stands[LOOP_LIMIT];     /* by form: the index that has coefficient 1 or -1 in it */
   int64_t stride[LOOP_LIMIT]; /* plain: elements that it moves on with each index */
+  int joined;                 /* an index that lanes go through as well, stage by stage of the fast one; or -1 */
   int axis;                   /* plain: of what it reads, that the fast index moves one by one; or -1 */
   /* how it is read, once that is chosen */
   bool in_place;
@@ -73,8 +75,10 @@ typedef struct Part {
 struct Tile {
   int part_count;
   Part *parts;
-  const View *view;              /* of the output */
-  int loop_count, row, lane;     /* indices of the output; those of the rows and of the lanes */
+  const View *view;          /* of the output */
+  int loop_count, row, lane; /* indices of the output; those of the rows and of the lanes */
+  int joined; /* an index that lanes go through as well, where they are few: lane = joined * lane_own + own */
+  int64_t lane_own;
   int64_t rows, lanes;           /* extents of these in the largest part */
   int block_rows, block_vectors; /* accumulators of the micro-kernel */
   int64_t task[BOX_LIMIT];       /* points of a chunk along each; of rows and lanes multiples of a block */
@@ -85,13 +89,17 @@ struct Tile {
 int64_t part_tasks(const Tile *tile, const Part *part);
 void tile_print(const Tile *tile, FILE *out);
 
-/* ---- contraction.c ----------------------------------------------------------------------------------------------- */
+/* ---- contraction.c, parts.c
+ * ----------------------------------------------------------------------------------------------- */
 
 /* All parts with the given indices as rows and lanes; false where they do not fit. */
 bool contraction_parts(Session *session, const ScheduleOptions *options, int count, Item *const *items, int row,
                        int lane, ViewOf view_of, void *context, Tile *tile);
 /* Elements of the output from one value of an index to the next. */
 int64_t part_stride(const Tile *tile, const Part *part, int index);
+Form coordinate_form(const Piece *piece, const Coordinate *coordinate);
+/* What the factors of a piece read and which points count, once its indices are known; false where it does not fit. */
+bool piece_new(Session *session, RegisterType real, const Tile *tile, ViewOf view_of, void *context, Piece *piece);
 /* Smallest and largest value while index i is in [0, extent[i]). */
 void form_range(const Form *form, const int64_t *extent, int64_t *low, int64_t *high);
 Affine form_at(const Form *form, const Affine *index);

@@ -18,7 +18,7 @@ static void store_sums(Making *making, const Operand *sums, Affine row) {
   Builder *builder = making->builder;
   for (int i = 0; i < making->phase->count; i++) {
     const Item *item = making->phase->items[i];
-    if (!sums_lanes(item) || sums[i].reg < 0) continue;
+    if (!sums_lanes(item) || item->per_chunk || sums[i].reg < 0) continue;
     Statement *fold = builder_append(builder, STATEMENT_FOLD);
     fold->operation = OP_ADD;
     fold->arguments[0] = sums[i];
@@ -27,6 +27,73 @@ static void store_sums(Making *making, const Operand *sums, Affine row) {
     for (int v = 0; v < item->box_rank; v++) point_set(&point, v, row, 0, making->tile->rows - 1);
     express_store(builder, &point, &item->view, item->write, fold->result, false);
   }
+}
+
+/* ---- what all points of a chunk add up to ------------------------------------------------------------------------ */
+
+static Address total_address(const Making *making, int item) {
+  return (Address){.buffer = making->totals[item], .offset = affine_constant(0), .lane_stride = 1};
+}
+
+void clear_totals(Making *making) {
+  Builder *builder = making->builder;
+  int lanes = builder_lanes(builder), count = making->phase->count;
+  making->totals = session_allocate(builder_session(builder), (size_t)count * sizeof *making->totals);
+  for (int i = 0; i < count; i++) {
+    making->totals[i] = -1;
+    if (!making->phase->items[i]->per_chunk) continue;
+    making->totals[i] = builder_workspace(builder, storage_of(builder_real(builder)), lanes);
+    builder_store(builder, total_address(making, i), builder_set(builder, builder_real(builder), lanes, 0), false);
+  }
+}
+
+/* Between the kernels that need all registers, it lies in the workspace. */
+static void add_totals(Making *making, const Operand *sums) {
+  Builder *builder = making->builder;
+  RegisterType real = builder_real(builder);
+  for (int i = 0; i < making->phase->count; i++) {
+    if (making->totals[i] < 0) continue;
+    Operand before =
+        builder_load(builder, builder_level(builder), real, builder_lanes(builder), total_address(making, i));
+    builder_store(builder, total_address(making, i),
+                  builder_operate(builder, builder_level(builder), OP_ADD, real, before, sums[i], sums[i]), false);
+  }
+}
+
+void store_totals(Making *making) {
+  Builder *builder = making->builder;
+  RegisterType real = builder_real(builder);
+  for (int i = 0; i < making->phase->count; i++) {
+    if (making->totals[i] < 0) continue;
+    Operand all = builder_load(builder, builder_level(builder), real, builder_lanes(builder), total_address(making, i));
+    Statement *fold = builder_append(builder, STATEMENT_FOLD);
+    fold->operation = OP_ADD;
+    fold->arguments[0] = all;
+    fold->result = operand_single(builder_register(builder, real, 1, 1));
+    int buffer = builder_buffer(builder, making->phase->items[i]->view.value, true);
+    builder_store(builder, (Address){.buffer = buffer, .offset = affine_variable(0, 1)}, fold->result, false);
+  }
+}
+
+/* ---- what follows at a point ------------------------------------------------------------------------------------- */
+
+static void add_total(Making *making, const Item *item, const Point *out, Operand sum) {
+  Operand mask = {.reg = -1};
+  if (out->has_valid) mask = express_between(making->builder, out, out->valid, 1, INT64_C(1) << 40);
+  express_accumulate(making->builder, out, COMBINE_SUM, sum, item->value, mask);
+}
+
+/* One register each, of zeros. */
+static Operand *sums_begin(Making *making) {
+  Builder *builder = making->builder;
+  int count = making->phase->count;
+  Operand *sums = session_allocate(builder_session(builder), (size_t)count * sizeof *sums);
+  for (int i = 0; i < count; i++) {
+    sums[i].reg = -1;
+    if (i > 0 && sums_lanes(making->phase->items[i]))
+      sums[i] = builder_set(builder, builder_real(builder), builder_lanes(builder), 0);
+  }
+  return sums;
 }
 
 static void add_sum(Making *making, const Item *item, const Point *out, Operand sum) {
@@ -51,7 +118,7 @@ static void finish_point(Making *making, const Point *out, Operand result, const
   for (int i = 1; i < phase->count; i++) {
     const Item *item = phase->items[i];
     if (sums_lanes(item)) {
-      add_sum(making, item, out, sums[i]);
+      (item->per_chunk ? add_total : add_sum)(making, item, out, sums[i]);
       continue;
     }
     Operand value = express(builder, out, item->value); /* a map: its variables are the axes */
@@ -77,6 +144,7 @@ static Point result_point(const Making *making) {
     count[l] = part->loops[l].count;
     value[l] = count[l] == 1 ? affine_constant(0) : affine_add(making->start[l], making->inside[l]);
   }
+  if (tile->joined >= 0) count[tile->lane] = tile->lane_own; /* beyond, what is read and written goes on as lanes do */
   int64_t below = 1;
   for (int k = 0; k < part->digit_count; k++) {
     Affine number = affine_add(making->start[tile->row], making->inside[tile->row]);
@@ -113,12 +181,8 @@ void finish_accumulator(Making *making, int lane, Operand accumulator) {
 static void finish_lanes(Making *making, bool here) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
-  int lanes = builder_lanes(builder), count = making->phase->count;
-  Operand *sums = session_allocate(builder_session(builder), (size_t)count * sizeof *sums);
-  for (int i = 0; i < count; i++) {
-    sums[i].reg = -1;
-    if (i > 0 && sums_lanes(making->phase->items[i])) sums[i] = builder_set(builder, builder_real(builder), lanes, 0);
-  }
+  int lanes = builder_lanes(builder);
+  const Operand *sums = sums_begin(making);
   int opened = here ? 0 : open_outer(making);
   int lane = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->lane]),
                                points_left(making, tile->lane), lanes);
@@ -131,6 +195,7 @@ static void finish_lanes(Making *making, bool here) {
                builder_load(builder, builder_level(builder), builder_real(builder), lanes, parked_address(making)),
                sums);
   close_levels(builder, opened + 1);
+  add_totals(making, sums);
   store_sums(making, sums, affine_add(making->start[tile->row], making->inside[tile->row]));
 }
 
@@ -150,7 +215,9 @@ static bool merges(const Making *making, int outer, int inner, int64_t extent) {
   const ClassLoop *high = &making->part->loops[outer], *low = &making->part->loops[inner];
   for (int i = 0; i < phase->count; i++) {
     const Item *item = phase->items[i];
-    if (item->view.stride[high->axis] * high->step != item->view.stride[low->axis] * low->step * extent) return false;
+    int64_t outer_step = item->view.stride[high->axis] * high->step,
+            inner_step = item->view.stride[low->axis] * low->step;
+    if (!item->per_chunk && outer_step != inner_step * extent) return false;
     Leaves leaves = leaves_of(builder_session(making->builder), item->value);
     for (int k = 0; k < leaves.count && i > 0; k++) {
       int64_t a, b;
@@ -214,6 +281,7 @@ static void finish_line(Making *making) {
   int lanes = builder_lanes(builder), opened = 0;
   Line line = line_of(making);
   fill_line(making, &line);
+  const Operand *sums = sums_begin(making);
   Affine offset = affine_constant(0);
   for (int k = line.count - 1; k >= line.merged; k--) {
     int d = line.axes[k];
@@ -237,8 +305,9 @@ static void finish_line(Making *making) {
   out.valid = affine_add(end, affine_variable(lane, -1));
   Address address = {.buffer = making->line, .offset = affine_add(offset, affine_variable(lane, 1)), .lane_stride = 1};
   finish_point(making, &out, builder_load(builder, builder_level(builder), builder_real(builder), lanes, address),
-               NULL);
+               sums);
   close_levels(builder, opened + 1);
+  add_totals(making, sums);
 }
 
 void finish_rows(Making *making, Affine first, int64_t rows, bool here) {

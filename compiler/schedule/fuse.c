@@ -5,6 +5,7 @@
 #include "compiler/transform/transform.h"
 #include "tests/mutants/mutant.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
@@ -68,10 +69,11 @@ static void list_node(void *context, Node *node) {
   order->nodes[order->count++] = node;
 }
 
-static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
+/* told: of statistics only. */
+static void add_fact(Fusion *fusion, Node *node, const Scalar *value, bool told) {
   Fact *fact = fusion_fact(fusion, node);
   if (fact->residence != RESIDES_NOWHERE) return;
-  *fact = (Fact){.node = node, .position = fusion->order_count, .value = value};
+  *fact = (Fact){.node = node, .position = fusion->order_count, .way = node, .value = value, .told = told};
   fact->residence = node->kind == NODE_INPUT     ? RESIDES_INPUT
                     : node->kind == NODE_RANDOM  ? RESIDES_DRAWN
                     : node->kind == NODE_RESHAPE ? RESIDES_VIEW
@@ -79,22 +81,84 @@ static void add_fact(Fusion *fusion, Node *node, const Scalar *value) {
   ARRAY_ADD(fusion->session, fusion->order, fusion->order_count, fusion->order_capacity, node);
 }
 
-/* The maps that were cut out of an expression; with --trace, those that were cut out of these first. */
-static void add_parts(Fusion *fusion, const Scalar *value) {
+/* What was cut out of an expression; and first, what was cut out of that. */
+static void add_parts(Fusion *fusion, const Scalar *value, bool told) {
   Leaves leaves = leaves_of(fusion->session, value);
   for (int k = 0; k < leaves.count; k++) {
     Node *node = leaves.items[k]->node;
     if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE ||
         fusion_fact(fusion, node)->residence != RESIDES_NOWHERE)
       continue;
-    add_parts(fusion, node->value);
-    add_fact(fusion, node, node->value);
+    add_parts(fusion, node->value, told);
+    add_fact(fusion, node, node->value, told);
   }
 }
 
-/* All nodes that the effects need, operands first; the maps that were cut out of a node come right before it. */
+static bool was_cut(const Order *order, int n) {
+  return order->values[n] != NULL && order->values[n] != order->nodes[n]->value;
+}
+
+/* A number that was cut out, and the place of the last node that it reads. */
+typedef struct Number {
+  Node *node;
+  int last, found;
+  bool told;
+} Number;
+typedef struct Numbers {
+  int count, capacity;
+  Number *items;
+  Map places; /* from 1, of the nodes of the graph */
+  Map met;
+} Numbers;
+
+static void find_numbers(const Fusion *fusion, Numbers *numbers, const Scalar *value, bool told) {
+  Leaves leaves = leaves_of(fusion->session, value);
+  for (int k = 0; k < leaves.count; k++) {
+    Node *node = leaves.items[k]->node;
+    if (leaves.items[k]->op != OP_READ || node->kind != NODE_COMPUTE || map_number(&numbers->places, node) > 0 ||
+        !map_add(fusion->session, &numbers->met, node))
+      continue;
+    if (node->rank > 0) {
+      find_numbers(fusion, numbers, node->value, told);
+      continue;
+    }
+    Number number = {node, 0, numbers->count, told};
+    for (int r = 0; r < node->read_count; r++) {
+      int place = map_number(&numbers->places, node->reads[r]);
+      if (place > number.last) number.last = place;
+    }
+    ARRAY_ADD(fusion->session, numbers->items, numbers->count, numbers->capacity, number);
+  }
+}
+
+static int by_last(const void *left, const void *right) {
+  const Number *a = left, *b = right;
+  return a->last != b->last ? a->last - b->last : a->found - b->found;
+}
+
+/* Numbers that were cut out of the values, by when they can be had. */
+static Numbers numbers_of(const Fusion *fusion, const Order *order, int told_from) {
+  Numbers numbers = {0};
+  for (int n = 0; n < order->count; n++) map_put_number(fusion->session, &numbers.places, order->nodes[n], n + 1);
+  for (int n = 0; n < order->count && !fusion->options->trace; n++)
+    if (was_cut(order, n)) find_numbers(fusion, &numbers, order->values[n], n >= told_from);
+  if (numbers.count > 0) qsort(numbers.items, (size_t)numbers.count, sizeof *numbers.items, by_last);
+  return numbers;
+}
+
+static void count_node(void *context, Node *node) {
+  int *count = context;
+  (*count)++, (void)node;
+}
+
+/* All nodes that the effects need, operands first. Maps that were cut out of a node come right before it; numbers as
+   soon as what they read is there, so that no tile which a reader joins has begun before. What only serves statistics
+   comes last. */
 static void collect_facts(Fusion *fusion) {
   Order order = {.session = fusion->session};
+  EffectList must = {fusion->effects.count - fusion->options->told, fusion->effects.items};
+  int told_from = 0;
+  graph_walk(fusion->graph, &must, count_node, &told_from);
   graph_walk(fusion->graph, &fusion->effects, list_node, &order);
   for (int i = 0; i < fusion->effects.count; i++)
     list_node(&order, fusion->effects.items[i].target); /* may be on no walk */
@@ -102,9 +166,12 @@ static void collect_facts(Fusion *fusion) {
     if (order.nodes[n]->kind == NODE_COMPUTE)
       order.values[n] = (fusion->options->trace ? scalar_separate : scalar_cut)(fusion->graph, order.nodes[n]);
   fusion->facts = session_allocate(fusion->session, sizeof *fusion->facts);
-  for (int n = 0; n < order.count; n++) {
-    if (order.values[n] != NULL && order.values[n] != order.nodes[n]->value) add_parts(fusion, order.values[n]);
-    add_fact(fusion, order.nodes[n], order.values[n]);
+  Numbers numbers = numbers_of(fusion, &order, told_from);
+  for (int n = 0, next = 0; n < order.count; n++) {
+    if (was_cut(&order, n)) add_parts(fusion, order.values[n], n >= told_from);
+    add_fact(fusion, order.nodes[n], order.values[n], n >= told_from);
+    for (; next < numbers.count && numbers.items[next].last <= n + 1; next++)
+      add_fact(fusion, numbers.items[next].node, numbers.items[next].node->value, numbers.items[next].told);
   }
 }
 
@@ -142,8 +209,8 @@ const Fact *fusion_behind(const Fusion *fusion, const Fact *fact) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static void place_values(Fusion *fusion) {
-  for (int n = 0; n < fusion->order_count; n++) {
+static void place_values(Fusion *fusion, int from) {
+  for (int n = from; n < fusion->order_count; n++) {
     Node *node = fusion->order[n];
     Fact *fact = fusion_fact(fusion, node);
     if (fact->residence == RESIDES_VIEW) {
@@ -174,8 +241,10 @@ void item_reads(Session *session, Item *item) {
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value) {
   Item *item = session_allocate(fusion->session, sizeof *item);
   *item = (Item){.node = node, .combine = COMBINE_SET, .value = value, .view = *view, .stored = true, .phase = -1};
-  if (node->kind == NODE_COMPUTE && value == fusion_fact(fusion, node)->value) {
-    item->combine = node->combine, item->box_rank = node->box_rank, item->box = node->box, item->write = node->write;
+  const Fact *fact = fusion_fact(fusion, node);
+  if (node->kind == NODE_COMPUTE && value == fact->value) {
+    const Node *way = fact->way;
+    item->combine = way->combine, item->box_rank = way->box_rank, item->box = way->box, item->write = way->write;
     item_reads(fusion->session, item);
     return item;
   }
@@ -249,13 +318,23 @@ static void settle_places(Fusion *fusion) {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static void make_items(Fusion *fusion) {
-  for (int n = 0; n < fusion->order_count; n++) {
+static void make_items(Fusion *fusion, int from) {
+  for (int n = from; n < fusion->order_count; n++) {
     Node *node = fusion->order[n];
     Fact *fact = fusion_fact(fusion, node);
     if (fact->residence != RESIDES_STORED || node_size(node) == 0) continue;
     fact->item = fusion_item(fusion, node, &fact->view, fact->value != NULL ? fact->value : read_whole(fusion, node));
   }
+}
+
+void fusion_change(Fusion *fusion, Fact *fact, const Node *way) {
+  int from = fusion->order_count;
+  add_parts(fusion, way->value, fact->told);
+  place_values(fusion, from);
+  make_items(fusion, from);
+  for (int n = from; n < fusion->order_count; n++) fusion_fact(fusion, fusion->order[n])->position = fact->position;
+  fact->way = way, fact->value = way->value;
+  fact->item = fusion_item(fusion, fact->node, &fact->view, fact->value);
 }
 
 /* An item is in memory where another phase than that of its reader (group NULL: than any), a view or an effect needs
@@ -292,8 +371,8 @@ Fusion *schedule_fuse(Session *session, Graph *graph, EffectList effects, const 
   *fusion = (Fusion){.session = session, .graph = graph, .effects = effects, .options = options};
   collect_facts(fusion);
   store_draws(fusion);
-  place_values(fusion);
-  make_items(fusion);
+  place_values(fusion, 0);
+  make_items(fusion, 0);
   plan_moves(fusion);
   settle_places(fusion);
   fusion_join(fusion);

@@ -20,13 +20,15 @@ typedef struct Fact { /* what is known of a node; of what the routine does not n
   Node *node;
   int position; /* operands first */
   Residence residence;
-  const Scalar *value; /* COMPUTE: with inlined maps in place */
+  const Node *way; /* COMPUTE: what is computed for it; itself, or the sum of parts that have a place of their own */
+  const Scalar *value; /* COMPUTE: of that, without what was cut out */
   StoredValue *stored;
   View view;
   Group *group;      /* that makes it */
   struct Move *move; /* INPUT: the effect that overwrites it */
   int group_count, group_capacity;
   Group **groups;        /* INPUT: that read it */
+  bool told;             /* only statistics need it: not computed in every round */
   int readers;           /* nodes that read it; effects and views count twice */
   struct Fact *reader;   /* that of them whose item came last, itself left out */
   const Node *drawn_for; /* RANDOM: the last of these that was seen */
@@ -43,6 +45,7 @@ struct Group {
   GroupKind kind;
   int phase_count, phase_capacity;
   Phase *phases;
+  bool told;        /* of what only statistics need, and nothing else */
   int order, mark;  /* of a walk or the sort */
   const Tile *tile; /* GROUP_TILE */
   int piece_count;
@@ -81,6 +84,10 @@ StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
 void item_reads(Session *session, Item *item);    /* lists what its value and write read */
 View fusion_view(void *fusion, const Node *node); /* a ViewOf */
+/* From now on the node is computed in this way; new nodes that it reads have facts and items then. */
+void fusion_change(Fusion *fusion, Fact *fact, const Node *way);
+/* split.c: a sum or maximum as one of partial ones, with this value; NULL: it stays whole. */
+Node *sum_split(Graph *graph, const ScheduleOptions *options, const Node *node, const Scalar *value);
 /* A group as it was decided, with its first phase. */
 Group *fusion_group(Fusion *fusion, const Decision *decision, Item *item);
 void group_phase(Fusion *fusion, Group *group, const Decision *decision, Item *item);

@@ -163,6 +163,7 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
 
 static void place(Fusion *fusion, Fact *fact, Group *group) {
   fact->group = group;
+  group->told = fact->told;
   record_waits(fusion, fact->item, group);
 }
 
@@ -181,6 +182,122 @@ static void settle_draws(Fusion *fusion, const Item *item) {
     if (!own || fact->item == NULL || fact->group != NULL) continue;
     const Decision *decision = strategy_decide(fusion, 1, &fact->item, NULL, 1 << GROUP_NEST);
     place(fusion, fact, fusion_group(fusion, decision, fact->item));
+  }
+}
+
+/* The sum over all points of what the phase makes, `value` with the axes as its variables; false: it is none. */
+static bool totals_points(Fusion *fusion, const Item *item, const Group *group, const Scalar **value) {
+  const Phase *phase = &group->phases[0];
+  const View *view = &phase->items[0]->view;
+  Coordinate axes[BOX_LIMIT];
+  uint32_t known = 0;
+  int64_t outputs = 1, points = 1;
+  for (int d = 0; d < item->view.rank; d++) outputs *= item->view.shape[d];
+  for (int d = 0; d < view->rank; d++) points *= view->shape[d];
+  if (item->combine != COMBINE_SUM || outputs != 1 || item_points(item) != points) return false;
+  for (int d = 0; d < item->write->rank; d++)
+    if (!coordinate_is_constant(&item->write->coordinates[d]) || item->write->coordinates[d].constant != 0)
+      return false;
+  for (int v = 0; v < BOX_LIMIT; v++) axes[v] = coordinate_constant(0);
+  for (int k = 0; k < item->read_count; k++) {
+    const Fact *fact = fact_of_read(fusion, item->reads[k]);
+    const Access *access = item->reads[k]->access;
+    if (is_piece_of(group, fact->item)) return false;
+    if (fact->group != group) continue;
+    if (fact->node != item->reads[k]->node || access->rank != view->rank ||
+        (fact->item->combine == COMBINE_SUM && fact->item != phase->items[0]))
+      return false;
+    for (int d = 0; d < view->rank; d++) {
+      const Coordinate *c = &access->coordinates[d];
+      if (coordinate_is_constant(c) && c->constant == 0 && view->shape[d] == 1) continue;
+      if (!coordinate_is_bare(c)) return false;
+      int v = c->terms[0].variable;
+      bool before = (known >> v & 1) != 0;
+      if (item->box[v] != view->shape[d] || (before && axes[v].terms[0].variable != d)) return false;
+      axes[v] = coordinate_variable(d), known |= UINT32_C(1) << v;
+    }
+  }
+  for (int v = 0; v < item->box_rank; v++)
+    if (item->box[v] > 1 && (known >> v & 1) == 0) return false;
+  if (known == 0 || overwritten_before(fusion, item, group, NULL)) return false;
+  *value = scalar_substitute(fusion->graph, item->value, axes);
+  return true;
+}
+
+/* Each chunk of the tile leaves what its points add up to; the sum itself is the sum of these. */
+static void total_in_chunks(Fusion *fusion, Fact *fact, Group *group, const Scalar *value) {
+  Item *root = group->phases[0].items[0];
+  int64_t chunks = 0;
+  for (int p = 0; p < group->tile->part_count; p++) chunks += part_tasks(group->tile, &group->tile->parts[p]);
+  const Node *node = fact->node;
+  const char *name =
+      session_format(fusion->session, "%s %%%d (by chunks)", node->name != NULL ? node->name : "value", node->id);
+  Node *parts = graph_input(fusion->graph, name, 1, &chunks, false, node->span);
+  Fact *own = fusion_fact(fusion, parts);
+  *own = (Fact){.node = parts,
+                .position = fusion_fact(fusion, root->node)->position,
+                .residence = RESIDES_STORED,
+                .told = group->told};
+  own->stored = fusion_value(fusion, parts);
+  own->view = view_of_value(own->stored);
+  own->item = session_allocate(fusion->session, sizeof *own->item);
+  *own->item = (Item){.node = parts, .combine = COMBINE_SUM, .box_rank = root->view.rank, .box = root->view.shape};
+  own->item->write = access_new(fusion->graph, 0, NULL), own->item->value = value, own->item->view = own->view;
+  own->item->stored = own->item->per_chunk = true;
+  item_reads(fusion->session, own->item);
+  phase_add(fusion, group, &group->phases[0], own->item);
+  place(fusion, own, group);
+  Coordinate chunk = chunks > 1 ? coordinate_variable(0) : coordinate_constant(0);
+  const Scalar *read = scalar_read(fusion->graph, parts, access_new(fusion->graph, 1, &chunk));
+  fusion_change(fusion, fact,
+                graph_compute(fusion->graph, COMBINE_SUM, 1, &chunks, 0, access_new(fusion->graph, 0, NULL), 0, NULL,
+                              false, read, node->name, node->span));
+}
+
+/* Elements that the read moves on with a variable that is one axis of it; -1: not known. */
+static int64_t moves_with(const Fusion *fusion, const Scalar *read, int variable) {
+  const View *view = &fusion_fact(fusion, read->node)->view;
+  int64_t moved = 0;
+  if (view->value == NULL) return -1;
+  for (int d = 0; d < read->access->rank; d++) {
+    const Coordinate *c = &read->access->coordinates[d];
+    if (c->computed != NULL && (c->computed->variables >> variable & 1) != 0) return -1;
+    for (int t = 0; t < c->term_count; t++) {
+      if (c->terms[t].variable != variable) continue;
+      if (!coordinate_is_bare(c)) return -1;
+      moved += view->stride[d];
+    }
+  }
+  return moved;
+}
+
+/* Lanes that go on into the next value of another index are followed by what goes on as they do. */
+static bool follows_lanes(const Fusion *fusion, const Scalar *value, const Group *group) {
+  const Tile *tile = group->tile;
+  if (tile->joined < 0) return true;
+  const ClassLoop *loops = tile->parts[0].loops;
+  int inner = loops[tile->lane].axis, outer = loops[tile->joined].axis;
+  Leaves leaves = leaves_of(fusion->session, value);
+  for (int k = 0; k < leaves.count; k++) {
+    const Scalar *leaf = leaves.items[k];
+    if ((leaf->variables >> inner & 1) == 0 && (leaf->variables >> outer & 1) == 0) continue;
+    int64_t own = leaf->op == OP_READ ? moves_with(fusion, leaf, inner) : -1;
+    if (own < 0 || moves_with(fusion, leaf, outer) != own * tile->lane_own) return false;
+  }
+  return true;
+}
+
+/* Not the sum itself, but nearly all of its work. */
+static void total_in_tile(Fusion *fusion, Fact *fact) {
+  for (int g = fusion->group_count - 1; g >= 0; g--) {
+    Group *group = fusion->groups[g];
+    const Scalar *value;
+    if (group->kind != GROUP_TILE || !totals_points(fusion, fact->item, group, &value)) continue;
+    if (!follows_lanes(fusion, value, group)) continue;
+    if (!may_wait(fusion, fact->item, group) || !may_fuse(fusion)) continue;
+    settle_draws(fusion, fact->item);
+    total_in_chunks(fusion, fact, group, value);
+    return;
   }
 }
 
@@ -225,11 +342,11 @@ static bool join_tile(Fusion *fusion, Fact *fact) {
   for (int g = fusion->group_count - 1; g >= 0; g--) {
     Group *group = fusion->groups[g];
     int joined;
-    if (group->kind != GROUP_TILE) continue;
+    if (group->kind != GROUP_TILE || group->told != fact->told) continue;
     Phase *phase = &group->phases[0];
     if (map) {
       if (!same_shape(&item->view, &phase->items[0]->view) || !fits_phase(fusion, item, group, phase, &joined) ||
-          joined == 0)
+          joined == 0 || !follows_lanes(fusion, item->value, group))
         continue;
     } else if (!sums_rows(fusion, item, group)) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
@@ -300,7 +417,9 @@ static bool join_serial(Fusion *fusion, Fact *fact, const Decision *decision) {
   for (int g = fusion->group_count - 1; g >= 0; g--) {
     Group *group = fusion->groups[g];
     int joined;
-    if (group->kind != GROUP_SERIAL || group->phase_count >= PHASE_LIMIT || !may_wait(fusion, item, group)) continue;
+    if (group->kind != GROUP_SERIAL || group->told != fact->told || group->phase_count >= PHASE_LIMIT ||
+        !may_wait(fusion, item, group))
+      continue;
     Phase *last = &group->phases[group->phase_count - 1];
     bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view);
     along = along && strategy_follows(last->decision) && fits_phase(fusion, item, group, last, &joined);
@@ -321,7 +440,9 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
   for (int g = fusion->group_count - 1; g >= 0; g--) {
     Group *group = fusion->groups[g];
     int joined;
-    if (group->kind != GROUP_NEST || !same_shape(&item->view, &group->phases[0].items[0]->view)) continue;
+    if (group->kind != GROUP_NEST || group->told != fact->told ||
+        !same_shape(&item->view, &group->phases[0].items[0]->view))
+      continue;
     if (!strategy_follows(group->phases[0].decision)) continue;
     if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
@@ -364,6 +485,28 @@ static void settle_pieces(Fusion *fusion, const Item *item) {
   }
 }
 
+static void join_rest(Fusion *fusion, Fact *fact, Decision *decision) {
+  bool tile = decision->taken.strategy->kind == GROUP_TILE;
+  if (tile || (!join_serial(fusion, fact, decision) && !join_nest(fusion, fact))) start_group(fusion, fact, decision);
+}
+
+/* A sum that no tile takes may be the sum of what the chunks of one have, or of parts of its own, which come first.
+   False where it stays what it was. */
+static bool divide_sum(Fusion *fusion, Fact *fact) {
+  if (fact->node->kind != NODE_COMPUTE || fact->way != fact->node || fusion->options->trace) return false;
+  total_in_tile(fusion, fact);
+  if (fact->way != fact->node) return true;
+  const Node *way = sum_split(fusion->graph, fusion->options, fact->way, fact->value);
+  if (way == NULL) return false;
+  int from = fusion->order_count;
+  fusion_change(fusion, fact, way);
+  for (int n = from; n < fusion->order_count; n++) {
+    Fact *part = fusion_fact(fusion, fusion->order[n]);
+    if (part->item != NULL && part->group == NULL) join_rest(fusion, part, decide_alone(fusion, part));
+  }
+  return true;
+}
+
 void fusion_join(Fusion *fusion) {
   count_readers(fusion);
   for (int n = 0; n < fusion->order_count; n++) {
@@ -376,8 +519,8 @@ void fusion_join(Fusion *fusion) {
     }
     if (join_tile(fusion, fact)) continue;
     Decision *decision = decide_alone(fusion, fact);
-    bool tile = decision->taken.strategy->kind == GROUP_TILE;
-    if (tile || (!join_serial(fusion, fact, decision) && !join_nest(fusion, fact))) start_group(fusion, fact, decision);
+    if (decision->taken.strategy->kind != GROUP_TILE && divide_sum(fusion, fact)) decision = decide_alone(fusion, fact);
+    join_rest(fusion, fact, decision);
   }
   for (int n = 0; n < fusion->order_count; n++) { /* draws that only effects need */
     Fact *fact = fusion_fact(fusion, fusion->order[n]);

@@ -33,8 +33,9 @@ typedef struct Item {
   const Access *write;
   const Scalar *value;
   View view;
-  bool stored; /* false: read within its program only, from registers */
-  int phase;   /* of its group; -1 before it is in one, and for pieces of a tile */
+  bool stored;    /* false: read within its program only, from registers */
+  bool per_chunk; /* of a tile: element c of the view is the sum over the points of chunk c; variable d is axis d */
+  int phase;      /* of its group; -1 before it is in one, and for pieces of a tile */
   int read_count;
   const Scalar **reads; /* all READs in value and write, each once */
 } Item;
@@ -134,6 +135,8 @@ int64_t item_points(const Item *item);
 double item_products(Session *session, const Item *item);
 bool item_is_map(const Item *item); /* every element of the view once, variable d is axis d */
 double item_cost(const Item *item); /* machine operations, all points, without lanes */
+/* How many chunks so many operations are worth: by the problem alone. */
+int64_t nest_chunks(double cost);
 
 /* ---- leaves.c: what an expression reads -------------------------------------------------------------------------- */
 

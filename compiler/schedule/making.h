@@ -14,7 +14,8 @@ typedef struct Making {
   int parked;               /* buffer of the results: [other axes][row][lane] */
   int64_t parked_size;
   int64_t parked_stride[BOX_LIMIT];
-  int line; /* buffer of one row in the order of the output, where lanes are not contiguous there; or -1 */
+  int line;    /* buffer of one row in the order of the output, where lanes are not contiguous there; or -1 */
+  int *totals; /* by item of the phase: buffer of what the chunk's points add up to, a vector; or -1 */
 } Making;
 
 bool is_outer(const Tile *tile, int index);
@@ -36,6 +37,9 @@ void multiply_block(Making *making, const Piece *pieces, const Scope *scopes, in
 /* ---- finish.c ------------------------------------------------------------------------------------------------------
  */
 
+/* Sums over all points of a chunk: nothing yet; into their places. */
+void clear_totals(Making *making);
+void store_totals(Making *making);
 /* Little follows, point by point, along lanes that are contiguous: results need no memory in between. */
 bool leaves_from_registers(const Making *making);
 void finish_accumulator(Making *making, int lane, Operand accumulator);

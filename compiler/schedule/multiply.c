@@ -12,11 +12,11 @@ Scope piece_scope(const Making *making, const Piece *piece) {
     if (i == piece->blocked) scope.count[i] = piece->block;
     if (piece->extent[i] == 1) scope.start[i] = affine_constant(0);
   }
-  /* stages of rows and lanes have room for whole blocks */
-  for (int side = 0; side < 2; side++) {
-    int d = side == 0 ? making->tile->row : making->tile->lane;
-    if (piece->extent[d] > 1) scope.count[d] = making->tile->task[d];
-  }
+  /* stages of rows and lanes have room for whole blocks; joined lanes are all there */
+  const Tile *tile = making->tile;
+  if (piece->extent[tile->row] > 1) scope.count[tile->row] = tile->task[tile->row];
+  if (tile->joined < 0) scope.count[tile->lane] = tile->task[tile->lane];
+  else scope.count[tile->lane] = piece->extent[tile->lane], scope.count[tile->joined] = piece->extent[tile->joined];
   return scope;
 }
 

@@ -41,8 +41,7 @@ static int by_stride(const void *left, const void *right) {
 
 enum { CHUNK_COST = 1 << 18, CHUNK_LIMIT = 64 };
 
-/* How many chunks the work is worth: by the problem alone. */
-static int64_t chunks_of(double cost) {
+int64_t nest_chunks(double cost) {
   double chunks = cost / CHUNK_COST;
   return chunks < 1 ? 1 : chunks > CHUNK_LIMIT ? CHUNK_LIMIT : (int64_t)chunks;
 }
@@ -196,7 +195,7 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   fours = draws_by_fours(phase, &nest);
   if (fours) nest.loops[0].extent /= 4;
   for (int i = 0; i < phase->count; i++) cost += item_cost(phase->items[i]);
-  int64_t chunks = parallel ? used_chunks(&nest, chunks_of(cost)) : 1;
+  int64_t chunks = parallel ? used_chunks(&nest, nest_chunks(cost)) : 1;
   if (parallel) builder_chunks(builder, chunks);
   nest_open(&nest, chunks);
   Point point = nest_point(&nest);
@@ -410,7 +409,7 @@ static bool sets_all(const Item *item) {
 static bool sum_phase(Builder *builder, const Phase *phase, bool parallel) {
   const Item *root = phase->items[0];
   Residue *residue = residue_split(builder_session(builder), root, false);
-  int64_t chunks = parallel ? chunks_of(item_cost(root)) : 1, used = 1;
+  int64_t chunks = parallel ? nest_chunks(item_cost(root)) : 1, used = 1;
   for (int c = 0; residue != NULL && c < residue->class_count; c++) {
     Nest nest = class_nest(builder, root, &residue->classes[c], choose_lanes(builder, root, &residue->classes[c]));
     int64_t own = used_chunks(&nest, chunks);

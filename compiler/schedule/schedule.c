@@ -25,9 +25,11 @@ static const char *group_title(const Fusion *fusion, const Group *group) {
   return name;
 }
 
-/* Multiply-adds of direct sums of products, times 2; taps outside an image are none. */
+/* Multiply-adds of direct sums of products, times 2; taps outside an image are none, nor is what is added up on the
+   way, or told. */
 static double item_flops(const Fusion *fusion, const Item *item) {
-  bool counts = item->combine == COMBINE_SUM && item->value->op == OP_MULTIPLY;
+  bool counts = item->combine == COMBINE_SUM && item->value->op == OP_MULTIPLY && !item->per_chunk &&
+                !fusion_fact(fusion, item->node)->told;
   return counts ? 2 * item_products(fusion->session, item) : 0;
 }
 
@@ -52,7 +54,8 @@ static const char *formula_of(const Fusion *fusion, const Item *item) {
   size_t size = 0;
   FILE *out = item->node->kind == NODE_COMPUTE ? open_memstream(&text, &size) : NULL;
   if (!out) return "";
-  graph_print_value(item->node, item->value, out);
+  bool whole = fusion_fact(fusion, item->node)->way == item->node;
+  graph_print_value(item->node, whole ? item->value : item->node->value, out);
   fclose(out);
   const char *formula = size <= FORMULA_LIMIT ? session_intern(fusion->session, text, size) : "";
   free(text);
@@ -120,6 +123,7 @@ static void schedule_group(const Fusion *fusion, const Group *group, ScheduledSt
   step->bindings = builder_bindings(builder);
   count_work(fusion, builder, group, step->program);
   step->span = span;
+  step->told = group->told;
   describe(fusion, group, step);
 }
 

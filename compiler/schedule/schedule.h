@@ -38,6 +38,7 @@ typedef struct ScheduleOptions {
   RegisterType real;    /* REGISTER_F32 or REGISTER_F64 */
   int fuse_limit;       /* --fuse-limit: at most so many fusions, for bisection; -1: no limit */
   bool trace;           /* --trace: every operation is a node of its own (with fuse_limit 0) */
+  int told;             /* so many of the last effects only serve statistics: their steps are not of every round */
   const Layout *layout; /* NULL: nothing was decided, each node is ordered as anything of its kind */
 } ScheduleOptions;
 
@@ -63,6 +64,7 @@ typedef struct ScheduledStep {
   StoredValue **bindings;    /* one per buffer of the program that is bound */
   Made *made;                /* likewise */
   const char *lines;         /* of the model, of all that the program computes: "4, 7" */
+  bool told;                 /* only statistics need it */
   Span span;
 } ScheduledStep;
 

@@ -33,8 +33,10 @@ void side_place(Builder *builder, const Piece *piece, Side *side, const Scope *s
   for (int f = side->form_count - 1; f >= 0; f--) {
     bool fast = f == side->form_count - 1 && side->forms[f].of[side->fast] != 0;
     side->size[f] = form_size(&side->forms[f], scope);
-    int64_t room = fast || f == side->turned ? (side->size[f] + lanes - 1) / lanes * lanes : side->size[f];
-    if (f < side->form_count - 1 && pitch > 1 && pitch % SAME_SETS == 0) pitch += lanes;
+    bool exact = side->joined >= 0 && fast; /* the next row of lanes follows at once */
+    int64_t room = (fast || f == side->turned) && !exact ? (side->size[f] + lanes - 1) / lanes * lanes : side->size[f];
+    bool after = side->joined >= 0 && f == side->form_count - 2;
+    if (f < side->form_count - 1 && pitch > 1 && pitch % SAME_SETS == 0 && !after) pitch += lanes;
     side->pitch[f] = pitch;
     pitch *= room;
   }

@@ -42,17 +42,30 @@ Address parked_address(const Making *making) {
 
 /* ---- the program ------------------------------------------------------------------------------------------------- */
 
+/* Where few products are added up, what leaves is more than what is read: it should leave in order. */
+static bool few_products(const Piece *pieces, int count) {
+  enum { FEW = 16 };
+  for (int p = 0; p < count; p++) {
+    int64_t summed = 1;
+    for (int k = 0; k < pieces[p].order_count; k++) summed *= pieces[p].extent[pieces[p].order[k]];
+    if (summed > FEW) return false;
+  }
+  return true;
+}
+
 /* All blocks of rows for the pieces of one pass, at one point of the other axes after the other, so that the lanes of a
    point stay in the nearer caches. `done`: each block is finished at once. */
 static void multiply_rows(Making *making, const Piece *pieces, const Scope *scopes, int count, bool more, bool done) {
   Builder *builder = making->builder;
   const Tile *tile = making->tile;
   int64_t rows = making->part->loops[tile->row].count, rest = rows % tile->block_rows;
-  int opened = open_outer(making);
+  bool rows_first = few_products(pieces, count);
+  int opened = rows_first ? 0 : open_outer(making);
   int inside = builder_for_limit(builder, affine_constant(0), affine_constant(tile->task[tile->row]),
                                  points_left(making, tile->row), tile->block_rows);
   Affine row = making->inside[tile->row] = affine_variable(inside, 1);
   Affine last = affine_add(points_left(making, tile->row), affine_scale(row, -1));
+  if (rows_first) opened = open_outer(making);
   if (rest > 0) builder_if(builder, affine_add(last, affine_constant(-tile->block_rows)));
   multiply_block(making, pieces, scopes, count, tile->block_rows, more);
   if (rest > 0) {
@@ -170,6 +183,7 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   int64_t chunks = 0;
   int branches = 0;
   builder_tile(builder);
+  clear_totals(&making);
   for (int p = 0; p < tile->part_count; p++) {
     int64_t own = part_tasks(tile, &tile->parts[p]), mark = builder_workspace_mark(builder);
     if (own == 0) continue;
@@ -190,4 +204,5 @@ void tile_program(Builder *builder, const Tile *tile, const Phase *phase) {
   }
   builder_chunks(builder, chunks);
   close_levels(builder, branches);
+  store_totals(&making);
 }

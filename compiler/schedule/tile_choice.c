@@ -49,7 +49,8 @@ static void feed_add(const Costs *costs, Feed *feed, double bytes, double footpr
 /* Points of each index in one pass over a block of the sum. */
 static void pass_extents(const Tile *tile, const Piece *piece, int64_t *extent) {
   for (int i = 0; i < LOOP_LIMIT; i++) extent[i] = piece->extent[i];
-  for (int d = 0; d < tile->loop_count; d++) extent[d] = smaller(extent[d], tile->task[d]);
+  for (int d = 0; d < tile->loop_count; d++)
+    if (tile->joined < 0 || (d != tile->joined && d != tile->lane)) extent[d] = smaller(extent[d], tile->task[d]);
   if (piece->blocked >= 0) extent[piece->blocked] = piece->block;
 }
 
@@ -148,10 +149,11 @@ static double whole_bytes(const Costs *costs, const Piece *piece, const Side *si
 
 /* One factor copied for one pass, by one task. */
 static double stage_cycles(const Costs *costs, const Piece *piece, const Side *side, const int64_t *extent) {
+  enum { MOVE = 3, GATHER = 64 }; /* a vector */
   if (side->in_place) return 0;
   double elements = side_elements(side, extent), each = scalar_cost(side->value) / costs->lanes;
-  bool straight = side->plain && side->stride[side->fast] == 1;
-  each += side->turned >= 0 ? 0.5 : straight || !side->plain ? 0.2 : 1.5;
+  double used = (double)smaller(costs->lanes, extent[side->fast]); /* lanes of a vector */
+  each += side->turned >= 0 ? 0.5 : (side->straight ? MOVE : GATHER) / used;
   return elements *
          (each + costs->element * (byte_cycles(costs, whole_bytes(costs, piece, side)) + byte_cycles(costs, 2e5)));
 }
@@ -186,13 +188,14 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   pass_extents(tile, piece, extent);
   const Side *a = &piece->a, *b = &piece->b;
   for (int i = 0; i < LOOP_LIMIT; i++)
-    at_point[i] = i < tile->loop_count && i != tile->row && i != tile->lane ? 1 : extent[i];
-  int64_t vectors = ceil_divide(extent[tile->lane], costs->lanes), columns = ceil_divide(vectors, tile->block_vectors),
-          rows = extent[tile->row];
+    at_point[i] = i < tile->loop_count && i != tile->row && i != tile->lane && i != tile->joined ? 1 : extent[i];
+  int64_t joined = tile->joined < 0 ? 1 : extent[tile->joined],
+          vectors = ceil_divide(extent[tile->lane] * joined, costs->lanes),
+          columns = ceil_divide(vectors, tile->block_vectors), rows = extent[tile->row];
   double summed = 1, outer = 1, blocks = 1;
   for (int i = BOX_LIMIT; i < LOOP_LIMIT; i++) summed *= (double)extent[i];
   for (int d = 0; d < tile->loop_count; d++)
-    if (d != tile->row && d != tile->lane) outer *= (double)extent[d];
+    if (d != tile->row && d != tile->lane && d != tile->joined) outer *= (double)extent[d];
   if (piece->blocked >= 0) blocks = (double)ceil_divide(piece->extent[piece->blocked], piece->block);
   double b_bytes = costs->element * (b->copies ? side_elements(b, extent) : index_points(extent, b->indices));
   double a_bytes = costs->element * index_points(extent, a->indices);
@@ -205,7 +208,8 @@ static double piece_cycles(const Costs *costs, const Tile *tile, const Piece *pi
   double from = b->in_place ? whole_bytes(costs, piece, b) : a_bytes + b_bytes + parked;
   Feed feed = {0, 0}; /* for the first time, then by the next point, then by the next rows */
   feed_add(costs, &feed, first / steps, from, b->in_place ? late : 1);
-  feed_add(costs, &feed, (outer * window - first) / steps, met_footprint(costs, piece, 2 * again), late);
+  feed_add(costs, &feed, (outer * window - first) / steps,
+           met_footprint(costs, piece, b_bytes > window ? 2 * again : again), late);
   feed_add(costs, &feed, (reads - outer * window) / steps, met, late);
   rows_feed(costs, tile, piece, a_bytes, steps, &feed);
   double cycles = panel_cycles(costs, tile, rows, feed) * (double)columns * summed * outer;
@@ -235,12 +239,14 @@ static int64_t run_length(const Tile *tile, const Part *part) {
 
 /* What leaves: lanes where they are contiguous; else a line in the order of the output. */
 static double store_cycles(const Costs *costs, const Tile *tile, const Part *part) {
-  enum { LINE_BYTES = 64, PASSES = 6 }; /* PASSES: over a vector, by whatever follows */
+  enum { LINE_BYTES = 64, AHEAD = 256, PASSES = 6 }; /* PASSES: over a vector, by whatever follows */
   double elements = 1, each, run = (double)(run_length(tile, part) * costs->element);
   for (int d = 0; d < tile->loop_count; d++) elements *= (double)part->loops[d].count;
   each = PASSES / (double)smaller(costs->lanes, part->loops[tile->lane].count);
   if (part_stride(tile, part, tile->lane) != 1) each = 1 + PASSES / (double)costs->lanes;
-  each += 2 * fmax(costs->element, costs->element * LINE_BYTES / run) * byte_cycles(costs, 1e9);
+  /* in and out, by whole lines, which are fetched ahead where they lie in a row */
+  each +=
+      2 * costs->element * fmax(1, LINE_BYTES / run) * (1 + AHEAD / fmax(run, LINE_BYTES)) * byte_cycles(costs, 1e9);
   return elements * each;
 }
 
@@ -378,8 +384,8 @@ static void list_options(Search *search, int vectors) {
   for (int r = (int)smaller(smaller(most, 12), tile->rows), tries = 0; r >= 1 && tries < 4; r--, tries++)
     add_option(search, CHOICE_ROWS, r);
   for (int64_t tasks = 1; tasks <= tile->rows && tasks <= 256; tasks *= 2) add_option(search, CHOICE_HIGH, tasks);
-  for (int64_t tasks = 1; tasks <= ceil_divide(tile->lanes, (int64_t)vectors * search->costs.lanes); tasks *= 2)
-    add_option(search, CHOICE_WIDE, tasks);
+  int64_t widths = tile->joined < 0 ? ceil_divide(tile->lanes, (int64_t)vectors * search->costs.lanes) : 1;
+  for (int64_t tasks = 1; tasks <= widths; tasks *= 2) add_option(search, CHOICE_WIDE, tasks);
   for (int p = 0; p < tile->part_count; p++) {
     const Part *part = &tile->parts[p];
     for (int d = 0; d < tile->loop_count; d++)

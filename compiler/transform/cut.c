@@ -1,11 +1,13 @@
 /* Costly factors with few indices get a node of their own. Takes a node's expression; returns it with such parts read
    from new maps: a sigmoid of one number a sample, inside a sum over samples and neurons, is then computed once a
    sample. (What depends on outer loops only is computed there anyway; samples are the lanes, so theirs is the innermost
-   loop.) With --trace every operation gets one. Never changes a node. */
+   loop.) What depends on no index, as the powers of Adam's bias correction, is computed once, not by every task. With
+   --trace every operation gets one. Never changes a node. */
 #include "internal.h"
 #include "transform.h"
 
-enum { CUT_COST = 8, CUT_RATIO = 4 };
+/* SCALAR_COST: a task has computed what is cheaper before it has read it. */
+enum { CUT_COST = 8, CUT_RATIO = 4, SCALAR_COST = 16 };
 
 typedef struct Cut {
   Graph *graph;
@@ -69,24 +71,66 @@ static bool compares_equal(const Scalar *scalar) {
   return false;
 }
 
-/* Expressions are small here or share little; a part met twice is cut twice into the same node. */
-const Scalar *scalar_cut(Graph *graph, const Node *node) {
-  uint32_t batch = node->batch_variables;
-  if (node->combine == COMBINE_MAXIMUM || (batch & (batch - 1)) != 0 || batch == 0) return node->value;
-  Cut cut = {graph, node, points_of(node, UINT32_MAX)};
-  if (scalar_cost(node->value) > 400 || compares_equal(node->value)) return node->value;
-  return cut_below(&cut, node->value);
-}
-
-/* ---- --trace: an operation a node -------------------------------------------------------------------------------- */
-
-enum { SEPARATE_POINTS = 1 << 22 }; /* a larger map is made only where the node itself is as large */
-
 /* images: of the expressions that were met, by id: shared parts are no tree. */
 typedef struct Separation {
   Cut cut;
   Memo images;
 } Separation;
+
+static void note_element(void *context, const Scalar *read) {
+  bool *elements = context;
+  *elements |= read->op != OP_READ || read->node->rank > 0 || read->node->kind == NODE_RANDOM;
+}
+
+/* Of numbers of shape [] that lie in memory alone: in double precision, wherever it is computed. */
+static bool is_of_scalars(const Scalar *scalar) {
+  bool elements = scalar->variables != 0;
+  if (!elements) scalar_reads(scalar, note_element, &elements);
+  return !elements;
+}
+
+static const Scalar *scalars_below(Separation *separation, const Scalar *scalar) {
+  if (operation_arity(scalar->op) == 0) return scalar;
+  const Scalar *known = memo_get(&separation->images, scalar->id);
+  if (known != NULL) return known;
+  const Scalar *image = scalar;
+  bool number = operation_result(scalar->op) == TYPE_NUMBER;
+  if (number && scalar_cost(scalar) >= SCALAR_COST && is_of_scalars(scalar)) image = cut_out(&separation->cut, scalar);
+  else {
+    const Scalar *arguments[3] = {NULL, NULL, NULL};
+    bool changed = false;
+    for (int a = 0; a < operation_arity(scalar->op); a++) {
+      arguments[a] = scalars_below(separation, scalar->argument[a]);
+      changed |= arguments[a] != scalar->argument[a];
+    }
+    if (changed) image = scalar_apply(separation->cut.graph, scalar->op, arguments[0], arguments[1], arguments[2]);
+  }
+  memo_put(&separation->images, scalar->id, image);
+  return image;
+}
+
+/* The bits stay: the part has the precision in memory that it had in registers. */
+static const Scalar *cut_scalars(const Cut *cut, const Scalar *value) {
+  if (cut->points <= 1 && cut->node->rank == 0) return value; /* it is such a number itself */
+  Separation separation = {.cut = *cut};
+  value = scalars_below(&separation, value);
+  memo_free(&separation.images);
+  return value;
+}
+
+/* Expressions are small here or share little; a part met twice is cut twice into the same node. */
+const Scalar *scalar_cut(Graph *graph, const Node *node) {
+  uint32_t batch = node->batch_variables;
+  Cut cut = {graph, node, points_of(node, UINT32_MAX)};
+  const Scalar *value = cut_scalars(&cut, node->value);
+  if (node->combine == COMBINE_MAXIMUM || (batch & (batch - 1)) != 0 || batch == 0) return value;
+  if (scalar_cost(value) > 400 || compares_equal(value)) return value;
+  return cut_below(&cut, value);
+}
+
+/* ---- --trace: an operation a node -------------------------------------------------------------------------------- */
+
+enum { SEPARATE_POINTS = 1 << 22 }; /* a larger map is made only where the node itself is as large */
 
 /* An axis per variable, one of them at most over samples; and not of all the points of a large contraction. */
 static bool may_stand_alone(const Cut *cut, const Scalar *scalar) {

@@ -28,13 +28,34 @@ static double input_number(const ModelTensor *tensor, int64_t i) {
   return 1.5 * uniform - 0.75;
 }
 
+/* Steps that only statistics need leave nothing else, and the others do not wait for them. */
+static void check_told(const NativeRun *run, const ModelRoutine *routine) {
+  int first = routine->effects.count - routine->told;
+  for (int s = 0; s < run->schedule->step_count; s++) {
+    const ScheduledStep *step = &run->schedule->steps[s];
+    for (int b = 0; b < step->program->bound_count; b++)
+      for (int k = 0; k < routine->effects.count && step->made[b].written; k++)
+        if (step->bindings[b]->node == routine->effects.items[k].target)
+          ck_assert_msg(step->told == (k >= first), "%s: %s", routine->name, step->bindings[b]->node->name);
+    for (int before = 0; before < s && !step->told; before++) {
+      const ScheduledStep *other = &run->schedule->steps[before];
+      for (int b = 0; b < step->program->bound_count && other->told; b++)
+        for (int c = 0; c < other->program->bound_count; c++)
+          ck_assert(step->bindings[b] != other->bindings[c] || !other->made[c].written);
+    }
+  }
+}
+
 static void check_routine(Session *session, Target *target, const Model *model, const ModelRoutine *routine,
                           RegisterType real, double tolerance) {
   Inputs inputs = {.model = model};
   graph_walk(model->graph, &routine->effects, add_input, &inputs);
   for (int k = 0; k < routine->effects.count; k++) add_input(&inputs, routine->effects.items[k].target);
   Interpreter *interpreter = interpreter_new(model->graph);
-  NativeRun *run = run_new(session, target, model->graph, routine->effects, real);
+  ScheduleOptions options = {.machine = target_machine(target), .real = real, .fuse_limit = -1, .told = routine->told};
+  NativeRun *run = run_scheduled(session, model->graph, routine->effects, &options);
+  runs_load(session, target, 1, &run);
+  check_told(run, routine);
   run->counters = (DrawCounters){.seed = 3, .round = 2, .ordinal = 1};
   interpreter_draws(interpreter, run->counters);
   for (int k = 0; k < inputs.count; k++) {

@@ -341,8 +341,8 @@ static inline ModelTables *line_tables(void) {
   t->Output[t->OutputCount++] =
       (OutputRecord){.name = "fakes", .tensor = T_FAKES, .routine = R_FAKES, .random = 1, .line = 20};
   t->Output[t->OutputCount++] = (OutputRecord){.name = "slope", .tensor = T_SLOPE, .routine = R_SLOPE, .line = 21};
-  t->Player[t->PlayerCount++] =
-      (PlayerRecord){.name = "D", .optimizer = "momentum(rate)", .flops = 190, .has_rate = 1, .rate_tensor = T_RATE};
+  t->Player[t->PlayerCount++] = (PlayerRecord){
+      .name = "D", .optimizer = "momentum(rate)", .flops = 190, .gradient = -1, .has_rate = 1, .rate_tensor = T_RATE};
   t->Setting[t->SettingCount++] = (SettingRecord){.name = "rate", .tensor = T_RATE, .value = 0.05, .line = 2};
   t->Setting[t->SettingCount++] = (SettingRecord){.name = "width", .tensor = -1, .value = 2, .line = 1};
   return t;

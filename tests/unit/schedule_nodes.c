@@ -1,6 +1,7 @@
 /* Random nodes of the algebra, run natively and in the interpreter: strides with common factors, negative coefficients,
    empty classes, digits of one number, reads and writes out of bounds, the batch on all sides, sums over the axis of
    the lanes, computed coordinates, maxima and scatters. Each kind has a quota. */
+#include "compiler/transform/transform.h"
 #include "schedule_run.h"
 
 static bool random_chance(Random *random, int percent) { return random_integer(random, 0, 99) < percent; }
@@ -18,10 +19,20 @@ enum {
   KIND_MAXIMUM,
   KIND_SCATTER,
   KIND_DIGITS,
+  KIND_NUMBERS,
   KIND_COUNT
 };
-static const char *const kind_names[KIND_COUNT] = {"strided",      "negative", "empty",   "leaving", "batch",
-                                                   "lanes summed", "computed", "maximum", "scatter", "digits"};
+static const char *const kind_names[KIND_COUNT] = {"strided",
+                                                   "negative",
+                                                   "empty",
+                                                   "leaving",
+                                                   "batch",
+                                                   "lanes summed",
+                                                   "computed",
+                                                   "maximum",
+                                                   "scatter",
+                                                   "digits",
+                                                   "with numbers made before"};
 
 typedef struct Case {
   Graph *graph;
@@ -117,6 +128,14 @@ static const Scalar *random_value(Case *c, int depth) {
   return scalar_apply(c->graph, op, arguments[0], arguments[1], arguments[2]);
 }
 
+/* What is the same for all points, and costs something. */
+static const Scalar *random_number(Case *c) {
+  Node *input =
+      graph_input(c->graph, session_format(graph_session(c->graph), "x%d", c->inputs++), 0, NULL, false, nowhere);
+  const Scalar *read = scalar_read(c->graph, input, access_new(c->graph, 0, NULL));
+  return scalar_apply(c->graph, random_chance(&c->random, 50) ? OP_TANH : OP_SIGMOID, read, NULL, NULL);
+}
+
 static Node *random_node(Case *c) {
   c->box_rank = (int)random_integer(&c->random, 1, 4);
   c->batch = random_integer(&c->random, 1, 20);
@@ -167,11 +186,18 @@ static Node *random_node(Case *c) {
   const Scalar *value = random_value(c, (int)random_integer(&c->random, 1, 3));
   if (combine == COMBINE_SUM && random_chance(&c->random, 40))
     value = scalar_apply(c->graph, OP_MULTIPLY, random_read(c), random_read(c), NULL);
+  if (random_chance(&c->random, 10))
+    value = scalar_apply(c->graph, random_chance(&c->random, 50) ? OP_ADD : OP_MULTIPLY, value, random_number(c), NULL);
   c->kinds[KIND_MAXIMUM] |= combine == COMBINE_MAXIMUM;
   c->kinds[KIND_BATCH] |= c->batch_variables != 0;
   c->kinds[KIND_LANES_SUM] |= c->batch_variables != 0 && !batch;
   return graph_compute(c->graph, combine, c->box_rank, c->box, c->batch_variables,
                        access_new(c->graph, rank, coordinates), rank, shape, batch, value, NULL, nowhere);
+}
+
+static void note_number(void *context, const Scalar *read) {
+  bool *numbers = context;
+  *numbers |= read->node->kind == NODE_COMPUTE && read->node->rank == 0;
 }
 
 typedef struct Inputs {
@@ -222,6 +248,7 @@ START_TEST(native_nodes_match_the_interpreter) {
       c.random.state = setting.seed * 1000003 + (uint64_t)(from + i) * 7919;
       memset(c.kinds, 0, sizeof c.kinds);
       Node *node = random_node(&c);
+      if (node->kind == NODE_COMPUTE) scalar_reads(scalar_cut(graph, node), note_number, &c.kinds[KIND_NUMBERS]);
       for (int k = 0; k < KIND_COUNT; k++) quota[k] += c.kinds[k];
       effects[i] = (Effect){.target = graph_input(graph, session_format(session, "out%d", i), node->rank, node->shape,
                                                   node->batch, nowhere),
