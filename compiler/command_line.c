@@ -3,6 +3,7 @@
    a file. */
 #include "compiler/compiler.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,8 @@ static bool value_wrong(Line *line, DiagnosticCode code, const char *value, cons
   hint_nearest(diagnostic, value, names, count);
   return false;
 }
+
+enum { NAME_LIMIT = 32 }; /* that one option chooses from */
 
 /* ---- options: a function per row that takes its value ------------------------------------------------------------ */
 
@@ -185,6 +188,41 @@ static bool take_fuse_limit(Line *line, const char *value) {
   if (*value && !*end && limit >= 0 && limit < 1000000) return line->options->fuse_limit = (int)limit, true;
   diagnostic_report(line->session, E5004, line_span(line, line->at), "expects a number, at least 0");
   return false;
+}
+
+/* "n57=direct" or "direct". */
+static bool wanted_find(Line *line, const char *text, size_t length, WantedStrategy *wanted) {
+  const char *equals = memchr(text, '=', length);
+  *wanted = (WantedStrategy){.node = -1};
+  if (equals != NULL) {
+    char *end = NULL;
+    long node = *text == 'n' && text[1] >= '0' && text[1] <= '9' ? strtol(text + 1, &end, 10) : -1;
+    if (node < 0 || node > INT_MAX || end != equals) {
+      diagnostic_report(line->session, E5004, line_span(line, line->at), "expects NAME or nID=NAME, as in n57=nest");
+      return false;
+    }
+    wanted->node = (int)node;
+    length -= (size_t)(equals + 1 - text), text = equals + 1;
+  }
+  const char *names[NAME_LIMIT];
+  int count = 0;
+  for (; count < NAME_LIMIT && (names[count] = strategy_name(count)) != NULL; count++) {
+    if (strlen(names[count]) == length && memcmp(names[count], text, length) == 0)
+      return wanted->strategy = count, true;
+  }
+  return value_wrong(line, E5004, session_intern(line->session, text, length), names, count);
+}
+
+static bool take_strategy(Line *line, const char *value) {
+  CommandLine *options = line->options;
+  for (;; value++) {
+    size_t length = strcspn(value, ",");
+    WantedStrategy wanted;
+    if (!wanted_find(line, value, length, &wanted)) return false;
+    ARRAY_ADD(line->session, options->wanted, options->wanted_count, options->wanted_capacity, wanted);
+    value += length;
+    if (*value == 0) return true;
+  }
 }
 
 static bool take_without(Line *line, const char *value) {
@@ -398,6 +436,11 @@ void command_line_help(FILE *out, CommandNumber topic) {
         "where\n"
         "  the setting decides a shape, a branch or a bound, else to the trainer. What follows `--` is never ganc's.\n",
         out);
+  }
+  if (option_knows(&rows[OPTION_strategy], topic)) {
+    fputs("\n  Strategies (--dump-after=schedule says which were taken, and what the others would cost):\n", out);
+    for (int at = 0; strategy_name(at) != NULL; at++)
+      fprintf(out, "    %-16s%s\n", strategy_name(at), strategy_title(at));
   }
   if (!option_knows(&rows[OPTION_dump_after], topic)) return;
   fputs("\n  Passes:\n", out);

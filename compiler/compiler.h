@@ -56,8 +56,10 @@ typedef struct CommandLine {
   RegisterType real;
   const char *march;
   bool feeds, no_diagnose, trace, check, clear, time_passes;
-  int fuse_limit;   /* -1: none */
-  uint32_t without; /* rules about sums that are switched off: 1 << SUM_RULE_… */
+  int fuse_limit; /* -1: none */
+  int wanted_count, wanted_capacity;
+  WantedStrategy *wanted; /* --strategy */
+  uint32_t without;       /* rules about sums that are switched off: 1 << SUM_RULE_… */
   int setting_count;
   const char **settings; /* "name=value" */
   int open_count;

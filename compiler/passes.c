@@ -147,10 +147,27 @@ bool compilation_target(Compilation *compilation) {
   return compilation->target != NULL;
 }
 
+/* What --strategy asks for and is not to be had, nor anything else that it asks for there. */
+static void report_untaken(Session *session, const WantedStrategy *wanted) {
+  bool missed = wanted->node >= 0 && wanted->met == 0;
+  if (wanted->taken > 0 || (!missed && wanted->unfit == 0)) return;
+  const char *name = strategy_name(wanted->strategy);
+  Diagnostic *diagnostic = diagnostic_report(session, W5024, (Span){0}, NULL);
+  if (missed) diagnostic_title(diagnostic, "no program begins with n%d", wanted->node);
+  else if (wanted->node < 0) diagnostic_title(diagnostic, "`%s` fits nothing in this model", name);
+  else
+    diagnostic_title(diagnostic, "`%s` does not fit n%d; `%s` is taken", name, wanted->node,
+                     strategy_name(wanted->instead));
+  diagnostic_hint(diagnostic, "--dump-after=schedule lists what fits each program");
+}
+
 static bool fuse_run(Compilation *compilation) {
   Model *model = compilation->model;
   const ScheduleOptions options = {
       .machine = compilation->backend->machine(compilation->target),
+      .strategies = compilation->backend->strategies,
+      .wanted_count = compilation->options->wanted_count,
+      .wanted = compilation->options->wanted,
       .real = compilation->options->real,
       .fuse_limit = compilation->options->trace ? 0 : compilation->options->fuse_limit,
       .trace = compilation->options->trace,
@@ -165,6 +182,7 @@ static bool fuse_run(Compilation *compilation) {
     compilation->fusions[at] = schedule_fuse(compilation->session, model->graph, model->routines[at].effects, own);
     if (!compilation->fusions[at]) return false;
   }
+  for (int at = 0; at < options.wanted_count; at++) report_untaken(compilation->session, &options.wanted[at]);
   return true;
 }
 
@@ -202,7 +220,10 @@ static void schedule_dump(const Compilation *compilation, FILE *out) {
     const Schedule *schedule = compilation->schedules[at];
     fprintf(out, "%s%s: %d tiles, %d nests\n", at ? "\n" : "", compilation->model->routines[at].name,
             schedule->tile_count, schedule->nest_count);
-    for (int step = 0; step < schedule->step_count; step++) program_print(schedule->steps[step].program, out);
+    for (int step = 0; step < schedule->step_count; step++) {
+      group_print_decision(schedule->steps[step].group, out);
+      program_print(schedule->steps[step].program, out);
+    }
   }
 }
 

@@ -258,4 +258,8 @@ bool llvm_emit(Session *session, Target *target, int count, Program *const *prog
   return bytes.data != NULL;
 }
 
-const Backend cpu_backend = {.name = "cpu", .target = target_new, .machine = target_machine, .emit = llvm_emit};
+const Backend cpu_backend = {.name = "cpu",
+                             .strategies = "nest turn scatter serial tile direct turned",
+                             .target = target_new,
+                             .machine = target_machine,
+                             .emit = llvm_emit};

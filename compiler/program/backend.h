@@ -10,12 +10,14 @@ typedef struct Target Target;   /* the back end's own: what it compiles for */
 
 typedef enum EmitKind { EMIT_LLVM, EMIT_ASSEMBLY, EMIT_OBJECT } EmitKind;
 
-/* target: of the processor that is called `march`; NULL after a diagnostic that lists the known ones.
+/* strategies: names of those that it has code for, separated by blanks: a schedule takes no other (strategies.def).
+   target: of the processor that is called `march`; NULL after a diagnostic that lists the known ones.
    emit: all programs, in their order, and the descriptor with them (runtime/abi.h), to `out`, whose errors are found by
    whoever closes it; false after a diagnostic. Code is made on up to `threads` threads; the result does not depend on
    how many. */
 typedef struct Backend {
   const char *name;
+  const char *strategies;
   Target *(*target)(Session *session, const char *march);
   const Machine *(*machine)(const Target *target);
   bool (*emit)(Session *session, Target *target, int count, Program *const *programs, const void *descriptor,

@@ -82,6 +82,7 @@ struct Tile {
   int64_t rows, lanes;           /* extents of these in the largest part */
   int block_rows, block_vectors; /* accumulators of the micro-kernel */
   int64_t task[BOX_LIMIT];       /* points of a chunk along each; of rows and lanes multiples of a block */
+  Copied copied;                 /* which of them are weighed */
   double cycles;                 /* what all chunks take, about */
 };
 

@@ -1,8 +1,7 @@
 /* Values in another order of axes, for tiles whose lanes lie apart in memory: a weight gradient adds up over samples,
    so its lanes are channels. Where every task would turn the same factor again, it is turned once, by a program of its
    own. Takes a tile that wants copies; returns the one that reads them. */
-#include "contraction.h"
-#include "fusion.h"
+#include "strategy.h"
 
 #include <string.h>
 
@@ -52,8 +51,11 @@ static const Scalar *replace(void *context, const Scalar *leaf) {
   return leaf == replacing->read ? scalar_read(replacing->graph, replacing->copy, leaf->access) : leaf;
 }
 
-const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context) {
-  bool any = false;
+static bool turned_decide(const Question *question, Rival *rival) { return tile_search(question, COPIED_ONCE, rival); }
+
+/* The copies are made, the items read them, and the tile is that of what they compute then. */
+static void turned_commit(Fusion *fusion, Rival *taken, int count, Item **items) {
+  const Tile *tile = taken->tile;
   for (int p = 0; p < tile->part_count; p++)
     for (int q = 0; q < tile->parts[p].piece_count; q++) {
       const Piece *piece = &tile->parts[p].pieces[q];
@@ -62,8 +64,19 @@ const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **item
       Replacing replacing = {fusion->graph, piece->b.value, copy_of(fusion, piece->b.value->node, piece->b.axis)};
       item->value = scalar_rebuild(fusion->graph, item->value, replace, &replacing);
       item_reads(fusion->session, item);
-      any = true;
     }
-  if (!any) return tile;
-  return tile_with(fusion->session, fusion->options, count, items, tile->row, tile->lane, view_of, context);
+  taken->tile = tile_with(fusion->session, fusion->options, count, items, tile->row, tile->lane, fusion_view, fusion);
 }
+
+const Strategy strategy_turned = {
+    .number = STRATEGY_turned,
+    .kind = GROUP_TILE,
+    .followed = true,
+    .start = PROGRAM_START + CHUNK_START,
+    .fits = tile_fits,
+    .decide = turned_decide,
+    .cost = tile_cost,
+    .commit = turned_commit,
+    .generate = tile_generate,
+    .print = tile_decided,
+};

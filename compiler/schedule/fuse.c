@@ -1,7 +1,7 @@
 /* Which nodes go together. Takes the effects of one routine; returns groups in a legal order: each becomes one program.
    Values are given memory here (strides, not addresses), and effects are moved to their targets: in place where no
    reader of the old value comes later, else by a copy at the end. */
-#include "fusion.h"
+#include "strategy.h"
 #include "compiler/transform/transform.h"
 #include "tests/mutants/mutant.h"
 
@@ -26,22 +26,27 @@ StoredValue *fusion_value(Fusion *fusion, Node *node) {
   return value;
 }
 
-Group *fusion_group(Fusion *fusion, GroupKind kind) {
+View fusion_view(void *fusion, const Node *node) { return fusion_fact(fusion, node)->view; }
+
+Group *fusion_group(Fusion *fusion, const Decision *decision, Item *item) {
   Group *group = session_allocate(fusion->session, sizeof *group);
-  group->kind = kind;
+  group->kind = decision->taken.strategy->kind;
+  group->tile = decision->taken.tile;
   ARRAY_ADD(fusion->session, fusion->groups, fusion->group_count, fusion->group_capacity, group);
+  group_phase(fusion, group, decision, item);
   return group;
 }
 
-void group_phase(Fusion *fusion, Group *group, int count, Item **items) {
+void group_phase(Fusion *fusion, Group *group, const Decision *decision, Item *item) {
   group->phases =
       session_grow(fusion->session, group->phases, group->phase_count, &group->phase_capacity, sizeof *group->phases);
   Phase *phase = &group->phases[group->phase_count++];
-  *phase = (Phase){0};
-  for (int k = 0; k < count; k++) phase_add(fusion, group, phase, items[k]);
+  *phase = (Phase){.decision = decision};
+  phase_add(fusion, group, phase, item);
 }
 
 void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item) {
+  if (phase->count > 0) phase->decision = strategy_followed(fusion, phase->decision);
   ARRAY_ADD(fusion->session, phase->items, phase->count, phase->capacity, item);
   item->phase = (int)(phase - group->phases);
 }

@@ -14,6 +14,8 @@ typedef enum Residence {
 } Residence;
 
 typedef struct Group Group;
+typedef struct Strategy Strategy; /* strategy.h */
+typedef struct Decision Decision;
 typedef struct Fact { /* what is known of a node; of what the routine does not need, that it RESIDES_NOWHERE */
   Node *node;
   int position; /* operands first */
@@ -30,6 +32,7 @@ typedef struct Fact { /* what is known of a node; of what the routine does not n
   int readers;           /* nodes that read it; effects and views count twice */
   struct Fact *reader;   /* that of them whose item came last, itself left out */
   const Node *drawn_for; /* RANDOM: the last of these that was seen */
+  Decision *sums;        /* of a map that adds sums up: how they are computed together, once that was weighed */
   Item *item;
 } Fact;
 
@@ -79,15 +82,15 @@ struct Fusion {
 Fact *fusion_fact(const Fusion *fusion, const Node *node);
 StoredValue *fusion_value(Fusion *fusion, Node *node);
 Item *fusion_item(Fusion *fusion, Node *node, const View *view, const Scalar *value);
-void item_reads(Session *session, Item *item); /* lists what its value and write read */
+void item_reads(Session *session, Item *item);    /* lists what its value and write read */
+View fusion_view(void *fusion, const Node *node); /* a ViewOf */
 /* From now on the node is computed in this way; new nodes that it reads have facts and items then. */
 void fusion_change(Fusion *fusion, Fact *fact, const Node *way);
 /* split.c: a sum or maximum as one of partial ones, with this value; NULL: it stays whole. */
 Node *sum_split(Graph *graph, const ScheduleOptions *options, const Node *node, const Scalar *value);
-/* copies.c: the tile, or, where it wants that, one whose items (changed then) read copies in another order of axes. */
-const Tile *tile_turned(Fusion *fusion, const Tile *tile, int count, Item **items, ViewOf view_of, void *context);
-Group *fusion_group(Fusion *fusion, GroupKind kind);
-void group_phase(Fusion *fusion, Group *group, int count, Item **items);
+/* A group as it was decided, with its first phase. */
+Group *fusion_group(Fusion *fusion, const Decision *decision, Item *item);
+void group_phase(Fusion *fusion, Group *group, const Decision *decision, Item *item);
 void phase_add(Fusion *fusion, const Group *group, Phase *phase, Item *item);
 /* join.c: every item into a group. */
 void fusion_join(Fusion *fusion);

@@ -1,24 +1,18 @@
 /* Which items share a program. Takes items in the order of their operands; puts each into a group, so that no group
    waits for itself:
-   - a sum of enough products is a tile; a sum of such sums, with no other reader, one tile with several pieces;
+   - what an item is by itself is the cheapest strategy's to say: a tile, a nest, a phase of a serial nest; a sum of
+   sums that nobody else reads is one tile with several pieces where that is cheaper than each by itself;
    - maps at the points of a tile's result join it, if all else they read is ready before it; so do sums of these over
    the lanes, where a chunk has all lanes;
    - small items join one serial nest; larger maps join a nest over the same points; a draw that several nodes read is a
    nest of its own. An input that moves in place is overwritten where it was read, or later than all that read it. Never
    makes programs. */
-#include "contraction.h"
-#include "fusion.h"
+#include "strategy.h"
 
 #include <string.h>
 
-/* Vector operations that are not worth a program of their own; phases of a program that still compiles fast; sums that
-   become one tile. */
-enum { SERIAL_COST = 8192, PHASE_LIMIT = 32, PIECE_LIMIT = 8 };
-
-typedef struct Join {
-  Fusion *fusion;
-  int lanes;
-} Join;
+/* Phases of a program that still compiles fast; sums that become one tile. */
+enum { PHASE_LIMIT = 32, PIECE_LIMIT = 8 };
 
 /* ---- what a group waits for -------------------------------------------------------------------------------------- */
 
@@ -165,8 +159,6 @@ static bool overwritten_before(Fusion *fusion, const Item *item, const Group *gr
   return false;
 }
 
-static View view_of_node(void *context, const Node *node) { return fusion_fact(context, node)->view; }
-
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
 
 static void place(Fusion *fusion, Fact *fact, Group *group) {
@@ -188,9 +180,8 @@ static void settle_draws(Fusion *fusion, const Item *item) {
     Fact *fact = fact_of_read(fusion, item->reads[k]);
     bool own = fact->node->kind == NODE_RANDOM || fact->node->kind == NODE_INPUT;
     if (!own || fact->item == NULL || fact->group != NULL) continue;
-    Group *group = fusion_group(fusion, GROUP_NEST);
-    group_phase(fusion, group, 1, &fact->item);
-    place(fusion, fact, group);
+    const Decision *decision = strategy_decide(fusion, 1, &fact->item, NULL, 1 << GROUP_NEST);
+    place(fusion, fact, fusion_group(fusion, decision, fact->item));
   }
 }
 
@@ -381,45 +372,48 @@ static bool collect_pieces(Fusion *fusion, const Item *item, const Scalar *scala
   return true;
 }
 
+/* The sums that a map adds up, and how all of it is computed together; NULL where it adds up anything else, or where
+   each by itself is cheaper. */
+static Decision *decide_pieces(Fusion *fusion, Fact *fact, Item **pieces, int *count) {
+  *count = 0;
+  if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD ||
+      !collect_pieces(fusion, fact->item, fact->item->value, pieces, count))
+    return NULL;
+  if (fact->sums == NULL)
+    fact->sums = strategy_decide(fusion, *count, pieces, fact->item, 1 << GROUP_TILE | 1 << GROUP_NEST);
+  return fact->sums != NULL && fact->sums->taken.strategy->kind == GROUP_TILE ? fact->sums : NULL;
+}
+
 static bool start_pieces(Fusion *fusion, Fact *fact) {
   Item *pieces[PIECE_LIMIT];
-  int count = 0;
-  if (!item_is_map(fact->item) || fact->item->value->op != OP_ADD ||
-      !collect_pieces(fusion, fact->item, fact->item->value, pieces, &count))
-    return false;
-  const Tile *tile = tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion);
-  if (tile == NULL || !may_fuse(fusion)) return false;
-  tile = tile_turned(fusion, tile, count, pieces, view_of_node, fusion);
+  int count;
+  Decision *decision = decide_pieces(fusion, fact, pieces, &count);
+  if (decision == NULL || !may_fuse(fusion)) return false;
+  strategy_commit(fusion, decision, count, pieces);
   for (int p = 0; p < count; p++) settle_draws(fusion, pieces[p]);
-  Group *group = fusion_group(fusion, GROUP_TILE);
-  group->tile = tile;
+  Group *group = fusion_group(fusion, decision, fact->item);
   group->pieces = session_allocate(fusion->session, (size_t)count * sizeof *group->pieces);
   group->piece_count = count;
   memcpy(group->pieces, pieces, (size_t)count * sizeof *pieces);
-  group_phase(fusion, group, 1, &fact->item);
   for (int p = 0; p < count; p++) place(fusion, fusion_fact(fusion, pieces[p]->node), group);
   place(fusion, fact, group);
   return true;
 }
 
-static bool start_tile(Fusion *fusion, Fact *fact) {
-  const Tile *tile = tile_new(fusion->session, fusion->options, 1, &fact->item, view_of_node, fusion);
-  if (tile == NULL) return false;
-  tile = tile_turned(fusion, tile, 1, &fact->item, view_of_node, fusion);
-  settle_draws(fusion, fact->item);
-  Group *group = fusion_group(fusion, GROUP_TILE);
-  group->tile = tile;
-  group_phase(fusion, group, 1, &fact->item);
-  place(fusion, fact, group);
-  return true;
+static Decision *decide_alone(Fusion *fusion, const Fact *fact) {
+  Item *item = fact->item;
+  return strategy_decide(fusion, 1, &item, NULL, EVERY_KIND);
 }
 
-static bool is_small(const Join *join, const Item *item) { return item_cost(item) / join->lanes <= SERIAL_COST; }
+static void start_group(Fusion *fusion, Fact *fact, Decision *decision) {
+  strategy_commit(fusion, decision, 1, &fact->item);
+  settle_draws(fusion, fact->item);
+  place(fusion, fact, fusion_group(fusion, decision, fact->item));
+}
 
-static bool join_serial(const Join *join, Fact *fact) {
-  Fusion *fusion = join->fusion;
+static bool join_serial(Fusion *fusion, Fact *fact, const Decision *decision) {
   const Item *item = fact->item;
-  if (!is_small(join, item)) return false;
+  if (decision->taken.strategy->kind != GROUP_SERIAL) return false;
   for (int g = fusion->group_count - 1; g >= 0; g--) {
     Group *group = fusion->groups[g];
     int joined;
@@ -428,12 +422,12 @@ static bool join_serial(const Join *join, Fact *fact) {
       continue;
     Phase *last = &group->phases[group->phase_count - 1];
     bool along = item_is_map(item) && item_is_map(last->items[0]) && same_shape(&item->view, &last->items[0]->view);
-    along = along && fits_phase(fusion, item, group, last, &joined);
+    along = along && strategy_follows(last->decision) && fits_phase(fusion, item, group, last, &joined);
     if (overwritten_before(fusion, item, group, along ? last : NULL)) continue;
     if (!may_fuse(fusion)) return false;
     settle_draws(fusion, item);
     if (along) phase_add(fusion, group, last, fact->item);
-    else group_phase(fusion, group, 1, &fact->item);
+    else group_phase(fusion, group, decision, fact->item);
     place(fusion, fact, group);
     return true;
   }
@@ -449,8 +443,7 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
     if (group->kind != GROUP_NEST || group->told != fact->told ||
         !same_shape(&item->view, &group->phases[0].items[0]->view))
       continue;
-    const Item *root = group->phases[0].items[0];
-    if (!item_is_map(root) && residue_split(fusion->session, root, false) == NULL) continue;
+    if (!strategy_follows(group->phases[0].decision)) continue;
     if (!fits_phase(fusion, item, group, &group->phases[0], &joined) || joined == 0) continue;
     if (!may_wait(fusion, item, group) || !may_fuse(fusion)) continue;
     settle_draws(fusion, item);
@@ -459,14 +452,6 @@ static bool join_nest(Fusion *fusion, Fact *fact) {
     return true;
   }
   return false;
-}
-
-static void start_group(const Join *join, Fact *fact) {
-  Fusion *fusion = join->fusion;
-  settle_draws(fusion, fact->item);
-  Group *group = fusion_group(fusion, is_small(join, fact->item) ? GROUP_SERIAL : GROUP_NEST);
-  group_phase(fusion, group, 1, &fact->item);
-  place(fusion, fact, group);
 }
 
 static void count_readers(Fusion *fusion) {
@@ -486,62 +471,59 @@ static void count_readers(Fusion *fusion) {
 
 /* Is the sum a piece of a tile that a later map starts? */
 static bool is_piece(Fusion *fusion, const Fact *fact) {
-  if (fact->readers != 1) return false;
-  const Fact *reader = fact->reader;
   Item *pieces[PIECE_LIMIT];
-  int count = 0;
-  if (reader == NULL || reader->item->value->op != OP_ADD || !item_is_map(reader->item)) return false;
-  return collect_pieces(fusion, reader->item, reader->item->value, pieces, &count) &&
-         tile_new(fusion->session, fusion->options, count, pieces, view_of_node, fusion) != NULL;
+  int count;
+  return fact->readers == 1 && fact->reader != NULL && decide_pieces(fusion, fact->reader, pieces, &count) != NULL;
 }
 
 /* Pieces that were kept for a tile of several, which is not to be: one program each. */
-static void settle_pieces(const Join *join, const Item *item) {
+static void settle_pieces(Fusion *fusion, const Item *item) {
   for (int k = 0; k < item->read_count; k++) {
-    Fact *fact = fact_of_read(join->fusion, item->reads[k]);
+    Fact *fact = fact_of_read(fusion, item->reads[k]);
     if (fact->item == NULL || fact->group != NULL || fact->node->kind == NODE_RANDOM) continue;
-    if (!start_tile(join->fusion, fact)) start_group(join, fact);
+    start_group(fusion, fact, decide_alone(fusion, fact));
   }
 }
 
-static void join_rest(const Join *join, Fact *fact) {
-  if (!join_serial(join, fact) && !join_nest(join->fusion, fact)) start_group(join, fact);
+static void join_rest(Fusion *fusion, Fact *fact, Decision *decision) {
+  bool tile = decision->taken.strategy->kind == GROUP_TILE;
+  if (tile || (!join_serial(fusion, fact, decision) && !join_nest(fusion, fact))) start_group(fusion, fact, decision);
 }
 
-/* A sum that no tile takes may be the sum of what the chunks of one have, or of parts of its own, which come first. */
-static void divide_sum(const Join *join, Fact *fact) {
-  Fusion *fusion = join->fusion;
-  if (fact->node->kind != NODE_COMPUTE || fact->way != fact->node || fusion->options->trace) return;
+/* A sum that no tile takes may be the sum of what the chunks of one have, or of parts of its own, which come first.
+   False where it stays what it was. */
+static bool divide_sum(Fusion *fusion, Fact *fact) {
+  if (fact->node->kind != NODE_COMPUTE || fact->way != fact->node || fusion->options->trace) return false;
   total_in_tile(fusion, fact);
-  const Node *way = fact->way != fact->node ? NULL : sum_split(fusion->graph, fusion->options, fact->way, fact->value);
-  if (way == NULL) return;
+  if (fact->way != fact->node) return true;
+  const Node *way = sum_split(fusion->graph, fusion->options, fact->way, fact->value);
+  if (way == NULL) return false;
   int from = fusion->order_count;
   fusion_change(fusion, fact, way);
   for (int n = from; n < fusion->order_count; n++) {
     Fact *part = fusion_fact(fusion, fusion->order[n]);
-    if (part->item != NULL && part->group == NULL) join_rest(join, part);
+    if (part->item != NULL && part->group == NULL) join_rest(fusion, part, decide_alone(fusion, part));
   }
+  return true;
 }
 
 void fusion_join(Fusion *fusion) {
-  int bytes = register_bytes(fusion->options->real);
-  Join join = {fusion, fusion->options->machine->vector_bytes / bytes};
   count_readers(fusion);
   for (int n = 0; n < fusion->order_count; n++) {
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
     if (fact->item == NULL || fact->group != NULL) continue;
     if (fact->node->kind == NODE_RANDOM && fact->readers > 0) continue; /* right before its first reader */
     if (fusion->options->fuse_limit != 0) {
-      if (tile_may_be(fact->item) && is_piece(fusion, fact)) continue;
-      if (start_pieces(fusion, fact)) continue;
-      settle_pieces(&join, fact->item);
+      if (is_piece(fusion, fact) || start_pieces(fusion, fact)) continue;
+      settle_pieces(fusion, fact->item);
     }
-    if (join_tile(fusion, fact) || start_tile(fusion, fact)) continue;
-    divide_sum(&join, fact);
-    join_rest(&join, fact);
+    if (join_tile(fusion, fact)) continue;
+    Decision *decision = decide_alone(fusion, fact);
+    if (decision->taken.strategy->kind != GROUP_TILE && divide_sum(fusion, fact)) decision = decide_alone(fusion, fact);
+    join_rest(fusion, fact, decision);
   }
   for (int n = 0; n < fusion->order_count; n++) { /* draws that only effects need */
     Fact *fact = fusion_fact(fusion, fusion->order[n]);
-    if (fact->item != NULL && fact->group == NULL) start_group(&join, fact);
+    if (fact->item != NULL && fact->group == NULL) start_group(fusion, fact, decide_alone(fusion, fact));
   }
 }

@@ -46,8 +46,8 @@ typedef struct Item {
 typedef View (*ViewOf)(void *context, const Node *node);
 
 /* A builder for nodes of `graph`, in the lanes of the machine; it asks view_of where they lie. */
-Builder *subject_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span, ViewOf view_of,
-                     void *context);
+Builder *subject_new(Session *session, Graph *graph, const ScheduleOptions *options, const char *title, Span span,
+                     ViewOf view_of, void *context);
 View builder_view(Builder *builder, const Node *node);
 struct Memory **builder_memory(Builder *builder); /* express.c's own */
 Graph *builder_graph(Builder *builder);
@@ -128,10 +128,8 @@ Residue *residue_split(Session *session, const Item *item, bool whole);
 typedef struct Phase {
   int count, capacity;
   Item **items;
+  const struct Decision *decision; /* how it is computed: strategy.h */
 } Phase;
-void nest_phase(Builder *builder, const Phase *phase, bool parallel);
-/* turn.c: false where the phase is no copy that changes which axis is innermost. */
-bool turn_phase(Builder *builder, const Phase *phase, bool parallel);
 int64_t item_points(const Item *item);
 /* count.c: points of a sum of products that add anything: none that reads or writes outside. */
 double item_products(Session *session, const Item *item);
@@ -156,11 +154,12 @@ bool leaf_stride(Builder *builder, const Scalar *leaf, const int64_t *box, int v
 
 typedef struct Tile Tile;
 
-/* Could the item be one, as far as its size says? */
-bool tile_may_be(const Item *item);
+/* Which of them are weighed: those whose lanes are copied for each task, those where they are turned once for all, the
+   others, or all. */
+typedef enum Copied { COPIED_OR_NOT, COPIED_NOT, COPIED, COPIED_ONCE } Copied;
 /* NULL: not sums of products that agree on roles. Chooses everything. */
-Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, ViewOf view_of,
-               void *context);
+Tile *tile_new(Session *session, const ScheduleOptions *options, int count, Item *const *items, Copied lanes,
+               ViewOf view_of, void *context);
 /* phase: what the pieces add up to, then maps at the same points and sums of these over the lanes. */
 void tile_program(Builder *builder, const Tile *tile, const Phase *phase);
 

@@ -101,7 +101,8 @@ static void multiply_loops(Multiply *multiply, int at) {
     from = bound_end(builder, bound, rest, start, false, count);
     to = bound_end(builder, bound, rest, start, true, count);
   } else if (whole && at == piece->order_count - 1) {
-    for (step = UNROLL; count % step != 0; step--) continue;
+    step = multiply->making->tile->block_vectors > 1 ? UNROLL : 1; /* else each sum would have two registers */
+    while (count % step != 0) step--;
   }
   int variable = whole
                      ? builder_for(builder, from, to, step)

@@ -1,28 +1,11 @@
 /* Nests: loops over the points of items, lanes along an axis that is contiguous, sums in registers. Takes items whose
    operands lie in memory; appends one phase to a program. Maps at the same points share their loops; a sum or maximum
-   is followed by maps of its result; what cannot be turned around (computed or shared coordinates of a write) is added
-   up in memory, in order. Never chooses what shares a phase. */
-#include "lower.h"
+   is followed by maps of its result. Never chooses what shares a phase. */
+#include "nest.h"
 #include "tests/mutants/mutant.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-typedef struct Loop {
-  int64_t extent, stride;              /* in the output, to sort by */
-  int axis;                            /* box variable, loop of a class or free variable that it runs over */
-  int merged[BOX_LIMIT], merged_count; /* variables that this loop also runs over: they stay 0 */
-  int variable;                        /* once it is open */
-} Loop;
-
-typedef struct Nest {
-  Builder *builder;
-  int loop_count;
-  Loop loops[BOX_LIMIT];
-  int lane; /* loop with the lanes, or -1 */
-  bool has_valid;
-  Affine valid;
-} Nest;
 
 int64_t item_points(const Item *item) {
   int64_t points = 1;
@@ -32,7 +15,7 @@ int64_t item_points(const Item *item) {
 
 double item_cost(const Item *item) { return (double)item_points(item) * (scalar_cost(item->value) + 1); }
 
-static int64_t view_elements(const View *view) {
+int64_t view_elements(const View *view) {
   int64_t elements = 1;
   for (int d = 0; d < view->rank; d++) elements *= view->shape[d];
   return elements;
@@ -81,7 +64,7 @@ static int64_t block_of(const Nest *nest, int split, int64_t chunks) {
 }
 
 /* chunks > 1: variable 0 takes block after block of one loop. */
-static void open_loops(Nest *nest, int64_t chunks) {
+void nest_open(Nest *nest, int64_t chunks) {
   Builder *builder = nest->builder;
   int split = chunks > 1 ? split_loop(nest, chunks) : -1, lanes = builder_lanes(builder);
   for (int l = 0; l < nest->loop_count; l++) {
@@ -100,7 +83,7 @@ static void open_loops(Nest *nest, int64_t chunks) {
   }
 }
 
-static void close_loops(Nest *nest) {
+void nest_close(Nest *nest) {
   for (int l = 0; l < nest->loop_count; l++) builder_close(nest->builder);
 }
 
@@ -111,14 +94,14 @@ static int64_t used_chunks(const Nest *nest, int64_t chunks) {
   return (nest->loops[split].extent + block - 1) / block;
 }
 
-static Point nest_point(const Nest *nest) {
+Point nest_point(const Nest *nest) {
   Point point = point_new(nest->builder);
   if (nest->lane >= 0) point.lane_variable = nest->loops[nest->lane].variable;
   point.has_valid = nest->has_valid, point.valid = nest->valid;
   return point;
 }
 
-static void point_loops(Point *point, const Nest *nest, const int64_t *box) {
+void point_loops(Point *point, const Nest *nest, const int64_t *box) {
   for (int l = 0; l < nest->loop_count; l++) {
     const Loop *loop = &nest->loops[l];
     point_set(point, loop->axis, affine_variable(loop->variable, 1), 0, box[loop->axis] - 1);
@@ -148,7 +131,7 @@ static void know_value(Builder *builder, Leaving *leaving, const Point *point, c
 
 /* ---- maps -------------------------------------------------------------------------------------------------------- */
 
-static int64_t write_stride(const Item *item, int variable) {
+int64_t write_stride(const Item *item, int variable) {
   int64_t stride = 0;
   for (int d = 0; d < item->write->rank; d++) {
     const Coordinate *coordinate = &item->write->coordinates[d];
@@ -185,7 +168,7 @@ static void merge_loops(Nest *nest, const Phase *phase) {
   }
 }
 
-static void unit_variables(Point *point, const Item *item) {
+void unit_variables(Point *point, const Item *item) {
   for (int v = 0; v < item->box_rank; v++)
     if (v >= point->variables || item->box[v] == 1) point_set(point, v, affine_constant(0), 0, 0);
 }
@@ -214,7 +197,7 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
   for (int i = 0; i < phase->count; i++) cost += item_cost(phase->items[i]);
   int64_t chunks = parallel ? used_chunks(&nest, nest_chunks(cost)) : 1;
   if (parallel) builder_chunks(builder, chunks);
-  open_loops(&nest, chunks);
+  nest_open(&nest, chunks);
   Point point = nest_point(&nest);
   unit_variables(&point, first);
   point_loops(&point, &nest, first->box);
@@ -233,7 +216,7 @@ static void map_phase(Builder *builder, const Phase *phase, bool parallel) {
     if (phase->items[i]->stored)
       express_store(builder, &point, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
   if (fours) builder_close(builder);
-  close_loops(&nest);
+  nest_close(&nest);
 }
 
 /* ---- sums and maxima --------------------------------------------------------------------------------------------- */
@@ -326,7 +309,7 @@ static void gather_loops(const Nest *outer, const Item *item, const ResidueClass
     nest.lane = nest.loop_count;
     nest.loops[nest.loop_count++] = (Loop){.extent = gather->free_extent[lane_free], .axis = lane_free};
   }
-  open_loops(&nest, 1);
+  nest_open(&nest, 1);
   Affine t[BOX_LIMIT];
   for (int l = 0; l < nest.loop_count; l++) t[nest.loops[l].axis] = affine_variable(nest.loops[l].variable, 1);
   Point point = nest_point(lane_free >= 0 ? &nest : outer);
@@ -340,7 +323,7 @@ static void gather_loops(const Nest *outer, const Item *item, const ResidueClass
                 express_between(builder, &point, t[lane_free], 0, gather->free_extent[lane_free] - MUTANT(lane_sum)));
   Combine combine = item->combine == COMBINE_MAXIMUM ? COMBINE_MAXIMUM : COMBINE_SUM; /* of one value: that value */
   express_accumulate(builder, &point, combine, accumulator, item->value, mask);
-  close_loops(&nest);
+  nest_close(&nest);
 }
 
 static Operand finish_sum(Builder *builder, const Item *item, const ResidueClass *class, bool fold,
@@ -381,7 +364,7 @@ static void class_loops(Builder *builder, const Phase *phase, const ResidueClass
   Nest nest = class_nest(builder, root, class, lanes);
   bool once = chunks > 1 && nest.loop_count == 0; /* a single point: the first chunk's */
   if (once) builder_if(builder, affine_variable(0, -1));
-  open_loops(&nest, chunks);
+  nest_open(&nest, chunks);
   Affine q[BOX_LIMIT];
   for (int l = 0; l < BOX_LIMIT; l++) q[l] = affine_constant(0);
   for (int l = 0; l < nest.loop_count; l++) q[nest.loops[l].axis] = affine_variable(nest.loops[l].variable, 1);
@@ -412,104 +395,64 @@ static void class_loops(Builder *builder, const Phase *phase, const ResidueClass
   for (int i = 1; i < phase->count; i++)
     if (phase->items[i]->stored)
       express_store(builder, &out, &phase->items[i]->view, phase->items[i]->write, leaving.values[i], false);
-  close_loops(&nest);
+  nest_close(&nest);
   if (once) builder_close(builder);
 }
 
-/* ---- what lands anywhere ----------------------------------------------------------------------------------------- */
+/* ---- a strategy: loops ------------------------------------------------------------------------------------------- */
 
-static void fill_elements(Builder *builder, const Item *item, double value, bool replace) {
-  Nest nest = {.builder = builder, .lane = 0, .loop_count = 1};
-  nest.loops[0] = (Loop){.extent = view_elements(&item->view)};
-  open_loops(&nest, 1);
-  RegisterType type = register_of(item->view.value->storage);
-  int lanes = builder_lanes(builder), level = builder_level(builder);
-  Address address = {.buffer = builder_buffer(builder, item->view.value, true),
-                     .offset = affine_variable(nest.loops[0].variable, 1),
-                     .lane_stride = 1,
-                     .has_valid = nest.has_valid,
-                     .valid = nest.valid};
-  Operand result = builder_set(builder, type, lanes, value);
-  if (replace) { /* where nothing has landed */
-    Operand old = builder_load(builder, level, type, lanes, address), none = builder_set(builder, type, 1, -INFINITY);
-    result = builder_operate(builder, level, OP_SELECT, type,
-                             builder_operate(builder, level, OP_EQUAL, REGISTER_MASK, old, none, none), result, old);
-  }
-  builder_store(builder, address, result, false);
-  close_loops(&nest);
+/* Every element once, whatever the order. */
+static bool sets_all(const Item *item) {
+  return item->combine == COMBINE_SET && item_points(item) == view_elements(&item->view);
 }
 
-/* Lanes may write together where the variable alone moves one coordinate, which nothing computed disturbs. */
-static bool lanes_write_apart(const Item *item, int variable) {
-  int coordinates = 0;
-  for (int d = 0; d < item->write->rank; d++) {
-    const Coordinate *coordinate = &item->write->coordinates[d];
-    bool here = false;
-    for (int t = 0; t < coordinate->term_count; t++) here |= coordinate->terms[t].variable == variable;
-    if (coordinate->computed != NULL && (here || (coordinate->computed->variables >> variable & 1) != 0)) return false;
-    coordinates += here;
-  }
-  return coordinates == 1;
-}
-
-static void scatter_phase(Builder *builder, const Item *item) {
-  bool maximum = item->combine == COMBINE_MAXIMUM;
-  fill_elements(builder, item, maximum ? -INFINITY : 0, false);
-  Nest nest = {.builder = builder, .lane = -1};
-  for (int v = 0; v < item->box_rank; v++)
-    if (item->box[v] > 1)
-      nest.loops[nest.loop_count++] = (Loop){.extent = item->box[v], .stride = write_stride(item, v), .axis = v};
-  for (int l = 0; l < nest.loop_count; l++)
-    if (lanes_write_apart(item, nest.loops[l].axis) &&
-        (nest.lane < 0 || llabs(nest.loops[l].stride) < llabs(nest.loops[nest.lane].stride)))
-      nest.lane = l;
-  if (nest.lane >= 0) {
-    Loop lane = nest.loops[nest.lane];
-    for (int l = nest.lane; l + 1 < nest.loop_count; l++) nest.loops[l] = nest.loops[l + 1];
-    nest.loops[nest.lane = nest.loop_count - 1] = lane;
-  }
-  open_loops(&nest, 1);
-  Point point = nest_point(&nest);
-  unit_variables(&point, item);
-  point_loops(&point, &nest, item->box);
-  Operand value = express(builder, &point, item->value);
-  if (maximum) {
-    Address address = express_address(builder, &point, &item->view, item->write);
-    address.buffer = builder_buffer(builder, item->view.value, true);
-    int lanes = point.lane_variable >= 0 ? builder_lanes(builder) : 1, level = builder_level(builder);
-    RegisterType type = register_of(item->view.value->storage);
-    Operand old = builder_load(builder, level, type, lanes, address);
-    value = builder_convert(builder, level, value, type, lanes);
-    builder_store(builder, address, builder_operate(builder, level, OP_MAXIMUM, type, old, value, value), false);
-  } else express_store(builder, &point, &item->view, item->write, value, item->combine == COMBINE_SUM);
-  close_loops(&nest);
-  if (maximum) fill_elements(builder, item, 0, true);
-}
-
-/* ---- phases ------------------------------------------------------------------------------------------------------ */
-
-void nest_phase(Builder *builder, const Phase *phase, bool parallel) {
+static bool sum_phase(Builder *builder, const Phase *phase, bool parallel) {
   const Item *root = phase->items[0];
-  if (turn_phase(builder, phase, parallel)) return;
-  if (item_is_map(root)) {
-    map_phase(builder, phase, parallel);
-    return;
-  }
-  if (root->combine == COMBINE_SET && phase->count == 1 && item_points(root) == view_elements(&root->view)) {
-    map_phase(builder, phase, parallel);
-    return;
-  }
   Residue *residue = residue_split(builder_session(builder), root, false);
-  if (residue == NULL) {
-    scatter_phase(builder, root);
-    return;
-  }
   int64_t chunks = parallel ? nest_chunks(item_cost(root)) : 1, used = 1;
-  for (int c = 0; c < residue->class_count; c++) {
+  for (int c = 0; residue != NULL && c < residue->class_count; c++) {
     Nest nest = class_nest(builder, root, &residue->classes[c], choose_lanes(builder, root, &residue->classes[c]));
     int64_t own = used_chunks(&nest, chunks);
     if (own > used) used = own;
   }
+  if (residue == NULL) return false;
   if (parallel) builder_chunks(builder, used);
   for (int c = 0; c < residue->class_count; c++) class_loops(builder, phase, &residue->classes[c], used);
+  return true;
 }
+
+static bool nest_loops(Builder *builder, const Phase *phase, bool parallel) {
+  const Item *root = phase->items[0];
+  if (!item_is_map(root) && !(sets_all(root) && phase->count == 1)) return sum_phase(builder, phase, parallel);
+  map_phase(builder, phase, parallel);
+  return true;
+}
+
+static bool nest_fits(const Question *question) { return question->count > 0; }
+
+/* Several sums are a program each, and what adds them up is one. */
+static bool nest_decide(const Question *question, Rival *rival) {
+  for (int k = 0; k < question->count; k++)
+    if (!strategy_measure(question, question->items[k], nest_loops, rival)) return false;
+  return question->result == NULL || strategy_measure(question, question->result, nest_loops, rival);
+}
+
+static double nest_cost(const Question *question, const Rival *rival) {
+  return loops_cost(question, rival) + (question->result != NULL ? PROGRAM_START * question->count : 0);
+}
+
+static void nest_generate(Builder *builder, const Rival *decided, const Phase *phase, bool parallel) {
+  (void)decided;
+  if (!nest_loops(builder, phase, parallel)) internal_error(HERE, "a sum whose points land in no order of loops");
+}
+
+const Strategy strategy_nest = {
+    .number = STRATEGY_nest,
+    .kind = GROUP_NEST,
+    .followed = true,
+    .fits = nest_fits,
+    .decide = nest_decide,
+    .cost = nest_cost,
+    .generate = nest_generate,
+    .print = loops_print,
+};

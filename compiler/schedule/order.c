@@ -1,7 +1,7 @@
 /* An order of execution. Takes groups and moves; sorts the groups so that every value is made before it is read and
    every input is read before it is overwritten. Where no order does both, the move becomes a copy at the end. Never
    regroups. */
-#include "fusion.h"
+#include "strategy.h"
 #include "tests/mutants/mutant.h"
 
 #include <stdlib.h>
@@ -83,6 +83,10 @@ static const Scalar *read_whole(const Fusion *fusion, Node *node) {
   return scalar_read(fusion->graph, node, access_identity(fusion->graph, node->rank));
 }
 
+static Group *start_copy(Fusion *fusion, Item *item) {
+  return fusion_group(fusion, strategy_decide(fusion, 1, &item, NULL, 1 << GROUP_NEST), item);
+}
+
 /* An input that is both read at the end and moved is saved first, in a value of its own. */
 static Node *save_input(Fusion *fusion, Node *source) {
   const char *name =
@@ -94,8 +98,7 @@ static Node *save_input(Fusion *fusion, Node *source) {
   fact->stored = fusion_value(fusion, saved);
   fact->view = view_of_value(fact->stored);
   fact->item = fusion_item(fusion, saved, &fact->view, read_whole(fusion, source));
-  fact->group = fusion_group(fusion, GROUP_NEST);
-  group_phase(fusion, fact->group, 1, &fact->item);
+  fact->group = start_copy(fusion, fact->item);
   return saved;
 }
 
@@ -107,8 +110,7 @@ static void make_copy(Fusion *fusion, Move *move) {
   if (base->residence == RESIDES_INPUT && base->move != NULL) source = save_input(fusion, source);
   Fact *target = fusion_fact(fusion, move->target);
   Item *item = fusion_item(fusion, move->target, &target->view, read_whole(fusion, source));
-  move->copy = fusion_group(fusion, GROUP_NEST);
-  group_phase(fusion, move->copy, 1, &item);
+  move->copy = start_copy(fusion, item);
 }
 
 /* Back to memory of its own. */

@@ -1,6 +1,6 @@
 /* From groups to steps: one program for each, its buffers bound to values. Takes a fusion; returns the schedule. Never
    decides what goes together. */
-#include "fusion.h"
+#include "strategy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,11 +115,10 @@ static void describe(const Fusion *fusion, const Group *group, ScheduledStep *st
 static void schedule_group(const Fusion *fusion, const Group *group, ScheduledStep *step) {
   Making making = {fusion, group};
   Span span = group->phases[0].items[0]->node->span;
-  Builder *builder =
-      subject_new(fusion->graph, fusion->options, group_title(fusion, group), span, view_in_group, &making);
-  if (group->kind == GROUP_TILE) tile_program(builder, group->tile, &group->phases[0]);
-  for (int p = 0; p < group->phase_count && group->kind != GROUP_TILE; p++)
-    nest_phase(builder, &group->phases[p], group->kind == GROUP_NEST);
+  Builder *builder = subject_new(fusion->session, fusion->graph, fusion->options, group_title(fusion, group), span,
+                                 view_in_group, &making);
+  for (int p = 0; p < group->phase_count; p++) strategy_generate(builder, group->phases[p].decision, &group->phases[p]);
+  step->group = group;
   step->program = builder_finish(builder);
   step->bindings = builder_bindings(builder);
   count_work(fusion, builder, group, step->program);

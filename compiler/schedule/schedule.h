@@ -20,8 +20,21 @@ void layout_print(const Layout *layout, Graph *graph, const EffectList *effects,
 
 /* ---- programs ---------------------------------------------------------------------------------------------------- */
 
+/* `--strategy`: to be taken wherever it fits. */
+typedef struct WantedStrategy {
+  int node;              /* -1: for all */
+  int strategy;          /* its number */
+  int met, taken, unfit; /* counted: how often it was asked of something, taken, or neither it nor another could be */
+  int instead;           /* what was, then */
+} WantedStrategy;
+const char *strategy_name(int number); /* of strategies.def; NULL: no further one */
+const char *strategy_title(int number);
+
 typedef struct ScheduleOptions {
   const Machine *machine;
+  const char *strategies; /* names of those that the target has code for, separated by blanks; NULL: all */
+  int wanted_count;
+  WantedStrategy *wanted;
   RegisterType real;    /* REGISTER_F32 or REGISTER_F64 */
   int fuse_limit;       /* --fuse-limit: at most so many fusions, for bisection; -1: no limit */
   bool trace;           /* --trace: every operation is a node of its own (with fuse_limit 0) */
@@ -47,10 +60,11 @@ typedef struct Made {
 
 typedef struct ScheduledStep {
   Program *program;
-  StoredValue **bindings; /* one per buffer of the program that is bound */
-  Made *made;             /* likewise */
-  const char *lines;      /* of the model, of all that the program computes: "4, 7" */
-  bool told;              /* only statistics need it */
+  const struct Group *group; /* what was decided: group_print_decision */
+  StoredValue **bindings;    /* one per buffer of the program that is bound */
+  Made *made;                /* likewise */
+  const char *lines;         /* of the model, of all that the program computes: "4, 7" */
+  bool told;                 /* only statistics need it */
   Span span;
 } ScheduledStep;
 
@@ -62,6 +76,11 @@ typedef struct Schedule {
   int tile_count, nest_count;
   double needed_flops; /* multiply-adds of the direct sums, times 2 */
 } Schedule;
+
+/* How each phase of a program was decided: the strategy, its cost and its rivals', sizes. */
+void group_print_decision(const struct Group *group, FILE *out);
+/* Adds to counts[number] the phases that each strategy has made. */
+void schedule_count_strategies(const Schedule *schedule, int *counts);
 
 typedef struct Fusion Fusion; /* which nodes go together; opaque but printable */
 Fusion *schedule_fuse(Session *session, Graph *graph, EffectList effects, const ScheduleOptions *options);

@@ -12,9 +12,8 @@ typedef struct Subject {
   StoredValue **bindings;
 } Subject;
 
-Builder *subject_new(Graph *graph, const ScheduleOptions *options, const char *title, Span span, ViewOf view_of,
-                     void *context) {
-  Session *session = graph_session(graph);
+Builder *subject_new(Session *session, Graph *graph, const ScheduleOptions *options, const char *title, Span span,
+                     ViewOf view_of, void *context) {
   Subject *subject = session_allocate(session, sizeof *subject);
   *subject = (Subject){.graph = graph, .view_of = view_of, .view_context = context};
   int lanes = options->machine->vector_bytes / register_bytes(options->real);

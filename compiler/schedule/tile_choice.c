@@ -357,11 +357,28 @@ static void add_option(Search *search, Choice choice, int64_t option) {
   if (*count < OPTION_LIMIT) search->options[choice][(*count)++] = option;
 }
 
+/* Rows whose sums a back end keeps in registers, beside the vectors of a step, a number and its product
+   (tests/run/spills.sh). */
+static int most_rows(int registers, int vectors) {
+  return (int)smaller(registers - registers / 4, registers - vectors - 2) / vectors;
+}
+
+static bool is_weighed(const Tile *tile, int copied) {
+  bool lanes = (copied & 2) != 0;
+  for (int p = 0; p < tile->part_count && !lanes; p++)
+    for (int k = 0; k < tile->parts[p].piece_count; k++) {
+      const Side *b = &tile->parts[p].pieces[k].b;
+      lanes |= b->copies && !(b->plain && b->stride[b->fast] == 1);
+    }
+  if (tile->copied == COPIED_OR_NOT) return true;
+  return (copied & 4) != 0 ? tile->copied == COPIED_ONCE : tile->copied == (lanes ? COPIED : COPIED_NOT);
+}
+
 /* Lists of what each may be, with so many vectors in a kernel. */
 static void list_options(Search *search, int vectors) {
   const Tile *tile = search->tile;
   int64_t longest = 1, points = 1;
-  int registers = search->costs.machine->vector_registers, most = (registers - registers / 4) / vectors;
+  int most = most_rows(search->costs.machine->vector_registers, vectors);
   bool windows = false, plain = false, turned = false;
   for (int c = 0; c < CHOICES; c++) search->counts[c] = 0;
   for (int r = (int)smaller(smaller(most, 12), tile->rows), tries = 0; r >= 1 && tries < 4; r--, tries++)
@@ -386,7 +403,8 @@ static void list_options(Search *search, int vectors) {
   for (int64_t block = 512; block >= (longest <= 32 ? 1 : 16); block /= 2)
     if (block < longest) add_option(search, CHOICE_BLOCK, block);
   for (int copied = 0; copied < 8; copied++)
-    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows) && ((copied & 4) == 0 || turned))
+    if (((copied & 1) == 0 || plain) && ((copied & 2) == 0 || windows) && ((copied & 4) == 0 || turned) &&
+        is_weighed(tile, copied))
       add_option(search, CHOICE_COPIED, copied);
 }
 
@@ -418,8 +436,11 @@ bool tile_choose(Tile *tile, const ScheduleOptions *options) {
   for (int v = 1; v <= 8 && v <= vectors; v++) {
     if (v > 2 && v != 4 && v != vectors && vectors % v != 0) continue;
     list_options(&search, v);
+    if (search.counts[CHOICE_COPIED] == 0) return false;
     for (int k = 0; k < search.counts[CHOICE_ROWS]; k++) {
-      Sizes sizes = {{search.options[CHOICE_ROWS][k], 1, 1, 4, search.options[CHOICE_BLOCK][0], 0}, v};
+      Sizes sizes = {
+          {search.options[CHOICE_ROWS][k], 1, 1, 4, search.options[CHOICE_BLOCK][0], search.options[CHOICE_COPIED][0]},
+          v};
       double cycles = descend(&search, &sizes);
       if (cycles < least) least = cycles, best = sizes;
     }

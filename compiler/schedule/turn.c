@@ -1,7 +1,7 @@
 /* Copies that change which axis is innermost, by squares of lanes: lines are read along the axis that is contiguous
    where they come from, turned in registers, and written along the one that is contiguous where they go. Takes a phase;
    appends it to a program. */
-#include "lower.h"
+#include "strategy.h"
 
 typedef struct Turn {
   int from, to; /* axes: contiguous in what is read, in what is written */
@@ -32,7 +32,7 @@ static bool find_turn(Builder *builder, const Phase *phase, Turn *turn) {
   return turn->from >= 0 && turn->to >= 0 && turn->from != turn->to;
 }
 
-bool turn_phase(Builder *builder, const Phase *phase, bool parallel) {
+static bool turn_loops(Builder *builder, const Phase *phase, bool parallel) {
   enum { CHUNK_ELEMENTS = 1 << 16, CHUNK_LIMIT = 64 };
   const Item *item = phase->items[0];
   int lanes = builder_lanes(builder), opened = 2, split = -1;
@@ -83,3 +83,28 @@ bool turn_phase(Builder *builder, const Phase *phase, bool parallel) {
   for (int k = 0; k < opened; k++) builder_close(builder);
   return true;
 }
+
+static bool turn_fits(const Question *question) {
+  const Item *item = question->items[0];
+  return question->count == 1 && item_is_map(item) && item->value->op == OP_READ;
+}
+
+static bool turn_decide(const Question *question, Rival *rival) {
+  return strategy_measure(question, question->items[0], turn_loops, rival);
+}
+
+static void turn_generate(Builder *builder, const Rival *decided, const Phase *phase, bool parallel) {
+  (void)decided;
+  if (!turn_loops(builder, phase, parallel)) internal_error(HERE, "a copy that is none any more");
+}
+
+const Strategy strategy_turn = {
+    .number = STRATEGY_turn,
+    .kind = GROUP_NEST,
+    .followed = false,
+    .fits = turn_fits,
+    .decide = turn_decide,
+    .cost = loops_cost,
+    .generate = turn_generate,
+    .print = loops_print,
+};

@@ -43,8 +43,9 @@ double layer_element(const Layer *layer, Direction direction, const LayerGraph *
 
 /* What has been compiled and has its memory, laid out densely as in a trainer. */
 typedef struct LayerRun LayerRun;
-/* NULL after diagnostics. */
-LayerRun *layer_run_new(Session *session, Target *target, RegisterType real, const Layer *layer, Direction direction);
+/* strategy: its number, forced wherever it fits; -1: the cheapest. NULL after diagnostics. */
+LayerRun *layer_run_new(Session *session, Target *target, RegisterType real, int strategy, const Layer *layer,
+                        Direction direction);
 void layer_run_free(LayerRun *run);
 const Schedule *layer_run_schedule(const LayerRun *run);
 const Fusion *layer_run_fusion(const LayerRun *run);

@@ -123,9 +123,13 @@ static void run_bind(LayerRun *run) {
   }
 }
 
-LayerRun *layer_run_new(Session *session, Target *target, RegisterType real, const Layer *layer, Direction direction) {
+LayerRun *layer_run_new(Session *session, Target *target, RegisterType real, int strategy, const Layer *layer,
+                        Direction direction) {
   ScheduleOptions *options = session_allocate(session, sizeof *options);
+  WantedStrategy *wanted = session_allocate(session, sizeof *wanted);
+  *wanted = (WantedStrategy){.node = -1, .strategy = strategy};
   *options = (ScheduleOptions){.machine = target_machine(target), .real = real, .fuse_limit = -1};
+  options->wanted_count = strategy >= 0, options->wanted = wanted;
   LayerRun *run = session_allocate(session, sizeof *run);
   *run = (LayerRun){.session = session, .layer = layer, .direction = direction};
   run->graph = layer_graph(session, layer, direction);

@@ -1,7 +1,7 @@
-/* layers [--filter TEXT] [--batch N] [--adam] [--real f64] [--march NAME] [--verbose] [--kernels] [--json]: how near
-   one thread comes to the machine's peak in each layer of well-known networks, in each direction, by the schedule that
-   a model would get. Time is the thread's own; peak and bandwidth are measured between the runs of each layer; medians
-   of five. Results are compared with literal sums before anything is timed. */
+/* layers [--filter TEXT] [--batch N] [--adam] [--strategy NAME] [--real f64] [--march NAME] [--verbose] [--kernels]
+   [--json]: how near one thread comes to the machine's peak in each layer of well-known networks, in each direction, by
+   the schedule that a model would get. Time is the thread's own; peak and bandwidth are measured between the runs of
+   each layer; medians of five. Results are compared with literal sums before anything is timed. */
 #include "layer.h"
 #include "rates.h"
 
@@ -48,7 +48,8 @@ typedef struct Options {
   const char *filter, *march;
   int64_t batch; /* 0: as the table has it */
   RegisterType real;
-  bool adam; /* with every weight gradient */
+  int strategy; /* forced; -1: none */
+  bool adam;    /* with every weight gradient */
   bool verbose, kernels, json;
 } Options;
 
@@ -127,6 +128,7 @@ static void print_steps(LayerRun *run, const Options *options, const Row *row) {
   printf("    largest error %.1e of the sum of magnitudes\n", row->error);
   for (int s = 0; s < schedule->step_count; s++) {
     const Program *program = schedule->steps[s].program;
+    group_print_decision(schedule->steps[s].group, stdout);
     printf("    %-4s %-24s %6lld chunks %9.3f ms %6.1f%% of the time, workspace %lld KB\n",
            program->tile ? "tile" : "nest", program->title, (long long)program->chunks, 1e3 * seconds[s] / TURNS,
            100 * seconds[s] / TURNS / row->seconds, (long long)program->workspace_bytes >> 10);
@@ -138,21 +140,29 @@ static void print_steps(LayerRun *run, const Options *options, const Row *row) {
 
 static int usage(const char *why, const char *what) {
   fprintf(stderr, "layers: %s%s\n", why, what);
-  fprintf(stderr, "usage: layers [--filter TEXT] [--batch N] [--adam] [--real f32|f64] [--march NAME] [--verbose] "
-                  "[--kernels] [--json]\n");
+  fprintf(stderr,
+          "usage: layers [--filter TEXT] [--batch N] [--adam] [--strategy NAME] [--real f32|f64] [--march NAME] "
+          "[--verbose] [--kernels] [--json]\n");
   return 2;
 }
 
+static int strategy_called(const char *name) {
+  for (int number = 0; strategy_name(number) != NULL; number++)
+    if (strcmp(strategy_name(number), name) == 0) return number;
+  return -1;
+}
+
 static int options_read(int count, char **arguments, Options *options) {
-  *options = (Options){.filter = "", .march = "native", .real = REGISTER_F32};
+  *options = (Options){.filter = "", .march = "native", .real = REGISTER_F32, .strategy = -1};
   for (int at = 1; at < count; at++) {
     const char *name = arguments[at], *next = at + 1 < count ? arguments[at + 1] : NULL;
     bool takes = strcmp(name, "--filter") == 0 || strcmp(name, "--real") == 0 || strcmp(name, "--march") == 0 ||
-                 strcmp(name, "--batch") == 0;
+                 strcmp(name, "--batch") == 0 || strcmp(name, "--strategy") == 0;
     if (takes && next == NULL) return usage("a value is missing after ", name);
     if (strcmp(name, "--filter") == 0) options->filter = next;
     else if (strcmp(name, "--march") == 0) options->march = next;
     else if (strcmp(name, "--batch") == 0 && atoll(next) > 0) options->batch = atoll(next);
+    else if (strcmp(name, "--strategy") == 0 && strategy_called(next) >= 0) options->strategy = strategy_called(next);
     else if (strcmp(name, "--adam") == 0) options->adam = true;
     else if (strcmp(name, "--real") == 0 && strcmp(next, "f32") == 0) options->real = REGISTER_F32;
     else if (strcmp(name, "--real") == 0 && strcmp(next, "f64") == 0) options->real = REGISTER_F64;
@@ -185,7 +195,7 @@ static bool bench_direction(Bench *bench, const Layer *layer, Direction directio
   const Options *options = &bench->options;
   double tolerance = options->real == REGISTER_F32 ? 2e-6 : 1e-14;
   Session *session = session_new();
-  LayerRun *run = layer_run_new(session, bench->target, options->real, layer, direction);
+  LayerRun *run = layer_run_new(session, bench->target, options->real, options->strategy, layer, direction);
   if (run == NULL) return diagnostic_print_all(session, stderr), false;
   Row row = row_measure(run, layer, target_machine(bench->target), options->real, bench->memory, ROOM);
   if (options->json) print_json(layer, direction, &row, bench->done == 0);

@@ -24,6 +24,13 @@ status 2 "$GANC" build --feeds=yes $model && says "$work/err" '[E5004]'
 status 2 "$GANC" build --set lr $model && says "$work/err" '[E5004]'
 status 2 "$GANC" build --fuse-limit=-1 $model && says "$work/err" '[E5004]'
 status 2 "$GANC" build && says "$work/err" '[E5005]'
+status 2 "$GANC" build --strategy tyle $model && says "$work/err" '[E5004]' && says "$work/err" 'nest, turn, scatter' &&
+  says "$work/err" 'did you mean `tile`?'
+for words in x57=nest n=nest 57=nest n99999999999=nest n5=; do
+  status 2 "$GANC" build --strategy $words $model && says "$work/err" '[E5004]'
+done
+status 2 "$GANC" build --strategy nest,n5=, $model
+status 0 "$GANC" build --help && says "$work/out" '--strategy [nID=]NAME' && says "$work/out" 'added up in memory, term by term'
 status 2 "$GANC" build --stop-after=simplfy $model && says "$work/err" '[E5011]' && says "$work/err" 'did you mean `simplify`?'
 status 2 "$GANC" build --march pentium99 $model -o "$work/t" && says "$work/err" '[E5012]'
 status 2 "$GANC" explain E20004 && says "$work/err" '[E5013]'
@@ -74,6 +81,19 @@ status 0 "$GANC" build $model --emit obj -o "$work/model.o"
 undefined=$(nm -u "$work/model.o" | awk '{ print $2 }' | grep -vxE 'memcpy|memset|_GLOBAL_OFFSET_TABLE_' || true)
 [ -z "$undefined" ] || fail "the object needs $undefined"
 status 0 "$GANC" build $model --time-passes -o "$work/t" && says "$work/err" differentiate
+
+# what was decided is printed, and can be forced, of one node or of all that it fits; a word where it cannot
+schedule() { status 0 "$GANC" build examples/gan.gan --march x86-64-v3 --stop-after=schedule --dump-after=schedule "$@"; }
+decided() { sed -n 's/^decided: n\([0-9]*\)[ :].*: \('"$1"'\)\(, .*\)/\1 \3/p' "$work/out"; }
+schedule && [ -n "$(decided tile)" ] || fail 'no tile was decided'
+node=$(decided tile | sed -n "1s/ .*//p")
+decided tile | grep -q 'Mcycles; instead: .*nest [0-9]' || fail 'a tile has no rival with a cost'
+schedule --strategy nest && [ -z "$(decided tile)" ] && [ -n "$(decided 'nest as asked')" ] || fail 'nest was not forced'
+schedule --strategy "n$node=nest" && [ "$(decided "nest as asked" | sed "s/ .*//" | sort -u)" = "$node" ] || fail "nest was not forced for n$node"
+schedule --strategy "nest,n$node=turn,n$node=serial,tile" && [ "$(decided "serial nest as asked" | sed "s/ .*//" | sort -u)" = "$node" ] || fail 'the second choice was not taken'
+[ ! -s "$work/err" ] || fail "a word about a choice that was not needed: $(cat "$work/err")"
+schedule --strategy "n$node=turn" && says "$work/err" "[W5024]" && says "$work/err" "\`turn\` does not fit n$node; \`tile\` is taken"
+schedule --strategy n1=tile && says "$work/err" 'no program begins with n1'
 
 # the cache: the second run builds nothing, another option builds again
 run() { "$GANC" run "$@"; }

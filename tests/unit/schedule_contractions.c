@@ -132,6 +132,24 @@ static const Setting settings[] = {
     {"x86-64-v3", REGISTER_F64, 5},
 };
 
+/* Every strategy is forced wherever it fits, on each target, in every so many cases; in float64 where the number asks
+   for it. */
+enum { FORCED_SHARE = 8, STRATEGY_LIMIT = 16 };
+/* Programs of a strategy in a thousand of these cases, at least. Of those that are rare, in all runs of a thousand
+   cases: a copy is seldom all that a node is, and is turned for others. */
+enum { FORCED_USES = 500, RARE_USES = 50 };
+static bool is_rare(const char *name) { return strcmp(name, "turn") == 0; }
+
+static int strategy_count(void) {
+  int count = 0;
+  while (strategy_name(count) != NULL) count++;
+  return count;
+}
+
+static const char *forced_name(const ScheduleOptions *options) {
+  return options->wanted_count > 0 ? strategy_name(options->wanted->strategy) : "the cheapest strategy";
+}
+
 static void copy_input(void *context, Node *node) {
   void **both = context;
   if (node->kind == NODE_INPUT) run_set(both[0], node, interpreter_value(((Case *)both[1])->interpreter, node));
@@ -197,8 +215,8 @@ static void report(const Case *failed, Session *session, Target *target, const S
   NativeRun *run = run_scheduled(c->session, c->graph, c->effects, options);
   runs_load(session, target, 1, &run);
   int wrong = run_compare(run, c, case_tolerance(c, setting), &away);
-  fprintf(stderr, "contraction %d, %s, %s:\n", failed->number, setting->march,
-          setting->real == REGISTER_F32 ? "f32" : "f64");
+  fprintf(stderr, "contraction %d, %s, %s, %s:\n", failed->number, setting->march,
+          setting->real == REGISTER_F32 ? "f32" : "f64", forced_name(options));
   contraction_print(&failed->contraction, stderr);
   fprintf(stderr, "the smallest that fails: effect %d is %g away in\n", wrong, away);
   contraction_print(&smallest, stderr);
@@ -216,18 +234,29 @@ static void report(const Case *failed, Session *session, Target *target, const S
 typedef struct Shared {
   int cases, kinds[CONTRACTION_KIND_COUNT], bent, tiles, nests, reported;
   int running, lost;  /* 0, or 1 and the number of the one under way, of one whose process ended */
-  double farthest[8]; /* by setting */
+  double farthest[2]; /* float32, float64 */
+  int forced[STRATEGY_LIMIT], used[STRATEGY_LIMIT],
+      met[STRATEGY_LIMIT]; /* by strategy: runs in which it was forced; programs of these, of all */
 } Shared;
 static Shared *shared;
 
-/* Schedules those of the cases that the setting has, loads them together, compares each. */
-static void run_cases(int count, Case *const *cases, const Setting *setting, const ScheduleOptions *options,
-                      Session *session, Target *target) {
+static void count_uses(const NativeRun *run, const ScheduleOptions *options) {
+  int counts[STRATEGY_LIMIT] = {0}, strategy = options->wanted_count > 0 ? options->wanted->strategy : -1;
+  schedule_count_strategies(run->schedule, counts);
+  for (int s = 0; s < STRATEGY_LIMIT; s++) shared->met[s] += counts[s];
+  if (strategy < 0) return;
+  shared->forced[strategy]++;
+  shared->used[strategy] += counts[strategy];
+}
+
+/* Schedules every so many of the cases, loads them together, compares each. */
+static void run_cases(int count, Case *const *cases, const Setting *setting, int share, int rest,
+                      const ScheduleOptions *options, Session *session, Target *target) {
   NativeRun *runs[TOGETHER];
   Case *ran[TOGETHER];
   int run_count = 0;
   for (int i = 0; i < count; i++) {
-    if (cases[i]->number % setting->share != 0) continue;
+    if (cases[i]->number % share != rest) continue;
     shared->running = cases[i]->number + 1;
     ran[run_count] = cases[i];
     runs[run_count++] = run_scheduled(cases[i]->session, cases[i]->graph, cases[i]->effects, options);
@@ -238,10 +267,13 @@ static void run_cases(int count, Case *const *cases, const Setting *setting, con
     double away;
     shared->running = ran[i]->number + 1;
     shared->tiles += runs[i]->schedule->tile_count, shared->nests += runs[i]->schedule->nest_count;
+    count_uses(runs[i], options);
     int wrong = run_compare(runs[i], ran[i], case_tolerance(ran[i], setting), &away);
-    shared->farthest[setting - settings] = fmax(shared->farthest[setting - settings], away);
+    int slot = setting->real == REGISTER_F64 ? 1 : 0; /* of all targets, forced or not */
+    shared->farthest[slot] = fmax(shared->farthest[slot], away);
     if (wrong >= 0 && shared->reported++ == 0) report(ran[i], session, target, options, setting);
-    ck_assert_msg(wrong < 0, "contraction %d, %s: effect %d is %g away", ran[i]->number, setting->march, wrong, away);
+    ck_assert_msg(wrong < 0, "contraction %d, %s, %s: effect %d is %g away", ran[i]->number, setting->march,
+                  forced_name(options), wrong, away);
   }
   for (int i = run_count - 1; i >= 0; i--) run_free(runs[i]);
 }
@@ -275,7 +307,15 @@ START_TEST(native_contractions_match_the_interpreter) {
     Target *target = target_new(session, settings[s].march);
     ck_assert_ptr_nonnull(target);
     ScheduleOptions options = {.machine = target_machine(target), .real = settings[s].real, .fuse_limit = -1};
-    run_cases(count, cases, &settings[s], &options, session, target);
+    run_cases(count, cases, &settings[s], settings[s].share, 0, &options, session, target);
+    for (int strategy = 0; settings[s].share == 1 && strategy < strategy_count(); strategy++) {
+      WantedStrategy wanted = {.node = -1, .strategy = strategy};
+      options.wanted_count = 1, options.wanted = &wanted;
+      options.real = (_i + strategy) % 5 == 4 ? REGISTER_F64 : settings[s].real;
+      Setting forced = {settings[s].march, options.real, FORCED_SHARE};
+      int share = only >= 0 ? 1 : FORCED_SHARE, rest = only >= 0 ? 0 : (strategy + 3 * s) % FORCED_SHARE;
+      run_cases(count, cases, &forced, share, rest, &options, session, target);
+    }
     session_free(session);
   }
   for (int i = 0; i < count; i++) case_free(cases[i]);
@@ -299,8 +339,10 @@ START_TEST(every_kind_was_among_them) {
   if (getenv("CONTRACTION_TABLE") != NULL) {
     fprintf(stderr, "%d have second derivatives; %d tiles, %d nests; at most", shared->bent, shared->tiles,
             shared->nests);
-    for (int s = 0; s < LENGTH(settings); s++) fprintf(stderr, " %.1e", shared->farthest[s]);
-    fprintf(stderr, " away\n");
+    fprintf(stderr, " %.1e and %.1e away\n", shared->farthest[0], shared->farthest[1]);
+    for (int s = 0; s < strategy_count(); s++)
+      fprintf(stderr, "%s: %d programs in %d cases that force it, %d in all\n", strategy_name(s), shared->used[s],
+              shared->forced[s], shared->met[s]);
   }
   if (shared->running > 0) shared->lost = shared->running;
   ck_assert_msg(shared->lost == 0, "contraction %d was begun and is not right", shared->lost - 1);
@@ -310,6 +352,15 @@ START_TEST(every_kind_was_among_them) {
                   shared->kinds[k], cases, quotas[k].title);
   ck_assert_msg(shared->bent * 5 >= cases * 4, "only %d of %d have a second derivative", shared->bent, cases);
   ck_assert_msg(shared->tiles * 4 >= cases, "only %d tiles", shared->tiles);
+  ck_assert_int_le(strategy_count(), STRATEGY_LIMIT);
+  for (int s = 0; s < strategy_count(); s++) {
+    ck_assert_msg(shared->forced[s] * FORCED_SHARE >= cases, "%s was forced in %d cases", strategy_name(s),
+                  shared->forced[s]);
+    bool enough = is_rare(strategy_name(s)) ? shared->met[s] * 1000 >= cases * RARE_USES
+                                            : shared->used[s] * 1000 >= shared->forced[s] * FORCED_USES;
+    ck_assert_msg(enough, "%s made %d programs, %d in the %d cases in which it was forced", strategy_name(s),
+                  shared->met[s], shared->used[s], shared->forced[s]);
+  }
 }
 END_TEST
 

@@ -99,6 +99,42 @@ START_TEST(the_reference_model_is_few_programs) {
 }
 END_TEST
 
+static int strategy_called(const char *name) {
+  for (int number = 0; strategy_name(number) != NULL; number++)
+    if (strcmp(strategy_name(number), name) == 0) return number;
+  return -1;
+}
+
+/* A target takes no strategy that it has no code for, asked or not; what ours lists are strategies, all of them. */
+START_TEST(a_target_takes_what_it_has_code_for) {
+  static const int64_t generator[] = {100, 256, 784}, discriminator[] = {784, 256, 1};
+  Session *session = session_new();
+  Target *target = target_new(session, "x86-64-v4");
+  Gan gan;
+  gan_new(&gan, session, 64, 2, generator, discriminator);
+  EffectList effects = gan_update(&gan, 0);
+  WantedStrategy wanted = {.node = -1, .strategy = strategy_called("tile")};
+  ScheduleOptions options = {.machine = target_machine(target), .real = REGISTER_F32, .fuse_limit = -1};
+  options.strategies = "scatter nest", options.wanted_count = 1, options.wanted = &wanted;
+  Schedule *schedule = schedule_programs(schedule_fuse(session, gan.graph, effects, &options));
+  int counts[16] = {0}, others = 0;
+  schedule_count_strategies(schedule, counts);
+  for (int number = 0; strategy_name(number) != NULL; number++)
+    if (!features_hold(options.strategies, strategy_name(number))) others += counts[number];
+  ck_assert_int_eq(schedule->tile_count + others + wanted.taken, 0);
+  ck_assert_int_gt(counts[strategy_called("nest")], 0);
+  ck_assert_int_gt(wanted.unfit, 0);
+  for (int number = 0; strategy_name(number) != NULL; number++)
+    ck_assert_msg(features_hold(cpu_backend.strategies, strategy_name(number)), "%s", strategy_name(number));
+  for (const char *name = cpu_backend.strategies; *name != '\0'; name += strspn(name, " ")) {
+    size_t length = strcspn(name, " ");
+    ck_assert_msg(strategy_called(session_intern(session, name, length)) >= 0, "%s", name);
+    name += length;
+  }
+  session_free(session);
+}
+END_TEST
+
 /* Adam's bias correction is one number a player, not one a task: two powers in all, made before what reads them. */
 START_TEST(bias_corrections_are_computed_once) {
   static const int64_t generator[] = {20, 45, 64, 50}, discriminator[] = {50, 70, 33, 1};
@@ -128,5 +164,6 @@ START_TEST(bias_corrections_are_computed_once) {
 }
 END_TEST
 
-CHECK_MAIN(.tests = {the_reference_model_is_few_programs, bias_corrections_are_computed_once},
+CHECK_MAIN(.tests = {the_reference_model_is_few_programs, bias_corrections_are_computed_once,
+                     a_target_takes_what_it_has_code_for},
            .loops = {{native_updates_match_the_interpreter, 0, 2 * LENGTH(settings)}})
