@@ -146,7 +146,9 @@ START_TEST(a_planned_model_runs_as_the_interpreter) {
                  .routines = routines,
                  .schedule = &root};
   Collect collect = {&model, session};
-  ScheduleOptions options = {.machine = target_machine(target), .real = real, .fuse_limit = -1};
+  WantedStrategy tile = strategy_wanted("tile"); /* several programs, some of them equal */
+  ScheduleOptions options = {
+      .machine = target_machine(target), .real = real, .fuse_limit = -1, .wanted_count = 1, .wanted = &tile};
   for (int r = 0; r < 2; r++) {
     EffectList effects = gan_update(&gan, 1 - r);
     graph_walk(gan.graph, &effects, add_tensor, &collect);

@@ -83,7 +83,7 @@ START_TEST(the_reference_model_is_few_programs) {
     EffectList effects = gan_update(&gan, player);
     Schedule *schedule = schedule_programs(schedule_fuse(session, gan.graph, effects, &options));
     ck_assert_int_eq(schedule->tile_count, 17);
-    ck_assert_int_le(schedule->nest_count, 14);
+    ck_assert_int_le(schedule->nest_count, 16); /* copies that are turned once among them */
     flops += schedule->needed_flops;
     for (int k = 0; k < schedule->step_count; k++) {
       ck_assert(program_verify(session, schedule->steps[k].program));

@@ -86,6 +86,14 @@ static inline StoredValue *run_input(const NativeRun *run, const Node *node) {
 }
 
 /* Programs, not yet code. The options must live as long. */
+/* A strategy to be taken wherever it fits. */
+static inline WantedStrategy strategy_wanted(const char *name) {
+  int number = 0;
+  while (strategy_name(number) != NULL && strcmp(strategy_name(number), name) != 0) number++;
+  ck_assert_ptr_nonnull(strategy_name(number));
+  return (WantedStrategy){.node = -1, .strategy = number};
+}
+
 static inline NativeRun *run_scheduled(Session *session, Graph *graph, EffectList effects,
                                        const ScheduleOptions *options) {
   NativeRun *run = calloc(1, sizeof *run);
