@@ -88,7 +88,7 @@ static bool side_moves(const Side *side) {
 
 /* The form along which a factor is contiguous in memory, where that is not the fast one: it is turned when staged. */
 static int turned_form(const Side *side) {
-  if (!side->plain || side->stride[side->fast] == 1) return -1;
+  if (!side->plain || !side->copies || side->stride[side->fast] == 1) return -1;
   for (int f = 0; f + 1 < side->form_count; f++)
     if (side->stride[side->stands[f]] == 1 && side->forms[f].of[side->stands[f]] == 1) {
       for (int i = 0; i < LOOP_LIMIT; i++)

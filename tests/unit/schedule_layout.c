@@ -9,7 +9,8 @@ START_TEST(samples_lie_innermost) {
   Graph *g = graph_new(session);
   Node *x = graph_input(g, "x", SHAPE(4, 2, 3), true, SPAN), *w = input(g, "w", SHAPE(5, 6));
   Node *flat = graph_reshape(g, map_like(g, x, unary(g, OP_TANH, all(g, x))), SHAPE(4, 6), SPAN);
-  const Scalar *product = multiply(g, READ(g, flat, at(0), at(2)), READ(g, w, at(1), at(2)));
+  const Scalar *weight = READ(g, w, at(1), at(2)), *value_read = READ(g, flat, at(0), at(2));
+  const Scalar *product = multiply(g, value_read, weight);
   Node *y = graph_compute(g, COMBINE_SUM, 3, (int64_t[]){4, 5, 6}, 1, ACCESS(g, at(0), at(1)), SHAPE(4, 5), true,
                           product, "y", SPAN);
   Node *target = graph_input(g, "target", SHAPE(4, 5), true, SPAN);
